@@ -1,0 +1,131 @@
+"""Clip candidates (the moments worth cutting) and clips (the files that came of them)."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from madvision_assets.domain.provenance import Document, Value
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.video import ObjectRef
+
+
+class Outcome(StrEnum):
+    """How a finished video ended; only ``clips`` comes with clips."""
+
+    CLIPS = "clips"
+    NO_SPEECH = "no_speech"
+    NOTHING_INSIGHTFUL = "nothing_insightful"
+    TOO_SHORT = "too_short"
+
+
+class RejectionRule(StrEnum):
+    """Why a proposed moment was not taken."""
+
+    UNKNOWN_SEGMENT = "unknown_segment"
+    QUOTE_NOT_FOUND = "quote_not_found"
+    TOO_SHORT = "too_short"
+    OVERLAPS_BETTER = "overlaps_better"
+    OVER_LIMIT = "over_limit"
+    WEAK = "weak"
+
+
+class Moment(Value):
+    """A stretch of whole segments that an analyst proposes; times are derived from it by code, never by a model.
+
+    Attributes:
+        first_segment: ID of the first segment, inclusive.
+        last_segment: ID of the last segment, inclusive.
+        title: for a person, at most about 80 characters.
+        reason: why it stands on its own, a sentence.
+        quote: words from it, verbatim.
+        score: 0 to 1, comparable within one video.
+    """
+
+    first_segment: int
+    last_segment: int
+    title: str
+    reason: str
+    quote: str = ""
+    score: Annotated[float, Field(ge=0, le=1)]
+
+
+class ClipCandidate(Value):
+    """A moment with the times at which it will be cut: half-open, seconds from the start of the video."""
+
+    rank: Annotated[int, Field(ge=1)]
+    start_s: Annotated[float, Field(ge=0)]
+    end_s: float
+    title: str
+    reason: str
+    quote: str
+    score: Annotated[float, Field(ge=0, le=1)]
+    first_segment: int
+    last_segment: int
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+class RejectedMoment(Value):
+    """A moment that was not taken, with the rule that rejected it."""
+
+    moment: Moment
+    rule: RejectionRule
+    details: str = ""
+
+
+class ClipCandidates(Document):
+    """The chosen moments, best first, and every moment that was proposed and not taken."""
+
+    asset: ClassVar[PipelineStep] = PipelineStep.CLIP_CANDIDATES
+
+    outcome: Outcome
+    outcome_reason: str
+    candidates: tuple[ClipCandidate, ...] = ()
+    rejected: tuple[RejectedMoment, ...] = ()
+    provisional: bool = False
+
+
+class Clip(Value):
+    """A clip that was cut, probed, decoded and stored.
+
+    Attributes:
+        clip_id: ``<video_id>.<rank as two digits or more>``.
+        start_s: start in the source video, seconds.
+        end_s: end in the source video, seconds.
+        duration_s: of the file, measured after cutting.
+        audio_video_offset_s: start of the audio less start of the video, measured.
+    """
+
+    clip_id: str
+    rank: int
+    title: str
+    reason: str
+    score: float
+    start_s: float
+    end_s: float
+    duration_s: float
+    audio_video_offset_s: float
+    width: int
+    height: int
+    media: ObjectRef
+    captions: ObjectRef
+    thumbnail: ObjectRef
+
+
+class Clips(Document):
+    """Manifest of a video's clips, best first; without any, ``outcome`` says why."""
+
+    asset: ClassVar[PipelineStep] = PipelineStep.CLIPS
+
+    outcome: Outcome
+    outcome_reason: str
+    clips: tuple[Clip, ...] = ()
+
+
+def clip_id(video_id: str, rank: int) -> str:
+    """ID of a clip: its video's ID and its rank."""
+    return f"{video_id}.{rank:02d}"

@@ -1,0 +1,482 @@
+"""Everything that can go wrong, as one tree; stored by code, acted upon by class.
+
+    Failure
+    ├── PermanentFailure     failed at once, never retried
+    ├── TransientFailure     waits, backs off, resumes at the failed stage
+    ├── SourceFailure        the host is paused, not the item burnt
+    ├── OperatorFailure      the breaker opens until somebody mends the cause
+    └── PoisonFailure        parked, because the input kills the worker
+
+Each leaf has a stable ``code`` and a ``sentence`` for a person that says what to do; ``details`` add what is special
+to the case and never hold a secret. Adapters in ``tools`` raise these and nothing else: every vendor exception is
+turned into a leaf there (``raise ... from``), and a test enumerates them.
+"""
+
+import re
+from enum import StrEnum
+from typing import ClassVar
+
+MAX_DETAILS_CHARS = 600
+# user:password@ in an address, and query parameters that carry a credential.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_SIGNATURES = re.compile(
+    r"(?i)\b((?:x-amz-[a-z-]+|signature|sig|token|access_token|api_?key|key|password|expires)=)[^&\s'\"]+"
+)
+_API_KEYS = re.compile(r"\b(sk-[A-Za-z0-9_-]{2})[A-Za-z0-9_*-]+")
+
+
+class FailureClass(StrEnum):
+    """What is to be done about a failure."""
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    SOURCE = "source"
+    OPERATOR = "operator"
+    POISON = "poison"
+
+
+class Failure(Exception):  # noqa: N818 - the taxonomy's own name
+    """Base of the taxonomy; only leaves are raised.
+
+    Args:
+        details: what is special to this case; secrets in it are blanked, and it is shortened.
+        retry_after_s: how long the other side asked us to wait, seconds.
+    """
+
+    failure_class: ClassVar[FailureClass]
+    code: ClassVar[str]
+    sentence: ClassVar[str]
+
+    def __init__(self, details: str = "", *, retry_after_s: float | None = None) -> None:
+        self.details = without_secrets(" ".join(details.split()))[:MAX_DETAILS_CHARS]
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{self.sentence} ({self.details})" if self.details else self.sentence)
+
+
+def without_secrets(text: str) -> str:
+    """The text with credentials, signatures and API keys blanked."""
+    text = _CREDENTIALS.sub("***@", text)
+    text = _SIGNATURES.sub(r"\1***", text)
+    return _API_KEYS.sub(r"\1***", text)
+
+
+class PermanentFailure(Failure):
+    """Another try cannot help."""
+
+    failure_class = FailureClass.PERMANENT
+
+
+class TransientFailure(Failure):
+    """Another try, later, is likely to help."""
+
+    failure_class = FailureClass.TRANSIENT
+
+
+class SourceFailure(Failure):
+    """The host of the video turns us away for now; other hosts are not concerned."""
+
+    failure_class = FailureClass.SOURCE
+
+
+class OperatorFailure(Failure):
+    """Somebody who runs the system must mend something first."""
+
+    failure_class = FailureClass.OPERATOR
+
+
+class PoisonFailure(Failure):
+    """The same input keeps killing the worker."""
+
+    failure_class = FailureClass.POISON
+
+
+# --- permanent: the address ---
+
+
+class InvalidAddressError(PermanentFailure):
+    """Not an address we take."""
+
+    code = "invalid_address"
+    sentence = "This is not an address of a video on the web. Give a full http:// or https:// address."
+
+
+class RefusedAddressError(PermanentFailure):
+    """The address leads into a private network."""
+
+    code = "refused_address"
+    sentence = (
+        "The address leads to a private or local network, which is refused. "
+        "Give a public address, or set MADVISION_ALLOW_PRIVATE=1 on a system of your own."
+    )
+
+
+class UnsupportedAddressError(PermanentFailure):
+    """A page without a video that we can find."""
+
+    code = "unsupported_address"
+    sentence = "No video was found at this address. Give the address of a page or file that plays a video."
+
+
+class NotFoundError(PermanentFailure):
+    """404, 410."""
+
+    code = "not_found"
+    sentence = "There is nothing at this address any more. Check the address."
+
+
+class RemovedVideoError(PermanentFailure):
+    """Deleted by its owner or the site."""
+
+    code = "removed_video"
+    sentence = "The video was removed by its owner or by the site."
+
+
+class PrivateVideoError(PermanentFailure):
+    """Private."""
+
+    code = "private_video"
+    sentence = "The video is private. Ask its owner to make it public or unlisted."
+
+
+class LoginRequiredError(PermanentFailure):
+    """Behind a login, a payment or an age check."""
+
+    code = "login_required"
+    sentence = "The site shows this video only to people who are logged in."
+
+
+class AccessDeniedError(PermanentFailure):
+    """401, 403."""
+
+    code = "access_denied"
+    sentence = "The site refuses access to this video."
+
+
+class GeoBlockedError(PermanentFailure):
+    """Not shown in our country."""
+
+    code = "geo_blocked"
+    sentence = "The video is not shown in the country that this server is in."
+
+
+class DrmProtectedError(PermanentFailure):
+    """Encrypted by rights management."""
+
+    code = "drm_protected"
+    sentence = "The video is protected by rights management (DRM) and cannot be processed."
+
+
+class LiveStreamError(PermanentFailure):
+    """Live or upcoming."""
+
+    code = "live_stream"
+    sentence = "The video is a live or upcoming stream. Submit it again once it has ended."
+
+
+class PlaylistError(PermanentFailure):
+    """Many videos at one address."""
+
+    code = "playlist"
+    sentence = "The address is a playlist or channel. Submit its videos one by one."
+
+
+class UnknownVideoError(PermanentFailure):
+    """A partition without a row in ``videos``."""
+
+    code = "unknown_video"
+    sentence = (
+        "Nobody submitted a video with this ID, so its address is not known. "
+        "Submit the address first: madvision process URL_OR_FILE."
+    )
+
+
+# --- permanent: the media ---
+
+
+class EmptyFileError(PermanentFailure):
+    """Zero bytes."""
+
+    code = "empty_file"
+    sentence = "The file is empty (0 bytes)."
+
+
+class NotMediaError(PermanentFailure):
+    """Not a media file, whatever its name says."""
+
+    code = "not_media"
+    sentence = "The file is not a video, whatever its name says. Give an MP4, MOV, MKV, WebM or MPEG-TS file."
+
+
+class CorruptMediaError(PermanentFailure):
+    """Truncated or damaged."""
+
+    code = "corrupt_media"
+    sentence = "The video file is damaged or incomplete and cannot be decoded. Export or upload it again."
+
+
+class NoVideoTrackError(PermanentFailure):
+    """Sound only."""
+
+    code = "no_video_track"
+    sentence = "The file has sound but no picture, so there is nothing to cut clips from."
+
+
+class NoAudioTrackError(PermanentFailure):
+    """Picture only."""
+
+    code = "no_audio_track"
+    sentence = "The video has no audio track, so there is nothing to transcribe."
+
+
+class TooLongError(PermanentFailure):
+    """Over ``MADVISION_MAX_DURATION_S``."""
+
+    code = "too_long"
+    sentence = "The video is longer than this system accepts (MADVISION_MAX_DURATION_S)."
+
+
+class TooLargeError(PermanentFailure):
+    """Over ``MADVISION_MAX_BYTES``."""
+
+    code = "too_large"
+    sentence = "The video is larger than this system accepts (MADVISION_MAX_BYTES)."
+
+
+class PolicyRefusalError(PermanentFailure):
+    """The language model declines, and would decline again."""
+
+    code = "policy_refusal"
+    sentence = "The language model refused to analyse this transcript."
+
+
+# --- transient ---
+
+
+class HostUnresolvedError(TransientFailure):
+    """DNS gave no answer."""
+
+    code = "host_unresolved"
+    sentence = "The host name in the address could not be resolved. Check its spelling; it is tried again later."
+
+
+class ConnectionLostError(TransientFailure):
+    """Refused, reset, or closed in the middle."""
+
+    code = "connection_lost"
+    sentence = "The connection to the source failed or broke off. It is tried again from where it stopped."
+
+
+class SourceServerError(TransientFailure):
+    """5xx of the source."""
+
+    code = "source_server_error"
+    sentence = "The site that holds the video has an error of its own. It is tried again later."
+
+
+class DownloadTimeoutError(TransientFailure):
+    """Over the wall-clock limit, or stalled."""
+
+    code = "download_timeout"
+    sentence = "The download took longer than allowed. It is resumed later from where it stopped."
+
+
+class IncompleteDownloadError(TransientFailure):
+    """Fewer seconds or bytes than advertised."""
+
+    code = "incomplete_download"
+    sentence = "The download ended early and parts of the video are missing. It is tried again."
+
+
+class ExtractionFailedError(TransientFailure):
+    """The downloader did not understand the site this time."""
+
+    code = "extraction_failed"
+    sentence = "The downloader could not read the site. It is tried again; if it persists, update yt-dlp."
+
+
+class OutOfGpuMemoryError(TransientFailure):
+    """The GPU is full."""
+
+    code = "gpu_out_of_memory"
+    sentence = "The GPU ran out of memory. It is tried again; use a smaller model if it persists."
+
+
+class TranscriptionFailedError(TransientFailure):
+    """The speech engine broke."""
+
+    code = "transcription_failed"
+    sentence = "The speech engine failed on this audio."
+
+
+class AnalystUnavailableError(TransientFailure):
+    """The API is down or unreachable."""
+
+    code = "analyst_unavailable"
+    sentence = "The language-model API cannot be reached or has an error of its own. It is tried again later."
+
+
+class AnalystRateLimitedError(TransientFailure):
+    """429 with room to come."""
+
+    code = "analyst_rate_limited"
+    sentence = "The language-model API asks us to slow down. It is tried again later."
+
+
+class AnalystBadAnswerError(TransientFailure):
+    """An answer that does not fit its schema, or was cut off."""
+
+    code = "analyst_bad_answer"
+    sentence = "The language model's answer could not be used. It is asked again."
+
+
+class MediaToolError(TransientFailure):
+    """ffmpeg failed or ran too long."""
+
+    code = "media_tool_failed"
+    sentence = "ffmpeg could not finish its work on this video."
+
+
+class BadClipError(TransientFailure):
+    """A cut file did not pass its own inspection."""
+
+    code = "bad_clip"
+    sentence = "A clip that was cut did not play as planned and was not published."
+
+
+class StoreUnavailableError(TransientFailure):
+    """The object store cannot be reached."""
+
+    code = "store_unavailable"
+    sentence = "The object store cannot be reached. It is tried again later."
+
+
+class DatabaseUnavailableError(TransientFailure):
+    """The database cannot be reached."""
+
+    code = "database_unavailable"
+    sentence = "The database cannot be reached. It is tried again later."
+
+
+class MissingInputError(TransientFailure):
+    """An earlier stage's document is not there."""
+
+    code = "missing_input"
+    sentence = "A document that this stage needs is not in the store. Materialise the earlier stage first."
+
+
+class WorkerLostError(TransientFailure):
+    """The process that did the work is gone."""
+
+    code = "worker_lost"
+    sentence = "The process that did the work was lost. It is tried again."
+
+
+class UnexpectedError(TransientFailure):
+    """A fault of ours that has no leaf yet."""
+
+    code = "unexpected"
+    sentence = "Something went wrong that MadVision does not know yet; the log has the details."
+
+
+# --- source ---
+
+
+class SourceRateLimitedError(SourceFailure):
+    """429, or a page that says so."""
+
+    code = "source_rate_limited"
+    sentence = "The site asks us to slow down. Its videos wait; other sites go on."
+
+
+class BotCheckError(SourceFailure):
+    """Asked to prove that we are human."""
+
+    code = "source_bot_check"
+    sentence = "The site wants proof that we are no robot. Its videos wait; other sites go on."
+
+
+# --- operator ---
+
+
+class ApiKeyInvalidError(OperatorFailure):
+    """401, 403 of the analyst API."""
+
+    code = "api_key_invalid"
+    sentence = "The language-model API rejects our key. Set a valid OPENAI_API_KEY."
+
+
+class QuotaExhaustedError(OperatorFailure):
+    """``insufficient_quota``."""
+
+    code = "quota_exhausted"
+    sentence = "The account at the language-model API has no credit left. Add credit there."
+
+
+class AnalystMisconfiguredError(OperatorFailure):
+    """The API does not know the model, or refuses the request's form."""
+
+    code = "analyst_misconfigured"
+    sentence = "The language-model API refuses the request. Check MADVISION_OPENAI_MODEL and OPENAI_BASE_URL."
+
+
+class BudgetExhaustedError(OperatorFailure):
+    """A ceiling on paid calls is reached."""
+
+    code = "budget_exhausted"
+    sentence = (
+        "The ceiling on paid calls is reached. Raise MADVISION_BUDGET_USD_PER_VIDEO or "
+        "MADVISION_BUDGET_USD_PER_DAY, or wait for tomorrow."
+    )
+
+
+class ModelMissingError(OperatorFailure):
+    """No weights."""
+
+    code = "model_missing"
+    sentence = (
+        "The Whisper model could not be loaded. Set MADVISION_WHISPER_MODEL to a model name "
+        "(with network on the first use) or to the path of a checkpoint."
+    )
+
+
+class DiskFullError(OperatorFailure):
+    """No space left."""
+
+    code = "disk_full"
+    sentence = "The disk is full. Free space under MADVISION_HOME or the system's temporary folder."
+
+
+class StoreDeniedError(OperatorFailure):
+    """Wrong credentials, no such bucket."""
+
+    code = "store_denied"
+    sentence = "The object store refuses us. Check MADVISION_STORE_URL, the bucket and the AWS credentials."
+
+
+class MediaToolMissingError(OperatorFailure):
+    """ffmpeg cannot be run."""
+
+    code = "media_tool_missing"
+    sentence = "ffmpeg cannot be run. Install this package's dependencies again (imageio-ffmpeg brings it)."
+
+
+class SchemaOutdatedError(OperatorFailure):
+    """The database's tables are not of this version."""
+
+    code = "schema_outdated"
+    sentence = "The database's tables are not those of this version. Run: madvision migrate."
+
+
+# --- poison ---
+
+
+class PoisonInputError(PoisonFailure):
+    """Three workers were lost on it."""
+
+    code = "poison_input"
+    sentence = "The same video brought down its worker several times; it is parked with the evidence kept."
+
+
+def leaves() -> tuple[type[Failure], ...]:
+    """Every failure that can be raised, in the order of this file."""
+    return tuple(leaf for branch in Failure.__subclasses__() for leaf in branch.__subclasses__())

@@ -1,0 +1,62 @@
+"""The transcript: what is said, when, to the word."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from madvision_assets.domain.provenance import Document, Value
+from madvision_assets.domain.queue import PipelineStep
+
+
+class Word(Value):
+    """A word as spoken; ``text`` without surrounding space, half-open interval in seconds."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+
+class Segment(Value):
+    """A stretch of speech, about a sentence. ``id`` counts from 0 in time order and is how prompts refer to it."""
+
+    id: int
+    start_s: float
+    end_s: float
+    text: str
+    words: tuple[Word, ...] = ()
+
+
+class Transcript(Document):
+    """Everything that is said in a video; no segments means that nobody speaks.
+
+    Attributes:
+        language: ISO 639-1 code, as spoken or detected.
+        duration_s: of the audio, seconds.
+        audible_s: seconds of the audio that are louder than near silence.
+        covered_s: of those, the seconds that lie in a segment.
+        segments: in time order, not overlapping.
+    """
+
+    asset: ClassVar[PipelineStep] = PipelineStep.TRANSCRIPT
+
+    language: str
+    duration_s: float
+    audible_s: float
+    covered_s: float
+    segments: tuple[Segment, ...]
+
+    @property
+    def no_speech(self) -> bool:
+        """Whether nobody speaks."""
+        return not self.segments
+
+    @property
+    def text(self) -> str:
+        """All of it as one string."""
+        return " ".join(segment.text for segment in self.segments)
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        """All words in time order."""
+        return tuple(word for segment in self.segments for word in segment.words)

@@ -1,0 +1,192 @@
+"""A video: its address, its ID (the partition key) and the manifest of ``raw_video``."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from pydantic import Field
+
+from madvision_assets.domain.failures import InvalidAddressError
+from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Document, Value
+from madvision_assets.domain.queue import PipelineStep
+
+MAX_ADDRESS_CHARS = 4096
+DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+# Parameters that name a campaign, never a video.
+TRACKING_PARAMETERS = re.compile(r"^(utm_.+|fbclid|gclid|igshid|mc_[ce]id)$")
+ID_HASH_HEX_DIGITS = 16
+
+
+class Options(Value):
+    """What a submitter may ask of the clips.
+
+    Attributes:
+        max_clips: at most so many clips.
+        min_clip_s: a clip lasts at least so long, seconds.
+        max_clip_s: and at most so long, seconds.
+    """
+
+    max_clips: Annotated[int, Field(ge=1, le=50)] = 10
+    min_clip_s: Annotated[float, Field(ge=1, le=600)] = 10.0
+    max_clip_s: Annotated[float, Field(ge=5, le=1200)] = 60.0
+
+
+class Video(Value):
+    """A row of ``videos``: one partition, its address and its options."""
+
+    video_id: Annotated[str, Field(pattern=VIDEO_ID_PATTERN)]
+    address: str
+    options: Options = Options()
+
+
+class ObjectRef(Value):
+    """An object in the store.
+
+    Attributes:
+        key: key below the store's root; a store can move without its documents changing.
+        sha256: of the bytes, hex.
+        size_bytes: how many.
+        media_type: MIME type.
+    """
+
+    key: str
+    sha256: str
+    size_bytes: int
+    media_type: str
+
+
+class Chapter(Value):
+    """A chapter as the source advertises it."""
+
+    title: str
+    start_s: float
+    end_s: float
+
+
+class HeatPoint(Value):
+    """How often viewers replayed an interval; ``value`` is relative, 0 to 1."""
+
+    start_s: float
+    end_s: float
+    value: float
+
+
+class SourceMetadata(Value):
+    """What the source says of the video; every field may be missing there."""
+
+    extractor: str
+    title: str = ""
+    uploader: str = ""
+    webpage_url: str = ""
+    duration_s: float | None = None
+    language: str | None = None
+    description: str = ""
+    upload_date: str | None = None
+    chapters: tuple[Chapter, ...] = ()
+    heatmap: tuple[HeatPoint, ...] = ()
+
+
+class MediaInfo(Value):
+    """What a probe found in a media file.
+
+    Attributes:
+        container: short name of the format, such as ``mp4`` or ``matroska``.
+        duration_s: from the first to the end of the last packet, seconds.
+        advertised_duration_s: what the container's header says, seconds.
+        width: of the picture as shown (after rotation), pixels.
+        height: likewise.
+        rotation_deg: clockwise turn the player applies, 0, 90, 180 or 270.
+        fps: mean frames per second.
+        max_frame_gap_s: longest time between two frames, seconds (large: slides, variable frame rate).
+        video_codec: such as ``h264``.
+        audio_codec: such as ``aac``; None without an audio track.
+        audio_rate_hz: sampling rate.
+        audio_channels: how many.
+        video_start_s: time of the first video frame.
+        audio_start_s: time of the first audio sample.
+    """
+
+    container: str
+    duration_s: float
+    advertised_duration_s: float | None
+    width: int
+    height: int
+    rotation_deg: int = 0
+    fps: float
+    max_frame_gap_s: float
+    video_codec: str
+    audio_codec: str | None
+    audio_rate_hz: int | None = None
+    audio_channels: int | None = None
+    video_start_s: float = 0.0
+    audio_start_s: float | None = None
+
+
+class RawVideo(Document):
+    """Manifest of a downloaded video: the media and its audio are in the store."""
+
+    asset: ClassVar[PipelineStep] = PipelineStep.RAW_VIDEO
+
+    address: str
+    media: ObjectRef
+    audio: ObjectRef
+    info: MediaInfo
+    source: SourceMetadata
+    options: Options = Options()
+
+
+def canonical_address(address: str) -> str:
+    """One spelling for an ``http(s)`` address, so that a video submitted twice is one partition.
+
+    Lower-cases scheme and host, drops default port, fragment and tracking parameters, escapes what needs it.
+
+    Raises:
+        InvalidAddressError: not an http or https address with a host, or with credentials in it.
+    """
+    if len(address) > MAX_ADDRESS_CHARS:
+        raise InvalidAddressError(f"it is longer than {MAX_ADDRESS_CHARS} characters")
+    if not address.strip().isprintable():
+        raise InvalidAddressError("it contains control characters")
+    try:
+        parts = urlsplit(address.strip())
+        port = parts.port
+        host = (parts.hostname or "").rstrip(".").encode("idna").decode().lower()
+    except (ValueError, UnicodeError) as error:
+        raise InvalidAddressError(str(error)) from error
+    scheme = parts.scheme.lower()
+    if scheme not in DEFAULT_PORTS:
+        raise InvalidAddressError("only http:// and https:// addresses are taken")
+    if not host:
+        raise InvalidAddressError("it names no host")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidAddressError("it carries credentials; give an address without user and password")
+    netloc = f"[{host}]" if ":" in host else host
+    if port is not None and port != DEFAULT_PORTS[scheme]:
+        netloc += f":{port}"
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    return urlunsplit((scheme, netloc, path, _canonical_query(parts.query), ""))
+
+
+def _canonical_query(query: str) -> str:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if not any(TRACKING_PARAMETERS.match(name) for name, _ in pairs):
+        return quote(query, safe="%:@!$&'()*+,;=~-._/?")  # signatures may depend on the exact spelling
+    return urlencode([(n, v) for n, v in pairs if not TRACKING_PARAMETERS.match(n)])
+
+
+def web_video_id(address: str) -> str:
+    """ID of a video that only its canonical address identifies."""
+    return "web-" + hashlib.sha256(address.encode()).hexdigest()[:ID_HASH_HEX_DIGITS]
+
+
+def file_video_id(sha256_hex: str) -> str:
+    """ID of a local file with these contents."""
+    return "file-" + sha256_hex[:ID_HASH_HEX_DIGITS]
+
+
+def extractor_video_id(extractor: str, source_id: str) -> str | None:
+    """``<extractor>-<id>`` in lower-case extractor and unchanged ID; None where that is no valid partition key."""
+    video_id = f"{extractor.lower()}-{source_id}"
+    return video_id if re.fullmatch(VIDEO_ID_PATTERN, video_id) else None
