@@ -190,6 +190,13 @@ class UnknownVideoError(PermanentFailure):
     )
 
 
+class UnknownClipError(PermanentFailure):
+    """A clip ID that the video's newest manifest does not list."""
+
+    code = "unknown_clip"
+    sentence = "There is no clip with this ID. The clips of a video are listed by: madvision process URL_OR_FILE."
+
+
 # --- permanent: the media ---
 
 
@@ -247,6 +254,16 @@ class PolicyRefusalError(PermanentFailure):
 
     code = "policy_refusal"
     sentence = "The language model refused to analyse this transcript."
+
+
+# --- permanent: the documents ---
+
+
+class UnreadableDocumentError(PermanentFailure):
+    """Damaged, or written by another version of this program."""
+
+    code = "unreadable_document"
+    sentence = "A document in the store cannot be read. Materialise the stage that made it again."
 
 
 # --- transient ---

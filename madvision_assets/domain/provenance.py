@@ -7,6 +7,7 @@ The same work done twice gives the same name.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -152,3 +153,30 @@ def document_key(asset: str, video_id: str, data_version: str) -> str:
 def pointer_key(asset: str, video_id: str) -> str:
     """Key of the small object that points at a document's newest version."""
     return f"{asset}/{video_id}/current.json"
+
+
+def pending_steps(
+    current: Mapping[PipelineStep, Provenance | None], from_step: PipelineStep | None = None
+) -> tuple[PipelineStep, ...]:
+    """The steps that are to be done, in pipeline order.
+
+    A step is done where its document is there and was made from the newest documents of its inputs; whatever reads a
+    step that is to be done, is to be done too.
+
+    Args:
+        current: for each step the provenance of its newest document, None without one.
+        from_step: this step and all later ones are to be done in any case.
+    """
+    forced = from_step.onwards() if from_step else ()
+    pending: list[PipelineStep] = []
+    for step in PipelineStep:
+        made = current.get(step)
+        fresh = made is not None and all(_is_newest(used, current) for used in made.inputs)
+        if step in forced or not fresh or any(i in pending for i in step.inputs):
+            pending.append(step)
+    return tuple(pending)
+
+
+def _is_newest(used: InputRef, current: Mapping[PipelineStep, Provenance | None]) -> bool:
+    newest = current.get(used.asset)
+    return newest is not None and newest.data_version == used.data_version

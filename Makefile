@@ -1,0 +1,64 @@
+# Two commands matter: `make demo` and `make test`. Each makes .venv on its first run and says what it does.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+# Whisper on few cores: waiting threads must not burn what the working ones need.
+export OMP_WAIT_POLICY := PASSIVE
+export GOMP_SPINCOUNT := 0
+
+.PHONY: help install demo up test test-long lint types test-fast bench clean
+
+help:
+	@echo "make demo       the sample talk, from its address to its clips"
+	@echo "make up         the system, left running: Dagster UI and daemon, on loopback"
+	@echo "make test       format, lint, types, import contracts, tests"
+	@echo "make test-long  the tests that take a minute or more each"
+	@echo "make bench      every benchmark, beside its peer"
+	@echo "make clean      removes .venv and the local state (.madvision)"
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt setup.py
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "MadVision needs Python 3.11 or newer; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "== Installing into $(VENV): about 180 packages, a few minutes on the first run; log: $(VENV)/install.log"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@# torch first and by itself: whatever else asks for it later is then satisfied (docs/decisions/0002).
+	@{ $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch \
+		&& $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'; } > $(VENV)/install.log 2>&1 \
+		|| { tail -n 20 $(VENV)/install.log; echo "The installation failed; the whole log: $(VENV)/install.log"; exit 1; }
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python deployments/local/demo.py
+
+up: $(READY)
+	@$(BIN)/python deployments/local/up.py
+
+test: lint types test-fast
+
+lint: $(READY)
+	@echo "== Format, lint, import contracts"
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+
+types: $(READY)
+	@echo "== Types"
+	@$(BIN)/mypy
+
+test-fast: $(READY)
+	@echo "== Tests"
+	@$(BIN)/python -m pytest
+
+test-long: $(READY)
+	@echo "== Long tests"
+	@$(BIN)/python -m pytest -m long
+
+bench: $(READY)
+	@$(BIN)/python benchmarks/run_all.py
+
+clean:
+	rm -rf $(VENV) .madvision

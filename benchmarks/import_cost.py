@@ -1,0 +1,25 @@
+"""Importing the code location, beside importing dagster itself: every run through the daemon pays it again."""
+
+import sys
+
+from measure import Figure, medians, python, show
+
+ROUNDS = 9
+LIMIT = 1.3
+
+
+def figures() -> list[Figure]:
+    """CPU seconds of both imports, medians of alternating fresh processes."""
+    names = {"peer": "import dagster", "ours": "import madvision_assets.definitions"}
+    # A first import of each compiles nothing later.
+    cpu_s = medians({name: python(code) for name, code in names.items()}, ROUNDS)
+    ratio = cpu_s["ours"] / cpu_s["peer"]
+    claim = "import madvision_assets.definitions / import dagster, CPU s"
+    row = Figure(
+        claim, f"{cpu_s['ours']:.2f} s", f"{cpu_s['peer']:.2f} s", f"{ratio:.2f}", f"<= {LIMIT}", ratio <= LIMIT
+    )
+    return [row]
+
+
+if __name__ == "__main__":
+    sys.exit(not show(figures()))

@@ -1,0 +1,117 @@
+"""The parts of the system as processes of this machine, on loopback, each started and stopped by us."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL = ROOT / "deployments" / "local"
+SAMPLE = LOCAL / "sample_talk" / "sample_talk.mp4"
+DEMO_MODEL = LOCAL / "whisper_nano" / "whisper-nano.pt.xz"
+START_LIMIT_S = 120
+STOP_LIMIT_S = 20
+
+
+@dataclass(frozen=True)
+class Process:
+    """One part that runs."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+
+def demo_environment(home: Path) -> dict[str, str]:
+    """The environment of the demo: the bundled model and the offline analyst, loopback allowed; what is set wins."""
+    demo = {
+        "MADVISION_HOME": str(home),
+        "MADVISION_WHISPER_MODEL": str(DEMO_MODEL),
+        "MADVISION_ANALYST": "offline",
+        "MADVISION_ALLOW_PRIVATE": "1",
+        "DAGSTER_HOME": str(home / "dagster"),
+        "PYTHONUNBUFFERED": "1",
+    }
+    return {**demo, **os.environ, "MADVISION_HOME": demo["MADVISION_HOME"], "DAGSTER_HOME": demo["DAGSTER_HOME"]}
+
+
+def home_folder() -> Path:
+    """Where local state lives."""
+    return Path(os.environ.get("MADVISION_HOME") or ROOT / ".madvision").expanduser().absolute()
+
+
+def free_port(preferred: int) -> int:
+    """The preferred port where nobody listens on it, else one that the system picks."""
+    for port in (preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise RuntimeError("No free port on 127.0.0.1.")
+
+
+@contextmanager
+def process(name: str, command: list[str], environment: Mapping[str, str], logs: Path) -> Iterator[Process]:
+    """One part, from start to stop: asked first, then killed with all that it started."""
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{name}.log"
+    with log.open("ab") as out:
+        popen = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=dict(environment),
+            stdout=out,
+            stderr=out,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    part = Process(name, popen, log)
+    try:
+        yield part
+    finally:
+        stop(part)
+
+
+def stop(part: Process) -> None:
+    """End a part and everything in its process group."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(part.popen.pid, sign)
+        except ProcessLookupError:
+            break
+        try:
+            part.popen.wait(STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            continue
+    part.popen.wait()
+
+
+def wait_for(url: str, part: Process) -> None:
+    """Until the address answers; a part that ends instead, or never answers, is an error with the end of its log."""
+    deadline_s = time.monotonic() + START_LIMIT_S
+    while time.monotonic() < deadline_s:
+        if part.popen.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    tail = part.log.read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"{part.name} did not come up at {url}. The end of {part.log}:\n{tail}")
+
+
+def python(*arguments: str) -> list[str]:
+    """A command of this Python."""
+    return [sys.executable, *arguments]

@@ -1,0 +1,55 @@
+"""`make up`: the system on this machine, left running until Ctrl-C: code server, Dagster UI and daemon, on loopback."""
+
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import ExitStack
+
+from system import ROOT, SAMPLE, Process, demo_environment, free_port, home_folder, process, python, wait_for
+
+UI_PORT, CODE_PORT = 3000, 4266
+SETUP_LIMIT_S = 180
+WATCH_INTERVAL_S = 1.0
+
+
+def main() -> int:
+    """Start every part, print where it is, and stop all when asked or when one of them ends."""
+    home = home_folder()
+    environment = demo_environment(home)
+    asked_to_stop = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda *_: asked_to_stop.set())
+
+    print(f"== Preparing {home}", flush=True)
+    submit = python("-m", "madvision_assets.cli", "submit", str(SAMPLE))
+    subprocess.run(submit, cwd=ROOT, env=environment, check=True, timeout=SETUP_LIMIT_S)
+
+    code_port, ui_port = free_port(CODE_PORT), free_port(UI_PORT)
+    logs = home / "logs"
+    where = ["--grpc-host", "127.0.0.1", "--grpc-port", str(code_port)]
+    server = ["dagster", "code-server", "start", "-m", "madvision_assets.definitions", "--location-name", "madvision"]
+    with ExitStack() as stack:
+        start = lambda name, arguments: stack.enter_context(process(name, python("-m", *arguments), environment, logs))  # noqa: E731
+        parts = [start("code-server", [*server, "--host", "127.0.0.1", "--port", str(code_port)])]
+        parts.append(start("webserver", ["dagster_webserver", "-h", "127.0.0.1", "-p", str(ui_port), *where]))
+        parts.append(start("daemon", ["dagster._daemon", "run", *where]))
+        address = f"http://127.0.0.1:{ui_port}"
+        wait_for(f"{address}/server_info", parts[1])
+        print(f"== Dagster UI: {address}\n== Logs: {logs}\n== Ctrl-C stops everything", flush=True)
+        return watch(parts, asked_to_stop)
+
+
+def watch(parts: list[Process], asked_to_stop: threading.Event) -> int:
+    """Wait until asked to stop (0) or until a part ends by itself (1)."""
+    while not asked_to_stop.wait(WATCH_INTERVAL_S):
+        for part in parts:
+            if part.popen.poll() is not None:
+                print(f"== {part.name} ended with {part.popen.returncode}; its log: {part.log}", file=sys.stderr)
+                return 1
+    print("== Stopping", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""What Dagster loads: the five assets in pipeline order, their checks, the job, resources and executor."""
+
+from collections.abc import Mapping
+
+import dagster as dg
+
+from madvision_assets.defs.assets import PIPELINE
+from madvision_assets.defs.checks import CHECKS
+from madvision_assets.defs.jobs import process_video
+from madvision_assets.defs.resources import make_resources
+from madvision_assets.settings import Executor, Settings, load_settings
+
+
+def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+    """The definitions for these settings; tests and the command line put their own resources in place."""
+    return dg.Definitions(
+        assets=PIPELINE,
+        asset_checks=CHECKS,
+        jobs=[process_video],
+        resources={**make_resources(settings), **(resource_overrides or {})},
+        executor=make_executor(settings.executor),
+    )
+
+
+def make_executor(choice: Executor) -> dg.ExecutorDefinition:
+    """One process per run by default: a tenth of the CPU of a process per stage."""
+    if choice is Executor.K8S:
+        from dagster_k8s import k8s_job_executor
+
+        return k8s_job_executor
+    return dg.multiprocess_executor if choice is Executor.MULTIPROCESS else dg.in_process_executor
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location."""
+    return build_defs(load_settings())

@@ -1,0 +1,147 @@
+"""The pipeline: raw_video -> transcript -> content_type -> clip_candidates -> clips."""
+
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from madvision_assets.defs import compute, reports
+from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.workbench import Workbench
+from madvision_assets.domain import selection
+from madvision_assets.domain.clips import ClipCandidates, Clips
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import RawVideo
+from madvision_assets.tools.analyst import Analyst
+from madvision_assets.tools.database import Database
+from madvision_assets.tools.ingest import Ingest
+from madvision_assets.tools.render import ClipRenderer
+from madvision_assets.tools.speech import SpeechEngine
+
+OWNERS = ["team:madvision"]
+
+
+def asset_of(
+    step: PipelineStep, *, kinds: set[str], code_version: str
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """What the five assets have in common."""
+    return dg.asset(
+        name=step.value,
+        partitions_def=videos,
+        group_name="madvision",
+        owners=OWNERS,
+        kinds=kinds,
+        code_version=code_version,
+        pool=compute.POOLS[step],
+        op_tags=compute.OP_TAGS[step],
+        retry_policy=compute.LOST_WORKER_POLICY,
+    )
+
+
+@asset_of(PipelineStep.RAW_VIDEO, kinds={"ytdlp", "s3"}, code_version="1")
+def raw_video(
+    context: dg.AssetExecutionContext,
+    bench: dg.ResourceParam[Workbench],
+    database: dg.ResourceParam[Database],
+    ingest: dg.ResourceParam[Ingest],
+) -> dg.MaterializeResult[RawVideo]:
+    """The video and its audio (16 kHz mono FLAC), downloaded, inspected and kept in the store."""
+    with bench.stage(context) as stage:
+        video = database.get_video(stage.video_id)
+        document, recipe = ingest.take(video, stage.folder, stage.progress)
+        return stage.done(document, recipe, reports.raw_video(document))
+
+
+@asset_of(PipelineStep.TRANSCRIPT, kinds={"whisper", "pytorch"}, code_version="1")
+def transcript(
+    context: dg.AssetExecutionContext,
+    raw_video: RawVideo,
+    bench: dg.ResourceParam[Workbench],
+    speech: dg.ResourceParam[SpeechEngine],
+) -> dg.MaterializeResult[Transcript]:
+    """What is said, with the time of every word, by Whisper on our own machines (the GPU pool)."""
+    with bench.stage(context, raw_video) as stage:
+        with bench.store.open(raw_video.audio.key) as audio:
+            heard = speech.transcribe(audio, raw_video.info.duration_s, stage.progress)
+        document = Transcript(
+            video_id=stage.video_id,
+            language=heard.language,
+            duration_s=heard.duration_s,
+            audible_s=heard.audible_s,
+            covered_s=heard.covered_s,
+            segments=heard.segments,
+        )
+        return stage.done(document, heard.recipe, reports.transcript(document))
+
+
+@asset_of(PipelineStep.CONTENT_TYPE, kinds={"openai"}, code_version="1")
+def content_type(
+    context: dg.AssetExecutionContext,
+    raw_video: RawVideo,
+    transcript: Transcript,
+    bench: dg.ResourceParam[Workbench],
+    analyst: dg.ResourceParam[Analyst],
+) -> dg.MaterializeResult[ContentType]:
+    """What kind of video it is, out of a closed set, with the reason."""
+    with bench.stage(context, raw_video, transcript) as stage:
+        verdict = analyst.classify(transcript, raw_video.source, stage.progress)
+        document = ContentType(
+            video_id=stage.video_id,
+            kind=verdict.kind,
+            confidence=verdict.confidence,
+            reason=verdict.reason,
+            topics=verdict.topics,
+            provisional=verdict.provisional,
+        )
+        return stage.done(document, verdict.recipe, reports.content_type(document))
+
+
+@asset_of(PipelineStep.CLIP_CANDIDATES, kinds={"openai"}, code_version="1")
+def clip_candidates(
+    context: dg.AssetExecutionContext,
+    raw_video: RawVideo,
+    transcript: Transcript,
+    content_type: ContentType,
+    bench: dg.ResourceParam[Workbench],
+    analyst: dg.ResourceParam[Analyst],
+) -> dg.MaterializeResult[ClipCandidates]:
+    """The insightful moments: proposed by the analyst as segments, given times and vetted by our own rules."""
+    with bench.stage(context, raw_video, transcript, content_type) as stage:
+        options = raw_video.options
+        proposal = analyst.propose(transcript, content_type.kind, raw_video.source, options, stage.progress)
+        chosen = selection.select(proposal.moments, transcript, options, raw_video.info.duration_s)
+        document = ClipCandidates(
+            video_id=stage.video_id,
+            outcome=chosen.outcome,
+            outcome_reason=chosen.outcome_reason,
+            candidates=chosen.candidates,
+            rejected=chosen.rejected,
+            provisional=proposal.provisional,
+        )
+        return stage.done(document, proposal.recipe, reports.clip_candidates(document))
+
+
+@asset_of(PipelineStep.CLIPS, kinds={"ffmpeg", "s3"}, code_version="1")
+def clips(
+    context: dg.AssetExecutionContext,
+    raw_video: RawVideo,
+    transcript: Transcript,
+    clip_candidates: ClipCandidates,
+    bench: dg.ResourceParam[Workbench],
+    renderer: dg.ResourceParam[ClipRenderer],
+) -> dg.MaterializeResult[Clips]:
+    """The clips: frame-accurate MP4s with captions and thumbnails, each inspected before it is published."""
+    with bench.stage(context, raw_video, transcript, clip_candidates) as stage:
+        rendered = renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress)
+        document = Clips(
+            video_id=stage.video_id,
+            outcome=clip_candidates.outcome,
+            outcome_reason=clip_candidates.outcome_reason,
+            clips=rendered.clips,
+        )
+        return stage.done(document, rendered.recipe, reports.clips(document, bench.store, rendered.contact_sheet))
+
+
+PIPELINE = (raw_video, transcript, content_type, clip_candidates, clips)

@@ -1,0 +1,62 @@
+"""What each stage runs on: pools, Kubernetes tags and retry policies, each with its reason."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import dagster as dg
+
+from madvision_assets.domain.queue import PipelineStep
+
+# Pools bound what runs at once over all runs; `madvision up` sets their limits in the instance.
+POOLS: Mapping[PipelineStep, str] = MappingProxyType(
+    {
+        PipelineStep.RAW_VIDEO: "download",  # sources throttle those who open many connections
+        PipelineStep.TRANSCRIPT: "gpu",  # one model fills a GPU
+        PipelineStep.CONTENT_TYPE: "llm",  # the API limits requests and tokens a minute
+        PipelineStep.CLIP_CANDIDATES: "llm",
+        PipelineStep.CLIPS: "render",  # x264 takes every core it is given
+    }
+)
+
+# One GPU here, two encoders a machine: a larger installation sets its own.
+POOL_LIMITS: Mapping[str, int] = MappingProxyType({"download": 4, "gpu": 1, "llm": 4, "render": 2})
+
+# The transcript alone needs a GPU; the taint keeps everything else off those nodes.
+GPU_NODE_LABEL = {"madvision.io/node-pool": "gpu"}
+GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+GPU_RESOURCES = {"nvidia.com/gpu": "1"}
+
+# A preempted or evicted pod is retried by its policy; the job itself must not (Dagster issue 33755).
+JOB_SPEC = {"backoff_limit": 0, "ttl_seconds_after_finished": 3600}
+
+
+def _k8s(requests: dict[str, str], limits: dict[str, str], deadline_s: int, **pod: object) -> dict[str, Any]:
+    resources = {"requests": requests, "limits": limits}
+    return {
+        "dagster-k8s/config": {
+            "container_config": {"resources": resources},
+            "pod_spec_config": pod,
+            "job_spec_config": {**JOB_SPEC, "active_deadline_seconds": deadline_s},
+        }
+    }
+
+
+OP_TAGS: Mapping[PipelineStep, dict[str, Any]] = MappingProxyType(
+    {
+        PipelineStep.RAW_VIDEO: _k8s({"cpu": "1", "memory": "1Gi"}, {"memory": "2Gi"}, 3 * 3600),
+        PipelineStep.TRANSCRIPT: _k8s(
+            {"cpu": "2", "memory": "8Gi"},
+            {"memory": "16Gi", **GPU_RESOURCES},
+            4 * 3600,
+            node_selector=GPU_NODE_LABEL,
+            tolerations=[GPU_TAINT],
+        ),
+        PipelineStep.CONTENT_TYPE: _k8s({"cpu": "250m", "memory": "512Mi"}, {"memory": "1Gi"}, 1800),
+        PipelineStep.CLIP_CANDIDATES: _k8s({"cpu": "250m", "memory": "512Mi"}, {"memory": "1Gi"}, 1800),
+        PipelineStep.CLIPS: _k8s({"cpu": "2", "memory": "1Gi"}, {"memory": "4Gi"}, 2 * 3600),
+    }
+)
+
+# For a lost pod only: failures of the taxonomy leave an asset with retries forbidden, since the queue owns those.
+LOST_WORKER_POLICY = dg.RetryPolicy(max_retries=2, delay=30, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.FULL)

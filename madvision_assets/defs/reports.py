@@ -1,0 +1,140 @@
+"""What people look at in the Dagster UI: the metadata of each materialisation."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+
+from madvision_assets.domain.clips import ClipCandidates, Clips
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import RawVideo
+from madvision_assets.tools.store.objects import ObjectStore
+
+PREVIEW_SEGMENTS = 30
+MIB = 1024**2
+
+Metadata = dict[str, Any]
+
+
+def raw_video(video: RawVideo) -> Metadata:
+    """Title, length, size and shape of a download."""
+    info = video.info
+    return {
+        "title": video.source.title or "(untitled)",
+        "address": video.address,
+        "duration": timecode(info.duration_s),
+        "duration_s": info.duration_s,
+        "size_mib": round(video.media.size_bytes / MIB, 2),
+        "audio_mib": round(video.audio.size_bytes / MIB, 2),
+        "picture": f"{info.width}x{info.height}, {info.fps:.2f} frames/s, {info.video_codec}",
+        "sound": f"{info.audio_codec}, {info.audio_rate_hz} Hz, {info.audio_channels} channels",
+        "language": video.source.language or "(not given)",
+    }
+
+
+def transcript(heard: Transcript) -> Metadata:
+    """Length, language and the first part of what is said."""
+    rows = [[timecode(s.start_s), timecode(s.end_s), s.text] for s in heard.segments[:PREVIEW_SEGMENTS]]
+    more = len(heard.segments) - len(rows)
+    preview = markdown_table(("from", "to", "text"), rows) if rows else "*Nobody speaks.*"
+    return {
+        "language": heard.language,
+        "segments": len(heard.segments),
+        "words": len(heard.words),
+        "no_speech": heard.no_speech,
+        "audible_s": heard.audible_s,
+        "covered_s": heard.covered_s,
+        "duration_s": heard.duration_s,
+        "preview": dg.MetadataValue.md(preview + (f"\n\n*{more} more segments*" if more > 0 else "")),
+    }
+
+
+def content_type(verdict: ContentType) -> Metadata:
+    """The kind, and why."""
+    return {
+        "kind": verdict.kind.value,
+        "confidence": verdict.confidence.value,
+        "reason": verdict.reason,
+        "topics": ", ".join(verdict.topics) or "(none)",
+        "provisional": verdict.provisional,
+    }
+
+
+def clip_candidates(chosen: ClipCandidates) -> Metadata:
+    """The table of candidates, and the table of what was not taken."""
+    taken = [
+        [
+            str(c.rank),
+            timecode(c.start_s),
+            timecode(c.end_s),
+            f"{c.duration_s:.1f}",
+            f"{c.score:.2f}",
+            c.title,
+            c.reason,
+        ]
+        for c in chosen.candidates
+    ]
+    left = [
+        [
+            r.rule.value,
+            f"{r.moment.first_segment}-{r.moment.last_segment}",
+            f"{r.moment.score:.2f}",
+            r.moment.title,
+            r.details,
+        ]
+        for r in chosen.rejected
+    ]
+    return {
+        "outcome": chosen.outcome.value,
+        "outcome_reason": chosen.outcome_reason,
+        "provisional": chosen.provisional,
+        "chosen": len(chosen.candidates),
+        "rejected": len(chosen.rejected),
+        "candidates": _table(("rank", "from", "to", "seconds", "score", "title", "why"), taken),
+        "not_taken": _table(("rule", "segments", "score", "title", "details"), left),
+    }
+
+
+def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metadata:
+    """The table of clips with their files, and their thumbnails on one sheet."""
+    rows = [
+        [str(c.rank), c.title, timecode(c.start_s), timecode(c.end_s), f"{c.duration_s:.1f}", store.uri(c.media.key)]
+        for c in made.clips
+    ]
+    total_s = sum(c.duration_s for c in made.clips)
+    metadata: Metadata = {
+        "outcome": made.outcome.value,
+        "outcome_reason": made.outcome_reason,
+        "clips": len(made.clips),
+        "total_s": round(total_s, 2),
+        "size_mib": round(sum(c.media.size_bytes for c in made.clips) / MIB, 2),
+        "table": _table(("rank", "title", "from", "to", "seconds", "file"), rows),
+    }
+    if contact_sheet:
+        picture = base64.b64encode(contact_sheet).decode()
+        metadata["contact_sheet"] = dg.MetadataValue.md(f"![thumbnails](data:image/jpeg;base64,{picture})")
+    return metadata
+
+
+def timecode(time_s: float) -> str:
+    """Seconds as ``h:mm:ss.t``, hours without limit."""
+    tenths = round(time_s * 10)
+    hours, rest = divmod(tenths, 36_000)
+    minutes, rest = divmod(rest, 600)
+    return f"{hours}:{minutes:02d}:{rest // 10:02d}.{rest % 10}"
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in markdown; bars and line breaks in cells cannot break it."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MetadataValue[Any]:
+    return dg.MetadataValue.md(markdown_table(header, rows) if rows else "*none*")
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())

@@ -1,0 +1,163 @@
+"""Captions of a clip: which words stand on the screen together, in which lines, from when to when."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from madvision_assets.domain.transcript import Word
+
+# Line length, lines and times as broadcasters' guidelines have them (Netflix Timed Text, BBC Subtitle Guidelines).
+MAX_LINE_CHARS = 42
+MAX_LINES = 2
+MIN_CUE_S = 0.7
+MAX_CUE_S = 6.0
+PAUSE_S = 0.6
+
+_SENTENCE_END = re.compile(r"[.!?…。！？]['\"”’»)\]]*$")  # noqa: RUF001 - full-width marks end Chinese sentences
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
+_UNSAFE = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+|\s+")
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What stands on the screen from one time to another, seconds from the clip's start."""
+
+    start_s: float
+    end_s: float
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Token:
+    text: str
+    start_s: float
+    end_s: float
+
+
+def caption_cues(words: Iterable[Word], start_s: float, end_s: float) -> list[Cue]:
+    """Cues for the stretch from ``start_s`` to ``end_s`` of the video, in order, not overlapping, inside the clip.
+
+    A cue has at most 2 lines of 42 characters and lasts 0.7 to 6 s, less only where the speech leaves no room. It
+    ends with a sentence and before a pause of 0.6 s. A word cut by the clip's bounds is left out when most of it lies
+    outside.
+
+    Args:
+        words: in time order, seconds from the start of the video.
+        start_s: of the clip in the video.
+        end_s: likewise.
+    """
+    tokens = [token for word in words if _inside(word, start_s, end_s) for token in _tokens(word, start_s, end_s)]
+    groups = _joined(list(_groups(tokens)))
+    cues = [Cue(group[0].start_s, group[-1].end_s, _lines(group) or ()) for group in groups]
+    return _timed(cues, end_s - start_s)
+
+
+def to_srt(cues: Iterable[Cue]) -> str:
+    """SubRip text; empty without cues. Hours have two digits or more."""
+    blocks = (
+        (str(number), f"{_clock(cue.start_s)} --> {_clock(cue.end_s)}", *map(_safe, cue.lines), "", "")
+        for number, cue in enumerate(cues, 1)
+    )
+    return "".join("\n".join(block) for block in blocks)
+
+
+def _inside(word: Word, start_s: float, end_s: float) -> bool:
+    length_s = word.end_s - word.start_s
+    if length_s <= 0:
+        return start_s <= word.start_s < end_s
+    return (min(word.end_s, end_s) - max(word.start_s, start_s)) * 2 >= length_s
+
+
+def _tokens(word: Word, start_s: float, end_s: float) -> Iterator[_Token]:
+    """The word, clamped into the clip; in pieces where it is longer than a line."""
+    begin_s, stop_s = max(word.start_s, start_s) - start_s, min(max(word.end_s, word.start_s), end_s) - start_s
+    text = _safe(word.text)
+    pieces = [text[at : at + MAX_LINE_CHARS] for at in range(0, len(text), MAX_LINE_CHARS)]
+    step_s = (stop_s - begin_s) / max(1, len(pieces))
+    for index, piece in enumerate(pieces):
+        yield _Token(piece, begin_s + index * step_s, begin_s + (index + 1) * step_s)
+
+
+def _groups(tokens: Iterable[_Token]) -> Iterator[list[_Token]]:
+    group: list[_Token] = []
+    for token in tokens:
+        if group and not (_continues(group[-1], token) and _fits([*group, token])):
+            yield group
+            group = []
+        group.append(token)
+    if group:
+        yield group
+
+
+def _continues(previous: _Token, token: _Token) -> bool:
+    return token.start_s - previous.end_s < PAUSE_S and not _SENTENCE_END.search(previous.text)
+
+
+def _fits(group: Sequence[_Token]) -> bool:
+    return group[-1].end_s - group[0].start_s <= MAX_CUE_S and _lines(group) is not None
+
+
+def _joined(groups: list[list[_Token]]) -> list[list[_Token]]:
+    """Puts a group that is too short to read beside its neighbour, where no pause parts them and both fit."""
+    joined: list[list[_Token]] = []
+    for group in groups:
+        if joined and (_length_s(joined[-1]) < MIN_CUE_S or _length_s(group) < MIN_CUE_S):
+            both = [*joined[-1], *group]
+            if group[0].start_s - joined[-1][-1].end_s < PAUSE_S and _fits(both):
+                joined[-1] = both
+                continue
+        joined.append(group)
+    return joined
+
+
+def _length_s(group: Sequence[_Token]) -> float:
+    return group[-1].end_s - group[0].start_s
+
+
+def _lines(group: Sequence[_Token]) -> tuple[str, ...] | None:
+    """One line where it fits, else the two most alike in length; None where two do not do."""
+    whole = _text(group)
+    if len(whole) <= MAX_LINE_CHARS:
+        return (whole,)
+    halves = [(_text(group[:at]), _text(group[at:])) for at in range(1, len(group))]
+    fitting = [pair for pair in halves if max(map(len, pair)) <= MAX_LINE_CHARS]
+    return min(fitting, key=lambda pair: abs(len(pair[0]) - len(pair[1])), default=None)
+
+
+def _text(group: Sequence[_Token]) -> str:
+    text = ""
+    for token in group:
+        spaced = text and not (_UNSPACED.match(text[-1]) and _UNSPACED.match(token.text))
+        text += (" " if spaced else "") + token.text
+    return text
+
+
+def _timed(cues: list[Cue], clip_s: float) -> list[Cue]:
+    """Gives each cue its reading time without overlaps: ends move back, then what does not fit moves forward."""
+    timed: list[Cue] = []
+    free_s = 0.0
+    for cue in cues:
+        start_s = max(cue.start_s, free_s)
+        end_s = min(max(cue.end_s, start_s + MIN_CUE_S), start_s + MAX_CUE_S)
+        timed.append(replace(cue, start_s=start_s, end_s=end_s))
+        free_s = end_s
+    limit_s = clip_s
+    for index in reversed(range(len(timed))):
+        cue = timed[index]
+        end_s = max(0.0, min(cue.end_s, limit_s))
+        start_s = max(0.0, min(cue.start_s, end_s - MIN_CUE_S))
+        timed[index] = replace(cue, start_s=start_s, end_s=end_s)
+        limit_s = start_s
+    return [cue for cue in timed if cue.end_s > cue.start_s]
+
+
+def _clock(time_s: float) -> str:
+    seconds, milliseconds = divmod(round(time_s * 1000), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{seconds:02d},{milliseconds:03d}"
+
+
+def _safe(text: str) -> str:
+    """Text that cannot end a cue or begin another."""
+    return _UNSAFE.sub(" ", text).strip().replace("-->", "→")

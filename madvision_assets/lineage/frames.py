@@ -1,0 +1,57 @@
+"""Lineage as a table: one row per materialisation, with typed columns."""
+
+import json
+from typing import TYPE_CHECKING
+
+from madvision_assets.domain.queue import PipelineStep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from madvision_assets.lineage.queries import VideoLineage
+    from madvision_assets.tools.database import LineageRow
+
+TEXT_COLUMNS = (
+    "video_id",
+    "data_version",
+    "run_id",
+    "code_version",
+    "engine",
+    "engine_version",
+    "model",
+    "prompt_version",
+    "prompt_hash",
+    "uri",
+)
+
+
+def to_frame(lineage: "VideoLineage") -> "pd.DataFrame":
+    """Every materialisation of a video, in the order of their making.
+
+    Returns:
+        Columns ``asset`` (an ordered category, in pipeline order), ``current`` (bool: it is the version that counts),
+        the texts of ``TEXT_COLUMNS`` (missing where there is no model or prompt), ``cost_usd`` and ``wall_s`` (floats,
+        US dollars and seconds), ``created_at`` (timezone-aware, UTC), ``inputs`` (``asset@data_version``, separated by
+        spaces), ``parameters`` and ``usage`` (JSON objects).
+    """
+    import pandas as pd
+
+    rows = lineage.materialisations
+    counting = {(stage.asset, stage.data_version) for stage in lineage.stages}
+    columns: dict[str, object] = {
+        "asset": pd.Categorical([row.asset.value for row in rows], [step.value for step in PipelineStep], ordered=True),
+        "current": pd.Series([(row.asset, row.data_version) in counting for row in rows], dtype="bool"),
+    }
+    for name in TEXT_COLUMNS:
+        columns[name] = pd.Series([getattr(row, name) for row in rows], dtype="string")
+    columns["cost_usd"] = pd.Series([row.cost_usd for row in rows], dtype="float64")
+    columns["wall_s"] = pd.Series([row.wall_s for row in rows], dtype="float64")
+    columns["created_at"] = pd.Series([row.created_at for row in rows], dtype="datetime64[us, UTC]")
+    columns["inputs"] = pd.Series([_inputs(row) for row in rows], dtype="string")
+    for name in ("parameters", "usage"):
+        columns[name] = pd.Series([json.dumps(getattr(row, name), sort_keys=True) for row in rows], dtype="string")
+    return pd.DataFrame(columns)
+
+
+def _inputs(row: "LineageRow") -> str:
+    return " ".join(f"{i.asset}@{i.data_version}" for i in row.inputs)

@@ -1,0 +1,148 @@
+"""Where a video's results, or one clip, came from.
+
+What counts now is what the store's pointers say; what was ever made is what the ``lineage`` table says.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from madvision_assets.domain.clips import Clip, ClipCandidates, Clips
+from madvision_assets.domain.failures import UnknownClipError
+from madvision_assets.domain.provenance import Document, Provenance, Value
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import ObjectRef
+from madvision_assets.tools.database import Database, LineageRow
+from madvision_assets.tools.store.documents import current_document, read_current, read_version
+from madvision_assets.tools.store.objects import ObjectStore
+
+
+class StageLineage(Provenance):
+    """The version of a stage's document that counts now: its provenance block, and what the tables add to it.
+
+    Attributes:
+        uri: where the document lies.
+        superseded: how many other versions were made before or since, and do not count.
+        outdated_inputs: stages whose newest document is not the one that this one was made from.
+    """
+
+    uri: str
+    superseded: int
+    outdated_inputs: tuple[PipelineStep, ...] = ()
+
+
+class SpokenSegment(Value):
+    """A segment of the transcript that a clip was chosen for; times in seconds of the source video."""
+
+    id: int
+    start_s: float
+    end_s: float
+    text: str
+
+
+class ClipLineage(Value):
+    """One clip, back to the words that it was chosen for.
+
+    Attributes:
+        start_s: start in the source video, seconds.
+        end_s: end in the source video, seconds.
+        media: the clip's file.
+        segments: what is said in it, from the very version of the transcript that it was cut by.
+    """
+
+    clip_id: str
+    rank: int
+    title: str
+    reason: str
+    score: float
+    start_s: float
+    end_s: float
+    media: ObjectRef
+    segments: tuple[SpokenSegment, ...]
+
+
+class VideoLineage(Value):
+    """Everything that analysts ask of a video, as plain data.
+
+    Attributes:
+        address: where the video comes from.
+        clip: the clip that was asked for, if one was.
+        stages: the version that counts of each stage that was done, in pipeline order.
+        materialisations: every one ever, oldest first.
+        current_cost_usd: what the versions in ``stages`` cost, US dollars.
+        total_cost_usd: what all materialisations cost, US dollars.
+    """
+
+    video_id: str
+    address: str
+    clip: ClipLineage | None = None
+    stages: tuple[StageLineage, ...]
+    materialisations: tuple[LineageRow, ...]
+    current_cost_usd: float
+    total_cost_usd: float
+
+
+def video_lineage(database: Database, store: ObjectStore, video_or_clip_id: str) -> VideoLineage:
+    """Lineage of a video, or of one clip ``<video_id>.<nn>``.
+
+    Raises:
+        UnknownVideoError: nobody submitted this video.
+        UnknownClipError: the video has no such clip now.
+    """
+    video_id, dot, _ = video_or_clip_id.partition(".")
+    video = database.get_video(video_id)
+    rows = database.lineage_of(video_id)
+    documents = [document for step in PipelineStep if (document := current_document(store, step, video_id))]
+    stages = tuple(_stage(document, documents, rows, store) for document in documents)
+    return VideoLineage(
+        video_id=video_id,
+        address=video.address,
+        clip=_clip(store, video_id, video_or_clip_id) if dot else None,
+        stages=stages,
+        materialisations=tuple(rows),
+        current_cost_usd=sum(stage.cost_usd for stage in stages),
+        total_cost_usd=sum(row.cost_usd for row in rows),
+    )
+
+
+def _stage(
+    document: Document, documents: Iterable[Document], rows: Iterable[LineageRow], store: ObjectStore
+) -> StageLineage:
+    origin = document.origin
+    newest = {other.asset: other.origin.data_version for other in documents}
+    versions = {row.data_version for row in rows if row.asset is document.asset}
+    return StageLineage(
+        **dict(origin),
+        uri=store.uri(document.key),
+        superseded=len(versions - {origin.data_version}),
+        outdated_inputs=tuple(i.asset for i in origin.inputs if newest.get(i.asset) != i.data_version),
+    )
+
+
+def _clip(store: ObjectStore, video_id: str, clip_id: str) -> ClipLineage:
+    manifest = read_current(store, Clips, video_id)
+    clip = _find_clip(manifest.clips, clip_id)
+    used = {i.asset: i.data_version for i in manifest.origin.inputs}
+    candidates = read_version(store, ClipCandidates, video_id, used[PipelineStep.CLIP_CANDIDATES])
+    transcript = read_version(store, Transcript, video_id, used[PipelineStep.TRANSCRIPT])
+    spoken = {
+        segment_id
+        for candidate in candidates.candidates
+        if candidate.rank == clip.rank
+        for segment_id in range(candidate.first_segment, candidate.last_segment + 1)
+    }
+    return ClipLineage(
+        **clip.model_dump(include={"clip_id", "rank", "title", "reason", "score", "start_s", "end_s", "media"}),
+        segments=tuple(
+            SpokenSegment(id=s.id, start_s=s.start_s, end_s=s.end_s, text=s.text)
+            for s in transcript.segments
+            if s.id in spoken
+        ),
+    )
+
+
+def _find_clip(clips: Sequence[Clip], clip_id: str) -> Clip:
+    for clip in clips:
+        if clip.clip_id == clip_id:
+            return clip
+    known = ", ".join(clip.clip_id for clip in clips) or "none"
+    raise UnknownClipError(f"{clip_id}; clips of this video: {known}")

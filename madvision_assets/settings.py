@@ -1,0 +1,138 @@
+"""Configuration: the only file that reads the environment (and an ``.env`` file, where there is one).
+
+Every variable is optional; ``.env.example`` lists them all with their meaning, and a test keeps it complete.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GIB = 1024**3
+HOUR_S = 3600.0
+
+
+class AnalystChoice(StrEnum):
+    """Who does stages 3 and 4."""
+
+    OPENAI = "openai"
+    OFFLINE = "offline"
+
+
+class Executor(StrEnum):
+    """Where the stages of a run execute."""
+
+    IN_PROCESS = "in_process"
+    MULTIPROCESS = "multiprocess"
+    K8S = "k8s"
+
+
+class SettingsError(Exception):
+    """The environment holds a value that we cannot use; the message names the variable and what it takes."""
+
+
+class Settings(BaseSettings):
+    """Everything that an operator may set. Sizes in bytes, times in seconds, money in US dollars."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MADVISION_",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=True,
+    )
+
+    home: Path = Path(".madvision")
+    database_url: SecretStr | None = None
+    store_url: str | None = None
+    allow_private: bool = False
+    executor: Executor = Executor.IN_PROCESS
+
+    max_height: Annotated[int, Field(ge=144)] = 1080
+    max_duration_s: Annotated[float, Field(gt=0)] = 4 * HOUR_S
+    max_bytes: Annotated[int, Field(gt=0)] = 20 * GIB
+    download_timeout_s: Annotated[float, Field(gt=0)] = 2 * HOUR_S
+
+    whisper_engine: Literal["openai-whisper"] = "openai-whisper"
+    whisper_model: str = "turbo"
+
+    analyst: AnalystChoice | None = None
+    openai_model: str = "gpt-4o"
+    openai_api_key: Annotated[SecretStr | None, Field(alias="OPENAI_API_KEY")] = None
+    openai_base_url: Annotated[str | None, Field(alias="OPENAI_BASE_URL")] = None
+    budget_usd_per_video: Annotated[float | None, Field(ge=0)] = None
+    budget_usd_per_day: Annotated[float | None, Field(ge=0)] = None
+
+    aws_endpoint_url: Annotated[str | None, Field(alias="AWS_ENDPOINT_URL")] = None
+    aws_endpoint_url_s3: Annotated[str | None, Field(alias="AWS_ENDPOINT_URL_S3")] = None
+    aws_region: Annotated[str | None, Field(alias="AWS_REGION")] = None
+    aws_default_region: Annotated[str | None, Field(alias="AWS_DEFAULT_REGION")] = None
+    aws_access_key_id: Annotated[str | None, Field(alias="AWS_ACCESS_KEY_ID")] = None
+    aws_secret_access_key: Annotated[SecretStr | None, Field(alias="AWS_SECRET_ACCESS_KEY")] = None
+    aws_session_token: Annotated[SecretStr | None, Field(alias="AWS_SESSION_TOKEN")] = None
+
+    dagster_home: Annotated[Path | None, Field(alias="DAGSTER_HOME")] = None
+
+    @property
+    def home_folder(self) -> Path:
+        """``home``, absolute."""
+        return self.home.expanduser().absolute()
+
+    @property
+    def effective_database_url(self) -> str:
+        """The SQLAlchemy URL, with its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home_folder / 'madvision.db'}"
+
+    @property
+    def effective_store_url(self) -> str:
+        """The store's URL."""
+        return self.store_url or (self.home_folder / "store").as_uri()
+
+    @property
+    def effective_analyst(self) -> AnalystChoice:
+        """The analyst asked for; without a word, OpenAI where there is a key."""
+        if self.analyst is not None:
+            return self.analyst
+        return AnalystChoice.OPENAI if self.openai_api_key else AnalystChoice.OFFLINE
+
+    @property
+    def work_folder(self) -> Path:
+        """Where stages keep their temporary files."""
+        return self.home_folder / "work"
+
+    @property
+    def models_folder(self) -> Path:
+        """Where Whisper's weights are kept."""
+        return self.home_folder / "models"
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        SettingsError: a variable holds a value that we cannot use.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"Cannot use the configuration. {problems}. See .env.example.") from error
+
+
+def variable_names() -> tuple[str, ...]:
+    """Every environment variable that is read, in the order of this file."""
+    return tuple(_variable((name,)) for name in Settings.model_fields)
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "?"
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return name
+    return field.alias or f"MADVISION_{name.upper()}"

@@ -1,0 +1,84 @@
+"""Ceilings on paid calls, by what the lineage table says was spent.
+
+Spent is what finished stages recorded; calls under way at the same time are not counted, so a ceiling can be passed
+by the cost of those.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from madvision_assets.domain.content_type import ContentKind
+from madvision_assets.domain.failures import BudgetExhaustedError
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options, SourceMetadata
+from madvision_assets.tools.analyst import Analyst, Classification, Progress, Proposal
+from madvision_assets.tools.database import Database
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The ceilings, US dollars; None is none.
+
+    Args:
+        database: holds what was spent.
+        per_video_usd: for one video, ever.
+        per_day_usd: for all videos, since midnight UTC.
+        now: the clock, timezone-aware.
+    """
+
+    database: Database
+    per_video_usd: float | None
+    per_day_usd: float | None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def check(self, video_id: str) -> None:
+        """Refuse the next call where a ceiling is reached.
+
+        Raises:
+            BudgetExhaustedError: says which one, and how much was spent.
+        """
+        if self.per_video_usd is not None:
+            spent = self.database.cost_usd(video_id=video_id)
+            if spent >= self.per_video_usd:
+                raise BudgetExhaustedError(f"{spent:.4f} USD spent on this video of {self.per_video_usd:.4f}")
+        if self.per_day_usd is not None:
+            midnight = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
+            spent = self.database.cost_usd(since=midnight)
+            if spent >= self.per_day_usd:
+                raise BudgetExhaustedError(f"{spent:.4f} USD spent today of {self.per_day_usd:.4f}")
+
+
+@dataclass(frozen=True)
+class BudgetedAnalyst:
+    """An analyst that is asked only while the budget allows; a video without speech costs nothing."""
+
+    analyst: Analyst
+    budget: Budget
+
+    def classify(
+        self, transcript: Transcript, source: SourceMetadata, progress: Progress | None = None
+    ) -> Classification:
+        """See ``Analyst``."""
+        self._check(transcript)
+        return self.analyst.classify(transcript, source, progress)
+
+    def propose(
+        self,
+        transcript: Transcript,
+        kind: ContentKind,
+        source: SourceMetadata,
+        options: Options,
+        progress: Progress | None = None,
+    ) -> Proposal:
+        """See ``Analyst``."""
+        self._check(transcript)
+        return self.analyst.propose(transcript, kind, source, options, progress)
+
+    def check(self) -> str:
+        """See ``Analyst``."""
+        return self.analyst.check()
+
+    def _check(self, transcript: Transcript) -> None:
+        if not transcript.no_speech:
+            self.budget.check(transcript.video_id)

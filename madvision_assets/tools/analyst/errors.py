@@ -1,0 +1,126 @@
+"""Every way in which the OpenAI SDK fails, as a leaf of the taxonomy.
+
+status  400 413 422 404    the request or the model: somebody must change the configuration
+        401 403            the key
+        402, 429 quota     the account
+        408 409 429 5xx    wait; the SDK's own retries are already spent
+answer  refusal, filter    the same again next time: permanent
+        cut off, no JSON   asked again later
+"""
+
+import time
+from collections.abc import Mapping
+from email.utils import mktime_tz, parsedate_tz
+from json import JSONDecodeError
+from math import isfinite
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from madvision_assets.domain.failures import (
+    AnalystBadAnswerError,
+    AnalystMisconfiguredError,
+    AnalystRateLimitedError,
+    AnalystUnavailableError,
+    ApiKeyInvalidError,
+    Failure,
+    PolicyRefusalError,
+    QuotaExhaustedError,
+    UnexpectedError,
+)
+
+if TYPE_CHECKING:
+    import openai
+
+QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
+POLICY_CODES = frozenset({"content_filter", "content_policy_violation"})
+_SERVER_ERRORS = 500
+_BY_STATUS: dict[int, type[Failure]] = {
+    401: ApiKeyInvalidError,
+    402: QuotaExhaustedError,
+    403: ApiKeyInvalidError,
+    408: AnalystUnavailableError,
+    409: AnalystUnavailableError,
+    429: AnalystRateLimitedError,
+}
+
+
+def classify_openai(error: Exception) -> Failure:
+    """The failure that an exception of the OpenAI SDK, or of reading its answer, stands for.
+
+    Args:
+        error: whatever a call raised, and what making the client raised.
+
+    Returns:
+        A leaf with the API's own words as details and, where the API asks for it, a waiting time. To be raised ``from``
+        the error.
+    """
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        return _of_status(error)
+    if isinstance(error, openai.APIConnectionError):
+        return _of_connection(error)
+    for kinds, leaf, details in _without_status():
+        if isinstance(error, kinds):
+            return leaf(details or str(error))
+    return UnexpectedError(f"{type(error).__name__} while asking the language model")
+
+
+def _without_status() -> tuple[tuple[type[Exception] | tuple[type[Exception], ...], type[Failure], str], ...]:
+    """Leaf and details (else the exception's own words) by class; the first that fits decides."""
+    import openai
+
+    sockets = (openai.WebSocketConnectionClosedError, openai.WebSocketQueueFullError)
+    return (
+        (openai.ContentFilterFinishReasonError, PolicyRefusalError, "its content filter stopped the answer"),
+        (openai.LengthFinishReasonError, AnalystBadAnswerError, "the answer was cut off at its length limit"),
+        (openai.APIResponseValidationError, AnalystBadAnswerError, "the response is not of the API's form"),
+        # Their own words quote the answer, and so the transcript.
+        (ValidationError, AnalystBadAnswerError, "the answer does not fit its schema"),
+        ((JSONDecodeError, UnicodeDecodeError), AnalystBadAnswerError, "the answer is not JSON"),
+        (openai.InvalidWebhookSignatureError, AnalystBadAnswerError, ""),
+        ((openai.APIError, *sockets), AnalystUnavailableError, ""),
+        (openai.OpenAIError, AnalystMisconfiguredError, ""),
+    )
+
+
+def _of_status(error: "openai.APIStatusError") -> Failure:
+    details = f"{error.status_code}: {error.message}"
+    if error.code in QUOTA_CODES or error.type in QUOTA_CODES:
+        return QuotaExhaustedError(details)
+    if error.code in POLICY_CODES:
+        return PolicyRefusalError(details)
+    fallback = AnalystUnavailableError if error.status_code >= _SERVER_ERRORS else AnalystMisconfiguredError
+    leaf = _BY_STATUS.get(error.status_code, fallback)
+    return leaf(details, retry_after_s=retry_after_s(error.response.headers))
+
+
+def _of_connection(error: "openai.APIConnectionError") -> Failure:
+    """No connection; an address that cannot be one is the operator's to mend."""
+    cause = type(error.__cause__).__name__
+    if cause in {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}:
+        return AnalystMisconfiguredError(f"OPENAI_BASE_URL or the key is malformed ({cause})")
+    return AnalystUnavailableError(f"{error.message.rstrip('.')} ({cause})")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """How long the API asks us to wait, seconds; None where it does not say (RFC 9110, section 10.2.3).
+
+    Args:
+        headers: of the response; ``retry-after-ms`` goes before ``retry-after``, which is in seconds or an HTTP date.
+    """
+    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        wait_s = _number(headers.get(name, ""))
+        if wait_s is not None:
+            return max(0.0, wait_s * unit_s)
+    date = parsedate_tz(headers.get("retry-after", ""))
+    return max(0.0, mktime_tz(date) - time.time()) if date else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None

@@ -1,0 +1,9 @@
+"""Our own tables: which videos there are, and one row of lineage per materialisation.
+
+Here belong SQLAlchemy, Alembic and every statement in SQL. What does not: what a row is for (``domain``, ``lineage``).
+"""
+
+from madvision_assets.tools.database.database import Database
+from madvision_assets.tools.database.rows import LineageRow, SchemaState
+
+__all__ = ["Database", "LineageRow", "SchemaState"]

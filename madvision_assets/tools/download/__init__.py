@@ -1,0 +1,11 @@
+"""Downloads by yt-dlp: which video an address means, and its bytes in a folder.
+
+Here belongs everything that knows yt-dlp. It runs in a child process (``child``) that sees no secret and reaches the
+network only through ``tools.egress``; ``downloader`` starts and ends it, ``errors`` turns what it says into failures.
+What does not: judging the file that came (``tools.media``), and keeping it (``tools.store``).
+"""
+
+from madvision_assets.tools.download.downloader import Download, Downloader
+from madvision_assets.tools.download.identify import identify
+
+__all__ = ["Download", "Downloader", "identify"]

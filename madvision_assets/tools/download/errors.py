@@ -1,0 +1,238 @@
+"""What went wrong in a download, read from the exception that yt-dlp raised.
+
+The order of the rules matters: sites word a rate limit as "video unavailable", and an outage as "service unavailable",
+so the recoverable reasons are looked for before the final ones. Within a rule, the exception's class and the HTTP
+status count as much as words, and addresses are cut out of the words first: a title is no reason.
+"""
+
+import errno
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from madvision_assets.domain import failures as f
+from madvision_assets.tools.download.messages import ErrorReport
+from madvision_assets.tools.egress import messages as egress
+
+MAX_MESSAGE_CHARS = 2000
+MAX_CHAIN = 10
+SERVER_ERRORS = frozenset(range(500, 600))
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+_ADDRESSES = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+# yt-dlp's own advice at the end of a message ("use --cookies", "report this issue") says nothing of the reason.
+_ADVICE = re.compile(r"(?i);? (?:please report this issue|use --cookies|see +for how to|you might want to use a vpn).*")
+_NOISE = re.compile(r"^ERROR: | \(caused by .*")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One reason: any of its types, statuses or words is enough."""
+
+    leaf: type[f.Failure]
+    words: str = ""
+    types: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+
+    def fits(self, report: ErrorReport, text: str) -> bool:
+        """Whether the report gives this reason; ``text`` is its message without addresses."""
+        return (
+            report.status in self.statuses
+            or not self.types.isdisjoint(report.types)
+            or bool(self.words and re.search(self.words, text, re.IGNORECASE))
+        )
+
+
+RULES = (
+    # Ours: what the proxy answered.
+    Rule(f.RefusedAddressError, re.escape(egress.REFUSED)),
+    Rule(f.HostUnresolvedError, re.escape(egress.UNRESOLVED)),
+    Rule(f.ConnectionLostError, f"{re.escape(egress.UNREACHABLE)}|{re.escape(egress.BROKEN_ANSWER)}"),
+    # Says its reason by its class alone, and quotes nothing but the address.
+    Rule(f.UnsupportedAddressError, types=frozenset({"UnsupportedError"})),
+    Rule(
+        f.SourceRateLimitedError,
+        r"rate.?limit|too many requests|http error 429|try again later|temporarily (?:blocked|banned)"
+        r"|requests? (?:has|have) been (?:limited|throttled)|below throttle limit",
+        frozenset({"ThrottledDownload"}),
+        frozenset({429}),
+    ),
+    Rule(
+        f.BotCheckError,
+        r"not a (?:ro)?bot|anti-?bot|captcha|cloudflare|unusual traffic|suspicious activity"
+        r"|(?:verify|confirm) (?:that )?you(?: are|.re) (?:a )?human",
+    ),
+    Rule(
+        f.SourceServerError,
+        r"http error 5\d\d|service unavailable|bad gateway|internal server error|gateway time-?out"
+        r"|temporarily unavailable|backend error|server is (?:overloaded|busy)|under maintenance",
+        statuses=SERVER_ERRORS,
+    ),
+    Rule(
+        f.HostUnresolvedError,
+        r"name or service not known|name resolution|failed to resolve|getaddrinfo failed|nodename nor servname"
+        r"|no address associated with",
+        frozenset({"gaierror"}),
+    ),
+    Rule(
+        f.GeoBlockedError,
+        r"geo.?(?:graphic\w* )?(?:restrict|block)|(?:in|from) your (?:country|region|location|territory)"
+        r"|only available (?:in|from|to) (?:the )?(?:country|region)"
+        r"|outside (?:of )?(?:the |your )?(?:uk|us|usa|country|region)\b",
+        frozenset({"GeoRestrictedError"}),
+        frozenset({451}),
+    ),
+    Rule(f.DrmProtectedError, r"\bdrm\b|widevine|fairplay|playready|rights management"),
+    Rule(
+        f.LiveStreamError,
+        r"premieres? (?:in|will|has not)|(?:live )?event will begin|is not currently live|is offline"
+        r"|has(?:n.t| not)(?: yet)? (?:started|begun)|upcoming (?:live|stream|event)",
+        frozenset({"UserNotLive"}),
+    ),
+    # Before the login: a private video's message asks those who were invited to sign in.
+    Rule(
+        f.PrivateVideoError,
+        r"(?:video|content|post|media|account|this) is (?:set to )?private|private (?:video|post|account)"
+        r"|marked private",
+    ),
+    Rule(
+        f.LoginRequiredError,
+        r"log.?in|sign.?in|logged.in|registered users|members?.only|members on|subscri(?:be|ption)|paid content"
+        r"|payment|purchase|premium|confirm your age|age.?(?:restrict|verif|gate)|inappropriate for some"
+        r"|authenticat|password|cookies",
+        statuses=frozenset({402}),
+    ),
+    Rule(
+        f.RemovedVideoError,
+        r"(?:been |was |is |were )(?:removed|deleted|taken down|terminated|suspended|disabled)|has expired"
+        r"|no longer (?:available|exists)|copyright (?:claim|infring|grounds|strike)"
+        r"|closed (?:his|her|their) (?:youtube )?account",
+    ),
+    # A 403 or 404 in the middle means that the media's address expired: a fresh extraction gives another.
+    Rule(f.IncompleteDownloadError, r"(?:unable to download video data|got error): http error 4(?:03|04|10|16)"),
+    Rule(
+        f.NotFoundError,
+        r"http error 4(?:04|10)|does(?:n.t| not) exist|video unavailable"
+        r"|(?:video|page|post|media|clip) (?:was |is |could )?not (?:be )?found"
+        r"|(?:video|content) (?:is not |is un|isn.t )available",
+        statuses=frozenset({404, 410}),
+    ),
+    Rule(f.AccessDeniedError, r"http error 40[13]|access (?:is )?denied|forbidden", statuses=frozenset({401, 403})),
+    Rule(
+        f.UnsupportedAddressError,
+        r"unsupported url|no suitable extractor|no video formats? found|is not a valid url"
+        r"|unsupported (?:url )?scheme|no video (?:could be found|found|in this)|there.s no video"
+        r"|requested format is not available|unusual and will be skipped",
+        frozenset({"UnsupportedRequest", "NoSupportingHandlers", "_UnsafeExtensionError"}),
+    ),
+    Rule(f.EmptyFileError, r"did not get any data blocks|downloaded file is empty"),
+    Rule(
+        f.IncompleteDownloadError,
+        r"content too short|fragment \d+ not found|unable to continue without|fragments? (?:is|are) missing",
+        frozenset({"ContentTooShortError"}),
+    ),
+    Rule(f.MediaToolMissingError, r"ffmpeg (?:is )?not (?:found|installed)|ffmpeg could not be found"),
+    Rule(
+        f.ConnectionLostError,
+        r"connection (?:was |has been )?(?:reset|refused|aborted|closed|broken)|timed? ?out|remote end closed"
+        r"|bytes read|network is unreachable|no route to host|certificate verify failed|giving up after"
+        r"|unable to connect to proxy",
+        statuses=frozenset({408}),
+    ),
+)
+
+# For a report that no rule fits: the class decides. Every exception class of yt-dlp stands here or in a rule.
+LEAF_OF_TYPE: dict[str, type[f.Failure]] = {
+    "CertificateVerifyError": f.ConnectionLostError,
+    "ConnectionError": f.ConnectionLostError,
+    "IncompleteRead": f.ConnectionLostError,
+    "ProxyError": f.ConnectionLostError,
+    "SSLError": f.ConnectionLostError,
+    "TimeoutError": f.ConnectionLostError,
+    "TransportError": f.ConnectionLostError,
+    "UnavailableVideoError": f.IncompleteDownloadError,  # raised where the file could not be written
+    "PostProcessingError": f.MediaToolError,
+    "MemoryError": f.WorkerLostError,
+    "compat_HTMLParseError": f.ExtractionFailedError,
+    "EntryNotInPlaylist": f.ExtractionFailedError,
+    "ExtractorError": f.ExtractionFailedError,
+    "HTTPError": f.ExtractionFailedError,
+    "ReExtractInfo": f.ExtractionFailedError,
+    "RegexNotFoundError": f.ExtractionFailedError,
+    "RequestError": f.ExtractionFailedError,
+    "_RequiredError": f.ExtractionFailedError,
+    "DownloadError": f.ExtractionFailedError,
+    "YoutubeDLError": f.ExtractionFailedError,
+    # Only options that we never set raise these.
+    "DownloadCancelled": f.UnexpectedError,
+    "ExistingVideoReached": f.UnexpectedError,
+    "LockingUnsupportedError": f.UnexpectedError,
+    "MaxDownloadsReached": f.UnexpectedError,
+    "RejectedVideoReached": f.UnexpectedError,
+    "SameFileError": f.UnexpectedError,
+    "UnsafeExecExpansionError": f.UnexpectedError,
+    "XAttrMetadataError": f.UnexpectedError,
+    "XAttrUnavailableError": f.UnexpectedError,
+}
+
+
+def classify(report: ErrorReport) -> f.Failure:
+    """The failure that a report stands for; a leaf of the taxonomy, ``UnexpectedError`` where nothing fits."""
+    details = _NOISE.sub("", _ADVICE.sub("", report.message))
+    return _leaf(report)(details, retry_after_s=report.retry_after_s)
+
+
+def describe(error: BaseException) -> ErrorReport:
+    """The report of an exception: its own class and those of its causes, which yt-dlp keeps in several places."""
+    chain = _causes(error)
+    own = next((each for each in chain if isinstance(each, f.Failure)), None)
+    statuses = [status for each in chain if isinstance(status := getattr(each, "status", None), int)]
+    numbers = [each.errno for each in chain if isinstance(each, OSError) and each.errno]
+    return ErrorReport(
+        types=tuple(base.__name__ for each in reversed(chain) for base in type(each).__mro__),
+        message=" ".join((own.details if own else str(error)).split())[:MAX_MESSAGE_CHARS],
+        status=statuses[-1] if statuses else None,
+        errno=numbers[-1] if numbers else None,
+        retry_after_s=next((wait for each in chain if (wait := _retry_after_s(each)) is not None), None),
+        code=own.code if own else None,
+    )
+
+
+def _leaf(report: ErrorReport) -> type[f.Failure]:
+    if report.code is not None:
+        return next(leaf for leaf in f.leaves() if leaf.code == report.code)
+    if report.errno in FULL_DISK or "no space left" in report.message.lower():
+        return f.DiskFullError
+    text = _ADVICE.sub("", _ADDRESSES.sub("", report.message))
+    for rule in RULES:
+        if rule.fits(report, text):
+            return rule.leaf
+    return next((LEAF_OF_TYPE[name] for name in report.types if name in LEAF_OF_TYPE), f.UnexpectedError)
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """The exception and what caused it, outermost first."""
+    chain: list[BaseException] = []
+    upcoming: list[object] = [error]
+    while upcoming and len(chain) < MAX_CHAIN:
+        each = upcoming.pop()
+        if isinstance(each, BaseException) and each not in chain:
+            chain.append(each)
+            original = getattr(each, "exc_info", None) or (None, None)
+            upcoming += [each.__cause__, getattr(each, "cause", None), original[1]]
+    return chain
+
+
+def _retry_after_s(error: BaseException) -> float | None:
+    """Retry-After of the answer in an HTTPError: seconds, or a date (RFC 9110, 10.2.3)."""
+    headers = getattr(getattr(error, "response", None), "headers", None) or {}
+    value = headers.get("Retry-After")
+    if value is None:
+        return None
+    if value.isdigit():
+        return float(value)
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None

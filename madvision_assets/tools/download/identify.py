@@ -1,0 +1,54 @@
+"""Which video an address means, told without the network."""
+
+from functools import lru_cache
+from typing import Any
+
+from madvision_assets.domain.video import canonical_address, extractor_video_id, web_video_id
+
+# Share of an extractor's own examples in which the address carries the video's ID. Short of it the address carries a
+# slug, which two channels of one site may share: the hash of the address is safer than a partition of two videos.
+MIN_SHARE_OF_EXAMPLES = 0.9
+# An address that names a playlist too goes to these; with ``noplaylist`` (see ``options``) they take its one video.
+PLAYLIST_TOO = {"YoutubeTab": "Youtube", "YoutubeYtBe": "Youtube"}
+
+
+def identify(address: str) -> str:
+    """ID of the video at an address: ``<extractor>-<id>`` where yt-dlp can tell, else ``web-<hash of the address>``.
+
+    Raises:
+        InvalidAddressError: not an address that we take.
+    """
+    canonical = canonical_address(address)
+    return _known_video_id(canonical) or web_video_id(canonical)
+
+
+def _known_video_id(address: str) -> str | None:
+    extractor = next((each for each in _extractors() if each.suitable(address)), None)
+    if extractor is not None and extractor.ie_key() in PLAYLIST_TOO:
+        extractor = next(each for each in _extractors() if each.ie_key() == PLAYLIST_TOO[extractor.ie_key()])
+    # Channels, playlists and searches return more than one video; a mixed extractor cannot tell by the address.
+    if extractor is None or extractor._RETURN_TYPE != "video":  # noqa: SLF001 - yt-dlp has no public name for it
+        return None
+    source_id = extractor.get_temp_id(address)
+    if not source_id or not _tells_id(extractor):
+        return None
+    return extractor_video_id(extractor.ie_key(), source_id)
+
+
+@lru_cache(maxsize=1)
+def _extractors() -> tuple[Any, ...]:
+    """yt-dlp's extractors but for the generic one, in their order; lazy stand-ins that match addresses only."""
+    from yt_dlp.extractor import gen_extractor_classes
+
+    return tuple(each for each in gen_extractor_classes() if each.ie_key() != "Generic")
+
+
+@lru_cache(maxsize=256)
+def _tells_id(extractor: Any) -> bool:
+    """Whether, in an extractor's own examples, the ID in the address is the ID of the video."""
+    examples = [
+        example["info_dict"]["id"] == extractor.get_temp_id(example["url"])
+        for example in getattr(extractor, "real_class", extractor).get_testcases()
+        if "playlist" not in example and "id" in example.get("info_dict", {})
+    ]
+    return bool(examples) and sum(examples) >= MIN_SHARE_OF_EXAMPLES * len(examples)

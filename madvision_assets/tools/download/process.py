@@ -1,0 +1,147 @@
+"""A child process in a group of its own that is gone when its context is left, whatever happened."""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+TICK_S = 1.0
+TERM_GRACE_S = 5.0
+TAIL_BYTES = 16 * 1024
+MAX_LINE_BYTES = 16 * 1024 * 1024
+READ_BYTES = 64 * 1024
+
+
+class OutOfTimeError(Exception):
+    """The child ran too long, or stopped showing signs of life."""
+
+
+class ChildProcess:
+    """A command with pipes, in its own session, so that it and its children can be ended together.
+
+    Args:
+        command: program and arguments.
+        env: its whole environment.
+        cwd: where it runs.
+    """
+
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
+        self._command = command
+        self._env = env
+        self._cwd = cwd
+        self._tail = b""
+
+    def __enter__(self) -> Self:
+        """Starts it."""
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._env,
+            cwd=self._cwd,
+            start_new_session=True,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends its whole group, politely first, and closes the pipes."""
+        self._end()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
+    @property
+    def pid(self) -> int:
+        """Its process ID, which is also the ID of its group."""
+        return self._process.pid
+
+    @property
+    def last_words(self) -> str:
+        """The last line of its stderr that is not blank."""
+        lines = self._tail.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1].strip() if lines else ""
+
+    def give(self, data: bytes) -> None:
+        """Writes all of its stdin (a pipe's buffer at most, 64 KiB) and closes it."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(data)
+                self._process.stdin.close()
+
+    def lines(
+        self, *, time_limit_s: float, stall_limit_s: float, sign_of_life: Callable[[], object]
+    ) -> Iterator[bytes]:
+        """The lines of its stdout as they come, until it closes it.
+
+        Args:
+            time_limit_s: for all of them.
+            stall_limit_s: without a line and without a change of ``sign_of_life``, which is asked every second.
+            sign_of_life: a number that changes while the child works.
+
+        Raises:
+            OutOfTimeError: one of the limits is over.
+        """
+        now_s = time.monotonic()
+        deadline_s, alive_s, sign = now_s + time_limit_s, now_s, sign_of_life()
+        for chunk in self._chunks():
+            now_s = time.monotonic()
+            if chunk:
+                alive_s = now_s
+                yield from chunk
+            elif (latest := sign_of_life()) != sign:
+                alive_s, sign = now_s, latest
+            if now_s > deadline_s:
+                raise OutOfTimeError(f"over {time_limit_s:.0f} s")
+            if now_s - alive_s > stall_limit_s:
+                raise OutOfTimeError(f"nothing happened for {stall_limit_s:.0f} s")
+
+    def wait(self) -> int:
+        """Its exit status, negative for a signal; it is ended where it lingers after its last line."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self._process.wait(TERM_GRACE_S)
+        self._end()
+        return self._process.wait()
+
+    def _chunks(self) -> Iterator[list[bytes]]:
+        """Whole lines of stdout, as many as there are; an empty list for each tick without one."""
+        stdout, stderr = self._process.stdout, self._process.stderr
+        if stdout is None or stderr is None:
+            return
+        pending = b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(stdout, selectors.EVENT_READ)
+            selector.register(stderr, selectors.EVENT_READ)
+            while stdout in selector.get_map():
+                lines: list[bytes] = []
+                for key, _ in selector.select(TICK_S):
+                    data = os.read(key.fd, READ_BYTES)
+                    if not data:
+                        selector.unregister(key.fileobj)
+                    elif key.fileobj is stderr:
+                        self._tail = (self._tail + data)[-TAIL_BYTES:]
+                    else:
+                        *lines, pending = (pending + data).split(b"\n")
+                        pending = pending[:MAX_LINE_BYTES]
+                yield lines
+
+    def _end(self) -> None:
+        """Ends the group: also what the leader may have left behind (an ffmpeg), at once after the leader is reaped."""
+        self._signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(TERM_GRACE_S)
+        self._signal(signal.SIGKILL)
+        self._process.wait(TERM_GRACE_S)
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left (macOS: but a zombie)
+            os.killpg(self._process.pid, number)

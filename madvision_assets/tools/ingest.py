@@ -1,0 +1,129 @@
+"""Ingest: from an address to media and audio in the store, and the manifest that says so.
+
+Downloads an ``http(s)`` address, or takes a local file that the command line was given; probes it, makes it an MP4
+where it is none, and extracts the audio once, so that a GPU machine fetches megabytes and not gigabytes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from madvision_assets.domain.failures import (
+    IncompleteDownloadError,
+    NotFoundError,
+    NotMediaError,
+    TooLargeError,
+    TooLongError,
+)
+from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata, Video
+from madvision_assets.tools.download import Download, Downloader
+from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
+from madvision_assets.tools.store.objects import ObjectStore
+
+Progress = Callable[[float, str], None]
+
+# A source's word on its duration is rounded; shorter than this means that parts are missing.
+DURATION_SLACK_S = 2.0
+DURATION_SLACK_SHARE = 0.03
+DOWNLOAD_SHARE = 0.7  # of the progress bar
+
+# Python's table differs from system to system.
+MEDIA_TYPES = {".mp4": "video/mp4", ".mkv": "video/x-matroska", ".webm": "video/webm", ".flac": "audio/flac"}
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Takes videos in.
+
+    Args:
+        store: where media and audio go.
+        downloader: fetches addresses.
+        max_duration_s: longer videos are refused, seconds.
+        max_bytes: larger files are refused.
+    """
+
+    store: ObjectStore
+    downloader: Downloader
+    max_duration_s: float
+    max_bytes: int
+
+    def take(self, video: Video, folder: Path, progress: Progress) -> tuple[RawVideo, Recipe]:
+        """Fetch, inspect, normalise and store one video.
+
+        Args:
+            video: its row.
+            folder: scratch; a broken download is resumed from what an earlier try left there.
+            progress: gets a fraction from 0 to 1 and a few words.
+
+        Raises:
+            Failure: a leaf of the taxonomy: of the download, of the media, or of the store.
+        """
+        fetched = self._fetch(video.address, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
+        self._check_size(fetched.path)
+        info = probe.probe(fetched.path)
+        self._check_duration(info, fetched.source)
+        progress(0.72, "making an MP4 where it is none")
+        media_path = normalise.to_mp4(fetched.path, folder, info)
+        if media_path != fetched.path:
+            info = probe.probe(media_path)
+        progress(0.8, "extracting the audio")
+        audio_path = folder / "audio.flac"
+        audio.extract_flac(media_path, audio_path)
+        progress(0.9, "storing")
+        document = RawVideo(
+            video_id=video.video_id,
+            address=video.address,
+            media=self._store(media_path, video.video_id),
+            audio=self._store(audio_path, video.video_id),
+            info=info,
+            source=fetched.source,
+            options=video.options,
+        )
+        return document, self._recipe(fetched)
+
+    def _fetch(self, address: str, folder: Path, progress: Progress) -> Download:
+        if urlsplit(address).scheme == "file":
+            return local_file(address)
+        return self.downloader.fetch(address, folder / "download", progress)
+
+    def _check_size(self, path: Path) -> None:
+        size_bytes = path.stat().st_size
+        if size_bytes > self.max_bytes:
+            raise TooLargeError(f"{size_bytes} bytes; the limit is {self.max_bytes}")
+
+    def _check_duration(self, info: MediaInfo, source: SourceMetadata) -> None:
+        if info.duration_s > self.max_duration_s:
+            raise TooLongError(f"{info.duration_s:.0f} s; the limit is {self.max_duration_s:.0f} s")
+        promised_s = source.duration_s or 0.0
+        slack_s = max(DURATION_SLACK_S, DURATION_SLACK_SHARE * promised_s)
+        if info.duration_s < promised_s - slack_s:
+            raise IncompleteDownloadError(f"{info.duration_s:.1f} s arrived of {promised_s:.1f} s")
+
+    def _store(self, path: Path, video_id: str) -> ObjectRef:
+        media_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+        return self.store.store_media(path, video_id, path.suffix.lstrip("."), media_type)
+
+    def _recipe(self, fetched: Download) -> Recipe:
+        return Recipe(
+            engine="yt-dlp" if fetched.engine_version else "file",
+            engine_version=fetched.engine_version,
+            parameters={"max_height": self.downloader.max_height, "ffmpeg": ffmpeg.version()},
+        )
+
+
+def local_file(address: str) -> Download:
+    """A file on this machine, as the command line registers it; it is read where it lies.
+
+    Raises:
+        NotFoundError: it is not there any more.
+        NotMediaError: it is a folder or a device.
+    """
+    path = Path(url2pathname(urlsplit(address).path))
+    if not path.exists():
+        raise NotFoundError(f"no file {path.name}")
+    if not path.is_file():
+        raise NotMediaError(f"{path.name} is not a regular file")
+    return Download(path=path, source=SourceMetadata(extractor="file", title=path.stem), engine_version="")

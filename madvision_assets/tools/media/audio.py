@@ -1,0 +1,173 @@
+"""Sound: extracted once without loss, read in windows of constant memory, and told apart from silence."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from madvision_assets.domain.failures import NoAudioTrackError
+from madvision_assets.tools.media.container import choose_audio, opened
+from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RATE_HZ = 16_000
+QUIET_S = 0.3
+FRAME_S = 0.03
+SILENCE_DBFS = -50.0
+BELOW_LOUD_DB = 30.0
+LOUD_PERCENTILE = 95
+MERGE_GAP_S = 0.5
+FULL_SCALE = 32768
+
+
+@dataclass(frozen=True)
+class AudioWindow:
+    """A stretch of sound.
+
+    Attributes:
+        start_s: seconds from the start of the video.
+        samples: float32, mono, 16 kHz, -1 to 1.
+    """
+
+    start_s: float
+    samples: "NDArray[np.float32]"
+
+    @property
+    def end_s(self) -> float:
+        """End, seconds from the start of the video."""
+        return self.start_s + len(self.samples) / RATE_HZ
+
+
+def extract_flac(path: Path, out: Path, *, timeout_s: float = 1800.0, progress: Progress | None = None) -> None:
+    """Writes the default (or else first) audio track as 16 kHz mono 16-bit FLAC whose time zero is the video's.
+
+    Sound that starts after the picture is preceded by silence, and holes are filled with it, so that a time in the
+    FLAC is the same time in the video.
+
+    Raises:
+        NoAudioTrackError: the file has none.
+        Failure: what ``ffmpeg.run`` and ``container.opened`` raise.
+    """
+    with opened(path) as container:
+        track = choose_audio(container)
+        if track is None:
+            raise NoAudioTrackError
+        index, duration_s = track.index, (container.duration or 0) / 1e6
+    stream = source(path)[str(index)]
+    stream = stream.filter("aresample", RATE_HZ, **{"async": 1, "first_pts": 0})
+    output = target(
+        [stream], out, acodec="flac", ar=RATE_HZ, ac=1, sample_fmt="s16", format="flac", map_metadata=-1,
+        fflags="+bitexact", flags="+bitexact",
+    )  # fmt: skip
+    run(output, timeout_s=timeout_s, what="extracting the audio", progress=progress, duration_s=duration_s)
+
+
+def read_windows(
+    flac_source: Path | BinaryIO, window_s: float = 1200.0, search_s: float = 60.0
+) -> Iterator[AudioWindow]:
+    """The sound in windows of at most ``window_s``, each but the last split where it is quietest.
+
+    Memory holds one window and no more. A window ends in the middle of the quietest 0.3 s of its last ``search_s``.
+
+    Args:
+        flac_source: what ``extract_flac`` wrote; a file, or a seekable binary stream.
+        window_s: longest window, seconds.
+        search_s: how far back from its end a window may be split, seconds; less than ``window_s``.
+
+    Raises:
+        NoAudioTrackError: there is no sound in it.
+        Failure: what ``container.opened`` raises.
+    """
+    import numpy as np
+
+    buffer = np.empty(round(window_s * RATE_HZ), np.int16)
+    filled, start = 0, 0
+    for block in _blocks(flac_source):
+        rest = block
+        while len(rest):
+            taken = min(len(rest), len(buffer) - filled)
+            buffer[filled : filled + taken] = rest[:taken]
+            filled, rest = filled + taken, rest[taken:]
+            if filled == len(buffer):
+                split = _quietest(buffer, round(search_s * RATE_HZ))
+                yield _window(start, buffer[:split])
+                buffer[: filled - split] = buffer[split:].copy()
+                filled, start = filled - split, start + split
+    if filled:
+        yield _window(start, buffer[:filled])
+
+
+def audible_spans(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float, float]]:
+    """Stretches that are louder than near silence, as (start, end) in seconds from the first sample.
+
+    A frame of 30 ms is audible when its RMS is above -50 dBFS and at most 30 dB below the loud parts (the 95th
+    percentile of all frames); gaps under 0.5 s are closed.
+
+    Args:
+        samples: mono, -1 to 1.
+        rate: samples a second.
+    """
+    import numpy as np
+
+    size = max(1, round(FRAME_S * rate))
+    if not len(samples):
+        return []
+    power = np.array([np.mean(np.square(samples[at : at + size])) for at in range(0, len(samples), size)])
+    level_db = 10 * np.log10(power + 1e-12)
+    threshold_db = max(SILENCE_DBFS, float(np.percentile(level_db, LOUD_PERCENTILE)) - BELOW_LOUD_DB)
+    return _spans(level_db > threshold_db, size / rate, len(samples) / rate)
+
+
+def _spans(audible: "NDArray[np.bool_]", frame_s: float, end_s: float) -> list[tuple[float, float]]:
+    import numpy as np
+
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], audible, [False]))))
+    spans: list[tuple[float, float]] = []
+    for first, last in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
+        start_s, stop_s = first * frame_s, min(last * frame_s, end_s)
+        if spans and start_s - spans[-1][1] < MERGE_GAP_S:
+            spans[-1] = spans[-1][0], stop_s
+        else:
+            spans.append((start_s, stop_s))
+    return spans
+
+
+def _blocks(source: Path | BinaryIO) -> "Iterator[NDArray[np.int16]]":
+    """The samples as decoded, 16 kHz mono."""
+    import av
+
+    with opened(source) as container:
+        track = choose_audio(container)
+        if track is None:
+            raise NoAudioTrackError
+        resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
+        for frame in container.decode(track):
+            for block in resampler.resample(frame):
+                yield block.to_ndarray()[0]
+        for block in resampler.resample(None):
+            yield block.to_ndarray()[0]
+
+
+def _quietest(samples: "NDArray[np.int16]", search: int) -> int:
+    """Index of the middle of the quietest 0.3 s among the last ``search`` samples; the last such, where many are."""
+    import numpy as np
+
+    frame = round(FRAME_S * RATE_HZ)
+    tail = samples[-min(search, len(samples) - 1) :]
+    tail = tail[len(tail) % frame :]
+    power = np.mean(np.square(tail.reshape(-1, frame).astype(np.float32)), axis=1)
+    width = min(len(power), round(QUIET_S / FRAME_S))
+    if not width:
+        return len(samples)
+    sums = np.convolve(power, np.ones(width), "valid")
+    first = len(sums) - 1 - int(np.argmin(sums[::-1]))
+    return len(samples) - len(tail) + first * frame + width * frame // 2
+
+
+def _window(start: int, samples: "NDArray[np.int16]") -> AudioWindow:
+    import numpy as np
+
+    return AudioWindow(start / RATE_HZ, samples.astype(np.float32) / np.float32(FULL_SCALE))

@@ -1,0 +1,163 @@
+"""Cuts a clip to the frame, and inspects what came of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from madvision_assets.domain.cutting import CutPlan
+from madvision_assets.domain.failures import BadClipError, Failure
+from madvision_assets.tools.media.container import choose_tracks, opened
+from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+AUDIO_RATE_HZ = 48_000
+MAX_DURATION_ERROR_S = 0.1
+MAX_AUDIO_VIDEO_OFFSET_S = 0.05
+# ISO/IEC 23091-2 codes of the transfer curves of HDR: PQ and HLG.
+HDR_TRANSFERS = (16, 18)
+TO_SDR = (
+    ("zscale", {"transfer": "linear", "npl": 100}),
+    ("format", {"pix_fmts": "gbrpf32le"}),
+    ("zscale", {"primaries": "bt709"}),
+    ("tonemap", {"tonemap": "hable", "desat": 0}),
+    ("zscale", {"transfer": "bt709", "matrix": "bt709", "range": "tv"}),
+)
+
+ENCODING: dict[str, str | int | float | bool | None] = {
+    "vcodec": "libx264", "preset": "veryfast", "crf": 20, "pix_fmt": "yuv420p",
+    "acodec": "aac", "audio_bitrate": "160k", "ar": AUDIO_RATE_HZ, "ac": 2,
+    "format": "mp4", "movflags": "+faststart",
+    # Nothing of the source's titles, places, devices or chapters goes into a clip.
+    "map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact", "flags": "+bitexact",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ClipInspection:
+    """What was found in a clip by decoding all of it.
+
+    Attributes:
+        duration_s: from the first to the end of the last frame.
+        audio_video_offset_s: start of the audio less start of the video.
+        width: pixels.
+        height: pixels.
+        size_bytes: of the file.
+        frames: how many decoded.
+    """
+
+    duration_s: float
+    audio_video_offset_s: float
+    width: int
+    height: int
+    size_bytes: int
+    frames: int
+
+
+def cut_clip(
+    path: Path, plan: CutPlan, out: Path, *, timeout_s: float = 1800.0, progress: Progress | None = None
+) -> None:
+    """Writes the planned clip as an MP4 (H.264, AAC) that begins on the exact frame; audio and video start at 0.
+
+    Args:
+        path: the source, an MP4 with an index, as ``to_mp4`` gives.
+        plan: from ``plan_cut``.
+        out: the file to write.
+        timeout_s: wall-clock limit, seconds.
+        progress: is told the share done.
+
+    Raises:
+        Failure: what ``ffmpeg.run`` and ``container.opened`` raise; NoAudioTrackError without sound is left to
+            ``probe``.
+    """
+    with opened(path) as container:
+        tracks = choose_tracks(container)
+        video_index, hdr = tracks.video.index, tracks.video.codec_context.color_trc in HDR_TRANSFERS
+        audio_index = tracks.audio.index if tracks.audio else video_index
+    # Without -noaccurate_seek ffmpeg drops what lies before the seek point: with slides, the picture to be shown.
+    seek = {"ss": f"{plan.start_s - plan.preroll_s:.6f}", "noaccurate_seek": None} if plan.start_s else {}
+    media = source(path, **seek)
+    streams = [_picture(media[str(video_index)], plan, hdr=hdr), _sound(media[str(audio_index)], plan)]
+    run(
+        target(streams, out, **ENCODING),
+        timeout_s=timeout_s, what="cutting a clip", progress=progress, duration_s=plan.duration_s,
+    )  # fmt: skip
+
+
+def _picture(stream: Any, plan: CutPlan, *, hdr: bool) -> Any:
+    rate = f"{plan.fps.numerator}/{plan.fps.denominator}"
+    # start_time lays the frame grid on the start; the last frame before it is shown from the start on.
+    stream = stream.filter("fps", fps=rate, start_time=f"{plan.preroll_s:.6f}", round="near")
+    stream = stream.filter("tpad", stop=-1, stop_mode="clone").filter("trim", end_frame=plan.frames)
+    stream = stream.filter("setpts", "PTS-STARTPTS").filter("scale", plan.width, plan.height, flags="bicubic")
+    for name, options in TO_SDR if hdr else ():
+        stream = stream.filter(name, **options)
+    return stream.filter("setsar", 1).filter("format", "yuv420p")
+
+
+def _sound(stream: Any, plan: CutPlan) -> Any:
+    samples = round(plan.duration_s * AUDIO_RATE_HZ)
+    stream = stream.filter("asetpts", f"PTS-{plan.preroll_s:.6f}/TB")
+    # Drops what lies before the start, pads what starts late, fills holes.
+    stream = stream.filter("aresample", AUDIO_RATE_HZ, **{"async": 1, "first_pts": 0})
+    return stream.filter("apad").filter("atrim", end_sample=samples).filter("asetpts", "PTS-STARTPTS")
+
+
+def inspect_clip(path: Path, plan: CutPlan) -> ClipInspection:
+    """Decodes every frame of a clip and compares it with its plan.
+
+    Raises:
+        BadClipError: it has no sound, does not decode, or differs from its plan in length, size or start.
+    """
+    try:
+        with opened(path) as container:
+            found = _decode_all(container, path.stat().st_size)
+    except (Failure, OSError) as error:
+        raise BadClipError(str(error)) from error
+    wrong = _differences(found, plan)
+    if wrong:
+        raise BadClipError("; ".join(wrong))
+    return found
+
+
+def _decode_all(container: "InputContainer", size_bytes: int) -> ClipInspection:
+    import av
+
+    tracks = choose_tracks(container)
+    if tracks.audio is None:
+        raise BadClipError("it has no sound track")
+    starts: dict[str, float] = {}
+    ends: dict[str, float] = {}
+    frames = 0
+    frame_s = float(1 / (tracks.video.average_rate or 1))
+    for frame in container.decode(tracks.video, tracks.audio):
+        kind = "audio" if isinstance(frame, av.AudioFrame) else "video"
+        length_s = frame.samples / frame.sample_rate if isinstance(frame, av.AudioFrame) else frame_s
+        start_s = getattr(frame, "time", None) or 0.0
+        frames += kind == "video"
+        starts[kind] = min(start_s, starts.get(kind, start_s))
+        ends[kind] = max(start_s + length_s, ends.get(kind, 0.0))
+    if len(starts) != 2:  # noqa: PLR2004 - sound and picture
+        raise BadClipError(f"only {', '.join(starts) or 'nothing'} decodes")
+    return ClipInspection(
+        duration_s=round(max(ends.values()) - min(starts.values()), 6),
+        audio_video_offset_s=round(starts["audio"] - starts["video"], 6),
+        width=tracks.video.width,
+        height=tracks.video.height,
+        size_bytes=size_bytes,
+        frames=frames,
+    )
+
+
+def _differences(found: ClipInspection, plan: CutPlan) -> list[str]:
+    claims = {
+        f"it lasts {found.duration_s:.3f} s instead of {plan.duration_s:.3f} s": abs(found.duration_s - plan.duration_s)
+        <= MAX_DURATION_ERROR_S,
+        f"it has {found.frames} frames instead of {plan.frames}": abs(found.frames - plan.frames) <= 1,
+        f"its sound starts {found.audio_video_offset_s:+.3f} s beside its picture": abs(found.audio_video_offset_s)
+        <= MAX_AUDIO_VIDEO_OFFSET_S,
+        f"it is {found.width}x{found.height} instead of {plan.width}x{plan.height}": (found.width, found.height)
+        == (plan.width, plan.height),
+    }
+    return [claim for claim, holds in claims.items() if not holds]

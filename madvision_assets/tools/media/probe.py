@@ -1,0 +1,242 @@
+"""Says what a media file is, and refuses what is none, by reading it to its end without decoding it."""
+
+import heapq
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
+
+from madvision_assets.domain.failures import CorruptMediaError, NoAudioTrackError
+from madvision_assets.domain.video import MediaInfo
+from madvision_assets.tools.media.container import Tracks, choose_tracks, opened, pictures_from, sounds_from
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
+    from av.container import InputContainer
+    from av.stream import Stream
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+    _Frame = TypeVar("_Frame", VideoFrame, AudioFrame)
+
+MISSING_SHARE = 0.02
+MISSING_S = 1.0
+SAMPLE_POINTS = 3
+SAMPLE_FRAMES = 5
+REORDER_FRAMES = 32  # more than any codec's reordering depth
+MAX_ASPECT = 10  # of one pixel; beyond, the header is nonsense
+QUARTER_TURN_DEG = 90
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What ``verify_decodes`` saw.
+
+    Attributes:
+        points: how many places of the file were decoded.
+        video_frames: frames decoded, all places together.
+        audio_s: seconds of sound decoded, all places together.
+    """
+
+    points: int
+    video_frames: int
+    audio_s: float
+
+
+@dataclass
+class _Measure:
+    """What the packets of one track tell; times in seconds of the file's own clock. Its memory is constant."""
+
+    first_s: float = math.inf
+    last_s: float = -math.inf
+    end_s: float = -math.inf
+    count: int = 0
+    max_gap_s: float = 0.0
+    _pending: list[float] = field(default_factory=list)
+    _previous_s: float | None = None
+
+    def add(self, start_s: float, duration_s: float) -> None:
+        self.count += 1
+        self.first_s = min(self.first_s, start_s)
+        self.last_s = max(self.last_s, start_s)
+        self.end_s = max(self.end_s, start_s + duration_s)
+        heapq.heappush(self._pending, start_s)  # packets come in decoding order, gaps are between shown frames
+        if len(self._pending) > REORDER_FRAMES:
+            self._shift()
+
+    def close(self) -> None:
+        while self._pending:
+            self._shift()
+
+    def _shift(self) -> None:
+        start_s = heapq.heappop(self._pending)
+        if self._previous_s is not None:
+            self.max_gap_s = max(self.max_gap_s, start_s - self._previous_s)
+        self._previous_s = start_s
+
+    @property
+    def per_second(self) -> float:
+        """Packets a second; 0 with fewer than two."""
+        return (self.count - 1) / (self.last_s - self.first_s) if self.last_s > self.first_s else 0.0
+
+
+def probe(source: Path | BinaryIO) -> MediaInfo:
+    """What a media file is, found by reading all its packets; memory does not grow with the file.
+
+    Args:
+        source: a file, or a seekable binary stream positioned at its start.
+
+    Raises:
+        EmptyFileError: zero bytes.
+        NotMediaError: no media file, or a picture, a playlist, subtitles.
+        NoVideoTrackError: sound only; a cover picture is no video.
+        NoAudioTrackError: picture only.
+        CorruptMediaError: cut short, or its frames do not decode.
+        MediaToolError: it cannot be read.
+    """
+    with opened(source) as container:
+        tracks = choose_tracks(container)
+        if tracks.audio is None:
+            raise NoAudioTrackError
+        measures = _measure(container)
+        video, audio = measures[tracks.video.index], measures[tracks.audio.index]
+        if not video.count or not audio.count:
+            raise CorruptMediaError("a track has no data")
+        zero_s = _zero_s(container)
+        end_s = max(video.end_s + _missing_duration_s(video), audio.end_s)
+        _refuse_truncated(container, measures, zero_s)
+        frame = _sample(container, tracks, zero_s, end_s)
+        width, height, rotation_deg = _shown(tracks.video, frame)
+        return MediaInfo(
+            container=_short_name(container),
+            duration_s=round(end_s - zero_s, 6),
+            advertised_duration_s=None if container.duration is None else container.duration / MICROSECONDS,
+            width=width,
+            height=height,
+            rotation_deg=rotation_deg,
+            fps=round(video.per_second or float(tracks.video.average_rate or 0), 6),
+            max_frame_gap_s=round(video.max_gap_s, 6),
+            video_codec=tracks.video.codec_context.name,
+            audio_codec=tracks.audio.codec_context.name,
+            audio_rate_hz=tracks.audio.codec_context.sample_rate,
+            audio_channels=tracks.audio.codec_context.channels,
+            video_start_s=round(_start_s(tracks.video, video) - zero_s, 6) + 0.0,
+            audio_start_s=round(_start_s(tracks.audio, audio) - zero_s, 6) + 0.0,
+        )
+
+
+def verify_decodes(source: Path | BinaryIO, points: int = 5, seconds: float = 1.0) -> Decoded:
+    """Decodes some seconds at several points, evenly spread from begin to end.
+
+    Raises:
+        CorruptMediaError: a point gives no picture, or the file gives no sound.
+        Failure: what ``probe`` raises for a file that is no video.
+    """
+    with opened(source) as container:
+        tracks = choose_tracks(container)
+        if tracks.audio is None:
+            raise NoAudioTrackError
+        zero_s = _zero_s(container)
+        pictures, audio_s = 0, 0.0
+        for at_s in _points(zero_s, zero_s + (container.duration or 0) / MICROSECONDS - seconds, points):
+            end_s = at_s + seconds
+            shown = sum(1 for _ in _within(pictures_from(container, tracks.video, at_s), at_s, end_s))
+            sounds = _within(sounds_from(container, tracks.audio, at_s), at_s, end_s)
+            heard = sum(sound.samples / sound.sample_rate for sound in sounds)
+            if not shown and not heard:
+                raise CorruptMediaError(f"nothing decodes at {at_s - zero_s:.1f} s")
+            pictures += shown
+            audio_s += heard
+        if not pictures or not audio_s:
+            raise CorruptMediaError(f"no {'sound' if pictures else 'picture'} decodes")
+        return Decoded(points, pictures, audio_s)
+
+
+def _within(frames: "Iterator[_Frame]", at_s: float, end_s: float) -> "Iterator[_Frame]":
+    """The frames that begin in a stretch of the file's own clock."""
+    early_enough = takewhile(lambda frame: (frame.time or 0.0) < end_s, frames)
+    return (frame for frame in early_enough if (frame.time or 0.0) >= at_s)
+
+
+def _measure(container: "InputContainer") -> dict[int, _Measure]:
+    measures = {stream.index: _Measure() for stream in container.streams}
+    for packet in container.demux():
+        start = packet.pts if packet.pts is not None else packet.dts
+        if start is not None and not packet.is_discard and packet.time_base:  # flushing packets have no time
+            scale = float(packet.time_base)
+            measures[packet.stream_index].add(start * scale, (packet.duration or 0) * scale)
+    for measure in measures.values():
+        measure.close()
+    return measures
+
+
+def _missing_duration_s(video: _Measure) -> float:
+    """How long the last frame is shown where its packet does not say."""
+    return 1 / video.per_second if video.end_s == video.last_s and video.per_second else 0.0
+
+
+def _zero_s(container: "InputContainer") -> float:
+    """Where ffmpeg and players put time zero: the start of the earliest track."""
+    return (container.start_time or 0) / MICROSECONDS
+
+
+def _start_s(track: "Stream", measure: _Measure) -> float:
+    # The demuxer's start time knows edit lists and encoder delay; packets alone do not.
+    if track.start_time is None or track.time_base is None:
+        return measure.first_s
+    return float(track.start_time * track.time_base)
+
+
+def _refuse_truncated(container: "InputContainer", measures: dict[int, _Measure], zero_s: float) -> None:
+    """A file with its index at the front opens well however much of its end is missing."""
+    whole_s = max(measure.end_s for measure in measures.values()) - zero_s
+    _refuse_short("it", whole_s, (container.duration or 0) / MICROSECONDS)
+    for stream in (*container.streams.video, *container.streams.audio):
+        measure = measures[stream.index]
+        if stream.duration and stream.time_base and measure.count > 1:
+            present_s = max(measure.end_s - zero_s, measure.end_s - measure.first_s)
+            _refuse_short(f"its {stream.type} track", present_s, float(stream.duration * stream.time_base))
+
+
+def _refuse_short(what: str, present_s: float, advertised_s: float) -> None:
+    if advertised_s - present_s > max(MISSING_S, MISSING_SHARE * advertised_s):
+        raise CorruptMediaError(f"{what} says that it lasts {advertised_s:.1f} s, but ends after {present_s:.1f} s")
+
+
+def _sample(container: "InputContainer", tracks: Tracks, zero_s: float, end_s: float) -> "VideoFrame":
+    """Decodes a few frames near begin, middle and end; the first picture."""
+    pictures: list[VideoFrame] = []
+    for at_s in _points(zero_s, end_s - MISSING_S, SAMPLE_POINTS):
+        here = list(islice(pictures_from(container, tracks.video, at_s), SAMPLE_FRAMES))
+        if not here:
+            raise CorruptMediaError(f"no picture decodes near {at_s - zero_s:.1f} s")
+        pictures.extend(here[:1])
+    if tracks.audio is None or not any(
+        list(islice(sounds_from(container, tracks.audio, at_s), SAMPLE_FRAMES))
+        for at_s in _points(zero_s, end_s - MISSING_S, SAMPLE_POINTS)
+    ):
+        raise CorruptMediaError("no sound decodes")
+    return pictures[0]
+
+
+def _points(first_s: float, last_s: float, count: int) -> Sequence[float]:
+    step_s = max(0.0, last_s - first_s) / max(1, count - 1)
+    return [first_s + step_s * index for index in range(count)]
+
+
+def _shown(track: "VideoStream", frame: "VideoFrame") -> tuple[int, int, int]:
+    """Width and height in square pixels after rotation, and the clockwise rotation in degrees."""
+    rotation_deg = -round(frame.rotation / QUARTER_TURN_DEG) * QUARTER_TURN_DEG % 360
+    aspect = float(track.sample_aspect_ratio or 1)
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        aspect = 1.0
+    width, height = round(frame.width * aspect), frame.height
+    return (width, height, rotation_deg) if rotation_deg % 180 == 0 else (height, width, rotation_deg)
+
+
+def _short_name(container: "InputContainer") -> str:
+    names = container.format.name.split(",")
+    return "mp4" if "mp4" in names else names[0]

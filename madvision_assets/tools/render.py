@@ -1,0 +1,113 @@
+"""Render: from chosen moments to inspected clips in the store."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from madvision_assets.domain import captions
+from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, clip_id
+from madvision_assets.domain.cutting import plan_cut
+from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import ObjectRef, RawVideo
+from madvision_assets.tools.media import cut, ffmpeg, frames
+from madvision_assets.tools.store.objects import ObjectStore
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What came of a video's candidates.
+
+    Attributes:
+        clips: one for each candidate, in rank order.
+        recipe: what cut them.
+        contact_sheet: a JPEG of all thumbnails; None without clips.
+    """
+
+    clips: tuple[Clip, ...]
+    recipe: Recipe
+    contact_sheet: bytes | None
+
+
+@dataclass(frozen=True)
+class ClipRenderer:
+    """Cuts, captions, inspects and stores clips; one that fails its inspection fails all, with its reason."""
+
+    store: ObjectStore
+
+    def render(
+        self,
+        raw_video: RawVideo,
+        transcript: Transcript,
+        chosen: ClipCandidates,
+        folder: Path,
+        progress: Progress,
+    ) -> Rendered:
+        """Render every candidate; ``folder`` is scratch.
+
+        Raises:
+            Failure: of ffmpeg, of a clip's inspection, or of the store; nothing is published then.
+        """
+        made: list[Clip] = []
+        thumbnails: list[bytes] = []
+        if chosen.candidates:
+            with self._source(raw_video.media, folder) as source:
+                for number, candidate in enumerate(chosen.candidates):
+                    progress(number / len(chosen.candidates), f"clip {number + 1} of {len(chosen.candidates)}")
+                    clip, thumbnail = self._one(raw_video, transcript, candidate, source, folder)
+                    made.append(clip)
+                    thumbnails.append(thumbnail)
+        recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
+        return Rendered(tuple(made), recipe, frames.contact_sheet(thumbnails) if thumbnails else None)
+
+    def _one(
+        self, raw_video: RawVideo, transcript: Transcript, candidate: ClipCandidate, source: Path, folder: Path
+    ) -> tuple[Clip, bytes]:
+        plan = plan_cut(candidate.start_s, candidate.end_s, raw_video.info)
+        identity = clip_id(raw_video.video_id, candidate.rank)
+        video, srt, jpeg = (folder / f"{identity}{suffix}" for suffix in (".mp4", ".srt", ".jpg"))
+        cut.cut_clip(source, plan, video)
+        seen = cut.inspect_clip(video, plan)
+        cues = captions.caption_cues(transcript.words, plan.start_s, plan.end_s)
+        srt.write_text(captions.to_srt(cues), encoding="utf-8")
+        frames.thumbnail(video, jpeg, at_s=seen.duration_s / 3)
+        clip = Clip(
+            clip_id=identity,
+            rank=candidate.rank,
+            title=candidate.title,
+            reason=candidate.reason,
+            score=candidate.score,
+            start_s=plan.start_s,
+            end_s=plan.end_s,
+            duration_s=seen.duration_s,
+            audio_video_offset_s=seen.audio_video_offset_s,
+            width=seen.width,
+            height=seen.height,
+            media=self._store(video, raw_video.video_id, "video/mp4"),
+            captions=self._store(srt, raw_video.video_id, "application/x-subrip"),
+            thumbnail=self._store(jpeg, raw_video.video_id, "image/jpeg"),
+        )
+        thumbnail = jpeg.read_bytes()
+        for path in (video, srt, jpeg):
+            path.unlink()  # a video of many clips needs the disk of one
+        return clip, thumbnail
+
+    def _store(self, path: Path, video_id: str, media_type: str) -> ObjectRef:
+        return self.store.store_media(path, video_id, path.suffix.lstrip("."), media_type)
+
+    @contextmanager
+    def _source(self, media: ObjectRef, folder: Path) -> Iterator[Path]:
+        """The video as a file: where it lies in a folder store, else a copy that is gone afterwards."""
+        local = self.store.local_path(media.key)
+        if local is not None:
+            yield local
+            return
+        copy = folder / Path(media.key).name
+        self.store.download(media.key, copy)
+        try:
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)

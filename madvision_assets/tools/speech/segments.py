@@ -1,0 +1,84 @@
+"""From Whisper's raw segments to ours: clean times, no invented text."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from madvision_assets.domain.transcript import Segment, Word
+
+Span = tuple[float, float]
+
+MIN_WORD_S = 0.02
+# Whisper invents text in silence: a segment must overlap audible sound by at least this share of itself.
+MIN_AUDIBLE_SHARE = 0.1
+# And it falls into loops: of the same text said again and again, so many are kept.
+MAX_REPEATS = 3
+
+
+def clean_segments(raw: Iterable[Mapping[str, Any]], offset_s: float, audible: Sequence[Span]) -> list[Segment]:
+    """Segments of one window in our form, IDs not yet given (0).
+
+    Args:
+        raw: Whisper's ``segments``, with ``words`` where word times were asked for.
+        offset_s: start of the window in the audio, seconds.
+        audible: audible spans of the window, seconds from the window's start.
+
+    Returns:
+        Segments in time order, shifted by ``offset_s``, not overlapping; those in silence are left out.
+    """
+    segments: list[Segment] = []
+    for item in raw:
+        text = str(item["text"]).strip()
+        words = _words(item.get("words") or ())
+        start_s = words[0].start_s if words else float(item["start"])
+        end_s = words[-1].end_s if words else float(item["end"])
+        if not text or end_s <= start_s or overlap_s((start_s, end_s), audible) < MIN_AUDIBLE_SHARE * (end_s - start_s):
+            continue
+        segment = Segment(id=0, start_s=start_s, end_s=end_s, text=text, words=words)
+        segments.append(_shifted(segment, offset_s))
+    return segments
+
+
+def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
+    """The segments of a whole audio: loops cut short, no overlaps, IDs counting from 0."""
+    kept: list[Segment] = []
+    repeats = 0
+    for segment in segments:
+        repeats = repeats + 1 if kept and segment.text == kept[-1].text else 1
+        if repeats <= MAX_REPEATS:
+            kept.append(segment)
+    ends = [min(a.end_s, b.start_s) if b.start_s > a.start_s else a.end_s for a, b in pairwise(kept)]
+    ends += [s.end_s for s in kept[-1:]]
+    return tuple(
+        segment.model_copy(update={"id": number, "end_s": end_s})
+        for number, (segment, end_s) in enumerate(zip(kept, ends, strict=True))
+    )
+
+
+def overlap_s(span: Span, others: Iterable[Span]) -> float:
+    """Seconds of ``span`` that lie in ``others`` (which do not overlap each other)."""
+    return sum(max(0.0, min(span[1], end) - max(span[0], start)) for start, end in others)
+
+
+def _words(raw: Iterable[Mapping[str, Any]]) -> tuple[Word, ...]:
+    """Words with rising times; Whisper gives numpy floats, and words of no length."""
+    words: list[Word] = []
+    for item in raw:
+        text = str(item["word"]).strip()
+        if not text:
+            continue
+        start_s = max(float(item["start"]), words[-1].end_s if words else 0.0)
+        end_s = max(float(item["end"]), start_s + MIN_WORD_S)
+        probability = min(1.0, max(0.0, float(item.get("probability", 1.0))))
+        words.append(Word(text=text, start_s=start_s, end_s=end_s, probability=round(probability, 4)))
+    return tuple(words)
+
+
+def _shifted(segment: Segment, offset_s: float) -> Segment:
+    def at(time_s: float) -> float:
+        return round(time_s + offset_s, 3)
+
+    words = tuple(w.model_copy(update={"start_s": at(w.start_s), "end_s": at(w.end_s)}) for w in segment.words)
+    return segment.model_copy(
+        update={"start_s": at(segment.start_s), "end_s": at(segment.end_s), "words": words},
+    )

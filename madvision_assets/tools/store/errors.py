@@ -1,0 +1,116 @@
+"""What obstore, and the disk below it, raise; turned into leaves of the taxonomy."""
+
+import errno
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from madvision_assets.domain.failures import (
+    DiskFullError,
+    Failure,
+    MissingInputError,
+    StoreDeniedError,
+    StoreUnavailableError,
+)
+
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSED_BY_DISK = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
+}  # fmt: skip
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+_S3_CODE = re.compile(r"<Code>([A-Za-z0-9.]+)</Code>")
+_HTTP_STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
+# https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: those that only an operator can mend.
+_DENYING_S3_CODES = {
+    "AccessDenied", "AccountProblem", "AllAccessDisabled", "AuthorizationHeaderMalformed",
+    "AuthorizationQueryParametersError", "ExpiredToken", "IllegalLocationConstraintException", "InvalidAccessKeyId",
+    "InvalidBucketName", "InvalidSecurity", "InvalidToken", "NoSuchBucket", "NotSignedUp", "PermanentRedirect",
+    "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired",
+}  # fmt: skip
+_DENYING_STATUSES = ("301", "400", "401", "403")
+# The last link of AWS's chain: asked only when no other credentials were found, and there to answer only on AWS.
+_CREDENTIAL_SERVICES = ("/latest/api/token", "/latest/meta-data/", "169.254.170.2")
+
+
+@contextmanager
+def store_failures(key: str) -> Iterator[None]:
+    """Turn whatever the store raises inside into a leaf that names the key."""
+    from obstore.exceptions import BaseError
+
+    try:
+        yield
+    except (BaseError, OSError, ValueError, NotImplementedError) as error:
+        raise classify_store(error, key) from error
+
+
+def classify_store(error: BaseException, key: str) -> Failure:
+    """The leaf for an exception of obstore, or of the disk, while working on a key.
+
+    Args:
+        error: one of ``obstore.exceptions``, or the built-in exceptions that obstore raises as well.
+        key: what was being read or written; goes into the sentence.
+
+    Returns:
+        A failure whose details give key and reason, and neither path nor secret.
+    """
+    text = str(error)
+    number = _errno(error, text)
+    s3_code = _first(_S3_CODE, text)
+    status = _first(_HTTP_STATUS, text).strip()
+    if number in _DISK_FULL:
+        return DiskFullError(f"{key}: {os.strerror(number)}")
+    if any(service in text for service in _CREDENTIAL_SERVICES):
+        return StoreDeniedError(f"{key}: no AWS credentials were found")
+    reason = _reason(error, number, s3_code, status)
+    if s3_code in _DENYING_S3_CODES:
+        return StoreDeniedError(f"{key}: {reason}")
+    if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
+        return MissingInputError(f"{key} is not in the store")
+    if _is_denied(error, number, status):
+        return StoreDeniedError(f"{key}: {reason}")
+    return StoreUnavailableError(f"{key}: {reason}")
+
+
+def folder_failure(error: OSError) -> Failure:
+    """The leaf for a folder that the store cannot make its own."""
+    number = _errno(error, str(error))
+    leaf = DiskFullError if number in _DISK_FULL else StoreDeniedError
+    return leaf(f"the store's folder cannot be made: {os.strerror(number)}")
+
+
+def _is_denied(error: BaseException, number: int, status: str) -> bool:
+    from obstore import exceptions as vendor
+
+    denied = (
+        vendor.InvalidPathError,
+        vendor.NotSupportedError,
+        vendor.PermissionDeniedError,
+        vendor.UnauthenticatedError,
+        vendor.UnknownConfigurationKeyError,
+        NotImplementedError,
+        ValueError,
+    )
+    return isinstance(error, denied) or number in _REFUSED_BY_DISK or status.startswith(_DENYING_STATUSES)
+
+
+def _errno(error: BaseException, text: str) -> int:
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    return int(_first(_OS_ERROR, text) or 0)
+
+
+def _reason(error: BaseException, number: int, s3_code: str, status: str) -> str:
+    """A few words out of a long message, which would show paths and addresses."""
+    if s3_code:
+        return s3_code
+    if status:
+        return f"HTTP {status}"
+    if number:
+        return os.strerror(number)
+    return "no answer" if "error sending request" in str(error) else type(error).__name__
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return match.group(1) if match else ""

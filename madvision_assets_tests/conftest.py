@@ -1,0 +1,29 @@
+"""Real servers, started once for all tests and only when a test asks for one."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from madvision_assets_tests.real_servers import S3Server, postgres, swift_s3
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server; give each test a bucket or a prefix of its own."""
+    with swift_s3(tmp_path_factory.mktemp("swift")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """SQLAlchemy URL of a real PostgreSQL: MADVISION_TEST_DATABASE_URL, or our own.
+
+    A test makes a database of its own there, and drops it.
+    """
+    given = os.environ.get("MADVISION_TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with postgres(tmp_path_factory.mktemp("postgres")) as url:
+        yield url

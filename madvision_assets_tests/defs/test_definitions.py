@@ -1,0 +1,78 @@
+"""Claims about what Dagster sees."""
+
+import json
+
+import dagster as dg
+import pytest
+
+from madvision_assets.definitions import build_defs
+from madvision_assets.defs import compute
+from madvision_assets.defs.assets import PIPELINE
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.settings import Executor, Settings
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_defs(Settings(store_url="memory://"))
+
+
+def test_the_assets_are_the_five_steps_in_order() -> None:
+    assert [asset.key.to_user_string() for asset in PIPELINE] == [step.value for step in PipelineStep]
+
+
+def test_each_asset_reads_what_the_step_says() -> None:
+    for asset in PIPELINE:
+        step = PipelineStep(asset.key.to_user_string())
+        assert {key.to_user_string() for key in asset.dependency_keys} == {i.value for i in step.inputs}
+
+
+def test_each_asset_has_what_operators_look_for() -> None:
+    for asset in PIPELINE:
+        spec = asset.get_asset_spec(asset.key)
+        assert spec.description
+        assert spec.group_name == "madvision"
+        assert spec.owners
+        assert spec.kinds
+        assert spec.code_version
+        assert asset.partitions_def is not None
+        assert asset.op.pool == compute.POOLS[PipelineStep(asset.key.to_user_string())]
+
+
+def test_only_the_transcript_goes_to_the_gpu_nodes() -> None:
+    for asset in PIPELINE:
+        raw = asset.op.tags["dagster-k8s/config"]
+        config = json.loads(raw) if isinstance(raw, str) else raw
+        wants_gpu = "nvidia.com/gpu" in json.dumps(config)
+        assert wants_gpu == (asset.key.to_user_string() == "transcript")
+        assert config["job_spec_config"]["backoff_limit"] == 0
+        assert config["job_spec_config"]["active_deadline_seconds"] > 0
+    transcript = compute.OP_TAGS[PipelineStep.TRANSCRIPT]["dagster-k8s/config"]
+    assert transcript["pod_spec_config"]["node_selector"] == compute.GPU_NODE_LABEL
+    assert compute.GPU_TAINT in transcript["pod_spec_config"]["tolerations"]
+
+
+def test_every_stage_has_a_check_and_money_is_guarded_by_blocking_ones(definitions: dg.Definitions) -> None:
+    checks = [spec for check in definitions.asset_checks or () for spec in check.check_specs]  # type: ignore[union-attr]
+
+    assert {spec.asset_key.to_user_string() for spec in checks} == {
+        "raw_video",
+        "transcript",
+        "clip_candidates",
+        "clips",
+    }
+    assert {spec.name for spec in checks if spec.blocking} >= {"media_decodes", "candidates_fit_transcript"}
+
+
+@pytest.mark.parametrize(
+    ("choice", "name"), [(Executor.IN_PROCESS, "in_process"), (Executor.MULTIPROCESS, "multiprocess")]
+)
+def test_the_executor_is_the_one_asked_for(choice: Executor, name: str) -> None:
+    executor = build_defs(Settings(executor=choice, store_url="memory://")).executor
+
+    assert isinstance(executor, dg.ExecutorDefinition)
+    assert executor.name == name
+
+
+def test_the_definitions_load_as_dagster_loads_them(definitions: dg.Definitions) -> None:
+    dg.Definitions.validate_loadable(definitions)

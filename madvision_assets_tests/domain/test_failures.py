@@ -1,0 +1,48 @@
+"""Claims about the taxonomy."""
+
+import re
+
+import pytest
+
+from madvision_assets.domain.failures import Failure, FailureClass, MissingInputError, leaves, without_secrets
+
+
+def test_codes_are_unique_and_stable_in_form() -> None:
+    codes = [leaf.code for leaf in leaves()]
+
+    assert len(codes) == len(set(codes)) > 40
+    assert all(re.fullmatch(r"[a-z][a-z_]+", code) for code in codes)
+
+
+@pytest.mark.parametrize("leaf", leaves(), ids=lambda leaf: leaf.code)
+def test_each_leaf_has_a_class_and_a_sentence_for_a_person(leaf: type[Failure]) -> None:
+    assert leaf.failure_class in FailureClass
+    assert leaf.sentence[0].isupper()
+    assert leaf.sentence.endswith(".")
+    assert str(leaf()) == leaf.sentence
+
+
+def test_every_class_has_leaves() -> None:
+    assert {leaf.failure_class for leaf in leaves()} == set(FailureClass)
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("postgresql://user:hunter2@db/x failed", "hunter2"),
+        ("GET https://b.example/k?X-Amz-Signature=deadbeef&x=1", "deadbeef"),
+        ("Incorrect API key provided: sk-proj-abcdef123456", "abcdef123456"),
+        ("http://h/v?token=topsecret", "topsecret"),
+    ],
+)
+def test_details_hold_no_secret(text: str, secret: str) -> None:
+    assert secret in text
+    assert secret not in without_secrets(text)
+    assert secret not in str(MissingInputError(text))
+
+
+def test_details_are_short_and_on_one_line() -> None:
+    failure = MissingInputError("a\n  b " + "x" * 5000)
+
+    assert failure.details.startswith("a b x")
+    assert len(failure.details) <= 600

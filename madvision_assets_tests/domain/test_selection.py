@@ -1,0 +1,367 @@
+"""What becomes of proposed moments: one test per rule, and the promises that hold for any input."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from madvision_assets.domain.clips import Moment, Outcome, RejectionRule
+from madvision_assets.domain.selection import WEAK_BELOW, Selection, clip_limits_s, select
+from madvision_assets.domain.timeline import MAX_LEAD_S, MAX_TAIL_S
+from madvision_assets.domain.transcript import Segment, Transcript, Word
+from madvision_assets.domain.video import Options
+from madvision_assets_tests.builders import moment, sample_talk, transcript_of
+
+OPTIONS = Options(max_clips=10, min_clip_s=10, max_clip_s=30)
+
+
+def even(texts: list[str], *, pause_s: float = 0.5, each_s: float = 4.0, start_s: float = 1.0) -> Transcript:
+    """Sentences of equal length at equal distances."""
+    step_s = each_s + pause_s
+    timed = [(text, start_s + n * step_s, start_s + n * step_s + each_s) for n, text in enumerate(texts)]
+    return transcript_of(timed, duration_s=timed[-1][2] + 2)
+
+
+def numbered(count: int, **times: float) -> Transcript:
+    """Sentences that all differ and all may open a clip."""
+    return even([f"Sentence number {n} speaks of matter {n}." for n in range(count)], **times)
+
+
+def said(n: int) -> str:
+    return f"sentence number {n} speaks"
+
+
+def run(transcript: Transcript, *moments: Moment, options: Options = OPTIONS) -> Selection:
+    return select(moments, transcript, options, transcript.duration_s)
+
+
+def only_rule(selection: Selection) -> RejectionRule:
+    assert not selection.candidates
+    assert len(selection.rejected) == 1
+    return selection.rejected[0].rule
+
+
+# --- outcomes ---
+
+
+def test_a_video_without_speech_ends_as_no_speech_and_keeps_what_was_proposed_all_the_same() -> None:
+    silent = transcript_of([], duration_s=120)
+
+    selection = run(silent, moment(0, 1, "words"))
+
+    assert selection.outcome is Outcome.NO_SPEECH
+    assert only_rule(selection) is RejectionRule.UNKNOWN_SEGMENT
+
+
+def test_a_video_shorter_than_a_clip_ends_as_too_short_and_says_how_short() -> None:
+    selection = select([], numbered(20), OPTIONS, 4.2)
+
+    assert selection.outcome is Outcome.TOO_SHORT
+    assert "4.2 s" in selection.outcome_reason
+
+
+def test_a_few_words_in_a_long_video_end_as_too_short() -> None:
+    transcript = transcript_of([("Um, yes, okay.", 30, 32)], duration_s=600)
+
+    selection = run(transcript, moment(0, 0, "yes okay"))
+
+    assert selection.outcome is Outcome.TOO_SHORT
+    assert only_rule(selection) is RejectionRule.TOO_SHORT
+
+
+def test_nothing_insightful_counts_the_rejections_by_rule() -> None:
+    selection = run(
+        numbered(20), moment(0, 3, said(1), score=0.1), moment(5, 8, said(6), score=0.2), moment(3, 99, said(4))
+    )
+
+    assert selection.outcome is Outcome.NOTHING_INSIGHTFUL
+    assert "2 weak" in selection.outcome_reason
+    assert "1 unknown segment" in selection.outcome_reason
+
+
+def test_no_moments_at_all_end_as_nothing_insightful_with_a_reason() -> None:
+    selection = run(numbered(20))
+
+    assert selection.outcome is Outcome.NOTHING_INSIGHTFUL
+    assert selection.outcome_reason
+
+
+# --- segments and quotes ---
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 99), (-1, 3), (99, 120), (6, 3)])
+def test_segments_that_do_not_exist_or_run_backwards_are_unknown(first: int, last: int) -> None:
+    assert only_rule(run(numbered(10), moment(first, last, said(4)))) is RejectionRule.UNKNOWN_SEGMENT
+
+
+@pytest.mark.parametrize("quote", ["these words were never said", "", "...", "number 9 speaks"])
+def test_a_quote_that_its_segments_do_not_say_rejects_the_moment(quote: str) -> None:
+    assert only_rule(run(numbered(20), moment(0, 3, quote))) is RejectionRule.QUOTE_NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "quote", ["SENTENCE NUMBER 2 SPEAKS", "sentence, number 2; speaks", "“Sentence number 2 speaks…”"]
+)
+def test_a_quote_is_found_whatever_its_case_and_punctuation(quote: str) -> None:
+    assert run(numbered(20), moment(0, 3, quote)).candidates
+
+
+def test_a_quote_may_run_over_the_end_of_a_segment() -> None:
+    assert run(numbered(20), moment(0, 3, "matter 1. Sentence number 2")).candidates
+
+
+def test_a_quote_just_after_the_segments_extends_the_moment_to_it() -> None:
+    (candidate,) = run(numbered(20), moment(4, 6, said(7))).candidates
+
+    assert (candidate.first_segment, candidate.last_segment) == (4, 7)
+
+
+# --- openings ---
+
+
+@pytest.mark.parametrize("opening", ["It broke at once.", "And that was all.", "Because nobody cared.", "Yes, always."])
+def test_a_clip_that_would_open_on_a_back_reference_starts_earlier_and_keeps_its_end(opening: str) -> None:
+    texts = [f"Sentence number {n} speaks." for n in range(10)]
+    texts[4] = opening
+    (candidate,) = run(even(texts), moment(4, 7, said(6))).candidates
+
+    assert (candidate.first_segment, candidate.last_segment) == (3, 7)
+
+
+def test_an_opening_stays_where_an_earlier_start_would_make_the_clip_too_long() -> None:
+    texts = [f"Sentence number {n} speaks." for n in range(12)]
+    texts[4] = "It broke at once."
+    (candidate,) = run(even(texts), moment(4, 9, said(6))).candidates
+
+    assert candidate.first_segment == 4
+    assert candidate.last_segment == 9
+
+
+def test_a_conjunction_after_a_long_pause_opens_a_new_thought_and_stays() -> None:
+    before = [("Sentence number 0 speaks.", 0.0, 4.0), ("Sentence number 1 speaks.", 4.5, 8.5)]
+    after = [("So let me tell you.", 10.0, 14.0), ("Sentence number 3 speaks.", 14.5, 20.5)]
+    (candidate,) = run(transcript_of(before + after, duration_s=22), moment(2, 3, said(3))).candidates
+
+    assert candidate.first_segment == 2
+
+
+def test_a_clip_never_begins_or_ends_in_the_middle_of_a_sentence_that_fits() -> None:
+    texts = ["Sentence number 0 speaks.", "Sentence number 1", "goes on here", "and here", "to its end.", "Number 5."]
+    (candidate,) = run(even(texts), moment(2, 3, "goes on")).candidates
+
+    assert (candidate.first_segment, candidate.last_segment) == (1, 4)
+
+
+# --- lengths ---
+
+
+def test_a_moment_that_is_too_long_is_cut_down_to_whole_segments_around_its_quote() -> None:
+    (candidate,) = run(numbered(60), moment(5, 50, said(40))).candidates
+
+    assert candidate.first_segment <= 40 <= candidate.last_segment
+    assert candidate.duration_s <= OPTIONS.max_clip_s + MAX_LEAD_S + MAX_TAIL_S
+    assert candidate.duration_s > OPTIONS.max_clip_s - 5
+
+
+def test_a_moment_that_is_too_short_takes_the_neighbour_that_is_closest_in_time() -> None:
+    timed = [("Number 0.", 0, 5), ("Number 1.", 6.5, 11.5), ("Number 2.", 11.7, 16.7), ("Number 3.", 20, 25)]
+    options = Options(min_clip_s=9, max_clip_s=30)
+    (candidate,) = run(transcript_of(timed, duration_s=30), moment(1, 1, "number 1"), options=options).candidates
+
+    assert (candidate.first_segment, candidate.last_segment) == (1, 2)
+
+
+def test_a_moment_between_long_silences_is_too_short() -> None:
+    timed = [("Number 0.", 0, 8), ("Number 1.", 20, 25), ("Number 2.", 40, 48)]
+
+    assert only_rule(run(transcript_of(timed, duration_s=60), moment(1, 1, "number 1"))) is RejectionRule.TOO_SHORT
+
+
+def test_one_endless_segment_is_split_at_its_words_around_the_quote() -> None:
+    text = " ".join(f"word{n}" for n in range(300))
+    transcript = transcript_of([(text, 0, 120)], duration_s=125)
+    (candidate,) = run(transcript, moment(0, 0, "word150 word151")).candidates
+
+    quoted = transcript.words[150]
+    assert candidate.start_s < quoted.start_s
+    assert quoted.end_s < candidate.end_s
+    assert candidate.duration_s <= OPTIONS.max_clip_s + MAX_LEAD_S + MAX_TAIL_S
+
+
+def test_limits_given_the_wrong_way_round_are_taken_the_right_way_round() -> None:
+    options = Options(min_clip_s=40, max_clip_s=15)
+    (candidate,) = run(numbered(30), moment(3, 7, said(5)), options=options).candidates
+
+    assert clip_limits_s(options) == (15, 40)
+    assert 15 <= candidate.duration_s <= 40
+
+
+# --- times ---
+
+
+def test_lead_and_tail_take_their_full_length_where_there_is_room() -> None:
+    transcript = numbered(20, pause_s=2.0)
+    (candidate,) = run(transcript, moment(4, 6, said(5))).candidates
+
+    assert candidate.start_s == pytest.approx(transcript.segments[4].words[0].start_s - MAX_LEAD_S)
+    assert candidate.end_s == pytest.approx(transcript.segments[6].words[-1].end_s + MAX_TAIL_S)
+
+
+def test_lead_and_tail_take_half_of_a_short_gap_so_that_neighbours_touch() -> None:
+    first, second = run(numbered(20, pause_s=0.2), moment(4, 6, said(5)), moment(7, 9, said(8))).candidates
+
+    assert first.end_s == second.start_s
+    assert first.end_s == pytest.approx(sample_gap_middle(6))
+
+
+def sample_gap_middle(position: int) -> float:
+    transcript = numbered(20, pause_s=0.2)
+    return (transcript.segments[position].end_s + transcript.segments[position + 1].start_s) / 2
+
+
+def test_segments_without_words_are_cut_at_their_own_times() -> None:
+    timed = [(f"Sentence number {n} speaks.", 5.0 * n, 5.0 * n + 4.8) for n in range(10)]
+    transcript = transcript_of(timed, duration_s=60, with_words=False)
+    (candidate,) = run(transcript, moment(2, 4, said(3))).candidates
+
+    assert (candidate.start_s, candidate.end_s) == (pytest.approx(9.9), pytest.approx(24.9))
+
+
+def test_words_after_the_end_of_the_media_are_left_out() -> None:
+    transcript = numbered(10)
+    selection = select([moment(0, 3, said(1)), moment(8, 9, said(8))], transcript, OPTIONS, 20.0)
+
+    (candidate,) = selection.candidates
+    assert candidate.end_s <= 20.0
+    assert selection.rejected[0].rule is RejectionRule.UNKNOWN_SEGMENT
+
+
+def test_a_moment_in_the_tenth_hour_keeps_its_times() -> None:
+    transcript = numbered(8000)
+    (candidate,) = run(transcript, moment(7900, 7903, said(7901))).candidates
+
+    assert candidate.start_s == pytest.approx(transcript.segments[7900].start_s - 0.25)
+    assert candidate.start_s > 9.8 * 3600
+
+
+# --- rank, overlap, limit ---
+
+
+def test_candidates_are_ranked_by_score() -> None:
+    selection = run(
+        numbered(40),
+        moment(0, 3, said(1), score=0.5),
+        moment(10, 13, said(11), score=0.9),
+        moment(20, 23, said(21), score=0.7),
+    )
+
+    assert [(c.rank, c.score) for c in selection.candidates] == [(1, 0.9), (2, 0.7), (3, 0.5)]
+
+
+def test_a_duplicate_gives_way_to_the_better_one() -> None:
+    selection = run(numbered(20), moment(2, 6, said(4), score=0.6), moment(3, 7, said(5), score=0.8))
+
+    (candidate,) = selection.candidates
+    assert candidate.score == 0.8
+    assert selection.rejected[0].rule is RejectionRule.OVERLAPS_BETTER
+
+
+def test_a_moment_that_a_better_one_touches_only_at_its_edge_gives_up_that_edge() -> None:
+    better, lesser = run(
+        numbered(30), moment(5, 9, said(6), score=0.9), moment(9, 13, said(12), score=0.6)
+    ).candidates
+
+    assert (better.first_segment, better.last_segment) == (5, 9)
+    assert (lesser.first_segment, lesser.last_segment) == (10, 13)
+
+
+def test_more_moments_than_are_wanted_are_over_the_limit() -> None:
+    options = Options(max_clips=1, min_clip_s=10, max_clip_s=30)
+    selection = run(numbered(20), moment(0, 3, said(1), score=0.6), moment(9, 12, said(10), score=0.9), options=options)
+
+    assert [c.score for c in selection.candidates] == [0.9]
+    assert selection.rejected[0].rule is RejectionRule.OVER_LIMIT
+
+
+def test_a_score_at_the_threshold_is_taken_and_one_below_it_is_weak() -> None:
+    assert run(numbered(20), moment(0, 3, said(1), score=WEAK_BELOW)).candidates
+    assert only_rule(run(numbered(20), moment(0, 3, said(1), score=WEAK_BELOW - 0.01))) is RejectionRule.WEAK
+
+
+def test_the_order_in_which_moments_are_proposed_does_not_matter() -> None:
+    moments = [moment(n, n + 4, f"{n + 2}", score=0.4 + n / 100) for n in range(0, 40, 3)]
+    transcript = numbered(50)
+
+    assert run(transcript, *moments) == run(transcript, *reversed(moments))
+
+
+# --- promises for any input ---
+
+TEXTS = ("It works.", "And so it", "goes on", "Yes.", "The wheel turns!", "Why?", "because of rain", "", "…", "Nine")
+
+
+@st.composite
+def transcripts(draw: st.DrawFn) -> Transcript:
+    """Segments in time order that do not overlap, with and without words, in one place very long."""
+    clock_s, segments = 0.0, []
+    times = st.floats(0, 8).map(lambda seconds: round(seconds, 3))
+    for n in range(draw(st.integers(1, 40))):
+        clock_s += draw(times)
+        words, start_s = [], clock_s
+        for _ in range(draw(st.integers(0, 8))):
+            word_s = draw(times)
+            words.append(Word(text=draw(st.sampled_from(TEXTS)), start_s=clock_s, end_s=clock_s + word_s))
+            clock_s += word_s + draw(st.sampled_from((0.0, 0.1, 1.3)))
+        if not words:
+            clock_s += draw(times)
+        end_s = words[-1].end_s if words else clock_s
+        text = " ".join(word.text for word in words) or draw(st.sampled_from(TEXTS))
+        segments.append(Segment(id=n, start_s=start_s, end_s=end_s, text=text, words=tuple(words)))
+    base = transcript_of([], duration_s=clock_s + draw(times))
+    return base.model_copy(update={"segments": tuple(segments)})
+
+
+@st.composite
+def proposals(draw: st.DrawFn) -> tuple[Transcript, list[Moment], Options]:
+    transcript = draw(transcripts())
+    count = len(transcript.segments)
+    moments = []
+    for _ in range(draw(st.integers(0, 12))):
+        first = draw(st.integers(-1, count))
+        last = draw(st.integers(first, count))
+        quotes = [segment.text for segment in transcript.segments[max(0, first) : last + 1]] or ["x"]
+        moments.append(moment(first, last, draw(st.sampled_from([*quotes, "never said"])), score=draw(st.floats(0, 1))))
+    shortest, longest = draw(st.floats(1, 40)), draw(st.floats(5, 60))
+    return transcript, moments, Options(max_clips=draw(st.integers(1, 5)), min_clip_s=shortest, max_clip_s=longest)
+
+
+@given(proposals(), st.floats(0.3, 1.2))
+@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_is_proposed_candidates_can_be_cut_and_every_moment_is_accounted_for(
+    proposal: tuple[Transcript, list[Moment], Options], media_share: float
+) -> None:
+    transcript, moments, options = proposal
+    media_duration_s = transcript.duration_s * media_share
+    shortest_s, longest_s = clip_limits_s(options)
+
+    selection = select(moments, transcript, options, media_duration_s)
+
+    candidates = selection.candidates
+    assert len(candidates) + len(selection.rejected) == len(moments)
+    assert [c.rank for c in candidates] == list(range(1, len(candidates) + 1))
+    assert len(candidates) <= options.max_clips
+    assert (selection.outcome is Outcome.CLIPS) == bool(candidates)
+    assert selection.outcome_reason
+    in_time = sorted(candidates, key=lambda c: c.start_s)
+    assert all(one.end_s <= other.start_s for one, other in zip(in_time, in_time[1:], strict=False))
+    words = [word for word in transcript.words if word.end_s <= media_duration_s]
+    for c in candidates:
+        assert 0 <= c.start_s < c.end_s <= media_duration_s
+        assert shortest_s <= c.duration_s <= longest_s + MAX_LEAD_S + MAX_TAIL_S + 1e-9
+        assert not [w for w in words if w.start_s < c.start_s < w.end_s or w.start_s < c.end_s < w.end_s]
+
+
+def test_the_sample_talk_can_be_selected_from_end_to_end() -> None:
+    talk = sample_talk()
+    selection = select([moment(8, 14, "nobody ever searched longer")], talk, Options(), talk.duration_s)
+
+    assert selection.outcome is Outcome.CLIPS

@@ -1,0 +1,416 @@
+"""Small stand-ins for services that no test can call, with tests of their own.
+
+``FakeOpenAI`` is a server that speaks as much of the OpenAI API as the analyst uses, over real HTTP on loopback. It
+reads the quoted transcript out of the request and answers from it, in the form that the request's JSON schema asks for.
+Run it by hand with ``python -m madvision_assets_tests.fakes --port 8099`` and point ``OPENAI_BASE_URL`` at it.
+"""
+
+import argparse
+import json
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+KEY = "sk-test-0123456789"
+MODELS = {"gpt-4o": "gpt-4o-2024-11-20", "gpt-4o-mini": "gpt-4o-mini-2024-07-18"}
+RUN_LENGTH = 7
+MAX_MOMENTS = 5
+STRENGTHS = ("exceptional", "strong", "strong", "fair", "weak")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with one request.
+
+    Attributes:
+        status: HTTP status; 200 spoils the answer instead.
+        error: ``type``, ``code`` and ``message`` of the error body.
+        headers: sent along.
+        change: laid over the answer's only choice (or its ``message``), or over the whole answer.
+        content: the model's answer in place of the right one.
+        body: sent in place of JSON, as a web page.
+        closes: the connection ends without a response.
+        delay_s: the response is held back so long, at most 5 s, or until the server closes.
+    """
+
+    status: int = 200
+    error: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    change: Mapping[str, Any] = field(default_factory=dict)
+    content: str | None = None
+    body: str | None = None
+    closes: bool = False
+    delay_s: float = 0.0
+
+
+# The SDK retries after so short a wait only because the header says so.
+_AT_ONCE = {"retry-after-ms": "1"}
+
+
+def server_error(status: int = 500) -> Fault:
+    """A 5xx."""
+    return Fault(status, {"type": "server_error", "message": "The server had an error"}, _AT_ONCE)
+
+
+def rate_limited(headers: Mapping[str, str] | None = None) -> Fault:
+    """A 429 with room to come; by default after a millisecond."""
+    error = {"type": "requests", "code": "rate_limit_exceeded", "message": "Rate limit reached for gpt-4o"}
+    return Fault(429, error, _AT_ONCE if headers is None else headers)
+
+
+def insufficient_quota() -> Fault:
+    """A 429 that only money ends."""
+    error = {"type": "insufficient_quota", "code": "insufficient_quota", "message": "You exceeded your current quota"}
+    return Fault(429, error, _AT_ONCE)
+
+
+def refused(status: int, code: str, message: str = "Refused", kind: str = "invalid_request_error") -> Fault:
+    """Any other 4xx."""
+    return Fault(status, {"type": kind, "code": code, "message": message})
+
+
+def closed_connection() -> Fault:
+    """The connection ends without a word."""
+    return Fault(closes=True)
+
+
+def slow(delay_s: float) -> Fault:
+    """The right answer, late."""
+    return Fault(delay_s=delay_s)
+
+
+def refusal(text: str = "I'm sorry, I can't help with that.") -> Fault:
+    """The model declines."""
+    return Fault(change={"message": {"role": "assistant", "content": None, "refusal": text}})
+
+
+def cut_off() -> Fault:
+    """The answer reached its length limit."""
+    return Fault(change={"finish_reason": "length"}, content='{"moments": [{"first_seg')
+
+
+def content_filtered() -> Fault:
+    """The answer was stopped by the content filter."""
+    return Fault(change={"finish_reason": "content_filter"}, content="")
+
+
+def broken_json() -> Fault:
+    """The answer is not JSON."""
+    return Fault(content='{"moments": [')
+
+
+def wrong_form() -> Fault:
+    """The answer is JSON of another form."""
+    return Fault(content='{"moments": [{"start": "00:12", "end": "00:34"}]}')
+
+
+def wrong_segments() -> Fault:
+    """Moments with segments that the transcript does not have, and with a quote that nobody said."""
+    good = {"reason": "It matters.", "title": "Title", "strength": "strong", "hook": True, "stands_alone": True}
+    moments = [
+        {"first_segment": 900_000, "last_segment": 900_005, "quote": "We learned a lot.", **good},
+        {"first_segment": 0, "last_segment": 5, "quote": "Nobody ever said these exact words.", **good},
+    ]
+    return Fault(content=json.dumps({"moments": moments}))
+
+
+def no_choices() -> Fault:
+    """A completion without an answer in it."""
+    return Fault(change={"choices": []})
+
+
+def web_page() -> Fault:
+    """What stands at a wrong address."""
+    return Fault(body="<html><body>It works!</body></html>")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A request as it came in; headers in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+
+
+class FakeOpenAI:
+    """A context manager: the server runs inside the ``with``.
+
+    Args:
+        key: the only one it takes.
+        port: 0 takes a free one.
+    """
+
+    def __init__(self, key: str = KEY, port: int = 0) -> None:
+        self.key = key
+        self.requests: list[Recorded] = []
+        self.closing = threading.Event()
+        self._faults: deque[Fault | None] = deque()
+        self._server = _Server(("127.0.0.1", port), _Handler)
+        self._server.fake = self
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        """What ``OPENAI_BASE_URL`` is set to."""
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def script(self, *faults: Fault | None) -> None:
+        """What goes wrong with the next completions, in order; None lets one pass."""
+        self._faults.extend(faults)
+
+    def next_fault(self) -> Fault:
+        """The fault of the completion under way."""
+        return (self._faults.popleft() if self._faults else None) or Fault()
+
+    @property
+    def completions(self) -> list[Recorded]:
+        """The requests for an answer, those that failed included."""
+        return [request for request in self.requests if request.path.endswith("/chat/completions")]
+
+    def __enter__(self) -> Self:
+        """Start serving."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop serving; responses that are held back end now."""
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+    def serve_until_interrupted(self) -> None:
+        """For the command line."""
+        with self, suppress(KeyboardInterrupt):
+            self._thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    fake: FakeOpenAI
+
+
+class _RefusedError(Exception):
+    """The request is not one that the API takes."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.fault = refused(status, code, message)
+        super().__init__(message)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    timeout = 10
+
+    def do_GET(self) -> None:
+        self._answer("GET", None)
+
+    def do_POST(self) -> None:
+        self._answer("POST", self.rfile.read(int(self.headers.get("content-length", "0"))))
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
+        """Say nothing: the key is in the headers, and tests read ``requests``."""
+
+    def _answer(self, method: str, raw: bytes | None) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        try:
+            body = _json_of(raw)
+            self.server.fake.requests.append(Recorded(method, self.path, headers, body))
+            if headers.get("authorization") != f"Bearer {self.server.fake.key}":
+                raise _RefusedError(
+                    401, "invalid_api_key", f"Incorrect API key provided: {headers.get('authorization')}"
+                )
+            self._route(method, body)
+        except _RefusedError as error:
+            self._send_fault(error.fault)
+
+    def _route(self, method: str, body: Any) -> None:
+        model = self.path.removeprefix("/v1/models/")
+        if (method, self.path) == ("POST", "/v1/chat/completions"):
+            self._complete(body)
+        elif (method, self.path) == ("GET", "/v1/models"):
+            self._send(200, {"object": "list", "data": [_model(name) for name in MODELS]})
+        elif method == "GET" and model in MODELS:
+            self._send(200, _model(model))
+        else:
+            raise _RefusedError(404, "model_not_found", f"Unknown: {method} {self.path}")
+
+    def _complete(self, body: Any) -> None:
+        fault = self.server.fake.next_fault()
+        if fault.delay_s:
+            self.server.fake.closing.wait(min(fault.delay_s, 5.0))
+        if fault.closes:
+            self.close_connection = True
+        elif fault.body is not None:
+            self._send_text(200, fault.body, "text/html", {})
+        elif fault.status != 200:
+            self._send_fault(fault)
+        else:
+            self._send(200, _completion(_checked(body), fault))
+
+    def _send_fault(self, fault: Fault) -> None:
+        error = {"message": "", "type": "invalid_request_error", "code": None, "param": None, **fault.error}
+        self._send(fault.status, {"error": error}, fault.headers)
+
+    def _send(self, status: int, value: Any, headers: Mapping[str, str] | None = None) -> None:
+        self._send_text(status, json.dumps(value), "application/json", headers or {})
+
+    def _send_text(self, status: int, text: str, media_type: str, headers: Mapping[str, str]) -> None:
+        payload = text.encode()
+        with suppress(ConnectionError):  # whoever gave up waiting is gone
+            self.send_response(status)
+            for name, value in {"content-type": media_type, "content-length": str(len(payload)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(payload)
+
+
+def _check_key(authorization: str, key: str) -> None:
+    if authorization != f"Bearer {key}":
+        given = authorization.removeprefix("Bearer ")
+        raise _RefusedError(401, "invalid_api_key", f"Incorrect API key provided: {given}.")
+
+
+def _json_of(raw: bytes | None) -> Any:
+    try:
+        return None if raw is None else json.loads(raw)
+    except ValueError as error:
+        raise _RefusedError(400, "invalid_json", "We could not parse the JSON body of your request.") from error
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 1_715_367_049, "owned_by": "openai"}
+
+
+def _checked(body: Any) -> dict[str, Any]:
+    """The request, if it has what the API demands for structured outputs."""
+    if not isinstance(body, dict) or not isinstance(body.get("messages"), list) or not body["messages"]:
+        raise _RefusedError(400, "missing_required_parameter", "Missing required parameter: 'messages'.")
+    if body.get("model") not in MODELS:
+        raise _RefusedError(404, "model_not_found", f"The model '{body.get('model')}' does not exist")
+    form = (body.get("response_format") or {}).get("json_schema") or {}
+    if not form.get("strict") or not isinstance(form.get("schema"), dict):
+        raise _RefusedError(400, "invalid_value", "This server only gives strict structured outputs.")
+    for problem in _not_strict(form["schema"]):
+        raise _RefusedError(400, "invalid_json_schema", problem)
+    return body
+
+
+def _not_strict(schema: dict[str, Any]) -> list[str]:
+    """What OpenAI's strict mode refuses: objects that are open, or whose properties are not all required."""
+    objects = [schema, *schema.get("$defs", {}).values()]
+    return [
+        f"{part.get('title', 'an object')}: additionalProperties must be false and every property required"
+        for part in objects
+        if part.get("type") == "object"
+        and (part.get("additionalProperties") is not False or set(part["required"]) != set(part["properties"]))
+    ]
+
+
+def _completion(body: dict[str, Any], fault: Fault) -> dict[str, Any]:
+    content = fault.content if fault.content is not None else json.dumps(_content(body), ensure_ascii=False)
+    message = {"role": "assistant", "content": content, "refusal": None}
+    choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "logprobs": None, "message": message}
+    choice |= {name: value for name, value in fault.change.items() if name in choice}
+    completion = {
+        "id": "chatcmpl-fake",
+        "object": "chat.completion",
+        "created": 1_763_800_000,
+        "model": MODELS[body["model"]],
+        "choices": [choice],
+        "usage": _usage(body, content),
+        "system_fingerprint": "fp_fake",
+    }
+    return completion | {name: value for name, value in fault.change.items() if name in completion}
+
+
+def _usage(body: dict[str, Any], content: str) -> dict[str, Any]:
+    read = sum(len(message["content"]) for message in body["messages"]) // 4 + 1
+    written = len(content) // 4 + 1
+    details = {"cached_tokens": 0, "audio_tokens": 0}
+    total = read + written
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": total,
+        "prompt_tokens_details": details,
+    }
+
+
+def _content(body: dict[str, Any]) -> dict[str, Any]:
+    segments = quoted_segments(body)
+    properties = body["response_format"]["json_schema"]["schema"]["properties"]
+    if "moments" in properties:
+        return {"moments": _moments(segments)}
+    if "kind" in properties:
+        return _kind(segments)
+    raise _RefusedError(400, "invalid_value", f"This server has no answer with the fields {sorted(properties)}")
+
+
+def quoted_segments(body: Mapping[str, Any]) -> list[tuple[int, str]]:
+    """ID and text of each segment that a request quotes."""
+    lines = [line for message in body["messages"] for line in message["content"].splitlines()]
+    return [(item["id"], item["text"]) for item in map(json.loads, filter(_is_segment, lines))]
+
+
+def _is_segment(line: str) -> bool:
+    return line.startswith('{"id":')
+
+
+def _moments(segments: list[tuple[int, str]]) -> list[dict[str, Any]]:
+    """The wordiest runs of segments, each with its longest segment quoted, the best first."""
+    runs = [segments[n : n + RUN_LENGTH] for n in range(0, len(segments), RUN_LENGTH)]
+    wordiest = sorted(runs, key=lambda run: -sum(len(text) for _, text in run))[:MAX_MOMENTS]
+    return [_moment(run, strength) for run, strength in zip(wordiest, STRENGTHS, strict=False)]
+
+
+def _moment(run: list[tuple[int, str]], strength: str) -> dict[str, Any]:
+    quote = max((text for _, text in run), key=len)
+    return {
+        "first_segment": run[0][0],
+        "last_segment": run[-1][0],
+        "quote": quote,
+        "reason": f"It says in {len(run)} sentences what others say in an hour.",
+        "title": " ".join(quote.split()[:6]).rstrip(".,?!"),
+        "strength": strength,
+        "hook": run[0][1].rstrip().endswith("?"),
+        "stands_alone": True,
+    }
+
+
+def _kind(segments: list[tuple[int, str]]) -> dict[str, Any]:
+    words = Counter(word.strip(".,?!").lower() for _, text in segments for word in text.split())
+    topics = [word for word, _ in words.most_common() if len(word) > 4][:3]
+    asked = sum(text.rstrip().endswith("?") for _, text in segments)
+    kind = "interview" if asked * 3 > len(segments) else "knowledge"
+    return {
+        "reason": f"{asked} of {len(segments)} segments are questions.",
+        "kind": kind,
+        "confidence": "medium",
+        "topics": topics,
+    }
+
+
+def main() -> None:
+    """Serve until interrupted."""
+    parser = argparse.ArgumentParser(description="A stand-in for the OpenAI API, on loopback.")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--key", default=KEY, help="the only key it takes (default: %(default)s)")
+    arguments = parser.parse_args()
+    fake = FakeOpenAI(arguments.key, arguments.port)
+    print(fake.base_url, flush=True)  # noqa: T201 - what a command prints is its answer
+    fake.serve_until_interrupted()
+
+
+if __name__ == "__main__":
+    main()

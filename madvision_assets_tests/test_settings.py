@@ -1,0 +1,81 @@
+"""Claims about configuration."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from madvision_assets.settings import AnalystChoice, SettingsError, load_settings, variable_names
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in variable_names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_example_lists_every_variable_and_no_other() -> None:
+    listed = re.findall(r"^#([A-Z][A-Z0-9_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+    assert sorted(listed) == sorted(variable_names())
+
+
+def test_everything_is_optional(tmp_path: Path) -> None:
+    settings = load_settings()
+
+    assert settings.effective_store_url == (tmp_path / ".madvision" / "store").as_uri()
+    assert settings.effective_database_url == f"sqlite:///{tmp_path / '.madvision' / 'madvision.db'}"
+    assert settings.effective_analyst is AnalystChoice.OFFLINE
+    assert not settings.allow_private
+
+
+def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MADVISION_STORE_URL", "")
+    monkeypatch.setenv("OPENAI_API_KEY", "")
+
+    assert load_settings().effective_analyst is AnalystChoice.OFFLINE
+    assert load_settings().effective_store_url.startswith("file://")
+
+
+def test_a_key_chooses_openai_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-made-up")
+    assert load_settings().effective_analyst is AnalystChoice.OPENAI
+
+    monkeypatch.setenv("MADVISION_ANALYST", "offline")
+    assert load_settings().effective_analyst is AnalystChoice.OFFLINE
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MADVISION_EXECUTOR", "moon"),
+        ("MADVISION_MAX_BYTES", "many"),
+        ("MADVISION_MAX_DURATION_S", "-1"),
+        ("MADVISION_WHISPER_ENGINE", "siri"),
+        ("MADVISION_BUDGET_USD_PER_DAY", "-5"),
+    ],
+)
+def test_a_bad_value_is_told_by_the_name_of_its_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hide-me")
+    monkeypatch.setenv("MADVISION_DATABASE_URL", "postgresql://u:hide-me@h/d")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hide-me")
+
+    assert "hide-me" not in repr(load_settings())
+
+
+def test_an_env_file_in_the_working_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("MADVISION_WHISPER_MODEL=tiny\n")
+
+    assert load_settings().whisper_model == "tiny"

@@ -1,0 +1,317 @@
+"""The filtering proxy, by real connections."""
+
+import contextlib
+import http.client
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import pytest
+
+from madvision_assets.domain.failures import HostUnresolvedError, RefusedAddressError
+from madvision_assets.tools.egress import EgressProxy, is_public, vet
+from madvision_assets_tests.site import Page, Site
+
+PUBLIC_ADDRESS = "93.184.215.14"
+WAIT_S = 10.0
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with Site() as running:
+        yield running
+
+
+@pytest.fixture
+def proxy() -> Iterator[EgressProxy]:
+    with EgressProxy(allow_private=True) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def connection_to(proxy: EgressProxy) -> Iterator[http.client.HTTPConnection]:
+    parts = urlsplit(proxy.url)
+    with contextlib.closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=WAIT_S)) as connection:
+        yield connection
+
+
+def ask(
+    proxy: EgressProxy, url: str, method: str = "GET", body: bytes | None = None
+) -> tuple[http.client.HTTPResponse, bytes]:
+    with connection_to(proxy) as connection:
+        connection.request(method, url, body)
+        answer = connection.getresponse()
+        return answer, answer.read()
+
+
+@contextlib.contextmanager
+def server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A raw TCP server, for what no well-behaved web server does; gives its port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.settimeout(WAIT_S)
+            handle(self.request)
+
+    class Server(socketserver.ThreadingTCPServer):
+        request_queue_size = 64
+
+    with Server(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield running.server_address[1]
+        finally:
+            running.shutdown()
+            thread.join()
+
+
+def echo(connection: socket.socket) -> None:
+    while data := connection.recv(65536):
+        connection.sendall(data)
+
+
+def tunnel(proxy: EgressProxy, host: str, port: int) -> socket.socket:
+    parts = urlsplit(proxy.url)
+    opened = socket.create_connection((parts.hostname, parts.port), timeout=WAIT_S)
+    opened.sendall(f"CONNECT {host}:{port} HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += opened.recv(1)
+    assert head.startswith(b"HTTP/1.1 200"), head
+    return opened
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "172.16.0.1",
+        "192.168.1.1",
+        "169.254.169.254",
+        "100.64.0.1",
+        "0.0.0.0",
+        "224.0.1.1",
+        "240.0.0.1",
+        "255.255.255.255",
+        "198.18.0.1",
+        "::1",
+        "::",
+        "fe80::1",
+        "fe80::1%lo",
+        "fc00::1",
+        "fec0::1",
+        "ff02::1",
+        "::ffff:127.0.0.1",
+        "::ffff:a9fe:a9fe",
+        "::7f00:1",
+        "2002:7f00:1::1",
+        "2002:a00:1::1",
+        "64:ff9b::7f00:1",
+        "64:ff9b::10.0.0.1",
+        "64:ff9b:1::1",
+        "2001:0:7f00:1::1",
+    ],
+)
+def test_an_address_that_is_not_of_the_public_internet_is_refused(address: str) -> None:
+    with pytest.raises(RefusedAddressError):
+        vet("video.example", 80, allow_private=False, resolve=lambda *_: [address])
+
+
+@pytest.mark.parametrize("address", [PUBLIC_ADDRESS, "8.8.8.8", "2606:4700::1111", "64:ff9b::8.8.8.8"])
+def test_a_public_address_is_vetted(address: str) -> None:
+    assert is_public(address)
+    assert vet("video.example", 80, allow_private=False, resolve=lambda *_: [address]) == [address]
+
+
+def test_a_host_with_one_private_address_among_public_ones_is_refused() -> None:
+    with pytest.raises(RefusedAddressError):
+        vet("video.example", 80, allow_private=False, resolve=lambda *_: [PUBLIC_ADDRESS, "10.0.0.1"])
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.1", "0x7f.1", "2130706433", "::1"])
+def test_a_loopback_host_is_refused_however_it_is_spelled(host: str) -> None:
+    with pytest.raises(RefusedAddressError):
+        vet(host, 80, allow_private=False)
+
+
+@pytest.mark.parametrize("host", ["nonexistent.invalid", "", "a" * 64 + ".example", "a b", "-.example"])
+def test_a_host_without_an_address_is_unresolved(host: str) -> None:
+    with pytest.raises(HostUnresolvedError):
+        vet(host, 80, allow_private=False, resolve=lambda *_: []) if not host else vet(host, 80, allow_private=False)
+
+
+def test_loopback_is_vetted_where_private_addresses_are_allowed() -> None:
+    assert vet("127.0.0.1", 80, allow_private=True) == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "0.0.0.0", "::ffff:169.254.169.254"])
+def test_the_metadata_service_is_refused_even_where_private_addresses_are_allowed(address: str) -> None:
+    with pytest.raises(RefusedAddressError):
+        vet("video.example", 80, allow_private=True, resolve=lambda *_: [address])
+
+
+def test_a_get_passes_with_its_query_and_the_hosts_own_name(site: Site, proxy: EgressProxy) -> None:
+    answer, body = ask(proxy, site.serve("/a?b=c%20d", b"hello", content_type="text/plain"))
+    assert (answer.status, body, answer.headers["Content-Type"]) == (200, b"hello", "text/plain")
+    assert site.hits("/a?b=c%20d")[0].headers["host"] == f"127.0.0.1:{site.port}"
+
+
+def test_a_post_passes_with_its_body(site: Site, proxy: EgressProxy) -> None:
+    answer, _ = ask(proxy, site.serve("/form", b"thanks"), "POST", b"x" * 1_000_000)
+    assert answer.status == 200
+    assert site.hits("/form")[0].body == b"x" * 1_000_000
+
+
+def test_a_head_request_passes(site: Site, proxy: EgressProxy) -> None:
+    answer, body = ask(proxy, site.serve("/a", b"12345"), "HEAD")
+    assert (answer.status, answer.headers["Content-Length"], body) == (200, "5", b"")
+
+
+def test_errors_of_the_site_pass_as_they_are(site: Site, proxy: EgressProxy) -> None:
+    answer, body = ask(proxy, site.fail("/busy", 503, Retry_After="7"))
+    assert (answer.status, answer.headers["Retry-After"], body) == (503, "7", b"sorry")
+
+
+def test_a_private_host_is_refused_with_a_mark_and_recorded(site: Site) -> None:
+    with EgressProxy(allow_private=False) as proxy:
+        answer, _ = ask(proxy, site.serve("/secret", b"secret"))
+        assert (answer.status, answer.headers["X-MadVision-Refused"]) == (403, "non-public address")
+        assert (proxy.refusals, site.hits("/secret")) == (["127.0.0.1"], [])
+
+
+def test_a_tunnel_to_a_private_host_is_refused_and_recorded(site: Site) -> None:
+    with EgressProxy(allow_private=False) as proxy, connection_to(proxy) as connection:
+        connection.set_tunnel("localhost", site.port)
+        with pytest.raises(OSError, match="403 MadVision refused"):
+            connection.request("GET", "/")
+        assert proxy.refusals == ["localhost"]
+
+
+def test_a_host_that_does_not_resolve_gets_a_502_and_is_recorded(proxy: EgressProxy) -> None:
+    answer, _ = ask(proxy, "http://nonexistent.invalid/")
+    assert (answer.status, proxy.unresolved) == (502, ["nonexistent.invalid"])
+
+
+def test_a_port_where_nobody_listens_gets_a_502(proxy: EgressProxy) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert ask(proxy, f"http://127.0.0.1:{port}/")[0].status == 502
+    assert proxy.unresolved == []
+
+
+def test_a_host_is_resolved_once_and_the_vetted_address_is_the_one_connected_to(site: Site) -> None:
+    answers = iter([[PUBLIC_ADDRESS], ["127.0.0.1"]])  # a name server that rebinds
+    reached: list[str] = []
+
+    def connect(address: str, port: int) -> socket.socket:
+        reached.append(address)
+        return socket.create_connection(("127.0.0.1", port), WAIT_S)
+
+    with EgressProxy(allow_private=False, resolve=lambda *_: next(answers), connect=connect) as proxy:
+        site.serve("/a", b"hello")
+        assert ask(proxy, f"http://rebind.example:{site.port}/a")[1] == b"hello"
+        assert ask(proxy, f"http://rebind.example:{site.port}/a")[0].status == 403
+    assert reached == [PUBLIC_ADDRESS]
+
+
+def test_the_next_address_is_tried_where_the_first_does_not_answer(site: Site) -> None:
+    def connect(address: str, port: int) -> socket.socket:
+        if address == "127.0.0.2":
+            raise ConnectionRefusedError
+        return socket.create_connection((address, port), WAIT_S)
+
+    site.serve("/a", b"hello")
+    with EgressProxy(allow_private=True, resolve=lambda *_: ["127.0.0.2", "127.0.0.1"], connect=connect) as proxy:
+        assert ask(proxy, f"http://two.example:{site.port}/a")[1] == b"hello"
+
+
+def test_several_tunnels_carry_bytes_both_ways_at_once(proxy: EgressProxy) -> None:
+    def talk(number: int) -> bool:
+        sent = bytes([number]) * 300_000
+        with tunnel(proxy, "127.0.0.1", port) as opened:
+            sender = threading.Thread(target=opened.sendall, args=(sent,))
+            sender.start()
+            came = b""
+            while len(came) < len(sent):
+                came += opened.recv(65536)
+            sender.join(WAIT_S)
+            return came == sent
+
+    with server(echo) as port, ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(talk, range(8)))
+
+
+def test_a_body_passes_while_it_is_still_being_sent(proxy: EgressProxy) -> None:
+    seen = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst")
+        assert seen.wait(WAIT_S)
+        connection.sendall(b"later")
+
+    with server(drip) as port, connection_to(proxy) as connection:
+        connection.request("GET", f"http://127.0.0.1:{port}/")
+        answer = connection.getresponse()
+        assert answer.read(5) == b"first"
+        seen.set()
+        assert answer.read() == b"later"
+
+
+def test_an_answer_says_that_the_connection_closes_though_the_server_would_keep_it(proxy: EgressProxy) -> None:
+    left = threading.Event()
+
+    def keep_alive(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        connection.sendall(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok")
+        assert connection.recv(1) == b""
+        left.set()
+
+    with server(keep_alive) as port:
+        answer, body = ask(proxy, f"http://127.0.0.1:{port}/")
+        assert (body, answer.headers.get_all("Connection")) == (b"ok", ["close"])
+        assert left.wait(WAIT_S)
+
+
+@pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.6\r\n\r\n", b"HTTP/1.1 what\r\n\r\n"])
+def test_a_server_that_speaks_no_http_gets_the_client_a_502(proxy: EgressProxy, said: bytes) -> None:
+    def speak(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(said)
+
+    with server(speak) as port:
+        assert ask(proxy, f"http://127.0.0.1:{port}/")[0].status == 502
+
+
+@pytest.mark.parametrize("target", ["/origin-form", "https://127.0.0.1/", "ftp://127.0.0.1/", "http://"])
+def test_anything_but_connect_and_http_gets_a_400(proxy: EgressProxy, target: str) -> None:
+    assert ask(proxy, target)[0].status == 400
+
+
+def test_a_silent_connection_is_closed_after_the_idle_timeout() -> None:
+    with (
+        server(echo) as port,
+        EgressProxy(allow_private=True, idle_timeout_s=0.2) as proxy,
+        tunnel(proxy, "127.0.0.1", port) as opened,
+    ):
+        assert opened.recv(1) == b""
+
+
+def test_closing_the_proxy_ends_open_tunnels_and_leaves_no_thread(site: Site) -> None:
+    with server(echo) as port:
+        before = set(threading.enumerate())
+        with EgressProxy(allow_private=True) as proxy:
+            opened = tunnel(proxy, "127.0.0.1", port)
+            ours = [each for each in set(threading.enumerate()) - before if each.name.startswith("egress-")]
+        assert opened.recv(1) == b""
+        opened.close()
+        assert len(ours) == 2
+        assert not any(thread.is_alive() for thread in ours)
+        with pytest.raises(ConnectionRefusedError):
+            ask(proxy, site.add("/a", Page()))

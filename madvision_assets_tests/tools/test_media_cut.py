@@ -1,0 +1,226 @@
+"""Claims about cut clips: the exact frames, sound and picture together, nothing of the source's metadata."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from madvision_assets.domain.cutting import CutPlan, plan_cut
+from madvision_assets.domain.failures import BadClipError, Failure, MediaToolError
+from madvision_assets.tools.media.cut import ClipInspection, cut_clip, inspect_clip
+from madvision_assets.tools.media.normalise import to_mp4
+from madvision_assets.tools.media.probe import probe
+from madvision_assets_tests import footage
+from madvision_assets_tests.footage import Shown
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cut")
+
+
+@pytest.fixture(scope="module")
+def numbered(folder: Path) -> Path:
+    """25 frames a second, B-frames, one key frame in all of its 8 seconds."""
+    return footage.numbered(folder / "numbered.mp4")
+
+
+@pytest.fixture(scope="module")
+def talking(folder: Path) -> Path:
+    return footage.talking(folder / "talking.mp4")
+
+
+def clip_of(source: Path, start_s: float, end_s: float) -> tuple[Path, CutPlan, ClipInspection]:
+    plan = plan_cut(start_s, end_s, probe(source))
+    out = source.with_suffix(f".{start_s}-{end_s}.mp4")
+    cut_clip(source, plan, out)
+    return out, plan, inspect_clip(out, plan)
+
+
+def expected_numbers(source: Path, plan: CutPlan) -> list[int]:
+    """What the source shows in the middle of each of the clip's frames."""
+    frames = footage.shown_frames(source)
+    times = [plan.start_s + (index + 0.5) / float(plan.fps) for index in range(plan.frames)]
+    return [max((f for f in frames if f.time_s <= t), key=lambda f: f.time_s, default=frames[0]).number for t in times]
+
+
+def numbers(frames: list[Shown]) -> list[int]:
+    return [frame.number for frame in frames]
+
+
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(24000, 1001)])
+def test_a_clip_has_exactly_the_frames_of_its_plan(folder: Path, rate: Fraction) -> None:
+    source = footage.numbered(folder / f"rate{float(rate):.2f}.mp4", fps=rate)
+
+    for start_s, end_s in ((1.0, 2.5), (4.61, 6.13), (0.0, 0.5)):
+        clip, plan, _ = clip_of(source, start_s, end_s)
+        assert numbers(footage.shown_frames(clip)) == expected_numbers(source, plan)
+        first = round(plan.start_s * rate)
+        assert numbers(footage.shown_frames(clip)) == list(range(first, first + plan.frames))
+
+
+def test_the_first_frame_is_right_though_the_edit_list_is_ignored(numbered: Path) -> None:
+    clip, plan, _ = clip_of(numbered, 3.0, 4.0)
+
+    assert numbers(footage.shown_frames(clip, ignore_edit_list=True)) == list(range(75, 100))
+    assert plan.frames == 25
+
+
+def test_slides_show_the_right_picture_from_the_first_frame(folder: Path) -> None:
+    source = footage.slides(folder / "slides.mp4")
+
+    for start_s, end_s in ((5.1, 9.0), (1.0, 3.0), (13.9, 16.0)):
+        clip, plan, _ = clip_of(source, start_s, end_s)
+        assert numbers(footage.shown_frames(clip)) == expected_numbers(source, plan)
+        assert footage.shown_frames(clip)[0].time_s == 0
+
+
+def test_a_clip_that_starts_long_after_the_last_slide_shows_that_slide(folder: Path) -> None:
+    source = footage.numbered(folder / "still.mp4", 40.0, Fraction(1, 5), times="N*2+25*gte(N\\,3)")
+
+    clip, _, _ = clip_of(source, 27.0, 29.0)
+
+    assert set(numbers(footage.shown_frames(clip))) == {2}
+
+
+def test_sound_and_picture_stay_together(numbered: Path) -> None:
+    clip, _, seen = clip_of(numbered, 1.3, 6.0)
+
+    flashes = [f.time_s for p, f in zip(*(lambda s: (s, s[1:]))(footage.shown_frames(clip)), strict=False)
+               if f.flash and not p.flash]  # fmt: skip
+    assert footage.beep_starts(clip) == pytest.approx(flashes, abs=0.025)
+    assert flashes == pytest.approx([0.72, 3.72], abs=0.001)
+    assert abs(seen.audio_video_offset_s) <= 0.001
+
+
+def test_sound_that_starts_late_stays_late(folder: Path, numbered: Path) -> None:
+    clip, _, _ = clip_of(footage.late_audio(folder / "late.mp4", numbered, 0.7), 0.0, 4.0)
+
+    assert footage.beep_starts(clip) == pytest.approx([2.7], abs=0.01)
+    assert [f.number for f in footage.shown_frames(clip) if f.flash][0] == 50
+
+
+def test_a_transport_stream_is_cut_to_the_frame_once_it_is_an_mp4(folder: Path, numbered: Path) -> None:
+    stream = footage.transport_stream(folder / "numbered.ts", numbered)
+    mp4 = to_mp4(stream, folder, probe(stream))
+
+    clip, plan, _ = clip_of(mp4, 1.7, 4.2)
+
+    assert numbers(footage.shown_frames(clip)) == expected_numbers(mp4, plan)
+    assert footage.beep_starts(clip)[0] + plan.start_s == pytest.approx(2.0 + probe(mp4).video_start_s, abs=0.01)
+
+
+def test_a_clip_to_beyond_the_end_is_padded_not_short(numbered: Path) -> None:
+    info = probe(numbered)
+    plan = replace(plan_cut(7.0, 8.0, info), frames=30)
+
+    cut_clip(numbered, plan, numbered.with_suffix(".padded.mp4"))
+
+    assert inspect_clip(numbered.with_suffix(".padded.mp4"), plan).frames == 30
+
+
+@pytest.mark.parametrize(
+    ("make", "size"), [(footage.rotated, (180, 320)), (lambda out, _: footage.odd(out), (318, 178))]
+)
+def test_a_clip_is_upright_and_even(
+    folder: Path, talking: Path, make: Callable[[Path, Path], Path], size: tuple[int, int]
+) -> None:
+    clip, _, seen = clip_of(make(folder / "upright.mp4", talking), 0.5, 1.5)
+
+    assert (seen.width, seen.height) == size
+    with av.open(str(clip)) as opened:
+        assert opened.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        assert next(opened.decode(video=0)).rotation == 0
+
+
+def test_ten_bit_hdr_becomes_eight_bit(folder: Path, talking: Path) -> None:
+    source = folder / "hdr.mkv"
+    footage.ffmpeg(
+        "-i", talking, "-t", "1", "-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt",
+        "yuv420p10le", "-color_trc", "smpte2084", "-color_primaries", "bt2020", "-colorspace", "bt2020nc", source,
+    )  # fmt: skip
+    mp4 = to_mp4(source, folder, probe(source))
+
+    clip, _, _ = clip_of(mp4, 0.2, 0.8)
+
+    with av.open(str(clip)) as opened:
+        assert opened.streams.video[0].codec_context.pix_fmt == "yuv420p"
+        assert opened.streams.video[0].codec_context.color_trc == 1  # BT.709
+
+
+def test_oblong_pixels_become_square(folder: Path, talking: Path) -> None:
+    source = folder / "anamorphic.mp4"
+    footage.ffmpeg("-i", talking, "-t", "1", "-vf", "setsar=2", source)
+
+    _, _, seen = clip_of(source, 0.2, 0.8)
+
+    assert (seen.width, seen.height) == (640, 180)
+
+
+def test_the_shortest_video_gives_a_clip(folder: Path) -> None:
+    _, plan, seen = clip_of(footage.tiny(folder / "tiny.mp4"), 0.0, 1.0)
+
+    assert seen.duration_s == pytest.approx(0.2, abs=0.06)
+    assert plan.frames >= 5
+
+
+def test_nothing_of_the_source_metadata_is_in_a_clip(talking: Path) -> None:
+    clip, _, _ = clip_of(talking, 1.0, 2.0)
+
+    assert b"secret" not in clip.read_bytes()
+    with av.open(str(clip)) as opened:
+        assert not {"title", "location", "comment"} & set(opened.metadata)
+
+
+def test_a_clip_starts_fast_and_is_stereo_at_48_khz(numbered: Path) -> None:
+    clip, _, _ = clip_of(numbered, 2.0, 3.0)
+
+    assert clip.read_bytes().index(b"moov") < clip.read_bytes().index(b"mdat")
+    with av.open(str(clip)) as opened:
+        assert (opened.streams.audio[0].rate, opened.streams.audio[0].channels) == (48_000, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"frames": 40}, "lasts"),
+        ({"frames": 27}, "frames"),
+        ({"width": 300}, "320x180 instead of 300x180"),
+    ],
+)
+def test_a_clip_that_differs_from_its_plan_is_bad(numbered: Path, change: dict[str, int], said: str) -> None:
+    clip, plan, _ = clip_of(numbered, 3.0, 4.0)
+
+    with pytest.raises(BadClipError, match=said):
+        inspect_clip(clip, replace(plan, **change))  # type: ignore[arg-type]
+
+
+def test_a_clip_whose_sound_starts_late_is_bad(folder: Path, numbered: Path) -> None:
+    clip, plan, _ = clip_of(numbered, 3.0, 4.0)
+
+    with pytest.raises(BadClipError, match=r"sound starts \+0\.0[6-9]"):
+        inspect_clip(footage.late_audio(folder / "late_clip.mp4", clip, 0.1), plan)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda out, _: footage.empty(out), lambda out, _: footage.text(out), footage.mute, footage.truncated_index,
+     footage.truncated_media, footage.garbled],
+)  # fmt: skip
+def test_a_clip_that_does_not_play_is_bad(folder: Path, talking: Path, damage: Callable[[Path, Path], Path]) -> None:
+    plan = plan_cut(0.0, 6.0, probe(talking))
+
+    with pytest.raises(BadClipError):
+        inspect_clip(damage(folder / "damaged.mp4", talking), plan)
+
+
+def test_cutting_what_is_no_video_is_a_failure(folder: Path, numbered: Path) -> None:
+    plan = plan_cut(0.0, 1.0, probe(numbered))
+
+    with pytest.raises(Failure):
+        cut_clip(footage.text(folder / "text.mp4"), plan, folder / "never.mp4")
+    with pytest.raises(MediaToolError):
+        cut_clip(numbered, plan, folder / "no such folder" / "clip.mp4")

@@ -1,0 +1,151 @@
+"""Claims about how ffmpeg is run."""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ffmpeg as ffmpeg_python
+import pytest
+
+from madvision_assets.domain.failures import (
+    CorruptMediaError,
+    DiskFullError,
+    MediaToolError,
+    MediaToolMissingError,
+    NotMediaError,
+)
+from madvision_assets.tools.media import ffmpeg
+from madvision_assets_tests import footage
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("ffmpeg")
+    footage.talking(made / "talking.mp4")
+    return made
+
+
+def endless(out: Path) -> Any:
+    noise = ffmpeg_python.input("nullsrc=s=64x64:r=25", format="lavfi", re=None)
+    return ffmpeg.target([noise], out, vcodec="rawvideo", format="avi")
+
+
+def children_of(pid: int) -> set[int]:
+    """PIDs whose parent is ``pid``, zombies left out."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(parent) == pid and state != "Z":
+            found.add(int(stat.parent.name))
+    return found
+
+
+def test_the_version_is_that_of_the_binary() -> None:
+    assert ffmpeg.version()[0] in "n0123456789"
+
+
+def test_work_over_its_time_is_killed_and_said_to_be(tmp_path: Path) -> None:
+    before, began = children_of(os.getpid()), time.monotonic()
+
+    with pytest.raises(MediaToolError, match="counting sheep took longer than 1 s"):
+        ffmpeg.run(endless(tmp_path / "out.avi"), timeout_s=1.0, what="counting sheep")
+
+    assert time.monotonic() - began < 10
+    assert children_of(os.getpid()) <= before
+
+
+def test_an_interrupt_kills_ffmpeg_and_passes_on(tmp_path: Path) -> None:
+    before = children_of(os.getpid())
+
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ffmpeg.run(endless(tmp_path / "out.avi"), timeout_s=30, what="work", progress=interrupted, duration_s=60)
+    assert children_of(os.getpid()) <= before
+
+
+def test_progress_rises_to_one(folder: Path) -> None:
+    told: list[float] = []
+    stream = ffmpeg.target([ffmpeg.source(folder / "talking.mp4", readrate=8)], folder / "copy.mp4", codec="copy")
+
+    ffmpeg.run(stream, timeout_s=60, what="copying", progress=told.append, duration_s=6.0)
+
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert all(0 <= share <= 1 for share in told)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda out, _: footage.text(out), footage.playlist, footage.concat_list, footage.truncated_index]
+)
+def test_bad_input_has_a_leaf_without_paths(folder: Path, make: Callable[[Path, Path], Path]) -> None:
+    bad = make(folder / "bad.mp4", folder / "talking.mp4")
+
+    with pytest.raises(CorruptMediaError) as caught:
+        ffmpeg.run(ffmpeg.target([ffmpeg.source(bad)], folder / "out.mp4"), timeout_s=60, what="reading")
+    assert str(folder) not in caught.value.details
+
+
+@pytest.mark.parametrize("demuxer", ["hls", "concat"])
+def test_a_playlist_is_refused_even_where_its_demuxer_is_named(folder: Path, demuxer: str) -> None:
+    make = {"hls": footage.playlist, "concat": footage.concat_list}[demuxer]
+    bad = make(folder / "list.mp4", folder / "talking.mp4")
+
+    with pytest.raises(NotMediaError, match="whitelist"):
+        ffmpeg.run(ffmpeg.target([ffmpeg.source(bad, f=demuxer)], folder / "o.mp4"), timeout_s=60, what="reading")
+
+
+def test_an_address_is_refused_as_an_input(tmp_path: Path) -> None:
+    """The name becomes a file of that name, whatever protocol it spells."""
+    with pytest.raises(MediaToolError, match="No such file"):
+        ffmpeg.run(
+            ffmpeg.target([ffmpeg.source(Path("http://127.0.0.1:9/a.mp4"))], tmp_path / "o.mp4"),
+            timeout_s=60,
+            what="reading",
+        )
+
+
+def test_a_full_disk_is_the_operators_matter(folder: Path) -> None:
+    stream = ffmpeg.target([ffmpeg.source(folder / "talking.mp4")], Path("/dev/full"), codec="copy", format="mpegts")
+
+    with pytest.raises(DiskFullError):
+        ffmpeg.run(stream, timeout_s=60, what="copying")
+
+
+def test_a_binary_that_cannot_run_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(folder / "talking.mp4"))  # imageio-ffmpeg's own override
+    stream = ffmpeg.target([ffmpeg.source(folder / "talking.mp4")], folder / "x.mp4")
+
+    with pytest.raises(MediaToolMissingError):
+        ffmpeg.run(stream, timeout_s=60, what="copying")
+
+
+def test_names_with_spaces_quotes_and_percent_signs_are_just_names(folder: Path) -> None:
+    odd_name = folder / '-it\'s 100%03d "très" 🎬:x.mp4'
+    odd_name.write_bytes((folder / "talking.mp4").read_bytes())
+    out = folder / "out 'quoted' %d.mp4"
+
+    ffmpeg.run(ffmpeg.target([ffmpeg.source(odd_name)], out, codec="copy"), timeout_s=60, what="copying")
+
+    assert out.stat().st_size > 1000
+
+
+def test_ffmpeg_sees_none_of_our_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = folder / "environment.txt"
+    spy = folder / "spy"
+    spy.write_text(f"#!/bin/sh\n/usr/bin/env > '{seen}'\n")
+    spy.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(spy))
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+
+    ffmpeg.run(ffmpeg.target([ffmpeg.source(spy)], folder / "x.mp4"), timeout_s=60, what="spying")
+
+    assert "sk-secret" not in seen.read_text()
+    assert "proxy" not in seen.read_text()

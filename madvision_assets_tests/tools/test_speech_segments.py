@@ -1,0 +1,59 @@
+"""Claims about cleaning Whisper's raw segments."""
+
+from typing import Any
+
+from madvision_assets.domain.transcript import Segment
+from madvision_assets.tools.speech.segments import clean_segments, number_segments, overlap_s
+
+
+def raw(start: float, end: float, text: str, words: list[tuple[str, float, float]] | None = None) -> dict[str, Any]:
+    return {
+        "start": start,
+        "end": end,
+        "text": text,
+        "words": [{"word": f" {w}", "start": a, "end": b, "probability": 0.9} for w, a, b in words or []],
+    }
+
+
+def segment(start_s: float, end_s: float, text: str) -> Segment:
+    return Segment(id=0, start_s=start_s, end_s=end_s, text=text)
+
+
+def test_times_are_those_of_the_words_moved_to_the_window() -> None:
+    (found,) = clean_segments([raw(0, 5, " we read ", [("we", 1.0, 1.2), ("read", 1.2, 1.9)])], 600.0, [(0, 5)])
+
+    assert (found.start_s, found.end_s, found.text) == (601.0, 601.9, "we read")
+    assert [(w.text, w.start_s, w.end_s) for w in found.words] == [("we", 601.0, 601.2), ("read", 601.2, 601.9)]
+
+
+def test_text_in_silence_is_an_invention_and_left_out() -> None:
+    spoken, invented = raw(0, 2, "hello"), raw(10, 14, "thank you for watching")
+
+    assert [s.text for s in clean_segments([spoken, invented], 0.0, [(0.0, 2.5)])] == ["hello"]
+
+
+def test_words_of_no_length_get_some_and_never_run_backwards() -> None:
+    (found,) = clean_segments([raw(0, 2, "a b", [("a", 1.0, 1.0), ("b", 0.9, 0.95)])], 0.0, [(0, 2)])
+
+    first, second = found.words
+    assert first.start_s < first.end_s <= second.start_s < second.end_s
+
+
+def test_a_segment_without_text_or_length_is_left_out() -> None:
+    assert clean_segments([raw(0, 1, "  "), raw(1, 1, "x")], 0.0, [(0, 2)]) == []
+
+
+def test_a_loop_is_cut_after_three() -> None:
+    looped = [segment(i, i + 0.5, "same") for i in range(20)] + [segment(30, 31, "other")]
+
+    assert [s.text for s in number_segments(looped)] == ["same"] * 3 + ["other"]
+
+
+def test_segments_are_numbered_and_do_not_overlap() -> None:
+    numbered = number_segments([segment(0, 2.5, "a"), segment(2, 4, "b")])
+
+    assert [(s.id, s.start_s, s.end_s) for s in numbered] == [(0, 0, 2), (1, 2, 4)]
+
+
+def test_overlap_counts_only_what_is_shared() -> None:
+    assert overlap_s((1, 4), [(0, 2), (3, 10)]) == 2

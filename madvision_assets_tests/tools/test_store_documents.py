@@ -1,0 +1,159 @@
+"""Claims about documents in the store, on every backend."""
+
+from pathlib import Path
+
+import pytest
+
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.failures import MissingInputError, UnreadableDocumentError
+from madvision_assets.domain.provenance import pointer_key
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.tools.store.documents import (
+    DOCUMENTS,
+    current_provenance,
+    current_version,
+    point_current,
+    read_current,
+    read_pointer,
+    read_version,
+    write_document,
+)
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets_tests.stores import BACKENDS, VIDEO_ID, content_type, make_store, raw_video, transcript
+
+STEP = PipelineStep.CONTENT_TYPE
+
+
+@pytest.fixture(params=BACKENDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    return make_store(request.param, request, tmp_path)
+
+
+def verdict(reason: str = "it says so", run_id: str = "run-1") -> ContentType:
+    raw = raw_video()
+    return content_type(raw, transcript(raw, "one"), reason=reason, run_id=run_id)
+
+
+def test_every_stage_has_its_document() -> None:
+    assert tuple(DOCUMENTS) == tuple(PipelineStep)
+
+
+def test_a_document_counts_once_it_is_pointed_at(store: ObjectStore) -> None:
+    document = verdict()
+
+    uri = write_document(store, document)
+    assert current_version(store, STEP, VIDEO_ID) is None
+    point_current(store, document)
+
+    assert uri == store.uri(f"content_type/{VIDEO_ID}/{document.origin.data_version}.json")
+    assert read_current(store, ContentType, VIDEO_ID) == document
+    assert current_version(store, STEP, VIDEO_ID) == document.origin.data_version
+    assert current_provenance(store, STEP, VIDEO_ID) == document.origin
+
+
+def test_the_pointer_says_version_key_and_when(store: ObjectStore) -> None:
+    document = verdict()
+    write_document(store, document)
+    point_current(store, document)
+
+    pointer = read_pointer(store, STEP, VIDEO_ID)
+
+    assert pointer is not None
+    assert (pointer.data_version, pointer.key) == (document.origin.data_version, document.key)
+    assert pointer.updated_at.utcoffset() is not None
+
+
+def test_a_newer_version_counts_and_the_older_one_stays(store: ObjectStore) -> None:
+    older, newer = verdict("older"), verdict("newer")
+    for document in (older, newer):
+        write_document(store, document)
+        point_current(store, document)
+
+    assert read_current(store, ContentType, VIDEO_ID) == newer
+    assert read_version(store, ContentType, VIDEO_ID, older.origin.data_version) == older
+
+
+def test_the_same_version_again_keeps_the_first_writing(store: ObjectStore) -> None:
+    first, again = verdict(run_id="run-1"), verdict(run_id="run-2")
+    assert first.key == again.key
+
+    assert write_document(store, first) == write_document(store, again)
+    point_current(store, again)
+
+    assert read_current(store, ContentType, VIDEO_ID) == first
+
+
+def test_a_version_that_was_half_written_is_mended(store: ObjectStore) -> None:
+    document = verdict()
+    store.put_bytes(document.key, document.model_dump_json().encode()[:100])
+
+    write_document(store, document)
+    point_current(store, document)
+
+    assert read_current(store, ContentType, VIDEO_ID) == document
+
+
+def test_nothing_may_point_at_a_document_that_is_not_there(store: ObjectStore) -> None:
+    with pytest.raises(MissingInputError):
+        point_current(store, verdict())
+
+    assert not store.exists(pointer_key(STEP, VIDEO_ID))
+
+
+def test_a_stage_that_was_not_done_is_named(store: ObjectStore) -> None:
+    with pytest.raises(MissingInputError, match=f"transcript of {VIDEO_ID} was not made yet"):
+        read_current(store, Transcript, VIDEO_ID)
+
+    assert current_provenance(store, PipelineStep.TRANSCRIPT, VIDEO_ID) is None
+
+
+def test_a_pointer_to_a_document_that_is_gone_is_no_document(store: ObjectStore) -> None:
+    document = verdict()
+    write_document(store, document)
+    point_current(store, document)
+    store.delete([document.key])
+
+    with pytest.raises(MissingInputError, match=f"content_type of {VIDEO_ID}"):
+        read_current(store, ContentType, VIDEO_ID)
+    assert current_version(store, STEP, VIDEO_ID) is None
+    assert current_provenance(store, STEP, VIDEO_ID) is None
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b'{"video_id": "x"}', b"\xff\xfe"])
+def test_a_damaged_document_is_refused_by_its_key(data: bytes) -> None:
+    store = ObjectStore.from_url("memory://")
+    document = verdict()
+    write_document(store, document)
+    point_current(store, document)
+    store.put_bytes(document.key, data)
+
+    with pytest.raises(UnreadableDocumentError, match=document.origin.data_version):
+        read_current(store, ContentType, VIDEO_ID)
+    assert current_provenance(store, STEP, VIDEO_ID) is None
+
+
+def test_a_damaged_pointer_is_refused_by_its_key() -> None:
+    store = ObjectStore.from_url("memory://")
+    store.put_bytes(pointer_key(STEP, VIDEO_ID), b'{"data_version": ')
+
+    with pytest.raises(UnreadableDocumentError, match=r"current\.json"):
+        read_current(store, ContentType, VIDEO_ID)
+
+
+def test_a_document_under_the_name_of_another_is_refused() -> None:
+    store = ObjectStore.from_url("memory://")
+    document, other = verdict("one"), verdict("other")
+    store.put_bytes(document.key, other.model_dump_json().encode())
+
+    with pytest.raises(UnreadableDocumentError, match="another document"):
+        read_version(store, ContentType, VIDEO_ID, document.origin.data_version)
+
+
+def test_a_document_without_provenance_is_refused() -> None:
+    store = ObjectStore.from_url("memory://")
+    document = verdict()
+    store.put_bytes(document.key, document.model_copy(update={"provenance": None}).model_dump_json().encode())
+
+    with pytest.raises(UnreadableDocumentError):
+        read_version(store, ContentType, VIDEO_ID, document.origin.data_version)

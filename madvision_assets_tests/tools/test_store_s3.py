@@ -1,0 +1,126 @@
+"""Claims about S3 alone: links, credentials, outages; and about memory, which S3 needs most of."""
+
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from madvision_assets.domain.failures import StoreDeniedError, StoreUnavailableError
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets_tests.real_servers import S3Server
+from madvision_assets_tests.stores import s3_settings, s3_store
+
+MEGABYTE = 1024 * 1024
+UP_AND_DOWN = """
+import resource, sys
+from pathlib import Path
+from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+
+def peak_bytes():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+url, folder, *given = sys.argv[1:]
+names = ("endpoint_url", "region", "access_key_id", "secret_access_key")
+store = ObjectStore.from_url(url, s3=S3Settings(**dict(zip(names, given))))
+store.check()
+before_bytes = peak_bytes()
+reference = store.store_media(Path(folder, "big.bin"), "web-1", "bin", "application/octet-stream")
+store.download(reference.key, Path(folder, "copy.bin"))
+print(peak_bytes() - before_bytes)
+"""
+
+
+def test_a_presigned_link_is_good_without_credentials_and_only_as_signed(s3_server: S3Server) -> None:
+    store = s3_store(s3_server)
+    store.put_bytes("clip.mp4", b"moving pictures", media_type="video/mp4")
+
+    link = store.presigned_url("clip.mp4", expires_s=60)
+
+    assert link is not None
+    with urllib.request.urlopen(link, timeout=10) as answer:
+        assert answer.read() == b"moving pictures"
+        assert answer.headers["Content-Type"] == "video/mp4"
+    with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+        urllib.request.urlopen(link.replace("clip.mp4", "other.mp4"), timeout=10)
+    refused.value.close()
+
+
+def test_stores_without_links_say_so(tmp_path: Path) -> None:
+    for url in ("memory://", tmp_path.as_uri()):
+        assert ObjectStore.from_url(url).presigned_url("a", expires_s=60) is None
+
+
+def test_a_wrong_secret_is_for_the_operator_and_is_not_shown(s3_server: S3Server) -> None:
+    store = s3_store(s3_server, secret_access_key="a-wrong-one")
+
+    for use in (store.check, lambda: store.get_bytes("a"), lambda: list(store.list_keys())):
+        with pytest.raises(StoreDeniedError, match="SignatureDoesNotMatch") as refused:
+            use()
+        assert "a-wrong-one" not in str(refused.value)
+    assert "a-wrong-one" not in repr(store) + repr(store._s3)
+
+
+def test_a_missing_bucket_is_for_the_operator(s3_server: S3Server, tmp_path: Path) -> None:
+    store = s3_store(s3_server, bucket="no-such-bucket")
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 9 * MEGABYTE)
+
+    for use in (
+        store.check,
+        lambda: store.get_bytes("a"),
+        lambda: store.put_file(file, "a", "text/plain"),
+        lambda: store.download("a", tmp_path / "copy"),
+        lambda: list(store.list_keys()),
+        lambda: store.delete(["a"]),
+    ):
+        with pytest.raises(StoreDeniedError, match="NoSuchBucket"):
+            use()
+
+
+def test_a_server_that_is_down_is_given_up_after_seconds(s3_server: S3Server) -> None:
+    store = ObjectStore.from_url("s3://bucket", s3=s3_settings(s3_server, endpoint_url="http://127.0.0.1:9"))
+    started_s = time.monotonic()
+
+    with pytest.raises(StoreUnavailableError, match=r"a/b\.json: no answer"):
+        store.get_bytes("a/b.json")
+
+    assert time.monotonic() - started_s < 30
+
+
+def test_the_endpoint_given_beats_the_one_in_the_environment(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+
+    s3_store(s3_server).check()
+
+
+def test_the_environment_names_the_server_where_nothing_is_given(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3_store(s3_server).put_bytes("made-the-bucket", b"")
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+
+    ObjectStore.from_url("s3://contract/by-environment").check()
+
+
+def test_memory_does_not_grow_with_the_file(s3_server: S3Server, tmp_path: Path) -> None:
+    with (tmp_path / "big.bin").open("wb") as file:
+        file.truncate(300 * MEGABYTE)
+    store = s3_store(s3_server)
+    settings = s3_settings(s3_server)
+    given = [settings.endpoint_url, settings.region, settings.access_key_id, settings.secret_access_key]
+    command = [sys.executable, "-c", UP_AND_DOWN, store.url, str(tmp_path), *map(str, given)]
+
+    grown = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True, cwd=Path.cwd()).stdout
+
+    assert int(grown) < 200 * MEGABYTE
+    copy = tmp_path / "copy.bin"
+    assert copy.stat().st_size == 300 * MEGABYTE
+    copy.unlink()  # pytest keeps the folders of its last three runs
