@@ -13,9 +13,8 @@ import click
 
 from madvision_assets.display import StageDisplay, clips_table, findings_table, make_console
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.documents import DOCUMENT_OF
-from madvision_assets.domain.failures import Failure, MissingInputError, UnreadableDocumentError
-from madvision_assets.domain.provenance import Document, Provenance, pending_steps
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.provenance import Provenance, pending_steps
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.video import Video, canonical_address, file_video_id
 from madvision_assets.settings import Settings, SettingsError, load_settings
@@ -163,15 +162,9 @@ class Workplace:
 
     def current(self, video_id: str) -> dict[PipelineStep, Provenance | None]:
         """For each stage the provenance of its newest document; None where there is none that can be read."""
-        return {step: self._provenance(kind, video_id) for step, kind in DOCUMENT_OF.items()}
+        from madvision_assets.tools.store.documents import current_provenance
 
-    def _provenance(self, kind: type[Document], video_id: str) -> Provenance | None:
-        from madvision_assets.tools.store.documents import read_current
-
-        try:
-            return read_current(self.store, kind, video_id).origin
-        except (MissingInputError, UnreadableDocumentError):
-            return None
+        return {step: current_provenance(self.store, step, video_id) for step in PipelineStep}
 
     def pending(self, video_id: str, from_step: PipelineStep | None) -> tuple[PipelineStep, ...]:
         """The stages that are still to be done."""

@@ -48,7 +48,6 @@ class Fault:
     delay_s: float = 0.0
 
 
-# The SDK retries after so short a wait only because the header says so.
 _AT_ONCE = {"retry-after-ms": "1"}
 
 
@@ -110,7 +109,7 @@ def wrong_form() -> Fault:
 
 
 def wrong_segments() -> Fault:
-    """Moments with segments that the transcript does not have, and with a quote that nobody said."""
+    """Segments that the transcript does not have, and a quote that nobody said."""
     good = {"reason": "It matters.", "title": "Title", "strength": "strong", "hook": True, "stands_alone": True}
     moments = [
         {"first_segment": 900_000, "last_segment": 900_005, "quote": "We learned a lot.", **good},
@@ -165,6 +164,10 @@ class FakeOpenAI:
         """What goes wrong with the next completions, in order; None lets one pass."""
         self._faults.extend(faults)
 
+    def forget_script(self) -> None:
+        """Nothing more goes wrong."""
+        self._faults.clear()
+
     def next_fault(self) -> Fault:
         """The fault of the completion under way."""
         return (self._faults.popleft() if self._faults else None) or Fault()
@@ -188,10 +191,9 @@ class FakeOpenAI:
         self._server.server_close()
         self._thread.join(timeout=5)
 
-    def serve_until_interrupted(self) -> None:
-        """For the command line."""
-        with self, suppress(KeyboardInterrupt):
-            self._thread.join()
+    def wait(self) -> None:
+        """Until it is stopped."""
+        self._thread.join()
 
 
 class _Server(ThreadingHTTPServer):
@@ -200,8 +202,6 @@ class _Server(ThreadingHTTPServer):
 
 
 class _RefusedError(Exception):
-    """The request is not one that the API takes."""
-
     def __init__(self, status: int, code: str, message: str) -> None:
         self.fault = refused(status, code, message)
         super().__init__(message)
@@ -218,18 +218,15 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer("POST", self.rfile.read(int(self.headers.get("content-length", "0"))))
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
-        """Say nothing: the key is in the headers, and tests read ``requests``."""
+    def log_message(self, *_: object) -> None:
+        """Say nothing: tests read ``requests``."""
 
     def _answer(self, method: str, raw: bytes | None) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         try:
             body = _json_of(raw)
             self.server.fake.requests.append(Recorded(method, self.path, headers, body))
-            if headers.get("authorization") != f"Bearer {self.server.fake.key}":
-                raise _RefusedError(
-                    401, "invalid_api_key", f"Incorrect API key provided: {headers.get('authorization')}"
-                )
+            _check_key(headers.get("authorization", ""), self.server.fake.key)
             self._route(method, body)
         except _RefusedError as error:
             self._send_fault(error.fault)
@@ -337,14 +334,8 @@ def _completion(body: dict[str, Any], fault: Fault) -> dict[str, Any]:
 def _usage(body: dict[str, Any], content: str) -> dict[str, Any]:
     read = sum(len(message["content"]) for message in body["messages"]) // 4 + 1
     written = len(content) // 4 + 1
-    details = {"cached_tokens": 0, "audio_tokens": 0}
-    total = read + written
-    return {
-        "prompt_tokens": read,
-        "completion_tokens": written,
-        "total_tokens": total,
-        "prompt_tokens_details": details,
-    }
+    usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    return usage | {"prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0}}
 
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:
@@ -360,15 +351,12 @@ def _content(body: dict[str, Any]) -> dict[str, Any]:
 def quoted_segments(body: Mapping[str, Any]) -> list[tuple[int, str]]:
     """ID and text of each segment that a request quotes."""
     lines = [line for message in body["messages"] for line in message["content"].splitlines()]
-    return [(item["id"], item["text"]) for item in map(json.loads, filter(_is_segment, lines))]
-
-
-def _is_segment(line: str) -> bool:
-    return line.startswith('{"id":')
+    quoted = [json.loads(line) for line in lines if line.startswith('{"id":')]
+    return [(item["id"], item["text"]) for item in quoted]
 
 
 def _moments(segments: list[tuple[int, str]]) -> list[dict[str, Any]]:
-    """The wordiest runs of segments, each with its longest segment quoted, the best first."""
+    """The wordiest runs, best first."""
     runs = [segments[n : n + RUN_LENGTH] for n in range(0, len(segments), RUN_LENGTH)]
     wordiest = sorted(runs, key=lambda run: -sum(len(text) for _, text in run))[:MAX_MOMENTS]
     return [_moment(run, strength) for run, strength in zip(wordiest, STRENGTHS, strict=False)]
@@ -389,16 +377,12 @@ def _moment(run: list[tuple[int, str]], strength: str) -> dict[str, Any]:
 
 
 def _kind(segments: list[tuple[int, str]]) -> dict[str, Any]:
-    words = Counter(word.strip(".,?!").lower() for _, text in segments for word in text.split())
-    topics = [word for word, _ in words.most_common() if len(word) > 4][:3]
+    words = Counter(word.strip(".,?!").lower() for _, text in segments for word in text.split() if len(word) > 5)
+    topics = [word for word, _ in words.most_common(3)]
     asked = sum(text.rstrip().endswith("?") for _, text in segments)
     kind = "interview" if asked * 3 > len(segments) else "knowledge"
-    return {
-        "reason": f"{asked} of {len(segments)} segments are questions.",
-        "kind": kind,
-        "confidence": "medium",
-        "topics": topics,
-    }
+    reason = f"{asked} of {len(segments)} segments are questions."
+    return {"reason": reason, "kind": kind, "confidence": "medium", "topics": topics}
 
 
 def main() -> None:
@@ -407,9 +391,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--key", default=KEY, help="the only key it takes (default: %(default)s)")
     arguments = parser.parse_args()
-    fake = FakeOpenAI(arguments.key, arguments.port)
-    print(fake.base_url, flush=True)  # noqa: T201 - what a command prints is its answer
-    fake.serve_until_interrupted()
+    with FakeOpenAI(arguments.key, arguments.port) as fake, suppress(KeyboardInterrupt):
+        print(fake.base_url, flush=True)  # noqa: T201 - what a command prints is its answer
+        fake.wait()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 The frame number is in the picture, as sixteen black or white blocks, so that a cut can be checked to the frame. At each
 time of ``beeps_s`` the lower half is white and a tone sounds, for 0.12 s, so that sound and picture can be compared.
-Each maker takes the path of the file to make and gives it back; ````of```` is a file that ``talking`` or ``numbered`` made.
+Each maker takes the path of the file to make and gives it back; ``of`` is a video that another maker made.
 """
 
 import subprocess
@@ -255,6 +255,19 @@ def mov_pcm(out: Path, of: Path) -> Path:
 def transport_stream(out: Path, of: Path) -> Path:
     """The video as MPEG-TS whose time stamps begin near 5 s, as broadcasts begin anywhere."""
     return _made(out, "-i", of, "-c", "copy", "-muxdelay", "0", "-muxpreload", "0", "-output_ts_offset", "5")
+
+
+def spliced_stream(out: Path, of: Path, seconds: float, *changes: str) -> Path:
+    """MPEG-TS: the video, which lasts ``seconds``, and then again in another shape, as where a broadcast is spliced."""
+    second = _made(out.with_suffix(".second.mp4"), "-i", of, *changes)
+    parts = [
+        _made(out.with_suffix(f".{at_s}.ts"), "-i", part, "-c", "copy", "-output_ts_offset", str(at_s))
+        for part, at_s in ((of, 0.0), (second, seconds))
+    ]
+    _written(out, b"".join(part.read_bytes() for part in parts))
+    for made in (second, *parts):
+        made.unlink()
+    return out
 
 
 def late_audio(out: Path, of: Path, late_s: float) -> Path:

@@ -12,6 +12,7 @@ import argparse
 import importlib.util
 import os
 import pwd
+import shutil
 import signal
 import socket
 import subprocess
@@ -92,7 +93,8 @@ def swift_s3(folder: Path) -> Iterator[S3Server]:
     It checks signatures, and knows multipart uploads, ranges, presigned links and ``If-None-Match``.
 
     Args:
-        folder: an existing folder for configuration, data and logs, on a file system with extended attributes.
+        folder: an existing folder for configuration, logs and data (removed at a regular end), on a file system with
+            extended attributes.
 
     Raises:
         RuntimeError: a server ended at once.
@@ -117,6 +119,7 @@ def swift_s3(folder: Path) -> Iterator[S3Server]:
         for wait in waits:
             _wait_until(*wait)
         yield S3Server(f"http://127.0.0.1:{ports['proxy']}", S3_REGION, "test:tester", "testing", folder)
+    shutil.rmtree(device)  # only the logs are worth keeping
 
 
 @contextmanager

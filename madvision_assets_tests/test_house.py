@@ -25,4 +25,3 @@ def test_every_decision_is_in_the_list() -> None:
     listed = set(re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\)", (folder / "README.md").read_text()))
 
     assert listed == {path.name for path in folder.glob("[0-9]*.md")}
-

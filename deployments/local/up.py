@@ -5,9 +5,11 @@ import subprocess
 import sys
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 
 from system import ROOT, SAMPLE, Process, demo_environment, free_port, home_folder, process, python, wait_for
 
+LOCATION = "madvision"
 UI_PORT, CODE_PORT = 3000, 4266
 SETUP_LIMIT_S = 180
 WATCH_INTERVAL_S = 1.0
@@ -27,8 +29,8 @@ def main() -> int:
 
     code_port, ui_port = free_port(CODE_PORT), free_port(UI_PORT)
     logs = home / "logs"
-    where = ["--grpc-host", "127.0.0.1", "--grpc-port", str(code_port)]
-    server = ["dagster", "code-server", "start", "-m", "madvision_assets.definitions", "--location-name", "madvision"]
+    where = ["-w", str(write_workspace(home, code_port))]
+    server = ["dagster", "code-server", "start", "-m", "madvision_assets.definitions", "--location-name", LOCATION]
     with ExitStack() as stack:
         start = lambda name, arguments: stack.enter_context(process(name, python("-m", *arguments), environment, logs))  # noqa: E731
         parts = [start("code-server", [*server, "--host", "127.0.0.1", "--port", str(code_port)])]
@@ -38,6 +40,14 @@ def main() -> int:
         wait_for(f"{address}/server_info", parts[1])
         print(f"== Dagster UI: {address}\n== Logs: {logs}\n== Ctrl-C stops everything", flush=True)
         return watch(parts, asked_to_stop)
+
+
+def write_workspace(home: Path, code_port: int) -> Path:
+    """A workspace that points at our code server, under the name that the root workspace.yaml has too."""
+    workspace = home / "dagster" / "workspace.yaml"
+    server = f"host: 127.0.0.1, port: {code_port}, location_name: {LOCATION}"
+    workspace.write_text(f"load_from:\n  - grpc_server: {{{server}}}\n")
+    return workspace
 
 
 def watch(parts: list[Process], asked_to_stop: threading.Event) -> int:

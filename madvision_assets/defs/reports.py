@@ -100,9 +100,10 @@ def clip_candidates(chosen: ClipCandidates) -> Metadata:
 def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metadata:
     """The table of clips with their files, and their thumbnails on one sheet."""
     rows = [
-        [str(c.rank), c.title, timecode(c.start_s), timecode(c.end_s), f"{c.duration_s:.1f}", store.uri(c.media.key)]
+        [str(c.rank), c.title, timecode(c.start_s), timecode(c.end_s), f"{c.duration_s:.1f}", f"{c.score:.2f}"]
         for c in made.clips
     ]
+    files = {c.clip_id: [store.uri(o.key) for o in (c.media, c.captions, c.thumbnail)] for c in made.clips}
     total_s = sum(c.duration_s for c in made.clips)
     metadata: Metadata = {
         "outcome": made.outcome.value,
@@ -110,7 +111,8 @@ def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metad
         "clips": len(made.clips),
         "total_s": round(total_s, 2),
         "size_mib": round(sum(c.media.size_bytes for c in made.clips) / MIB, 2),
-        "table": _table(("rank", "title", "from", "to", "seconds", "file"), rows),
+        "table": _table(("rank", "title", "from", "to", "seconds", "score"), rows),
+        "files": dg.MetadataValue.json(files),
     }
     if contact_sheet:
         picture = base64.b64encode(contact_sheet).decode()

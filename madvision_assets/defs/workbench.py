@@ -34,7 +34,7 @@ class ProgressSink(Protocol):
         """Take one report."""
 
 
-def no_progress(video_id: str, step: PipelineStep, fraction: float, text: str) -> None:  # noqa: ARG001
+def no_progress(video_id: str, step: PipelineStep, fraction: float, text: str) -> None:
     """The sink for those who do not look."""
 
 
@@ -74,7 +74,7 @@ class Stage:
         code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key]
         sealed = document.seal(
             recipe,
-            run_id=self.context.run_id,
+            run_id=self.context.run.run_id,
             code_version=code_version or "",
             inputs=tuple(
                 InputRef(asset=i.asset, uri=self.bench.store.uri(i.key), data_version=i.origin.data_version)

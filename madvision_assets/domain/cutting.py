@@ -15,6 +15,7 @@ STANDARD_FPS = tuple(Fraction(rate) for rate in (24, 25, 30, 48, 50, 60)) + tupl
 # A source counts as having a standard rate when its mean is this near: dropped frames lower the mean a little.
 STANDARD_TOLERANCE = 0.005
 STEADY_GAP_FRAMES = 1.5
+EXACT_TOLERANCE = 0.00025  # a quarter of what parts n from n/1.001
 MAX_DENOMINATOR = 1001
 EPSILON_FRAMES = 0.01  # times are floats; a start on the grid must not fall to the frame before
 
@@ -84,19 +85,19 @@ def clip_fps(info: MediaInfo) -> Fraction:
         return near
     if info.max_frame_gap_s * info.fps > STEADY_GAP_FRAMES:
         return FALLBACK_FPS if info.fps <= FALLBACK_FPS else Fraction(MAX_FPS)
-    return _within_limits(_rational(info.fps))
+    return _rational(_within_limits(info.fps))
 
 
 def _rational(fps: float) -> Fraction:
     """The exact rate meant by a measured one: n or n/1.001 where that is near, else a small fraction."""
-    for denominator in (1, MAX_DENOMINATOR):
-        rate = Fraction(round(fps), 1) if denominator == 1 else Fraction(round(fps) * 1000, MAX_DENOMINATOR)
-        if rate and abs(float(rate) / fps - 1) < 1 / MAX_DENOMINATOR / 4:
+    whole = Fraction(round(fps))
+    for rate in (whole, whole * 1000 / MAX_DENOMINATOR):
+        if abs(float(rate) / fps - 1) < EXACT_TOLERANCE:
             return rate
     return Fraction(fps).limit_denominator(MAX_DENOMINATOR)
 
 
-def _within_limits(fps: Fraction) -> Fraction:
+def _within_limits(fps: float) -> float:
     """Whole multiples and divisions keep the source's frames on the clip's grid."""
     if fps > MAX_FPS:
         return fps / math.ceil(fps / MAX_FPS)

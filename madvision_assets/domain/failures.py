@@ -186,7 +186,7 @@ class UnknownVideoError(PermanentFailure):
     code = "unknown_video"
     sentence = (
         "Nobody submitted a video with this ID, so its address is not known. "
-        "Submit the address first: madvision process URL_OR_FILE."
+        "Submit the address first: madvision submit URL_OR_FILE."
     )
 
 
@@ -350,7 +350,7 @@ class MediaToolError(TransientFailure):
     """ffmpeg failed or ran too long."""
 
     code = "media_tool_failed"
-    sentence = "ffmpeg could not finish its work on this video."
+    sentence = "The tool ffmpeg could not finish its work on this video."
 
 
 class BadClipError(TransientFailure):
@@ -474,7 +474,7 @@ class MediaToolMissingError(OperatorFailure):
     """ffmpeg cannot be run."""
 
     code = "media_tool_missing"
-    sentence = "ffmpeg cannot be run. Install this package's dependencies again (imageio-ffmpeg brings it)."
+    sentence = "The tool ffmpeg cannot be run. Install this package's dependencies again (imageio-ffmpeg brings it)."
 
 
 class SchemaOutdatedError(OperatorFailure):

@@ -16,6 +16,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 
 Progress = Callable[[float, str], None]
 
+SHEET_COLUMNS = 3  # as wide as Dagster's window for it
+
 
 @dataclass(frozen=True)
 class Rendered:
@@ -61,7 +63,9 @@ class ClipRenderer:
                     made.append(clip)
                     thumbnails.append(thumbnail)
         recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
-        return Rendered(tuple(made), recipe, frames.contact_sheet(thumbnails) if thumbnails else None)
+        return Rendered(
+            tuple(made), recipe, frames.contact_sheet(thumbnails, columns=SHEET_COLUMNS) if thumbnails else None
+        )
 
     def _one(
         self, raw_video: RawVideo, transcript: Transcript, candidate: ClipCandidate, source: Path, folder: Path

@@ -1,4 +1,4 @@
-"""Claims about bad input: each ends in clips, in an honest outcome, or in a failure with a sentence; never in a trace."""
+"""Claims about bad input: each ends in clips, an honest outcome, or a failure with a sentence; never in a trace."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -82,7 +82,11 @@ def test_a_file_that_is_no_whole_video_with_sound_fails_with_its_cause(
         ("phone.mp4", footage.rotated, ("too_short", "no_speech")),
         ("slides.mp4", lambda out, _: footage.slides(out), ("no_speech", "nothing_insightful", "clips", "too_short")),
         ("odd.mp4", lambda out, _: footage.odd(out), ("too_short", "no_speech")),
-        ("a 'quoted' \"name\" \U0001f600.mp4", lambda out, of: out.write_bytes(of.read_bytes()) and out, ("too_short", "no_speech")),
+        (
+            "a 'quoted' \"name\" \U0001f600.mp4",
+            lambda out, of: out.write_bytes(of.read_bytes()) and out,
+            ("too_short", "no_speech"),
+        ),
         ("broadcast.ts", footage.transport_stream, ("too_short", "no_speech")),
     ],
 )
@@ -95,7 +99,9 @@ def test_an_odd_video_ends_in_an_honest_outcome(
 def test_addresses_without_a_video_fail_with_their_cause(workshop: Workshop, site: Site, talk: Path) -> None:
     page = site.html("/page", title="Words only")
     gone = site.fail("/gone.mp4", 410)
-    many = site.html("/many", videos=[site.serve(f"/{n}.mp4", talk.read_bytes(), content_type="video/mp4") for n in "ab"])
+    many = site.html(
+        "/many", videos=[site.serve(f"/{n}.mp4", talk.read_bytes(), content_type="video/mp4") for n in "ab"]
+    )
     text = site.serve("/text.mp4", b"hello, this is text\n" * 50, content_type="text/plain")
 
     assert_failed(workshop, page, "unsupported_address")
@@ -107,7 +113,7 @@ def test_addresses_without_a_video_fail_with_their_cause(workshop: Workshop, sit
 
 
 def test_a_title_of_any_kind_is_only_a_title(workshop: Workshop, site: Site, talk: Path) -> None:
-    title = "\"Quotes\" / slashes \\ ../../etc | <b> \U0001f600 " + "x" * 500
+    title = '"Quotes" / slashes \\ ../../etc | <b> \U0001f600 ' + "x" * 500
     media = site.serve("/odd-title.mp4", talk.read_bytes(), content_type="video/mp4")
 
     assert_ended_well(workshop, site.html("/odd-title", title=title, videos=[media]), "too_short", "no_speech")
@@ -120,7 +126,9 @@ def test_a_private_address_is_refused_unless_allowed(tmp_path: Path, site: Site,
     assert site.hits("/private.mp4") == []
 
 
-@pytest.mark.parametrize("limits", [("MADVISION_MAX_DURATION_S", "5", "too_long"), ("MADVISION_MAX_BYTES", "1000", "too_large")])
+@pytest.mark.parametrize(
+    "limits", [("MADVISION_MAX_DURATION_S", "5", "too_long"), ("MADVISION_MAX_BYTES", "1000", "too_large")]
+)
 def test_admission_limits_hold_for_files_and_addresses(
     tmp_path: Path, site: Site, talk: Path, limits: tuple[str, str, str]
 ) -> None:

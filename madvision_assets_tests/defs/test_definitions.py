@@ -53,7 +53,7 @@ def test_only_the_transcript_goes_to_the_gpu_nodes() -> None:
 
 
 def test_every_stage_has_a_check_and_money_is_guarded_by_blocking_ones(definitions: dg.Definitions) -> None:
-    checks = [spec for check in definitions.asset_checks or () for spec in check.check_specs]  # type: ignore[union-attr]
+    checks = [spec for check in definitions.asset_checks or () for spec in check.check_specs]
 
     assert {spec.asset_key.to_user_string() for spec in checks} == {
         "raw_video",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import jiwer
+import numpy as np
 import pytest
 from click.testing import Result
 
@@ -74,7 +75,7 @@ def test_each_clip_plays_from_its_first_frame_with_sound(workshop: Workshop, mad
         with av.open(str(path)) as container:
             video = next(iter(container.decode(video=0)))
         with av.open(str(path)) as container:
-            loudest = max(abs(frame.to_ndarray()).max() for frame in container.decode(audio=0))
+            loudest = max(float(np.abs(frame.to_ndarray()).max()) for frame in container.decode(audio=0))
         assert video.time == pytest.approx(0, abs=0.001)
         assert loudest > 0.05
         assert clip.duration_s == pytest.approx(clip.end_s - clip.start_s, abs=0.1)
@@ -84,14 +85,18 @@ def test_each_clip_starts_on_its_first_word_and_its_captions_are_what_is_said(wo
     store = workshop.workplace().store
     for clip in made.clips:
         captions = store.get_bytes(clip.captions.key).decode()
-        shown = plain(" ".join(line for line in captions.splitlines() if line and "-->" not in line and not line.isdigit()))
-        within = [s for s in spoken_sentences() if s["start_s"] >= clip.start_s - 0.3 and s["end_s"] <= clip.end_s + 0.3]
+        shown = plain(
+            " ".join(line for line in captions.splitlines() if line and "-->" not in line and not line.isdigit())
+        )
+        within = [
+            s for s in spoken_sentences() if s["start_s"] >= clip.start_s - 0.3 and s["end_s"] <= clip.end_s + 0.3
+        ]
 
         assert 0 <= within[0]["start_s"] - clip.start_s < 0.6
         assert jiwer.wer(plain(" ".join(s["text"] for s in within)), shown) < 0.15
 
 
-def test_running_it_again_does_no_stage_twice_and_says_so(workshop: Workshop, first_run: Result, made: Clips) -> None:
+def test_running_it_again_does_no_stage_twice_and_says_so(workshop: Workshop, made: Clips) -> None:
     again = workshop.run("process", str(SAMPLE))
 
     assert again.exit_code == 0
@@ -161,12 +166,12 @@ def test_a_store_in_s3_holds_everything(tmp_path: Path, s3_server: S3Server) -> 
     assert workshop.leftovers() == []
 
 
-def test_the_openai_analyst_decides_where_there_is_a_key(tmp_path: Path, workshop: Workshop, first_run: Result) -> None:
+def test_the_openai_analyst_decides_where_there_is_a_key(workshop: Workshop, first_run: Result) -> None:
     from madvision_assets_tests.fakes import FakeOpenAI
 
     assert first_run.exit_code == 0
     with FakeOpenAI() as openai:
-        paid = Workshop(workshop.home, {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.url})
+        paid = Workshop(workshop.home, {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.base_url})
         result = paid.run("process", str(SAMPLE), "--from", "content_type")
         video_id = re.search(r"Video (\S+):", result.output).group(1)  # type: ignore[union-attr]
         told = json.loads(paid.run("lineage", video_id, "--format", "json").output)

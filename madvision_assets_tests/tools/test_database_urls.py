@@ -21,8 +21,10 @@ from madvision_assets.tools.database.errors import classify_database
 
 STARTER = """
 import sys
+import alembic.command
 from madvision_assets.tools.database import Database
 database = Database(sys.argv[1])
+print("ready", flush=True)
 sys.stdin.readline()
 database.ensure_schema()
 database.add_video("web-1", "http://example.org/")
@@ -76,7 +78,11 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 def test_several_processes_that_start_at_once_make_one_schema(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'm.db'}"
     command = [sys.executable, "-c", STARTER, url]
-    starting = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=Path.cwd()) for _ in range(3)]
+    pipe = subprocess.PIPE
+    starting = [subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=Path.cwd()) for _ in range(3)]
+    for process in starting:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
     for process in starting:
         assert process.stdin
         process.stdin.write(b"go\n")
@@ -113,7 +119,7 @@ def instance(kind: type[exc.SQLAlchemyError]) -> exc.SQLAlchemyError:
     """One of this kind; their constructors differ, and what is looked at does not."""
     error = kind.__new__(kind)
     Exception.__init__(error, "words")
-    error.__dict__.update(statement=None, params=None, orig=None, ismulti=None, hide_parameters=False)
+    error.__dict__.update(statement=None, params=None, orig=None, ismulti=None, hide_parameters=False, detail=[])
     return error
 
 

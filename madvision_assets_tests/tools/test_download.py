@@ -15,6 +15,7 @@ import pytest
 
 from madvision_assets.domain import failures as f
 from madvision_assets.tools.download import Download, Downloader
+from madvision_assets.tools.download.downloader import child_environment
 from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.egress import EgressProxy, resolve_host
 from madvision_assets_tests.site import Site
@@ -336,6 +337,19 @@ def test_the_child_sees_none_of_our_variables(
     assert set(seen) - proxies == {b"PATH", b"PYTHONPATH", b"HOME", b"TMPDIR", b"LANG", b"TZ"}
     assert proxies == {b"http_proxy", b"https_proxy", b"all_proxy", b"HTTP_PROXY", b"HTTPS_PROXY", b"ALL_PROXY"}
     assert seen[b"HOME"] == os.fsencode(tmp_path)
+
+
+def test_a_connection_past_the_proxy_is_refused_in_the_child(site: Site, tmp_path: Path) -> None:
+    program = (
+        "import socket, sys\n"
+        "from madvision_assets.tools.download.child import only_through\n"
+        "only_through('http://127.0.0.1:1')\n"
+        "socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)\n"
+    )
+    command = [sys.executable, "-c", program, str(site.port)]
+    with ChildProcess(command, env=child_environment(tmp_path, "http://127.0.0.1:1"), cwd=tmp_path) as child:
+        assert list(child.lines(time_limit_s=20.0, stall_limit_s=20.0, sign_of_life=lambda: 0)) == []
+        assert (child.wait(), "past the proxy" in child.last_words) == (1, True)
 
 
 def test_a_download_over_its_time_limit_is_ended_and_leaves_no_process(

@@ -15,7 +15,7 @@ from madvision_assets.domain import failures as f
 from madvision_assets.domain.video import HeatPoint
 from madvision_assets.tools.download import identify
 from madvision_assets.tools.download.errors import LEAF_OF_TYPE, RULES, classify, describe
-from madvision_assets.tools.download.messages import ErrorReport, Job, Progress
+from madvision_assets.tools.download.messages import ErrorReport, Job, Progress, Success
 from madvision_assets.tools.download.metadata import kept, source_metadata
 from madvision_assets.tools.download.meter import Meter
 from madvision_assets.tools.download.options import format_selection, usable_formats, ydl_options
@@ -256,8 +256,11 @@ def test_a_duration_that_is_no_length_is_missing(duration: object) -> None:
     assert (source.extractor, source.duration_s, source.title, source.chapters) == ("generic", None, "", ())
 
 
-def test_a_title_that_is_no_unicode_can_be_stored() -> None:
-    assert source_metadata({"title": "a\ud800b"}).model_dump_json()
+def test_what_a_site_sends_fits_a_line_of_json_whatever_it_is() -> None:
+    info = {"title": "a\ud800b" * 10**6, "chapters": [{"title": "\ud800", "x": object()}] * 10**5, "duration": object()}
+    line = Success(name="x", info=kept(info), engine_version="1").model_dump_json()
+    assert len(line) < 100_000
+    assert classify(describe(yt_dlp.utils.ExtractorError("\ud800"))).details
 
 
 def test_progress_weighs_each_file_by_its_size_and_is_throttled() -> None:

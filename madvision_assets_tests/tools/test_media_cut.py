@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -10,6 +11,7 @@ import pytest
 
 from madvision_assets.domain.cutting import CutPlan, plan_cut
 from madvision_assets.domain.failures import BadClipError, Failure, MediaToolError
+from madvision_assets.tools.media.audio import extract_flac
 from madvision_assets.tools.media.cut import ClipInspection, cut_clip, inspect_clip
 from madvision_assets.tools.media.normalise import to_mp4
 from madvision_assets.tools.media.probe import probe
@@ -89,8 +91,8 @@ def test_a_clip_that_starts_long_after_the_last_slide_shows_that_slide(folder: P
 def test_sound_and_picture_stay_together(numbered: Path) -> None:
     clip, _, seen = clip_of(numbered, 1.3, 6.0)
 
-    flashes = [f.time_s for p, f in zip(*(lambda s: (s, s[1:]))(footage.shown_frames(clip)), strict=False)
-               if f.flash and not p.flash]  # fmt: skip
+    frames = footage.shown_frames(clip)
+    flashes = [frame.time_s for previous, frame in pairwise(frames) if frame.flash and not previous.flash]
     assert footage.beep_starts(clip) == pytest.approx(flashes, abs=0.025)
     assert flashes == pytest.approx([0.72, 3.72], abs=0.001)
     assert abs(seen.audio_video_offset_s) <= 0.001
@@ -100,7 +102,7 @@ def test_sound_that_starts_late_stays_late(folder: Path, numbered: Path) -> None
     clip, _, _ = clip_of(footage.late_audio(folder / "late.mp4", numbered, 0.7), 0.0, 4.0)
 
     assert footage.beep_starts(clip) == pytest.approx([2.7], abs=0.01)
-    assert [f.number for f in footage.shown_frames(clip) if f.flash][0] == 50
+    assert next(frame.number for frame in footage.shown_frames(clip) if frame.flash) == 50
 
 
 def test_a_transport_stream_is_cut_to_the_frame_once_it_is_an_mp4(folder: Path, numbered: Path) -> None:
@@ -111,6 +113,27 @@ def test_a_transport_stream_is_cut_to_the_frame_once_it_is_an_mp4(folder: Path, 
 
     assert numbers(footage.shown_frames(clip)) == expected_numbers(mp4, plan)
     assert footage.beep_starts(clip)[0] + plan.start_s == pytest.approx(2.0 + probe(mp4).video_start_s, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "changes", [("-vf", "scale=640:360", "-c:a", "copy"), ("-c:v", "copy", "-c:a", "aac", "-ac", "2")]
+)
+def test_a_splice_that_changes_the_format_moves_neither_sound_nor_picture(
+    folder: Path, changes: tuple[str, ...]
+) -> None:
+    once = footage.numbered(folder / "once.mp4", 4.0, beeps_s=(3.0,))
+    spliced = footage.spliced_stream(folder / "spliced.ts", once, 4.0, *changes)
+    mp4 = to_mp4(spliced, folder, probe(spliced))
+    extract_flac(mp4, folder / "spliced.flac")
+
+    clip, plan, _ = clip_of(mp4, 2.5, 7.5)
+
+    frames = footage.shown_frames(clip)
+    flashes = [frame.time_s for previous, frame in pairwise(frames) if frame.flash and not previous.flash]
+    assert len(frames) == plan.frames
+    assert flashes == pytest.approx([0.5, 4.5], abs=0.06)
+    assert footage.beep_starts(clip) == pytest.approx(flashes, abs=0.06)
+    assert footage.beep_starts(folder / "spliced.flac") == pytest.approx([3.0, 7.0], abs=0.1)
 
 
 def test_a_clip_to_beyond_the_end_is_padded_not_short(numbered: Path) -> None:
@@ -139,8 +162,8 @@ def test_a_clip_is_upright_and_even(
 def test_ten_bit_hdr_becomes_eight_bit(folder: Path, talking: Path) -> None:
     source = folder / "hdr.mkv"
     footage.ffmpeg(
-        "-i", talking, "-t", "1", "-c:v", "libx265", "-x265-params", "log-level=none", "-pix_fmt",
-        "yuv420p10le", "-color_trc", "smpte2084", "-color_primaries", "bt2020", "-colorspace", "bt2020nc", source,
+        "-i", talking, "-t", "1", "-vf", "format=yuv420p10le,setparams=range=tv:color_primaries=bt2020:"
+        "color_trc=smpte2084:colorspace=bt2020nc", "-c:v", "libx265", "-x265-params", "log-level=none", source,
     )  # fmt: skip
     mp4 = to_mp4(source, folder, probe(source))
 

@@ -87,7 +87,7 @@ def test_progress_rises_to_one(folder: Path) -> None:
 def test_bad_input_has_a_leaf_without_paths(folder: Path, make: Callable[[Path, Path], Path]) -> None:
     bad = make(folder / "bad.mp4", folder / "talking.mp4")
 
-    with pytest.raises(CorruptMediaError) as caught:
+    with pytest.raises((NotMediaError, CorruptMediaError)) as caught:
         ffmpeg.run(ffmpeg.target([ffmpeg.source(bad)], folder / "out.mp4"), timeout_s=60, what="reading")
     assert str(folder) not in caught.value.details
 

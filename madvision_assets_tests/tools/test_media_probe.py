@@ -30,6 +30,7 @@ Maker = Callable[[Path, Path], Path]
 BAD_INPUTS: list[tuple[str, Maker, type[Failure]]] = [
     ("empty.mp4", lambda out, _: footage.empty(out), EmptyFileError),
     ("text.mp4", lambda out, _: footage.text(out), NotMediaError),
+    ("text.mp3", lambda out, _: footage.text(out), NotMediaError),
     ("playlist.mp4", footage.playlist, NotMediaError),
     ("concat.mp4", footage.concat_list, NotMediaError),
     ("subtitles.mp4", lambda out, _: footage.subtitles(out), NotMediaError),

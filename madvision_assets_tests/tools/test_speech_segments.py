@@ -32,6 +32,14 @@ def test_text_in_silence_is_an_invention_and_left_out() -> None:
     assert [s.text for s in clean_segments([spoken, invented], 0.0, [(0.0, 2.5)])] == ["hello"]
 
 
+def test_a_sentence_begins_and_ends_on_sound_not_in_the_pause_beside_it() -> None:
+    words = [("we", 0.4, 1.2), ("read", 1.2, 2.6)]
+
+    (found,) = clean_segments([raw(0, 3, "we read", words)], 0.0, [(0.0, 0.2), (0.8, 2.1), (2.9, 4.0)])
+
+    assert (found.start_s, found.end_s) == (0.8, 2.1)
+
+
 def test_words_of_no_length_get_some_and_never_run_backwards() -> None:
     (found,) = clean_segments([raw(0, 2, "a b", [("a", 1.0, 1.0), ("b", 0.9, 0.95)])], 0.0, [(0, 2)])
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.domain.failures import StoreDeniedError, StoreUnavailableError
-from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.tools.store.objects import ObjectStore, S3Settings
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.stores import s3_settings, s3_store
 
@@ -99,15 +99,32 @@ def test_the_endpoint_given_beats_the_one_in_the_environment(
     s3_store(s3_server).check()
 
 
-def test_the_environment_names_the_server_where_nothing_is_given(
+def test_the_environment_gives_the_credentials_that_are_not_given(
     s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3_store(s3_server).put_bytes("made-the-bucket", b"")
-    for name, value in s3_server.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, s3_server.environment()[name])
 
-    ObjectStore.from_url("s3://contract/by-environment").check()
+    ObjectStore.from_url("s3://contract/env", s3=S3Settings(endpoint_url=s3_server.endpoint_url, region="")).check()
+
+
+BAD_ENDPOINTS = [
+    "localhost:9000",
+    "not a url",
+    "ftp://127.0.0.1:9",
+    "http://",
+    "http://a b",
+    "http://key:secret@host",
+]
+
+
+@pytest.mark.parametrize("endpoint_url", BAD_ENDPOINTS)
+def test_an_endpoint_that_is_no_address_is_refused_by_the_name_of_its_variable(endpoint_url: str) -> None:
+    with pytest.raises(ValueError, match="AWS_ENDPOINT_URL_S3") as refused:
+        S3Settings(endpoint_url=endpoint_url)
+
+    assert "secret" not in str(refused.value)
 
 
 def test_memory_does_not_grow_with_the_file(s3_server: S3Server, tmp_path: Path) -> None:
@@ -123,4 +140,4 @@ def test_memory_does_not_grow_with_the_file(s3_server: S3Server, tmp_path: Path)
     assert int(grown) < 200 * MEGABYTE
     copy = tmp_path / "copy.bin"
     assert copy.stat().st_size == 300 * MEGABYTE
-    copy.unlink()  # pytest keeps the folders of its last three runs
+    copy.unlink()  # pytest keeps the folders of its last runs

@@ -233,9 +233,31 @@ def write_video(talk: Talk, track: Track, path: Path) -> None:
         f"[slides][bar]overlay=x='-w+w*t/{duration:.3f}':y={HEIGHT - BAR_HEIGHT}:shortest=1,"
         "format=yuv420p[v]"
     )
-    video = "-c:v libx264 -preset slow -crf 21 -tune stillimage -g 250 -colorspace bt709".split()
-    audio = "-c:a aac -b:a 96k -ac 1".split()
-    plain = "-fflags +bitexact -flags:v +bitexact -flags:a +bitexact -movflags +faststart".split()
+    video = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "slow",
+        "-crf",
+        "21",
+        "-tune",
+        "stillimage",
+        "-g",
+        "250",
+        "-colorspace",
+        "bt709",
+    ]
+    audio = ["-c:a", "aac", "-b:a", "96k", "-ac", "1"]
+    plain = [
+        "-fflags",
+        "+bitexact",
+        "-flags:v",
+        "+bitexact",
+        "-flags:a",
+        "+bitexact",
+        "-movflags",
+        "+faststart",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         listing = write_slides(talk, track, Path(folder))
         speech = Path(folder) / "speech.wav"

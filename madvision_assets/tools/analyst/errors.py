@@ -99,7 +99,7 @@ def _of_status(error: "openai.APIStatusError") -> Failure:
 def _of_connection(error: "openai.APIConnectionError") -> Failure:
     """No connection; an address that cannot be one is the operator's to mend."""
     cause = type(error.__cause__).__name__
-    if cause in {"UnsupportedProtocol", "LocalProtocolError", "InvalidURL"}:
+    if cause in {"UnsupportedProtocol", "LocalProtocolError"}:
         return AnalystMisconfiguredError(f"OPENAI_BASE_URL or the key is malformed ({cause})")
     return AnalystUnavailableError(f"{error.message.rstrip('.')} ({cause})")
 

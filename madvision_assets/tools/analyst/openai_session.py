@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
-from madvision_assets.domain.failures import AnalystBadAnswerError, ApiKeyInvalidError, PolicyRefusalError
+from madvision_assets.domain.failures import (
+    AnalystBadAnswerError,
+    AnalystMisconfiguredError,
+    ApiKeyInvalidError,
+    PolicyRefusalError,
+)
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.tools.analyst.answers import Answer
 from madvision_assets.tools.analyst.errors import classify_openai
@@ -109,13 +114,16 @@ class Session:
             raise ApiKeyInvalidError("no key is set" if not key else "it holds characters that no key has")
         import openai
 
-        with self._told_as_failures():
+        try:
             return openai.OpenAI(
                 api_key=key,
                 base_url=self._endpoint.base_url,
                 timeout=self._endpoint.timeout_s,
                 max_retries=self._endpoint.max_retries,
             )
+        except Exception as error:
+            # Nothing was sent yet: what it minds is what we were configured with.
+            raise AnalystMisconfiguredError(f"{type(error).__name__}: {error}") from error
 
     def _count(self, completion: "ParsedChatCompletion[AnswerT]") -> None:
         self._model = completion.model or self._model

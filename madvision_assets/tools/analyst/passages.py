@@ -22,8 +22,8 @@ CLEAR_BOUNDARY = 0.5
 BLOCKS_PER_CLIP = 24
 # Mean insight of sentences that could hardly be better.
 FULL_INSIGHT = 0.55
-# A passage with fewer words that carry a topic says nothing.
-MIN_CONTENT_WORDS = 8
+# A passage with fewer different words that carry a topic says nothing, or the same thing over and over.
+MIN_DISTINCT_WORDS = 8
 # Share of the score that a passage's edges decide; what is said decides the rest.
 FORM_SHARE = 0.45
 # How much a full boundary in the middle of a passage takes from its form.
@@ -84,13 +84,13 @@ class _Search:
         limits_s: tuple[float, float],
     ) -> None:
         self._timeline = timeline
+        self._stems = stems
         self._shortest_s, self._longest_s = limits_s
         self._boundaries = boundaries_of(timeline, stems)
         self.blocks = list(self._joined(self._longest_s / BLOCKS_PER_CLIP))
         lengths_s = [unit.end_s - unit.start_s for unit in timeline.units]
         self._speech_sum_s = list(accumulate(lengths_s, initial=0.0))
         self._insight_sum_s = list(accumulate(map(mul, insights, lengths_s), initial=0.0))
-        self._content_sum = list(accumulate(map(len, stems), initial=0))
         positions = range(len(timeline.units))
         before = [1.0, *self._boundaries]
         self._opening = [0.0 if leans_back(timeline, at) else (1 + before[at]) / 2 for at in positions]
@@ -99,12 +99,15 @@ class _Search:
     def passages_from(self, start: int) -> Iterator[tuple[int, Passage]]:
         """Every passage worth a clip that begins with this block, with the number of the block that follows it."""
         crossed = 0.0
+        distinct: set[str] = set()
         for end in range(start, len(self.blocks)):
-            span = Span(self.blocks[start].first, self.blocks[end].last)
+            block = self.blocks[end]
+            span = Span(self.blocks[start].first, block.last)
             speech_s = self._timeline.speech_s(span)
             if speech_s > self._longest_s:
                 return
-            if speech_s >= self._shortest_s and self._content_words(span) >= MIN_CONTENT_WORDS:
+            distinct.update(*self._stems[block.first : block.last + 1])
+            if speech_s >= self._shortest_s and len(distinct) >= MIN_DISTINCT_WORDS:
                 score = self._score(span, crossed)
                 if score > WEAK_BELOW:
                     yield end + 1, Passage(span, score)
@@ -117,9 +120,6 @@ class _Search:
         edges = (self._opening[span.first] + self._closing[span.last]) / 2
         form = max(0.0, edges - CROSSING_COST * crossed)
         return says * (1 - FORM_SHARE + FORM_SHARE * form)
-
-    def _content_words(self, span: Span) -> int:
-        return self._content_sum[span.last + 1] - self._content_sum[span.first]
 
     def _joined(self, block_s: float) -> Iterator[Span]:
         """Units joined until they last as long as a block, or half as long where a clear boundary follows."""

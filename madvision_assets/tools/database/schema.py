@@ -1,6 +1,7 @@
 """Migrations, run from code: no alembic.ini, and no file outside this package."""
 
 import fcntl
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 MIGRATIONS_FOLDER = Path(__file__).parent / "migrations"
+# Alembic keeps what it works on in globals, so one thread at a time.
+_ALEMBIC = threading.Lock()
 # Any number, as long as nothing else in the database takes the same.
 _POSTGRES_LOCK = 0x6D61_6476_6973
 
@@ -28,7 +31,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
     from alembic import command
     from alembic.util import CommandError
 
-    with _only_one(engine), engine.begin() as connection:
+    with _ALEMBIC, _only_one(engine), engine.begin() as connection:
         _lock_postgres(connection)
         try:
             command.upgrade(_config(connection), revision)
@@ -40,7 +43,7 @@ def downgrade(engine: Engine, revision: str) -> None:
     """Take the tables down to a revision (``base``: none of ours left), losing what only later ones can hold."""
     from alembic import command
 
-    with _only_one(engine), engine.begin() as connection:
+    with _ALEMBIC, _only_one(engine), engine.begin() as connection:
         _lock_postgres(connection)
         command.downgrade(_config(connection), revision)
 

@@ -187,11 +187,12 @@ def describe(error: BaseException) -> ErrorReport:
     """The report of an exception: its own class and those of its causes, which yt-dlp keeps in several places."""
     chain = _causes(error)
     own = next((each for each in chain if isinstance(each, f.Failure)), None)
+    text = own.details if own else str(error)
     statuses = [status for each in chain if isinstance(status := getattr(each, "status", None), int)]
     numbers = [each.errno for each in chain if isinstance(each, OSError) and each.errno]
     return ErrorReport(
         types=tuple(base.__name__ for each in reversed(chain) for base in type(each).__mro__),
-        message=" ".join((own.details if own else str(error)).split())[:MAX_MESSAGE_CHARS],
+        message=" ".join(text.encode("utf-8", "replace").decode().split())[:MAX_MESSAGE_CHARS],
         status=statuses[-1] if statuses else None,
         errno=numbers[-1] if numbers else None,
         retry_after_s=next((wait for each in chain if (wait := _retry_after_s(each)) is not None), None),

@@ -21,6 +21,7 @@ KEPT_KEYS = (
     "chapters",
     "heatmap",
 )
+POINT_KEYS = ("title", "start_time", "end_time", "value")
 MAX_TEXT_CHARS = 500
 MAX_DESCRIPTION_CHARS = 2000
 MAX_POINTS = 2000
@@ -28,7 +29,7 @@ MAX_POINTS = 2000
 
 def kept(info: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an info dictionary that we keep; the rest holds signed addresses, headers and cookies."""
-    return {key: info[key] for key in KEPT_KEYS if info.get(key) is not None}
+    return {key: _bounded(info[key]) for key in KEPT_KEYS if info.get(key) is not None}
 
 
 def source_metadata(info: Mapping[str, Any]) -> SourceMetadata:
@@ -45,6 +46,17 @@ def source_metadata(info: Mapping[str, Any]) -> SourceMetadata:
         chapters=tuple(_chapter(each) for each in _intervals(info.get("chapters"))),
         heatmap=tuple(_heat_point(each) for each in _intervals(info.get("heatmap"))),
     )
+
+
+def _bounded(value: object) -> object:
+    """The value in a size and spelling that a line of JSON can carry, whatever a site sends."""
+    if isinstance(value, str):
+        return _text(value, MAX_DESCRIPTION_CHARS)
+    if isinstance(value, Mapping):
+        return {key: _bounded(value[key]) for key in POINT_KEYS if key in value}
+    if isinstance(value, Sequence):
+        return [_bounded(each) for each in value[:MAX_POINTS]]
+    return value if isinstance(value, int | float) else None
 
 
 def _chapter(each: Mapping[str, Any]) -> Chapter:

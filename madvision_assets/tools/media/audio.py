@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from madvision_assets.domain.failures import NoAudioTrackError
+from madvision_assets.domain.failures import CorruptMediaError, NoAudioTrackError
 from madvision_assets.tools.media.container import choose_audio, opened
 from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
 
@@ -45,7 +45,7 @@ def extract_flac(path: Path, out: Path, *, timeout_s: float = 1800.0, progress: 
     """Writes the default (or else first) audio track as 16 kHz mono 16-bit FLAC whose time zero is the video's.
 
     Sound that starts after the picture is preceded by silence, and holes are filled with it, so that a time in the
-    FLAC is the same time in the video.
+    FLAC is the same time in the video. The track must keep its format throughout, as what ``to_mp4`` gives does.
 
     Raises:
         NoAudioTrackError: the file has none.
@@ -56,11 +56,13 @@ def extract_flac(path: Path, out: Path, *, timeout_s: float = 1800.0, progress: 
         if track is None:
             raise NoAudioTrackError
         index, duration_s = track.index, (container.duration or 0) / 1e6
-    stream = source(path)[str(index)]
+        zero_s = (container.start_time or 0) / 1e6
+    # Left to itself, ffmpeg counts from the audio track's start where that is the only one it reads from MPEG-TS.
+    stream = source(path)[str(index)].filter("asetpts", f"PTS-{zero_s:.6f}/TB")
     stream = stream.filter("aresample", RATE_HZ, **{"async": 1, "first_pts": 0})
     output = target(
         [stream], out, acodec="flac", ar=RATE_HZ, ac=1, sample_fmt="s16", format="flac", map_metadata=-1,
-        fflags="+bitexact", flags="+bitexact",
+        fflags="+bitexact", flags="+bitexact", copyts=None,
     )  # fmt: skip
     run(output, timeout_s=timeout_s, what="extracting the audio", progress=progress, duration_s=duration_s)
 
@@ -78,7 +80,8 @@ def read_windows(
         search_s: how far back from its end a window may be split, seconds; less than ``window_s``.
 
     Raises:
-        NoAudioTrackError: there is no sound in it.
+        NoAudioTrackError: it has no audio track.
+        CorruptMediaError: its audio track does not decode.
         Failure: what ``container.opened`` raises.
     """
     import numpy as np
@@ -96,6 +99,8 @@ def read_windows(
                 yield _window(start, buffer[:split])
                 buffer[: filled - split] = buffer[split:].copy()
                 filled, start = filled - split, start + split
+    if not start and not filled:
+        raise CorruptMediaError("no sound decodes")
     if filled:
         yield _window(start, buffer[:filled])
 

@@ -90,24 +90,42 @@ def opened(source: Path | BinaryIO) -> "Iterator[InputContainer]":
     """
     import av
 
-    head = _head(source)
-    try:
-        container = av.open(
-            source if not isinstance(source, Path) else f"file:{source.absolute()}",
-            mode="r",
-            options=dict(INPUT_GUARD),
-            metadata_errors="replace",
-        )
-    except (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError) as error:
-        leaf = CorruptMediaError if looks_like_media(head) else NotMediaError
-        raise leaf(error.strerror or "") from error
-    except av.error.FFmpegError as error:
-        raise classify_av(error) from error
-    with container:
+    with _stream(source) as stream:
+        head = _head(stream)
         try:
-            yield container
+            container = av.open(_Nameless(stream), mode="r", options=dict(INPUT_GUARD), metadata_errors="replace")
+        except (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError) as error:
+            leaf = CorruptMediaError if looks_like_media(head) else NotMediaError
+            raise leaf(error.strerror or "") from error
         except av.error.FFmpegError as error:
             raise classify_av(error) from error
+        with container:
+            try:
+                yield container
+            except av.error.FFmpegError as error:
+                raise classify_av(error) from error
+
+
+class _Nameless:
+    """A stream without its name: by it FFmpeg would take a text for music that is called ``.mp3``."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.read = stream.read
+        self.seek = stream.seek
+        self.tell = stream.tell
+
+
+@contextmanager
+def _stream(source: Path | BinaryIO) -> Iterator[BinaryIO]:
+    if not isinstance(source, Path):
+        yield source
+        return
+    try:
+        file = source.open("rb")
+    except OSError as error:
+        raise MediaToolError(f"the file cannot be read: {error.strerror}") from error
+    with file:
+        yield file
 
 
 def choose_tracks(container: "InputContainer") -> Tracks:
@@ -187,14 +205,10 @@ def _is_cover(stream: "VideoStream") -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
 
 
-def _head(source: Path | BinaryIO) -> bytes:
+def _head(stream: BinaryIO) -> bytes:
     try:
-        if isinstance(source, Path):
-            with source.open("rb") as file:
-                head = file.read(HEAD_BYTES)
-        else:
-            head = source.read(HEAD_BYTES)
-            source.seek(0)
+        head = stream.read(HEAD_BYTES)
+        stream.seek(0)
     except OSError as error:
         raise MediaToolError(f"the file cannot be read: {error.strerror}") from error
     if not head:

@@ -61,7 +61,7 @@ def cut_clip(
     """Writes the planned clip as an MP4 (H.264, AAC) that begins on the exact frame; audio and video start at 0.
 
     Args:
-        path: the source, an MP4 with an index, as ``to_mp4`` gives.
+        path: the source, an MP4 with an index and sound of one format throughout, as ``to_mp4`` gives.
         plan: from ``plan_cut``.
         out: the file to write.
         timeout_s: wall-clock limit, seconds.
@@ -77,7 +77,8 @@ def cut_clip(
         audio_index = tracks.audio.index if tracks.audio else video_index
     # Without -noaccurate_seek ffmpeg drops what lies before the seek point: with slides, the picture to be shown.
     seek = {"ss": f"{plan.start_s - plan.preroll_s:.6f}", "noaccurate_seek": None} if plan.start_s else {}
-    media = source(path, **seek)
+    # By default a picture that changes its size restarts all filters, which moves the sound by seconds.
+    media = source(path, **{"reinit_filter:v": 0}, **seek)
     streams = [_picture(media[str(video_index)], plan, hdr=hdr), _sound(media[str(audio_index)], plan)]
     run(
         target(streams, out, **ENCODING),

@@ -14,6 +14,9 @@ VIDEO_FIT = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4"})
 AUDIO_FIT = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac"})
 # Only these carry time stamps that can be copied as they are; AVI and WMV, say, have none for frames out of order.
 COPY_FROM = frozenset({"mp4", "matroska", "mpegts", "flv"})
+# Broadcasts switch between mono, stereo and 5.1, which restarts ffmpeg's filters and so moves the sound by seconds
+# wherever it is read later: their sound is always brought to one format.
+UNEVEN_SOUND = frozenset({"mpegts"})
 QUICKTIME_BRAND = b"qt  "
 BOX_HEADER_BYTES = 8
 LARGE_BOX_HEADER_BYTES = 16
@@ -26,7 +29,7 @@ REPRODUCIBLE: dict[str, Any] = {
     "format": "mp4", "movflags": "+faststart", "map_metadata": -1, "map_chapters": -1, "fflags": "+genpts+bitexact",
 }  # fmt: skip
 H264 = {"vcodec": "libx264", "preset": "veryfast", "crf": 18, "pix_fmt": "yuv420p", "flags:v": "+bitexact"}
-AAC = {"acodec": "aac", "audio_bitrate": "192k", "flags:a": "+bitexact"}
+AAC = {"acodec": "aac", "audio_bitrate": "192k", "ar": 48_000, "ac": 2, "flags:a": "+bitexact"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ def to_mp4(
         indexes = [track.index for track in (tracks.video, tracks.audio) if track is not None]
     media = source(path)
     video, sound = media[str(indexes[0])], media[str(indexes[-1])]
-    options = REPRODUCIBLE | _audio_options(copy=fits[1])
+    options = REPRODUCIBLE | ({"acodec": "copy"} if fits[1] and info.container not in UNEVEN_SOUND else AAC)
     if fits[0] and info.container in COPY_FROM:
         options |= {"vcodec": "copy"} | ({"tag:v": "hvc1"} if info.video_codec == "hevc" else {})
     else:
@@ -114,7 +117,3 @@ def boxes(path: Path) -> Iterator[Box]:
                 return
             yield Box(header[4:8], header[BOX_HEADER_BYTES:])
             at += length
-
-
-def _audio_options(*, copy: bool) -> dict[str, Any]:
-    return {"acodec": "copy"} if copy else dict(AAC)

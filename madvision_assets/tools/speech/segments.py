@@ -29,7 +29,7 @@ def clean_segments(raw: Iterable[Mapping[str, Any]], offset_s: float, audible: S
     segments: list[Segment] = []
     for item in raw:
         text = str(item["text"]).strip()
-        words = _words(item.get("words") or ())
+        words = _on_sound(_words(item.get("words") or ()), audible)
         start_s = words[0].start_s if words else float(item["start"])
         end_s = words[-1].end_s if words else float(item["end"])
         if not text or end_s <= start_s or overlap_s((start_s, end_s), audible) < MIN_AUDIBLE_SHARE * (end_s - start_s):
@@ -72,6 +72,22 @@ def _words(raw: Iterable[Mapping[str, Any]]) -> tuple[Word, ...]:
         probability = min(1.0, max(0.0, float(item.get("probability", 1.0))))
         words.append(Word(text=text, start_s=start_s, end_s=end_s, probability=round(probability, 4)))
     return tuple(words)
+
+
+def _on_sound(words: tuple[Word, ...], audible: Sequence[Span]) -> tuple[Word, ...]:
+    """The words with the first not starting, and the last not ending, in the silence beside them.
+
+    Whisper's times come from attention and reach up to half a second into a pause; a clip would open on it.
+    """
+    if not words:
+        return words
+    first = words[0]
+    onset_s = next((a for a, b in audible if b > first.start_s and a < first.end_s - MIN_WORD_S), first.start_s)
+    first = first.model_copy(update={"start_s": max(first.start_s, onset_s)})
+    words = (first, *words[1:])
+    last = words[-1]
+    offset_s = next((b for a, b in reversed(audible) if a < last.end_s and b > last.start_s + MIN_WORD_S), last.end_s)
+    return (*words[:-1], last.model_copy(update={"end_s": min(last.end_s, offset_s)}))
 
 
 def _shifted(segment: Segment, offset_s: float) -> Segment:

@@ -25,21 +25,25 @@ RETRY_LIMIT = timedelta(seconds=15)
 
 _KEY = re.compile(r"[A-Za-z0-9._=+@-]+(/[A-Za-z0-9._=+@-]+)*")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 _EXAMPLES = "file:///var/lib/madvision, s3://bucket/prefix or memory://"
 
 
 @dataclass(frozen=True)
 class S3Settings:
-    """How to reach S3; what is None comes from the AWS environment variables, or AWS's own chain of credentials.
+    """How to reach S3; what is None or empty comes from the AWS environment variables, or AWS's chain of credentials.
 
     Addresses are path-style (``endpoint/bucket/key``), which every server takes.
 
     Attributes:
-        endpoint_url: of an S3-compatible server; plain ``http://`` is allowed where it says so.
+        endpoint_url: of an S3-compatible server. Plain ``http://`` is allowed only where it is said here.
         region: such as ``eu-central-1``.
         access_key_id: with ``secret_access_key``, and ``session_token`` where the key is a temporary one.
         secret_access_key: see there.
         session_token: see there.
+
+    Raises:
+        ValueError: the endpoint is no address of a server; obstore would panic on it, later.
     """
 
     endpoint_url: str | None = None
@@ -47,6 +51,14 @@ class S3Settings:
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Check the endpoint."""
+        if not self.endpoint_url:
+            return
+        parts = urlsplit(self.endpoint_url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not _HOST.fullmatch(parts.netloc):
+            raise ValueError("AWS_ENDPOINT_URL_S3 must be the address of a server, such as https://s3.example.org:9000")
 
 
 @dataclass(frozen=True)
@@ -161,7 +173,7 @@ def _connect_s3(location: Location, s3: S3Settings) -> "S3Store":
     return S3Store(
         location.bucket,
         prefix=location.prefix or None,
-        config={name: value for name, value in given.items() if value is not None},  # type: ignore[arg-type]
+        config={name: value for name, value in given.items() if value},  # type: ignore[arg-type]
         client_options=client,
         retry_config={
             "max_retries": MAX_RETRIES,

@@ -156,7 +156,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder to write to")
     parser.add_argument("--train", type=int, default=11_000, help="number of training texts")
-    parser.add_argument("--held-out", type=int, default=300, help="test texts (at most 300); dev and unseen get a third")
+    parser.add_argument(
+        "--held-out",
+        type=int,
+        default=300,
+        help="test texts (at most 300); dev and unseen get a third",
+    )
     parser.add_argument("--voices", nargs="*", help="only these voices, each equally often")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()

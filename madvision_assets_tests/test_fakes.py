@@ -1,0 +1,152 @@
+"""The fakes do what the real services do, as far as we use them."""
+
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from pydantic import BaseModel, ConfigDict
+
+from madvision_assets_tests import fakes
+from madvision_assets_tests.fakes import KEY, FakeOpenAI
+
+
+class Moments(BaseModel):
+    """What the analyst reads, as far as these tests look."""
+
+    model_config = ConfigDict(extra="forbid")
+    moments: list[dict[str, Any]]
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"moments": {"type": "array"}},
+    "required": ["moments"],
+    "additionalProperties": False,
+}
+TEXTS = [f"Sentence {n} says something of its own." for n in range(30)]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeOpenAI]:
+    with FakeOpenAI() as server:
+        yield server
+
+
+def request_body(**changes: Any) -> dict[str, Any]:
+    data = "\n".join(json.dumps({"id": 100 + n, "text": text}) for n, text in enumerate(TEXTS))
+    form = {"name": "Moments", "strict": True, "schema": SCHEMA}
+    return {
+        "model": "gpt-4o",
+        "messages": [{"role": "system", "content": "Choose."}, {"role": "user", "content": data}],
+        "response_format": {"type": "json_schema", "json_schema": form},
+        **changes,
+    }
+
+
+def call(fake: FakeOpenAI, body: Any = None, *, path: str = "/v1/chat/completions", key: str = KEY) -> tuple[int, Any]:
+    """Status and JSON of one request; a GET where there is no body."""
+    connection = http.client.HTTPConnection(urlsplit(fake.base_url).netloc, timeout=5)
+    try:
+        payload = body if isinstance(body, str | None) else json.dumps(body)
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        connection.request("GET" if body is None else "POST", path, payload, headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def test_moments_quote_the_transcript_that_came_with_the_request(fake: FakeOpenAI) -> None:
+    status, answer = call(fake, request_body())
+
+    assert status == 200
+    assert answer["model"] == "gpt-4o-2024-11-20"
+    assert answer["usage"]["total_tokens"] > 100
+    moments = Moments.model_validate_json(answer["choices"][0]["message"]["content"]).moments
+    assert len(moments) == 5
+    for m in moments:
+        assert m["quote"] in TEXTS[m["first_segment"] - 100 : m["last_segment"] - 99]
+
+
+def test_the_kind_is_answered_where_the_schema_asks_for_it(fake: FakeOpenAI) -> None:
+    properties = {name: {"type": "string"} for name in ("reason", "kind", "confidence", "topics")}
+    schema = {**SCHEMA, "properties": properties, "required": list(properties)}
+    form = {"type": "json_schema", "json_schema": {"name": "Kind", "strict": True, "schema": schema}}
+    _, answer = call(fake, request_body(response_format=form))
+
+    assert set(json.loads(answer["choices"][0]["message"]["content"])) == set(properties)
+
+
+def test_requests_are_recorded(fake: FakeOpenAI) -> None:
+    call(fake, request_body(seed=7))
+
+    (request,) = fake.completions
+    assert request.body["seed"] == 7
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+def test_a_wrong_key_is_refused(fake: FakeOpenAI) -> None:
+    status, answer = call(fake, request_body(), key="sk-other")
+
+    assert (status, answer["error"]["code"]) == (401, "invalid_api_key")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("{not json", 400),
+        ("[]", 400),
+        (request_body(model="gpt-99"), 404),
+        (request_body(messages=[]), 400),
+        (request_body(response_format={"type": "text"}), 400),
+    ],
+)
+def test_a_request_that_openai_refuses_is_refused(fake: FakeOpenAI, body: Any, status: int) -> None:
+    assert call(fake, body)[0] == status
+
+
+def test_a_schema_that_is_not_strict_is_refused(fake: FakeOpenAI) -> None:
+    form = {"name": "Moments", "strict": True, "schema": {**SCHEMA, "additionalProperties": True}}
+    status, answer = call(fake, request_body(response_format={"type": "json_schema", "json_schema": form}))
+
+    assert (status, answer["error"]["code"]) == (400, "invalid_json_schema")
+
+
+def test_faults_happen_in_the_order_of_the_script_and_then_end(fake: FakeOpenAI) -> None:
+    fake.script(fakes.server_error(), None, fakes.insufficient_quota())
+
+    assert [call(fake, request_body())[0] for _ in range(4)] == [500, 200, 429, 200]
+
+
+def test_a_closed_connection_gives_no_response(fake: FakeOpenAI) -> None:
+    fake.script(fakes.closed_connection())
+
+    with pytest.raises(http.client.RemoteDisconnected):
+        call(fake, request_body())
+
+
+def test_models_are_listed_and_found_by_name(fake: FakeOpenAI) -> None:
+    assert {model["id"] for model in call(fake, path="/v1/models")[1]["data"]} == {"gpt-4o", "gpt-4o-mini"}
+    assert call(fake, path="/v1/models/gpt-4o")[1]["id"] == "gpt-4o"
+    assert call(fake, path="/v1/models/gpt-99")[0] == 404
+    assert call(fake, path="/v1/nothing")[0] == 404
+
+
+def test_it_runs_by_itself_and_prints_its_address() -> None:
+    command = [sys.executable, "-m", "madvision_assets_tests.fakes", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        base_url = process.stdout.readline().strip()
+        connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=5)
+        connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {KEY}"})
+        status = connection.getresponse().status
+        connection.close()
+        process.terminate()
+        process.wait(timeout=10)
+
+    assert status == 200

@@ -1,0 +1,165 @@
+"""The analyst without a key: what it proposes, what it refuses to propose, and what kinds it tells apart."""
+
+import time
+
+import pytest
+
+from madvision_assets.domain.clips import Moment, Outcome
+from madvision_assets.domain.content_type import Confidence, ContentKind
+from madvision_assets.domain.selection import select
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options, SourceMetadata
+from madvision_assets.tools.analyst.offline import OfflineAnalyst
+from madvision_assets_tests.builders import SAMPLE_SECTIONS, sample_talk, section_starts, spoken, transcript_of
+
+SOURCE = SourceMetadata(extractor="generic")
+ANALYST = OfflineAnalyst()
+
+
+def propose(transcript: Transcript, options: Options | None = None) -> tuple[Moment, ...]:
+    return ANALYST.propose(transcript, ContentKind.OTHER, SOURCE, options or Options()).moments
+
+
+def classify(text: str, *, title: str = "") -> ContentKind:
+    sentences = [(line.strip(), 4.0 * n, 4.0 * n + 3.5) for n, line in enumerate(text.strip().splitlines())]
+    source = SourceMetadata(extractor="generic", title=title)
+    return ANALYST.classify(transcript_of(sentences), source).kind
+
+
+def test_a_talk_of_three_minutes_gives_at_least_three_clips_and_not_the_whole_talk() -> None:
+    talk = sample_talk()
+    selection = select(propose(talk), talk, Options(), talk.duration_s)
+
+    assert selection.outcome is Outcome.CLIPS
+    assert len(selection.candidates) >= 3
+    assert sum(c.duration_s for c in selection.candidates) < 0.8 * talk.duration_s
+
+
+def test_most_moments_begin_where_a_section_begins_and_none_runs_over_two_sections() -> None:
+    moments = propose(sample_talk())
+    starts = section_starts()
+
+    assert sum(m.first_segment in starts for m in moments) >= len(moments) / 2
+    for m in moments:
+        assert not any(m.first_segment < start <= m.last_segment for start in starts)
+
+
+@pytest.mark.parametrize("section_pause_s", [0.5, 1.2, 2.0])
+def test_clips_are_found_whatever_the_pauses_between_the_sections(section_pause_s: float) -> None:
+    talk = transcript_of(spoken(SAMPLE_SECTIONS, section_pause_s=section_pause_s))
+
+    assert len(select(propose(talk), talk, Options(), talk.duration_s).candidates) >= 3
+
+
+def test_titles_are_short_and_capitalised_and_quotes_are_verbatim() -> None:
+    talk = sample_talk()
+
+    for m in propose(talk):
+        assert 0 < len(m.title) <= 60
+        assert m.title[0] == m.title[0].upper()
+        assert m.quote in " ".join(s.text for s in talk.segments[m.first_segment : m.last_segment + 1])
+        assert "cues:" in m.reason
+
+
+def test_the_same_transcript_gives_the_same_proposal_marked_provisional() -> None:
+    one, other = (ANALYST.propose(sample_talk(), ContentKind.OTHER, SOURCE, Options()) for _ in range(2))
+
+    assert one == other
+    assert one.provisional
+    assert one.recipe.cost_usd == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Um, yes, okay.",
+        "Thanks for watching, please subscribe to my channel.",
+        "Yeah. Uh-huh. Right. Okay then.",
+        "…",
+        "The most important result is this one, because we learned it first.",
+    ],
+)
+def test_talk_without_substance_gives_no_moment_however_long_it_goes_on(text: str) -> None:
+    assert propose(transcript_of([(text, 4.0 * n, 4.0 * n + 3) for n in range(60)])) == ()
+
+
+def test_a_transcript_without_speech_is_answered_without_being_read() -> None:
+    silent = transcript_of([], duration_s=60)
+
+    assert propose(silent) == ()
+    verdict = ANALYST.classify(silent, SOURCE)
+    assert (verdict.kind, verdict.confidence) == (ContentKind.OTHER, Confidence.LOW)
+
+
+def test_a_transcript_without_words_or_punctuation_still_gives_clips() -> None:
+    plain = [(text.lower().strip(".?"), start_s, end_s) for text, start_s, end_s in spoken(SAMPLE_SECTIONS)]
+    talk = transcript_of(plain, with_words=False)
+
+    assert select(propose(talk), talk, Options(), talk.duration_s).candidates
+
+
+def test_ten_hours_are_read_in_seconds_however_long_a_clip_may_be() -> None:
+    sentences = [text for section in SAMPLE_SECTIONS for text in section]
+    timed = [(f"{sentences[n % 46]} Case {n}.", 2.4 * n, 2.4 * n + 2) for n in range(15_000)]
+    day = transcript_of(timed, with_words=False)
+
+    began_s = time.process_time()
+    moments = propose(day, Options(max_clips=50, min_clip_s=30, max_clip_s=1200))
+    selection = select(moments, day, Options(max_clips=50, min_clip_s=30, max_clip_s=1200), day.duration_s)
+
+    assert time.process_time() - began_s < 20
+    assert len(selection.candidates) > 10
+    assert max(c.end_s for c in selection.candidates) > 5 * 3600
+
+
+def test_questions_with_answers_are_an_interview() -> None:
+    dialogue = """
+        How did you start with bicycles?
+        My uncle gave me a broken one.
+        And when did you open the shop?
+        That was nine winters ago.
+        What was the hardest part?
+        Finding a room that we could pay.
+        Do you regret anything?
+        Not a single day."""
+
+    assert classify(dialogue) is ContentKind.INTERVIEW
+
+
+def test_orders_to_the_viewer_are_a_tutorial() -> None:
+    steps = """
+        First you need the tools.
+        Take the wheel out of the fork.
+        Put the lever under the tyre.
+        Now pull the tube out.
+        Make sure there is no glass in the tyre.
+        Turn the wheel slowly."""
+
+    assert classify(steps) is ContentKind.TUTORIAL
+
+
+def test_a_welcome_from_a_stage_is_a_speech() -> None:
+    stage = """
+        Ladies and gentlemen, welcome.
+        Tonight is about courage.
+        My fellow citizens, we must decide.
+        The harbour is quiet now.
+        Thank you."""
+
+    assert classify(stage) is ContentKind.SPEECH
+
+
+def test_a_title_decides_where_the_words_do_not() -> None:
+    assert classify("The colour is nice.\nThe lens is dark.", title="Unboxing the new camera") is ContentKind.REVIEW
+
+
+def test_words_that_tell_nothing_are_other_with_low_confidence() -> None:
+    assert classify("The colour is nice.\nThe lake is dark.") is ContentKind.OTHER
+
+
+def test_the_verdict_names_its_evidence_and_the_commonest_topic() -> None:
+    verdict = ANALYST.classify(sample_talk(), SourceMetadata(extractor="generic", title="A keynote on repair"))
+
+    assert verdict.kind is ContentKind.SPEECH
+    assert "keynote" in verdict.reason
+    assert verdict.topics[0] == "bicycle"
