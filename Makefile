@@ -55,7 +55,7 @@ test-fast: $(READY)
 
 test-long: $(READY)
 	@echo "== Long tests"
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -m long -rP
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/run_all.py

@@ -142,7 +142,7 @@ class Downloader:
 def child_environment(folder: Path, proxy: str) -> Mapping[str, str]:
     """All the variables that the child sees: none of ours but the search path for programs."""
     return {
-        "PATH": os.environ.get("PATH", os.defpath),
+        "PATH": os.environ.get("PATH", os.defpath),  # noqa: TID251 - no setting of ours: yt-dlp looks for tools there
         "PYTHONPATH": str(Path(madvision_assets.__file__).parents[1]),
         "HOME": str(folder),
         "TMPDIR": str(folder),
