@@ -167,13 +167,14 @@ def _swift_command(name: str) -> list[str]:
 
 
 def _build_ring(folder: Path, name: str, port: int) -> None:
-    from swift.common.ring import RingBuilder
-
-    builder = RingBuilder(4, 1, 1)
-    address = {"ip": "127.0.0.1", "port": port, "replication_ip": "127.0.0.1", "replication_port": port}
-    builder.add_dev({"region": 1, "zone": 1, "device": "d1", "weight": 1, "meta": "", **address})
-    builder.rebalance()
-    builder.get_ring().save(str(folder / f"{name}.ring.gz"))
+    # In a process of its own: importing swift replaces sockets and threads of the whole process by eventlet's.
+    program = (
+        "from swift.common.ring import RingBuilder; builder = RingBuilder(4, 1, 1); "
+        "builder.add_dev({'region': 1, 'zone': 1, 'device': 'd1', 'weight': 1, 'meta': '', 'ip': '127.0.0.1', "
+        f"'port': {port}, 'replication_ip': '127.0.0.1', 'replication_port': {port}}}); "
+        f"builder.rebalance(); builder.get_ring().save({str(folder / f'{name}.ring.gz')!r})"
+    )
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=START_LIMIT_S)
 
 
 def _common_conf(folder: Path, port: int) -> str:

@@ -164,8 +164,8 @@ class Site:
 
     def _send(self, request: "_Handler", page: Page, hit: Hit, start: int) -> None:
         for chunk in _chunks(page, start, self._take_cut(page)):
+            hit.sent_bytes += len(chunk)  # before it is sent: a client that has it may look
             request.wfile.write(chunk)
-            hit.sent_bytes += len(chunk)
             if page.bytes_per_s and self._closing.wait(len(chunk) / page.bytes_per_s):
                 return
 

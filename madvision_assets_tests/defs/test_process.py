@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -14,12 +15,15 @@ from madvision_assets.domain.clips import Clips, Outcome
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.store.documents import read_current
+from madvision_assets_tests import footage
+from madvision_assets_tests.fakes import FakeOpenAI
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.sample import SAMPLE, spoken_sentences
 from madvision_assets_tests.site import Site
 from madvision_assets_tests.workshop import Workshop
 
 WORD_ERROR_LIMIT = 0.05
+EXCERPT_S = 46
 
 
 @pytest.fixture(scope="module")
@@ -36,14 +40,18 @@ def first_run(workshop: Workshop) -> Result:
 
 @pytest.fixture(scope="module")
 def video_id(first_run: Result) -> str:
-    found = re.search(r"Video (\S+):", first_run.output)
-    assert found
-    return found.group(1)
+    return video_of(first_run)
 
 
 @pytest.fixture(scope="module")
 def made(workshop: Workshop, video_id: str) -> Clips:
     return read_current(workshop.workplace().store, Clips, video_id)
+
+
+def video_of(result: Result) -> str:
+    found = re.search(r"Video (\S+):", result.output)
+    assert found
+    return found.group(1)
 
 
 def stages_done(result: Result) -> list[str]:
@@ -106,14 +114,6 @@ def test_running_it_again_does_no_stage_twice_and_says_so(workshop: Workshop, ma
     assert f"{len(made.clips)} clips" in again.output
 
 
-def test_from_a_step_redoes_exactly_that_and_the_later_ones(workshop: Workshop, first_run: Result) -> None:
-    assert first_run.exit_code == 0
-    again = workshop.run("process", str(SAMPLE), "--from", "clip_candidates")
-
-    assert again.exit_code == 0
-    assert stages_done(again) == ["clip_candidates", "clips"]
-
-
 def test_lineage_tells_versions_model_and_inputs(workshop: Workshop, video_id: str) -> None:
     told = json.loads(workshop.run("lineage", video_id, "--format", "json").output)
     stages = {stage["asset"]: stage for stage in told["stages"]}
@@ -144,40 +144,70 @@ def test_every_document_carries_its_provenance(workshop: Workshop, video_id: str
         assert key == f"{block['asset']}/{video_id}/{block['data_version']}.json"
 
 
-def test_an_http_address_gives_the_same_clips_as_the_file(workshop: Workshop, made: Clips) -> None:
+@pytest.fixture(scope="module")
+def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first sections of the sample, to be quick."""
+    out = tmp_path_factory.mktemp("excerpt") / "excerpt.mp4"
+    footage.ffmpeg("-t", str(EXCERPT_S), "-i", SAMPLE, "-c", "copy", "-movflags", "+faststart", out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def from_http(workshop: Workshop, excerpt: Path) -> Iterator[tuple[str, Result]]:
     with Site() as site:
-        address = site.serve("/talks/sample.mp4", SAMPLE.read_bytes(), content_type="video/mp4")
-        result = workshop.run("process", address)
+        address = site.serve("/talks/excerpt.mp4", excerpt.read_bytes(), content_type="video/mp4")
+        yield address, workshop.run("process", address)
+
+
+def test_an_http_address_ends_in_clips(from_http: tuple[str, Result]) -> None:
+    address, result = from_http
 
     assert result.exit_code == 0, result.output
-    assert "web-" in result.output
-    assert f"{len(made.clips)} clips" in result.output
+    assert address in result.output
+    assert stages_done(result) == [step.value for step in PipelineStep]
+    assert re.search(r"\d clips of web-[0-9a-f]{16}", result.output)
 
 
-def test_a_store_in_s3_holds_everything(tmp_path: Path, s3_server: S3Server) -> None:
+def test_from_a_step_redoes_exactly_that_and_the_later_ones(workshop: Workshop, from_http: tuple[str, Result]) -> None:
+    again = workshop.run("process", from_http[0], "--from", "clip_candidates")
+
+    assert again.exit_code == 0
+    assert stages_done(again) == ["clip_candidates", "clips"]
+
+
+def test_a_store_in_s3_holds_everything(tmp_path: Path, excerpt: Path, s3_server: S3Server) -> None:
     s3_server.create_bucket("end-to-end")
     workshop = Workshop(tmp_path, {**s3_server.environment(), "MADVISION_STORE_URL": "s3://end-to-end/some/prefix"})
 
-    result = workshop.run("process", str(SAMPLE))
+    result = workshop.run("process", str(excerpt))
 
     assert result.exit_code == 0, result.output
-    assert "s3://" in result.output
+    assert re.search(r"s3://end-to-end/some/prefix/media/\S+\.mp4", result.output)
     assert not (tmp_path / "store").exists()
     assert workshop.leftovers() == []
 
 
-def test_the_openai_analyst_decides_where_there_is_a_key(workshop: Workshop, first_run: Result) -> None:
-    from madvision_assets_tests.fakes import FakeOpenAI
-
-    assert first_run.exit_code == 0
+def test_the_openai_analyst_decides_where_there_is_a_key(workshop: Workshop, from_http: tuple[str, Result]) -> None:
     with FakeOpenAI() as openai:
         paid = Workshop(workshop.home, {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.base_url})
-        result = paid.run("process", str(SAMPLE), "--from", "content_type")
-        video_id = re.search(r"Video (\S+):", result.output).group(1)  # type: ignore[union-attr]
-        told = json.loads(paid.run("lineage", video_id, "--format", "json").output)
+        result = paid.run("process", from_http[0], "--from", "content_type")
 
     assert result.exit_code == 0, result.output
+    told = json.loads(paid.run("lineage", video_of(result), "--format", "json").output)
     stages = {stage["asset"]: stage for stage in told["stages"]}
     assert stages["content_type"]["engine"] == "openai"
     assert stages["clip_candidates"]["prompt_hash"]
     assert stages["clip_candidates"]["cost_usd"] > 0
+
+
+def test_a_spent_budget_stops_paid_calls_and_says_what_to_do(workshop: Workshop, from_http: tuple[str, Result]) -> None:
+    with FakeOpenAI() as openai:
+        keys = {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.base_url}
+        result = Workshop(workshop.home, {**keys, "MADVISION_BUDGET_USD_PER_DAY": "0"}).run(
+            "process", from_http[0], "--from", "clip_candidates"
+        )
+
+    assert result.exit_code == 1
+    assert "(budget_exhausted)" in result.output
+    assert "MADVISION_BUDGET_USD_PER_DAY" in result.output
+    assert openai.requests == []

@@ -116,15 +116,11 @@ def word_errors(truth: list[str], heard: list[str]) -> int:
     return row[-1]
 
 
-def sentence_time_errors(
-    truth: list[dict[str, Any]], segments: list[dict[str, Any]]
-) -> NDArray[np.float64]:
+def sentence_time_errors(truth: list[dict[str, Any]], segments: list[dict[str, Any]]) -> NDArray[np.float64]:
     """Compare sentence times with the nearest heard segment's; shape (sentences, 2), seconds."""
     starts = np.array([segment["start"] for segment in segments])
     ends = np.array([segment["end"] for segment in segments])
-    return np.array(
-        [[np.abs(starts - s["start_s"]).min(), np.abs(ends - s["end_s"]).min()] for s in truth]
-    )
+    return np.array([[np.abs(starts - s["start_s"]).min(), np.abs(ends - s["end_s"]).min()] for s in truth])
 
 
 def load_grammar(path: Path) -> ModuleType:

@@ -7,6 +7,7 @@ each utterance of the index gets ``words``: one [start, end] in seconds for each
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -61,10 +62,7 @@ def viterbi(logs: Tensor, lengths: Tensor, targets: list[list[int]]) -> list[lis
         live = (frame < lengths)[:, None]
         score = torch.where(live, best + logs[:, frame].gather(1, states), score)
         moves[frame] = torch.where(live, move, 0).to(torch.int8)
-    return [
-        trace(score[row], moves[:, row], int(lengths[row]), len(target))
-        for row, target in enumerate(targets)
-    ]
+    return [trace(score[row], moves[:, row], int(lengths[row]), len(target)) for row, target in enumerate(targets)]
 
 
 def trace(score: Tensor, moves: Tensor, frames: int, phones: int) -> list[int]:
@@ -89,12 +87,9 @@ def word_times(path: list[int], words: list[list[int]], samples: int) -> list[li
         spans.append((first[0] - LEAD_FRAMES, last[-1] + 1 - LEAD_FRAMES) if found else (-1, -1))
         phone += len(word)
     end = samples / FRAME
-    inner = [(a[1] + b[0]) / 2 for a, b in zip(spans, spans[1:], strict=False)]
+    inner = [(a[1] + b[0]) / 2 for a, b in itertools.pairwise(spans)]
     edges = [0.0, *inner, end]
-    return [
-        [round(max(0.0, a) * 0.02, 2), round(min(end, b) * 0.02, 2)]
-        for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    return [[round(max(0.0, a) * 0.02, 2), round(min(end, b) * 0.02, 2)] for a, b in itertools.pairwise(edges)]
 
 
 def align(networks: Networks, phones: Phones, split: Split, entries: list[dict[str, Any]]) -> None:

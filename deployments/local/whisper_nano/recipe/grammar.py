@@ -4,8 +4,6 @@ The generator's random draws are part of the recipe: the same seed must give the
 because training, held-out and demo texts are kept apart by seed.
 """
 
-# ruff: noqa: SIM905 (word lists read best as text)
-
 from __future__ import annotations
 
 import argparse

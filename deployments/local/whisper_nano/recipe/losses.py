@@ -79,9 +79,7 @@ def encode(networks: Networks, mel: Tensor, offsets: Tensor) -> tuple[Tensor, Te
     return encoder.ln_post(x), middle
 
 
-def cross_attend(
-    block: ResidualAttentionBlock, x: Tensor, features: Tensor, heads: int
-) -> tuple[Tensor, Tensor]:
+def cross_attend(block: ResidualAttentionBlock, x: Tensor, features: Tensor, heads: int) -> tuple[Tensor, Tensor]:
     """Cross-attention written out, because the guide needs its weights.
 
     Returns:
@@ -163,9 +161,7 @@ def ctc_losses(
     vocabulary = networks.vocabulary
     cuts = [(max(0, int(u.start * FRAME_RATE) - 2), int(u.end * FRAME_RATE) + 4) for _, u in heard]
     longest = max(end - start for start, end in cuts)
-    frames = torch.tensor(
-        [[min(start + t, total - 1) for t in range(longest)] for start, _ in cuts], device=device
-    )
+    frames = torch.tensor([[min(start + t, total - 1) for t in range(longest)] for start, _ in cuts], device=device)
     rows = torch.tensor([row for row, _ in heard], device=device)[:, None]
     lengths = torch.tensor([min(end, total) - start for start, end in cuts])
     classify, blank, norm = networks.heads
@@ -183,9 +179,7 @@ def frame_loss(networks: Networks, heard: list[Heard], features: Tensor) -> Tens
     vocabulary, last = networks.vocabulary, features.shape[1] - 1
     asked: list[tuple[int, int, int]] = []  # row, frame, token
     for row, utterance in heard:
-        for place, (word, (start, end)) in enumerate(
-            zip(utterance.text.split(), utterance.words, strict=False)
-        ):
+        for place, (word, (start, end)) in enumerate(zip(utterance.text.split(), utterance.words, strict=False)):
             whole = utterance.text if place == 0 else word.strip(".?")
             token = vocabulary.encode(whole)[0]
             middle = int((start + end) * FRAME_RATE / 2)

@@ -131,9 +131,7 @@ class Networks:
         self.whisper = Whisper(size.dimensions(len(vocabulary.used) + 1))
         initialise(self.whisper, vocabulary)
         width = size.width
-        self.heads = nn.ModuleList(
-            [nn.Linear(width, phone_count), nn.Linear(width, 1), nn.LayerNorm(width)]
-        )
+        self.heads = nn.ModuleList([nn.Linear(width, phone_count), nn.Linear(width, 1), nn.LayerNorm(width)])
 
     @property
     def middle_layer(self) -> int:
@@ -183,9 +181,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def aim_heads(
-    attention: MultiHeadAttention, shifts: list[float | None], first_frequency: int, gain: float
-) -> None:
+def aim_heads(attention: MultiHeadAttention, shifts: list[float | None], first_frequency: int, gain: float) -> None:
     """Make attention heads look at a fixed distance from where they are.
 
     The position embedding is sinusoidal, so a rotation of the query by ``shift`` frames gives the

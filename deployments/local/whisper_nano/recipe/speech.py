@@ -128,15 +128,10 @@ def draw_texts(train: int) -> tuple[list[str], list[str]]:
     return training, held_out
 
 
-def build_split(
-    folder: Path, split: str, texts: list[str], seed: int, voices: list[str] | None, jobs: int
-) -> None:
+def build_split(folder: Path, split: str, texts: list[str], seed: int, voices: list[str] | None, jobs: int) -> None:
     """Speak ``texts`` in random voices, rates and pitches, and write the split's two files."""
     dice = random.Random(seed)
-    requests = [
-        (text, pick_voice(dice, voices), dice.uniform(0.85, 1.2), dice.uniform(-1, 1))
-        for text in texts
-    ]
+    requests = [(text, pick_voice(dice, voices), dice.uniform(0.85, 1.2), dice.uniform(-1, 1)) for text in texts]
     index, offset = [], 0
     with (folder / f"{split}.i16").open("wb") as out, Pool(jobs) as pool:
         spoken = pool.imap(try_to_speak, requests, chunksize=16)

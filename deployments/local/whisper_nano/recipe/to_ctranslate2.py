@@ -51,7 +51,7 @@ def merged_pair(token: bytes, rank: int, ranks: dict[bytes, int]) -> list[bytes]
 def build_tokenizer(whisper_tokenizer: Tokenizer) -> tokenizers.Tokenizer:
     """Rebuild Whisper's tiktoken tokenizer as a ``tokenizers`` one, and check it."""
     encoding = whisper_tokenizer.encoding
-    ranks, letters = encoding._mergeable_ranks, byte_letters()
+    ranks, letters = encoding._mergeable_ranks, byte_letters()  # noqa: SLF001 - tiktoken has no public name for it
 
     def spell(token: bytes) -> str:
         return "".join(letters[byte] for byte in token)
@@ -64,7 +64,7 @@ def build_tokenizer(whisper_tokenizer: Tokenizer) -> tokenizers.Tokenizer:
     result = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     result.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     result.decoder = decoders.ByteLevel()
-    specials = sorted(encoding._special_tokens.items(), key=lambda item: item[1])
+    specials = sorted(encoding._special_tokens.items(), key=lambda item: item[1])  # noqa: SLF001 - likewise
     first = whisper_tokenizer.timestamp_begin
     hidden = [name for name, number in specials if number < first]
     shown = [name for name, number in specials if number >= first]
@@ -74,16 +74,10 @@ def build_tokenizer(whisper_tokenizer: Tokenizer) -> tokenizers.Tokenizer:
     return result
 
 
-def check_tokenizer(
-    built: tokenizers.Tokenizer, original: Tokenizer, specials: list[tuple[str, int]]
-) -> None:
+def check_tokenizer(built: tokenizers.Tokenizer, original: Tokenizer, specials: list[tuple[str, int]]) -> None:
     """Raise where the rebuilt tokenizer differs from the original."""
     wrong = [name for name, number in specials if built.token_to_id(name) != number]
-    wrong += [
-        text
-        for text in SAMPLES
-        if built.encode(text, add_special_tokens=False).ids != original.encode(text)
-    ]
+    wrong += [text for text in SAMPLES if built.encode(text, add_special_tokens=False).ids != original.encode(text)]
     if wrong:
         raise ValueError(f"the rebuilt tokenizer differs on {wrong[:5]}")
 
@@ -94,17 +88,17 @@ class WeightCopier:
 
     weights: dict[str, np.ndarray]
 
-    def linear(self, spec: Any, name: str) -> None:  # noqa: ANN401 (specs are dynamic)
+    def linear(self, spec: Any, name: str) -> None:
         """A linear or convolution layer."""
         spec.weight = self.weights[f"{name}.weight"]
         if f"{name}.bias" in self.weights:
             spec.bias = self.weights[f"{name}.bias"]
 
-    def norm(self, spec: Any, name: str) -> None:  # noqa: ANN401
+    def norm(self, spec: Any, name: str) -> None:
         """A layer norm."""
         spec.gamma, spec.beta = self.weights[f"{name}.weight"], self.weights[f"{name}.bias"]
 
-    def attention(self, spec: Any, name: str, own: bool) -> None:  # noqa: ANN401
+    def attention(self, spec: Any, name: str, own: bool) -> None:
         """An attention layer; ``own`` for self-attention."""
         query, key, value = (common_spec.LinearSpec() for _ in range(3))
         for part, of in ((query, "query"), (key, "key"), (value, "value")):
@@ -117,7 +111,7 @@ class WeightCopier:
             utils.fuse_linear(spec.linear[1], [key, value])
         self.linear(spec.linear[-1], f"{name}.out")
 
-    def layer(self, spec: Any, name: str, cross: bool) -> None:  # noqa: ANN401
+    def layer(self, spec: Any, name: str, cross: bool) -> None:
         """One transformer layer; ``cross`` for the decoder's."""
         self.attention(spec.self_attention, f"{name}.attn", own=True)
         self.norm(spec.self_attention.layer_norm, f"{name}.attn_ln")

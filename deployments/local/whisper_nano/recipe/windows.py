@@ -38,9 +38,7 @@ class Split:
         """Open the split; keep only ``voices`` if any are given."""
         index = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         wanted = set(voices)
-        self.index: list[dict[str, Any]] = [
-            entry for entry in index if not wanted or entry["voice"] in wanted
-        ]
+        self.index: list[dict[str, Any]] = [entry for entry in index if not wanted or entry["voice"] in wanted]
         self.samples = np.memmap(folder / f"{name}.i16", np.int16, "r")
         self.words = [frozenset(e["text"].lower().strip(".?").split()) for e in self.index]
 
@@ -158,9 +156,7 @@ def log_mel(audio: Tensor, dice: random.Random | None = None) -> Tensor:
 class WindowMaker:
     """Makes training windows and batches from a split."""
 
-    def __init__(
-        self, split: Split, vocabulary: Vocabulary, dice: random.Random, repeat: bool
-    ) -> None:
+    def __init__(self, split: Split, vocabulary: Vocabulary, dice: random.Random, repeat: bool) -> None:
         """Prepare.
 
         Args:
