@@ -38,7 +38,10 @@ def main() -> int:
         parts.append(start("daemon", ["dagster._daemon", "run", *where]))
         address = f"http://127.0.0.1:{ui_port}"
         wait_for(f"{address}/server_info", parts[1])
-        print(f"== Dagster UI: {address}\n== Logs: {logs}\n== Ctrl-C stops everything", flush=True)
+        print(f"== Dagster UI: {address}/locations/{LOCATION}/asset-groups/madvision")
+        print(f"== Whisper model: {environment['MADVISION_WHISPER_MODEL']} (MADVISION_WHISPER_MODEL)")
+        print(f"== More videos: MADVISION_HOME={home} {Path(sys.executable).parent / 'madvision'} submit URL_OR_FILE")
+        print(f"== Logs: {logs}\n== Ctrl-C stops everything", flush=True)
         return watch(parts, asked_to_stop)
 
 

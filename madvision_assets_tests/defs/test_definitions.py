@@ -65,7 +65,8 @@ def test_every_stage_has_a_check_and_money_is_guarded_by_blocking_ones(definitio
 
 
 @pytest.mark.parametrize(
-    ("choice", "name"), [(Executor.IN_PROCESS, "in_process"), (Executor.MULTIPROCESS, "multiprocess")]
+    ("choice", "name"),
+    [(Executor.IN_PROCESS, "in_process"), (Executor.MULTIPROCESS, "multiprocess"), (Executor.K8S, "k8s")],
 )
 def test_the_executor_is_the_one_asked_for(choice: Executor, name: str) -> None:
     executor = build_defs(Settings(executor=choice, store_url="memory://")).executor

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine, NullPool, create_engine, event, func, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -107,7 +108,7 @@ class Database:
 
         Args:
             video_id: its ID, the partition key.
-            address: where it comes from; the first one told is kept.
+            address: where it comes from; the first one told is kept, but for a local file its newest place.
             options: what is asked of its clips; None leaves what was asked before, or the defaults.
 
         Returns:
@@ -122,9 +123,12 @@ class Database:
         statement = insert.values(**video.model_dump(mode="json"), created_at=now, updated_at=now)
         # One statement, so that any number of submitters at once leave one row; the update that changes nothing is
         # there because only an updated row is returned.
-        change = {"options": statement.excluded.options, "updated_at": now}
-        keep = {"video_id": statement.excluded.video_id}
-        upsert = statement.on_conflict_do_update(index_elements=[videos.c.video_id], set_=change if options else keep)
+        change: dict[str, Any] = {"video_id": statement.excluded.video_id}
+        if options:
+            change |= {"options": statement.excluded.options, "updated_at": now}
+        if address.startswith("file:"):
+            change |= {"address": statement.excluded.address, "updated_at": now}
+        upsert = statement.on_conflict_do_update(index_elements=[videos.c.video_id], set_=change)
         returned = upsert.returning(videos.c.video_id, videos.c.address, videos.c.options)
         with database_failures(), self.engine.begin() as connection:
             return Video.model_validate(connection.execute(returned).mappings().one())

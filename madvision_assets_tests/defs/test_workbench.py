@@ -1,0 +1,103 @@
+"""Claims about what surrounds every stage: failures in Dagster's form, and scratch folders."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.workbench import Workbench
+from madvision_assets.domain.failures import (
+    AnalystRateLimitedError,
+    ConnectionLostError,
+    NotMediaError,
+)
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.tools.store.objects import ObjectStore
+
+Reports = list[tuple[str, PipelineStep, float, str]]
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return []
+
+
+@pytest.fixture
+def bench(tmp_path: Path, reports: Reports) -> Workbench:
+    return Workbench(ObjectStore.from_url("memory://"), tmp_path, lambda *report: reports.append(report))
+
+
+def work(bench: Workbench, step: str, do: Callable[[Path], None]) -> None:
+    """Run ``do`` as the work of a stage; it gets the scratch folder."""
+
+    @dg.asset(name=step, partitions_def=videos)
+    def stage(context: dg.AssetExecutionContext) -> None:
+        with bench.stage(context) as under_way:
+            do(under_way.folder)
+
+    stage(dg.build_asset_context(partition_key="v"))
+
+
+def fails_with(error: Exception) -> Callable[[Path], None]:
+    def do(folder: Path) -> None:
+        (folder / "video.mp4.part").write_text("half of it")
+        raise error
+
+    return do
+
+
+def test_a_failure_of_the_taxonomy_leaves_with_cause_class_and_sentence_and_is_not_retried_by_dagster(
+    bench: Workbench,
+) -> None:
+    with pytest.raises(dg.Failure) as caught:
+        work(bench, "content_type", fails_with(AnalystRateLimitedError("slow down", retry_after_s=7)))
+
+    metadata = {name: entry.value for name, entry in caught.value.metadata.items()}
+    assert caught.value.allow_retries is False
+    assert metadata["failure_cause"] == "analyst_rate_limited"
+    assert metadata["failure_class"] == "transient"
+    assert metadata["pipeline_step"] == "content_type"
+    assert metadata["retry_after_s"] == 7
+    assert caught.value.description == str(caught.value.__cause__)
+
+
+def test_a_fault_of_ours_is_an_unexpected_failure_with_its_origin(bench: Workbench) -> None:
+    with pytest.raises(dg.Failure) as caught:
+        work(bench, "clips", fails_with(ZeroDivisionError("division by zero")))
+
+    assert caught.value.metadata["failure_cause"].value == "unexpected"
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "kept"),
+    [
+        ("raw_video", ConnectionLostError(), True),
+        ("raw_video", NotMediaError(), False),
+        ("clips", ConnectionLostError(), False),
+    ],
+)
+def test_only_a_download_that_can_go_on_keeps_its_scratch_folder(
+    bench: Workbench, tmp_path: Path, step: str, error: Exception, *, kept: bool
+) -> None:
+    with pytest.raises(dg.Failure):
+        work(bench, step, fails_with(error))
+
+    assert (tmp_path / "v" / step / "video.mp4.part").exists() is kept
+    assert (tmp_path / "v").exists() is kept
+
+
+def test_nothing_is_left_after_success(bench: Workbench, tmp_path: Path) -> None:
+    work(bench, "raw_video", lambda folder: folder.joinpath("x").touch())
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stage_is_done_when_its_work_is_and_never_before(bench: Workbench, reports: Reports) -> None:
+    work(bench, "clips", lambda _folder: None)
+    with pytest.raises(dg.Failure):
+        work(bench, "clips", fails_with(NotMediaError()))
+
+    assert [fraction for _, _, fraction, _ in reports] == [0.0, 1.0, 0.0]
