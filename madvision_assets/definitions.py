@@ -1,6 +1,7 @@
 """What Dagster loads: the five assets in pipeline order, their checks, the job, resources and executor."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -8,10 +9,12 @@ from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.checks import CHECKS
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.resources import make_resources
-from madvision_assets.settings import Executor, Settings, load_settings
+
+if TYPE_CHECKING:
+    from madvision_assets.settings import Executor, Settings
 
 
-def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
+def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions for these settings; tests and the command line put their own resources in place."""
     return dg.Definitions(
         assets=PIPELINE,
@@ -22,16 +25,18 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, object] | No
     )
 
 
-def make_executor(choice: Executor) -> dg.ExecutorDefinition:
+def make_executor(choice: "Executor") -> dg.ExecutorDefinition:
     """One process per run by default: a tenth of the CPU of a process per stage."""
-    if choice is Executor.K8S:
+    if choice == "k8s":
         from dagster_k8s import k8s_job_executor
 
         return k8s_job_executor
-    return dg.multiprocess_executor if choice is Executor.MULTIPROCESS else dg.in_process_executor
+    return dg.multiprocess_executor if choice == "multiprocess" else dg.in_process_executor
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """The code location."""
+    from madvision_assets.settings import load_settings  # 20 ms of CPU that an import need not pay
+
     return build_defs(load_settings())

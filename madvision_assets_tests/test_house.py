@@ -20,6 +20,16 @@ def test_loading_the_definitions_loads_nothing_heavy() -> None:
     assert [name for name in HEAVY if name in loaded] == []
 
 
+def test_importing_the_definitions_waits_with_what_only_a_run_needs() -> None:
+    code = "import sys, madvision_assets.definitions; print(*sys.modules)"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True, timeout=TIME_LIMIT_S
+    ).stdout.split()
+
+    assert [name for name in ("sqlalchemy", "alembic", "pydantic_settings", "obstore", "numpy") if name in loaded] == []
+
+
 def test_every_decision_is_in_the_list() -> None:
     folder = ROOT / "docs" / "decisions"
     listed = set(re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\)", (folder / "README.md").read_text()))

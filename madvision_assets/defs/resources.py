@@ -1,10 +1,10 @@
 """Resources: plain objects, made from settings; heavy libraries load when a stage first needs them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
 from madvision_assets.defs.workbench import Workbench
-from madvision_assets.settings import AnalystChoice, Settings
 from madvision_assets.tools.analyst import Analyst
 from madvision_assets.tools.analyst.budget import Budget, BudgetedAnalyst
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
@@ -17,8 +17,11 @@ from madvision_assets.tools.speech import SpeechEngine
 from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper
 from madvision_assets.tools.store.objects import ObjectStore, S3Settings
 
+if TYPE_CHECKING:
+    from madvision_assets.settings import Settings
 
-def make_store(settings: Settings) -> ObjectStore:
+
+def make_store(settings: "Settings") -> ObjectStore:
     """The object store."""
     secret, token = settings.aws_secret_access_key, settings.aws_session_token
     return ObjectStore.from_url(
@@ -33,17 +36,17 @@ def make_store(settings: Settings) -> ObjectStore:
     )
 
 
-def make_database(settings: Settings) -> Database:
+def make_database(settings: "Settings") -> Database:
     """The database of our own tables."""
     return Database(settings.effective_database_url)
 
 
-def make_speech(settings: Settings) -> SpeechEngine:
+def make_speech(settings: "Settings") -> SpeechEngine:
     """The speech engine."""
     return OpenAIWhisper(settings.whisper_model, settings.models_folder)
 
 
-def make_downloader(settings: Settings) -> Downloader:
+def make_downloader(settings: "Settings") -> Downloader:
     """The downloader, with its limits."""
     return Downloader(
         allow_private=settings.allow_private,
@@ -54,9 +57,9 @@ def make_downloader(settings: Settings) -> Downloader:
     )
 
 
-def make_analyst(settings: Settings, database: Database) -> Analyst:
+def make_analyst(settings: "Settings", database: Database) -> Analyst:
     """The analyst asked for; paid calls stay under the ceilings."""
-    if settings.effective_analyst is AnalystChoice.OFFLINE:
+    if settings.effective_analyst == "offline":
         return OfflineAnalyst()
     key = settings.openai_api_key
     paid = OpenAIAnalyst(
@@ -68,7 +71,7 @@ def make_analyst(settings: Settings, database: Database) -> Analyst:
     return BudgetedAnalyst(paid, budget)
 
 
-def make_resources(settings: Settings) -> Mapping[str, object]:
+def make_resources(settings: "Settings") -> Mapping[str, object]:
     """Every resource by the name that assets ask for it."""
     store = make_store(settings)
     database = make_database(settings)

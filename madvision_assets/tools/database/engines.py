@@ -1,0 +1,69 @@
+"""Engines of SQLAlchemy for the two databases that we speak to."""
+
+from pathlib import Path
+
+from sqlalchemy import Engine, NullPool, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.url import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from madvision_assets.tools.database.errors import database_failures
+
+CONNECT_TIMEOUT_S = 10
+# How long a writer waits for another one; SQLite has one at a time.
+BUSY_TIMEOUT_S = 30.0
+
+_DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
+_SUPPORTED = {"sqlite", "postgresql+psycopg2"}
+_EXAMPLES = "sqlite:////var/lib/madvision/madvision.db or postgresql://user:password@host/database"
+
+
+def parse(url: str) -> URL:
+    """The URL of a database that we speak to.
+
+    Raises:
+        ValueError: it is of no such database; the message names MADVISION_DATABASE_URL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        # `from None`: SQLAlchemy's own message shows the URL, password included.
+        raise ValueError(f"MADVISION_DATABASE_URL is not a URL. Write for example {_EXAMPLES}.") from None
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    if parsed.drivername not in _SUPPORTED:
+        raise ValueError(f"MADVISION_DATABASE_URL: {parsed.drivername!r} is not known. Write for example {_EXAMPLES}.")
+    if parsed.drivername == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ValueError(f"MADVISION_DATABASE_URL: SQLite needs a file. Write for example {_EXAMPLES}.")
+    return parsed
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine for a URL that ``parse`` gave."""
+    return _sqlite_engine(url) if is_sqlite(url) else _postgres_engine(url)
+
+
+def is_sqlite(url: URL) -> bool:
+    """Whether it is a SQLite file rather than PostgreSQL."""
+    return url.get_backend_name() == "sqlite"
+
+
+def _postgres_engine(url: URL) -> Engine:
+    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "madvision"}
+    return create_engine(url, pool_pre_ping=True, connect_args=arguments)
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    with database_failures():
+        Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    # A connection costs less than a millisecond, and one that is not kept is never left open nor shared.
+    engine = create_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_TIMEOUT_S})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA synchronous=NORMAL")  # safe with a write-ahead log; a lost minute is done again
+        cursor.close()
+
+    return engine
