@@ -14,7 +14,7 @@ from madvision_assets.domain.selection import WEAK_BELOW, goes_on, leans_back
 from madvision_assets.domain.text_tiling import boundary_strengths
 from madvision_assets.domain.timeline import Span, Timeline
 
-# A silence of so many seconds, and of twice the talk's usual gap, is a pause; twice as long it is a full boundary.
+# A silence of so many seconds, and half as long again as the usual gap, is a pause; twice as long, a full boundary.
 PAUSE_S = 1.0
 # From so strong a boundary on, a block ends early.
 CLEAR_BOUNDARY = 0.5
@@ -67,7 +67,7 @@ def boundaries_of(timeline: Timeline, stems: Sequence[Sequence[str]]) -> list[fl
     """For each unit how strong the boundary after it is, 0 to 1: change of topic and pause together."""
     count = len(timeline.units)
     gaps_s = [timeline.gap_s(position) for position in range(count - 1)]
-    pause_s = max(PAUSE_S, 2 * median(gaps_s)) if gaps_s else PAUSE_S
+    pause_s = max(PAUSE_S, 1.5 * median(gaps_s)) if gaps_s else PAUSE_S
     pauses = [min(1.0, gap_s / (2 * pause_s)) if gap_s >= pause_s else 0.0 for gap_s in gaps_s]
     inner = [min(1.0, pause + topic) for pause, topic in zip(pauses, boundary_strengths(stems), strict=True)]
     return [*inner, 1.0] if count else []
