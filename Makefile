@@ -16,7 +16,7 @@ help:
 	@echo "make test       format, lint, types, import contracts, tests"
 	@echo "make test-long  the tests that take a minute or more each"
 	@echo "make bench      every benchmark, beside its peer"
-	@echo "make clean      removes .venv and the local state (.madvision)"
+	@echo "make clean      removes .venv; the local state (.madvision) stays"
 
 install: $(READY)
 
@@ -61,4 +61,4 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/run_all.py
 
 clean:
-	rm -rf $(VENV) .madvision
+	rm -rf $(VENV)

@@ -1,19 +1,19 @@
 """The ``madvision`` command."""
 
 import hashlib
+import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import click
 
-from madvision_assets.display import StageDisplay, clips_table, findings_table, make_console
+from madvision_assets.display import StageDisplay, findings_table, make_console, show_clips, tell
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.failures import Failure, HomeUnusableError, without_secrets
 from madvision_assets.domain.provenance import Provenance, pending_steps
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.video import Video, canonical_address, file_video_id
@@ -21,6 +21,7 @@ from madvision_assets.settings import Settings, SettingsError, load_settings
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -32,10 +33,14 @@ def told_plainly(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except Failure as failure:
-            make_console(stderr=True).print(f"[red]{failure.code}[/]: {failure}", markup=True)
+            tell(make_console(stderr=True), f"{failure.code}:", "red", str(failure))
             sys.exit(EXIT_FAILED)
+        except KeyboardInterrupt:
+            going_on = "What is finished is kept; the same command goes on from there."
+            tell(make_console(stderr=True), "Stopped.", "yellow", going_on)
+            sys.exit(EXIT_INTERRUPTED)
         except (SettingsError, ValueError) as error:
-            make_console(stderr=True).print(f"[red]error[/]: {error}")
+            tell(make_console(stderr=True), "error:", "red", str(error))
             sys.exit(EXIT_USAGE)
 
     return wrapper
@@ -66,7 +71,7 @@ def process(source: str, from_step: str | None) -> None:
     workplace = Workplace(settings)
     video = workplace.register(source)
     steps = workplace.pending(video.video_id, PipelineStep(from_step) if from_step else None)
-    console.print(f"Video [bold]{video.video_id}[/]: {video.address}", soft_wrap=True)
+    tell(console, f"Video {video.video_id}:", "bold", without_secrets(video.address))
     for step, provenance in workplace.current(video.video_id).items():
         if provenance is not None and step not in steps:
             console.print(f"{step.value.ljust(15)}  already done {local_time(provenance.created_at)}, not done again")
@@ -75,19 +80,18 @@ def process(source: str, from_step: str | None) -> None:
         with display.shown() as sink:
             report = workplace.run(video.video_id, steps, sink)
         for warning in report.warnings:
-            console.print(f"[yellow]warning[/]: {warning}")
+            tell(console, "warning:", "yellow", warning)
         if report.failure is not None:
-            make_console(stderr=True).print(
-                f"[red]{report.failure.step} failed ({report.failure.cause})[/]: {report.failure.sentence}"
-            )
+            label = f"{report.failure.step} failed ({report.failure.cause}):"
+            tell(make_console(stderr=True), label, "red", report.failure.sentence)
             sys.exit(EXIT_FAILED)
     else:
         console.print("All five stages are done; nothing to do. Use --from STEP to do one again.")
     made = workplace.clips(video.video_id)
     if made.clips:
-        console.print(clips_table(made, workplace.store))
+        show_clips(console, made, workplace.store)
     else:
-        console.print(f"No clips ({made.outcome.value}): {made.outcome_reason}")
+        tell(console, f"No clips ({made.outcome.value}):", "bold", made.outcome_reason)
 
 
 @main.command()
@@ -98,7 +102,7 @@ def submit(source: str) -> None:
     workplace = Workplace(load_settings())
     video = workplace.register(source)
     workplace.add_partition(video.video_id)
-    click.echo(f"{video.video_id} is registered: {video.address}")
+    click.echo(f"{video.video_id} is registered: {without_secrets(video.address)}")
 
 
 @main.command()
@@ -123,9 +127,11 @@ def lineage(identity: str, form: str) -> None:
 @told_plainly
 def doctor() -> None:
     """Check packages, ffmpeg, model, key, database and store, and tell what to do about each."""
-    from madvision_assets.tools.doctor import Health, examine
+    from madvision_assets.tools.doctor import Health, examine, packages
 
-    findings = list(examine(Workplace(load_settings(), prepare=False).probes()))
+    findings = [packages()]
+    if findings[0].health is Health.OK:  # without them nothing else can be looked at
+        findings += examine(Workplace(load_settings(), prepare=False).probes())
     make_console().print(findings_table(findings))
     failed = [f.part for f in findings if f.health is Health.FAILED]
     if failed:
@@ -153,6 +159,7 @@ class Workplace:
         self.store = resources.make_store(settings)
         self.database = resources.make_database(settings)
         if prepare:
+            make_home(settings.home_folder)
             self.database.ensure_schema()
 
     def register(self, source: str) -> Video:
@@ -224,21 +231,45 @@ class Workplace:
 
 
 def identify(source: str) -> tuple[str, str]:
-    """Video ID and address of what was typed: an ``http(s)`` address, or a file on this machine."""
-    from madvision_assets.tools.download import identify as identify_address
+    """Video ID and address of what was typed: an ``http(s)`` address, or a file on this machine.
 
-    if urlsplit(source).scheme.lower() in {"http", "https"}:
+    Raises:
+        InvalidAddressError: it begins like an address and is none.
+        click.BadParameter: it is neither, or the file cannot be read.
+    """
+    if source.strip().lower().startswith(("http://", "https://")):
+        from madvision_assets.tools.download import identify as identify_address
+
         address = canonical_address(source)
         return identify_address(address), address
-    path = Path(source).expanduser()
-    if not path.is_file():
+    try:
+        path = Path(source).expanduser().resolve()
+        if not path.is_file():
+            raise FileNotFoundError
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "there is no such file"
         raise click.BadParameter(
-            f"{source!r} is neither a file on this machine nor an http:// or https:// address.",
+            f"{source[:200]!r} is neither a file on this machine that can be read ({reason}) "
+            "nor an http:// or https:// address.",
             param_hint="URL_OR_FILE",
-        )
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return file_video_id(digest), path.resolve().as_uri()
+        ) from error
+    return file_video_id(digest), path.as_uri()
+
+
+def make_home(folder: Path) -> None:
+    """Make the folder of local state.
+
+    Raises:
+        HomeUnusableError: it cannot be made, or not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeUnusableError(f"{folder}: {os.strerror(error.errno or 0)}") from error
+    if not os.access(folder, os.W_OK):
+        raise HomeUnusableError(f"{folder} cannot be written to")
 
 
 def local_time(moment: datetime) -> str:

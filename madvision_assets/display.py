@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.wording import timecode
 from madvision_assets.tools.doctor import Finding, Health
 from madvision_assets.tools.store.objects import ObjectStore
 
-MINUTE_S = 60
-HOUR_S = 3600
+UNBROKEN = 1000  # columns
+WIDE_ENOUGH = 150  # columns in which paths still fit into the table
 STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.FAILED: "red"}
 
 
@@ -27,11 +29,11 @@ class StageDisplay:
         self._width = max(len(step) for step in PipelineStep)
         self._started: dict[PipelineStep, float] = {}
         self._bars = Progress(
-            TextColumn("{task.fields[step]}"),
+            TextColumn("{task.fields[step]}", markup=False),
             BarColumn(bar_width=28),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[said]}"),
+            TextColumn("{task.fields[said]}", style="dim", markup=False),
             console=console,
         )
         self._tasks: dict[PipelineStep, TaskID] = {
@@ -61,26 +63,35 @@ class StageDisplay:
             yield self.report
 
 
-def clips_table(clips: Clips, store: ObjectStore) -> Table:
-    """The clips: title, from-to, score, file."""
-    table = Table(title=f"{len(clips.clips)} clips of {clips.video_id}")
-    table.add_column("#", justify="right")
-    table.add_column("Title", overflow="fold")
-    table.add_column("From-to", no_wrap=True)
-    table.add_column("Seconds", justify="right")
-    table.add_column("Score", justify="right")
-    table.add_column("File", overflow="fold")
+def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
+    """The clips: title, from-to, score, file; on a narrow terminal the files stand below, each on a line of its own."""
+    files = {clip.rank: _place(store, clip.media.key) for clip in clips.clips}
+    in_table = console.width >= WIDE_ENOUGH
+    count = len(clips.clips)
+    table = Table(title=Text(f"{count} clip{'s' * (count != 1)} of {clips.video_id}"))
+    for name, justify in (
+        ("#", "right"),
+        ("Title", "left"),
+        ("From-to", "left"),
+        ("Seconds", "right"),
+        ("Score", "right"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=name == "From-to")  # type: ignore[arg-type] # rich's Literal
+    if in_table:
+        table.add_column("File", overflow="fold")
     for clip in clips.clips:
-        local = store.local_path(clip.media.key)
-        table.add_row(
-            str(clip.rank),
-            clip.title,
-            f"{timecode(clip.start_s)}-{timecode(clip.end_s)}",
-            f"{clip.duration_s:.1f}",
-            f"{clip.score:.2f}",
-            str(local or store.uri(clip.media.key)),
-        )
-    return table
+        span = f"{timecode(clip.start_s)}-{timecode(clip.end_s)}"
+        row = [str(clip.rank), clip.title, span, f"{clip.duration_s:.1f}", f"{clip.score:.2f}"]
+        table.add_row(*map(Text, [*row, files[clip.rank]] if in_table else row))
+    console.print(table)
+    if not in_table:
+        for rank, file in files.items():
+            console.print(f"{rank}  {file}", soft_wrap=True)
+
+
+def _place(store: ObjectStore, key: str) -> str:
+    """Where an object is: its path in a folder store, else its address."""
+    return str(store.local_path(key) or store.uri(key))
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:
@@ -89,21 +100,19 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     for column in ("Part", "State", "Found", "What to do"):
         table.add_column(column, overflow="fold")
     for finding in findings:
-        style = STYLES[finding.health]
-        table.add_row(finding.part, f"[{style}]{finding.health.value}[/]", finding.found, finding.remedy)
+        state = Text(finding.health.value, STYLES[finding.health])
+        table.add_row(finding.part, state, Text(finding.found), Text(finding.remedy))
     return table
-
-
-def timecode(time_s: float) -> str:
-    """Seconds as ``m:ss.t``, or ``h:mm:ss.t`` from an hour on."""
-    tenths = round(time_s * 10)
-    hours, rest = divmod(tenths, HOUR_S * 10)
-    minutes, rest = divmod(rest, MINUTE_S * 10)
-    seconds = f"{rest // 10:02d}.{rest % 10}"
-    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
 
 
 def make_console(*, stderr: bool = False) -> Console:
     """A console; where no terminal tells a width, wide enough that nothing is broken."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, soft_wrap=False, width=None if stream.isatty() else 1000, highlight=False)
+    width = None if stream.isatty() else UNBROKEN
+    # No markup: titles, addresses and paths are foreign words, and may look like it.
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+def tell(console: Console, label: str, style: str, text: str) -> None:
+    """A line that begins with a coloured word."""
+    console.print(Text.assemble((label, style), " ", text), soft_wrap=True)

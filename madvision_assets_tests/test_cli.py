@@ -7,6 +7,8 @@ import dagster as dg
 import pytest
 
 from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.workbench import no_progress
+from madvision_assets.domain.queue import PipelineStep
 from madvision_assets_tests.fakes import FakeOpenAI
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.sample import SAMPLE
@@ -120,3 +122,66 @@ def test_lineage_of_a_video_that_was_only_submitted_has_no_stages(workshop: Work
     video_id = workshop.run("submit", str(SAMPLE)).output.split()[0]
 
     assert json.loads(workshop.run("lineage", video_id, "--format", "json").output)["stages"] == []
+
+
+def test_foreign_words_that_look_like_markup_are_shown_as_they_are(tmp_path: Path) -> None:
+    workshop = Workshop(tmp_path / "ho me [/x]")
+
+    assert "[/bold]" in workshop.run("lineage", "[/bold]").output
+    assert "[/x]" in workshop.run("doctor").output
+    assert workshop.run("doctor").exit_code == 0
+
+
+@pytest.mark.parametrize("source", ["x" * 5000, "~nosuchuser/x.mp4", "a\0b", ".", "/dev/null"])
+def test_what_cannot_be_read_is_a_usage_error(workshop: Workshop, source: str) -> None:
+    result = workshop.run("submit", source)
+
+    assert result.exit_code == 2
+    assert "neither a file" in result.output
+
+
+def test_a_file_that_changed_since_it_was_submitted_is_not_taken_for_the_first(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    file = tmp_path / "talk.mp4"
+    file.write_bytes(b"first")
+    video_id = workshop.run("submit", str(file)).output.split()[0]
+    file.write_bytes(b"second")
+
+    with workshop.environment():
+        report = workshop.workplace().run(video_id, (PipelineStep.RAW_VIDEO,), no_progress)
+
+    assert report.failure is not None
+    assert report.failure.cause == "file_changed"
+
+
+def test_a_home_that_is_a_file_is_a_failure_with_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "home").touch()
+
+    result = Workshop(tmp_path / "home").run("process", str(SAMPLE))
+
+    assert result.exit_code == 1
+    assert "home_unusable" in result.output
+    assert "MADVISION_HOME" in result.output
+
+
+@pytest.mark.parametrize("text", ["a: [", "nonsense: 1"])
+def test_a_dagster_yaml_that_cannot_be_understood_is_a_usage_error_that_names_it(workshop: Workshop, text: str) -> None:
+    config = workshop.home / "dagster" / "dagster.yaml"
+    config.parent.mkdir(parents=True)
+    config.write_text(text)
+
+    result = workshop.run("submit", str(SAMPLE))
+
+    assert result.exit_code == 2
+    assert str(config) in result.output
+
+
+def test_a_database_of_dagster_that_is_none_is_a_failure_with_a_sentence(workshop: Workshop) -> None:
+    workshop.run("submit", str(SAMPLE))
+    (workshop.home / "dagster" / "history" / "runs.db").write_bytes(b"no database" * 100)
+
+    result = workshop.run("submit", str(SAMPLE))
+
+    assert result.exit_code == 1
+    assert "database_unavailable" in result.output

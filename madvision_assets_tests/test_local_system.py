@@ -23,10 +23,14 @@ LAUNCH = """
 mutation Launch($partition: String!, $assets: [AssetKeyInput!]!) {
   launchRun(executionParams: {
     selector: {repositoryName: "__repository__", repositoryLocationName: "madvision", jobName: "__ASSET_JOB",
-               assetSelection: $assets, assetCheckSelection: []},
+               assetSelection: $assets},
     mode: "default",
     executionMetadata: {tags: [{key: "dagster/partition", value: $partition}]}
-  }) { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } }
+  }) {
+    __typename ... on LaunchRunSuccess { run { runId } }
+    ... on InvalidSubsetError { message }
+    ... on PythonError { message }
+  }
 }
 """
 STATUS = """query Status($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"""
@@ -75,6 +79,7 @@ def run(address: str, partition: str, *assets: str) -> str:
     """Materialise these assets of a partition; the status in the end."""
     keys = [{"path": [asset]} for asset in assets]
     launched = ask(address, LAUNCH, partition=partition, assets=keys)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
     run_id = launched["run"]["runId"]
 
     def ended() -> str | None:

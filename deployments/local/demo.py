@@ -45,7 +45,9 @@ def main() -> int:
         command = ["-m", "madvision_assets.cli", "process", f"{address}/{SAMPLE.name}", "--from", "raw_video"]
         done = subprocess.run(python(*command), cwd=ROOT, env=environment, check=False, timeout=TIME_LIMIT_S)
     if done.returncode == 0:
-        print("== Each stage's origin: madvision lineage VIDEO_ID; the same system left running: make up")
+        madvision = Path(sys.executable).parent / "madvision"
+        print(f"== Each stage's origin: MADVISION_HOME={home} {madvision} lineage VIDEO_ID")
+        print("== The same system, left running: make up")
     return done.returncode
 
 

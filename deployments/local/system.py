@@ -6,9 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,17 +28,15 @@ class Process:
     log: Path
 
 
+def local_environment(home: Path) -> dict[str, str]:
+    """Our environment, with everything below one home and the bundled model where no other is asked for."""
+    fixed = {"MADVISION_HOME": str(home), "DAGSTER_HOME": str(home / "dagster"), "PYTHONUNBUFFERED": "1"}
+    return {"MADVISION_WHISPER_MODEL": str(DEMO_MODEL), **os.environ, **fixed}
+
+
 def demo_environment(home: Path) -> dict[str, str]:
-    """The environment of the demo: the bundled model and the offline analyst, loopback allowed; what is set wins."""
-    demo = {
-        "MADVISION_HOME": str(home),
-        "MADVISION_WHISPER_MODEL": str(DEMO_MODEL),
-        "MADVISION_ANALYST": "offline",
-        "MADVISION_ALLOW_PRIVATE": "1",
-        "DAGSTER_HOME": str(home / "dagster"),
-        "PYTHONUNBUFFERED": "1",
-    }
-    return {**demo, **os.environ, "MADVISION_HOME": demo["MADVISION_HOME"], "DAGSTER_HOME": demo["DAGSTER_HOME"]}
+    """That of the demo: no key is used, and the sample's site on loopback may be reached."""
+    return {"MADVISION_ANALYST": "offline", "MADVISION_ALLOW_PRIVATE": "1", **local_environment(home)}
 
 
 def home_folder() -> Path:
@@ -97,19 +93,25 @@ def stop(part: Process) -> None:
     part.popen.wait()
 
 
-def wait_for(url: str, part: Process) -> None:
-    """Until the address answers; a part that ends instead, or never answers, is an error with the end of its log."""
+def wait_until(condition: Callable[[], bool], what: str, part: Process) -> None:
+    """Until the condition holds.
+
+    Raises:
+        RuntimeError: the part ended, or it took too long; with the end of its log.
+    """
     deadline_s = time.monotonic() + START_LIMIT_S
-    while time.monotonic() < deadline_s:
-        if part.popen.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - loopback
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+    while part.popen.poll() is None and time.monotonic() < deadline_s:
+        if condition():
+            return
+        time.sleep(0.2)
     tail = part.log.read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"{part.name} did not come up at {url}. The end of {part.log}:\n{tail}")
+    raise RuntimeError(f"{part.name}: {what} was waited for in vain. The end of {part.log}:\n{tail}")
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def python(*arguments: str) -> list[str]:

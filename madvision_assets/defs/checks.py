@@ -8,7 +8,7 @@ import dagster as dg
 from madvision_assets.defs import assets
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.workbench import Workbench
-from madvision_assets.domain.clips import ClipCandidates, Clips
+from madvision_assets.domain.clips import ClipCandidate, ClipCandidates, Clips
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
@@ -20,6 +20,7 @@ warnings.filterwarnings("ignore", message="Specifying a partitions_def", categor
 DURATION_SLACK_S = 1.0
 DURATION_SLACK_SHARE = 0.02
 MIN_COVERED_SHARE = 0.5  # music and noise are audible too, hence a warning only
+AIR_S = 0.5  # more than the lead and the tail of any clip
 CLIP_DURATION_SLACK_S = 0.1
 CLIP_OFFSET_SLACK_S = 0.05
 
@@ -86,7 +87,7 @@ def candidates_fit_transcript(transcript: Transcript, clip_candidates: ClipCandi
     problems += [
         f"candidate {c.rank} is outside the transcript"
         for c in by_time
-        if not (0 <= c.first_segment <= c.last_segment < count and 0 <= c.start_s < c.end_s)
+        if not (0 <= c.first_segment <= c.last_segment < count and _holds(transcript, c))
     ]
     return _verdict(problems, f"{len(by_time)} candidates fit.")
 
@@ -114,6 +115,15 @@ def clips_match_plan(clip_candidates: ClipCandidates, clips: Clips) -> dg.AssetC
         if abs(c.audio_video_offset_s) > CLIP_OFFSET_SLACK_S
     ]
     return _verdict(problems, f"{len(clips.clips)} clips as planned ({clips.outcome.value}).")
+
+
+def _holds(transcript: Transcript, candidate: ClipCandidate) -> bool:
+    """Whether a candidate's times begin and end in the segments that it names, but for the air around them."""
+    first, last = transcript.segments[candidate.first_segment], transcript.segments[candidate.last_segment]
+    return (
+        first.start_s - AIR_S <= candidate.start_s < first.end_s
+        and last.start_s < candidate.end_s <= last.end_s + AIR_S
+    )
 
 
 def _verdict(problems: list[str], fine: str) -> dg.AssetCheckResult:

@@ -8,7 +8,7 @@ import dagster as dg
 
 from madvision_assets.domain.queue import PipelineStep
 
-# Pools bound what runs at once over all runs; `madvision up` sets their limits in the instance.
+# Pools bound what runs at once over all runs; whoever opens a new instance sets their limits (defs/launch.py).
 POOLS: Mapping[PipelineStep, str] = MappingProxyType(
     {
         PipelineStep.RAW_VIDEO: "download",  # sources throttle those who open many connections

@@ -8,13 +8,15 @@ from typing import Any
 
 import dagster as dg
 
-from madvision_assets.defs.workbench import as_dagster_failure
+from madvision_assets.defs.workbench import as_dagster_failure, interrupts_end_the_run, require_video_id
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.provenance import Document
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.documents import point_current, read_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore
+
+STAGES = frozenset(step.value for step in PipelineStep)
 
 
 class ObjectStoreIOManager(dg.IOManager):
@@ -35,19 +37,23 @@ class ObjectStoreIOManager(dg.IOManager):
         if not isinstance(obj, Document) or obj.asset is not step or obj.video_id != context.partition_key:
             raise TypeError(f"{step}/{context.partition_key} must be its own sealed document, not {type(obj).__name__}")
         try:
-            uri = write_document(self._store, obj)
-            self._database.add_lineage(obj, uri)
-            point_current(self._store, obj)
+            with interrupts_end_the_run(lambda: context.step_context):
+                uri = write_document(self._store, obj)
+                self._database.add_lineage(obj, uri)
+                point_current(self._store, obj)
         except Failure as failure:
             raise as_dagster_failure(failure, step) from failure
         context.add_output_metadata({"uri": uri, "data_version": obj.origin.data_version})
 
     def load_input(self, context: dg.InputContext) -> Document:
-        """Read the newest version of the upstream document of the same video."""
-        step = PipelineStep(context.asset_key.to_user_string())
+        """Read the newest version of the upstream document of the same video; the reading stage has the failure."""
+        reader, upstream = context.op_def.name, context.asset_key.to_user_string()
+        step = PipelineStep(reader if reader in STAGES else upstream)  # a check reads for the stage that it checks
+        require_video_id(context.asset_partition_key, step)
         kind: Any = context.dagster_type.typing_type
         try:
-            document: Document = read_current(self._store, kind, context.asset_partition_key)
+            with interrupts_end_the_run(lambda: context.step_context):
+                document: Document = read_current(self._store, kind, context.asset_partition_key)
         except Failure as failure:
             raise as_dagster_failure(failure, step) from failure
         return document

@@ -1,18 +1,32 @@
 """Run one video here and now, through the same assets that the daemon would launch."""
 
+import fcntl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
+import yaml  # type: ignore[import-untyped]
+from dagster._core.errors import raise_execution_interrupts
+from dagster._core.instance.ref import InstanceRef
 
+from madvision_assets.defs import presence
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.checks import CHECKS
 from madvision_assets.defs.compute import POOL_LIMITS
 from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.workbench import home_failure
 from madvision_assets.domain.queue import PipelineStep
 
 MINIMAL_INSTANCE = "telemetry:\n  enabled: false\n"
+# What a stage prints goes to the terminal; capturing it takes four helper processes, which die loudly of a Ctrl-C.
+NO_CAPTURE = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
+POLL_S = 1.0
+TERMINATED = "UNEXPECTED_TERMINATION"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -42,16 +56,38 @@ class RunReport:
 
 
 def open_instance(folder: Path, template: Path | None) -> dg.DagsterInstance:
-    """The Dagster instance that keeps its state in ``folder``, made on first use after ``template``."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The Dagster instance that keeps its state in ``folder``, made on first use after ``template``.
+
+    Raises:
+        HomeUnusableError: the folder cannot be made or written to.
+        Failure: its database cannot be used.
+        ValueError: its ``dagster.yaml`` cannot be understood.
+    """
+    from madvision_assets.tools.database.errors import database_failures
+
+    try:
+        history = folder / "history"  # Dagster's own
+        history.mkdir(parents=True, exist_ok=True)
+        # Dagster makes its tables at the first use, and two processes that do so at once fail both.
+        with (history / "opening.lock").open("w") as lock, database_failures():
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return _open(folder, template)
+    except OSError as error:
+        raise home_failure(error) from error
+    except (dg.DagsterError, yaml.YAMLError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"{folder / 'dagster.yaml'} cannot be used: {reason}") from error
+
+
+def _open(folder: Path, template: Path | None) -> dg.DagsterInstance:
     config = folder / "dagster.yaml"
-    new = not config.exists()
-    if new:
+    if not config.exists():
         config.write_text(template.read_text() if template and template.is_file() else MINIMAL_INSTANCE)
-    instance = dg.DagsterInstance.from_config(str(folder))
-    if new:
-        for pool, limit in POOL_LIMITS.items():
-            instance.event_log_storage.set_concurrency_slots(pool, limit)
+    instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=NO_CAPTURE))
+    storage = instance.event_log_storage
+    known = {pool.name for pool in storage.get_pool_limits()}
+    for pool in POOL_LIMITS.keys() - known:
+        storage.set_concurrency_slots(pool, POOL_LIMITS[pool])
     return instance
 
 
@@ -63,25 +99,34 @@ def add_partition(instance: dg.DagsterInstance, video_id: str) -> None:
 def run_video(
     definitions: dg.Definitions, instance: dg.DagsterInstance, video_id: str, steps: Sequence[PipelineStep]
 ) -> RunReport:
-    """Materialise these steps of one video in this process, and tell how it went."""
-    add_partition(instance, video_id)
-    selection = dg.AssetSelection.assets(*(step.value for step in steps))
-    result = dg.materialize(
-        [*PIPELINE, *CHECKS],
-        resources=definitions.resources,
-        instance=instance,
-        partition_key=video_id,
-        selection=selection,
-        run_config=QUIET,
-        raise_on_error=False,
-        tags={"madvision/source": "command line"},
-    )
+    """Materialise these steps of one video in this process, and tell how it went.
+
+    Raises:
+        KeyboardInterrupt: the process was told to stop; what is done is kept.
+        Failure: the database of Dagster, or the disk below it, cannot be used.
+    """
+    from madvision_assets.tools.database.errors import database_failures
+
+    with database_failures(), presence.present(instance) as tags:
+        presence.end_lost_runs(instance)
+        wait_interruptibly(instance)
+        add_partition(instance, video_id)
+        result = dg.materialize(
+            [*PIPELINE, *CHECKS],
+            resources=definitions.resources,
+            instance=instance,
+            partition_key=video_id,
+            selection=dg.AssetSelection.assets(*(step.value for step in steps)),
+            run_config=QUIET,
+            raise_on_error=False,
+            tags={"madvision/source": "command line", **tags},
+        )
+    if was_interrupted(result):
+        raise KeyboardInterrupt
     done = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
     evaluations = result.get_asset_check_evaluations()
     warnings = [
-        f"{e.asset_key.to_user_string()}: {e.description}"
-        for e in evaluations
-        if not e.passed and e.severity is dg.AssetCheckSeverity.WARN
+        f"{e.asset_key.to_user_string()}: {e.description}" for e in evaluations if not e.passed and not e.blocking
     ]
     return RunReport(
         run_id=result.run_id,
@@ -89,6 +134,26 @@ def run_video(
         warnings=tuple(warnings),
         failure=None if result.success else _failure(result, evaluations),
     )
+
+
+def wait_interruptibly(instance: dg.DagsterInstance) -> None:
+    """Let a signal end the wait for a slot of a pool; Dagster would only make a note of it there, and wait on."""
+    storage = instance.event_log_storage
+    claim = storage.claim_concurrency_slot
+
+    def claim_at_last(*claimant: Any) -> Any:
+        with raise_execution_interrupts():
+            while not (status := claim(*claimant)).is_claimed:
+                time.sleep(POLL_S)
+        return status
+
+    storage.claim_concurrency_slot = claim_at_last  # type: ignore[assignment, method-assign]
+
+
+def was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a signal ended the run."""
+    ends = (event.job_failure_data for event in result.filter_events(lambda e: e.is_job_failure))
+    return any(end.failure_reason is not None and end.failure_reason.value == TERMINATED for end in ends)
 
 
 def _failure(result: dg.ExecuteInProcessResult, evaluations: Sequence[dg.AssetCheckEvaluation]) -> StageFailure:

@@ -1,6 +1,7 @@
 """What people look at in the Dagster UI: the metadata of each materialisation."""
 
 import base64
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,12 +9,16 @@ import dagster as dg
 
 from madvision_assets.domain.clips import ClipCandidates, Clips
 from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.failures import without_secrets
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
+from madvision_assets.domain.wording import timecode
 from madvision_assets.tools.store.objects import ObjectStore
 
 PREVIEW_SEGMENTS = 30
 MIB = 1024**2
+# Whatever means something to markdown or HTML.
+MARKDOWN = re.compile(r"[\\`*_\[\]<>!#&|~]")
 
 Metadata = dict[str, Any]
 
@@ -23,7 +28,7 @@ def raw_video(video: RawVideo) -> Metadata:
     info = video.info
     return {
         "title": video.source.title or "(untitled)",
-        "address": video.address,
+        "address": without_secrets(video.address),
         "duration": timecode(info.duration_s),
         "duration_s": info.duration_s,
         "size_mib": round(video.media.size_bytes / MIB, 2),
@@ -120,14 +125,6 @@ def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metad
     return metadata
 
 
-def timecode(time_s: float) -> str:
-    """Seconds as ``h:mm:ss.t``, hours without limit."""
-    tenths = round(time_s * 10)
-    hours, rest = divmod(tenths, 36_000)
-    minutes, rest = divmod(rest, 600)
-    return f"{hours}:{minutes:02d}:{rest // 10:02d}.{rest % 10}"
-
-
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in markdown; bars and line breaks in cells cannot break it."""
     lines = [header, ["---"] * len(header), *rows]
@@ -139,4 +136,5 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MetadataV
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split())
+    """Foreign words as plain text: as markdown they could load a picture from anywhere into the page."""
+    return MARKDOWN.sub(lambda character: f"&#{ord(character[0])};", " ".join(text.split()))

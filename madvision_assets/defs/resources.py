@@ -9,6 +9,7 @@ from madvision_assets.tools.analyst import Analyst
 from madvision_assets.tools.analyst.budget import Budget, BudgetedAnalyst
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
+from madvision_assets.tools.analyst.prices import price_of
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.download import Downloader
 from madvision_assets.tools.ingest import Ingest
@@ -43,7 +44,8 @@ def make_database(settings: "Settings") -> Database:
 
 def make_speech(settings: "Settings") -> SpeechEngine:
     """The speech engine."""
-    return OpenAIWhisper(settings.whisper_model, settings.models_folder)
+    engines = {"openai-whisper": OpenAIWhisper}
+    return engines[settings.whisper_engine](settings.whisper_model, settings.models_folder)
 
 
 def make_downloader(settings: "Settings") -> Downloader:
@@ -68,7 +70,7 @@ def make_analyst(settings: "Settings", database: Database) -> Analyst:
         model=settings.openai_model,
     )
     budget = Budget(database, settings.budget_usd_per_video, settings.budget_usd_per_day)
-    return BudgetedAnalyst(paid, budget)
+    return BudgetedAnalyst(paid, budget, price_known=price_of(settings.openai_model) is not None)
 
 
 def make_resources(settings: "Settings") -> Mapping[str, object]:

@@ -4,25 +4,37 @@ It is what keeps the assets short: ``with bench.stage(context, *inputs) as stage
 ``stage.done(...)`` at its end.
 """
 
+import errno
+import fcntl
+import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import IO, Any, Protocol, TypeVar
 
 import dagster as dg
 
-from madvision_assets.domain.failures import Failure, FailureClass, UnexpectedError
-from madvision_assets.domain.provenance import Document, InputRef, Recipe
+from madvision_assets.domain.failures import (
+    DiskFullError,
+    Failure,
+    FailureClass,
+    HomeUnusableError,
+    UnexpectedError,
+    UnknownVideoError,
+)
+from madvision_assets.domain.provenance import Document, InputRef, Recipe, is_video_id
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.store.objects import ObjectStore
 
 MINUTE_S = 60
 ALMOST = 0.99
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+DISK_REFUSES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 Doc = TypeVar("Doc", bound=Document)
 
@@ -36,6 +48,42 @@ class ProgressSink(Protocol):
 
 def no_progress(video_id: str, step: PipelineStep, fraction: float, text: str) -> None:
     """The sink for those who do not look."""
+
+
+class StoppedError(dg.DagsterError, dg.DagsterExecutionInterruptedError):
+    """The process was told to stop; the run ends.
+
+    It is a ``DagsterError`` because Dagster lets those pass, while it would make a retry of a bare interrupt: half a
+    minute later, in the very process that was told to stop.
+    """
+
+
+@contextmanager
+def interrupts_end_the_run(step_context: Callable[[], dg.StepExecutionContext]) -> Iterator[None]:
+    """Make an interrupt end the run; where another process owns the retries (Kubernetes), it is left to that one."""
+    try:
+        yield
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as interrupt:
+        if step_context().retry_mode.deferred:
+            raise
+        raise StoppedError from interrupt
+
+
+@contextmanager
+def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> Iterator[None]:
+    """Let failures and interrupts leave in the form that Dagster takes."""
+    try:
+        with interrupts_end_the_run(context.get_step_execution_context):
+            yield
+    except Failure as failure:
+        raise as_dagster_failure(failure, step) from failure
+    except (dg.Failure, dg.DagsterExecutionInterruptedError):
+        raise
+    except OSError as error:
+        raise as_dagster_failure(home_failure(error), step) from error
+    except Exception as error:
+        context.log.exception("A fault without a leaf in the taxonomy")
+        raise as_dagster_failure(UnexpectedError(f"{type(error).__name__}: {error}"), step) from error
 
 
 @dataclass
@@ -117,24 +165,48 @@ class Workbench:
             dagster.Failure: with code, class and sentence, not to be retried by Dagster.
         """
         step = PipelineStep(context.asset_key.to_user_string())
+        require_video_id(context.partition_key, step)
         stage = Stage(context, self, step, inputs)
-        keep = False
-        try:
+        with told_to_dagster(context, step), self._scratch(stage):
             stage.progress(0.0, "starting")
             yield stage
-            self.report(context.partition_key, step, 1.0, "done")
-        except Failure as failure:
-            keep = resumable(step, failure)
-            raise as_dagster_failure(failure, step) from failure
-        except (dg.Failure, dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
-            keep = step is PipelineStep.RAW_VIDEO
-            raise
-        except Exception as error:
-            context.log.exception("A fault without a leaf in the taxonomy")
-            raise as_dagster_failure(UnexpectedError(f"{type(error).__name__}: {error}"), step) from error
-        finally:
-            if not keep:
-                self._sweep(context.partition_key, step)
+            self.report(stage.video_id, step, 1.0, "done")
+
+    @contextmanager
+    def _scratch(self, stage: Stage) -> Iterator[None]:
+        """Have the scratch folder to oneself, and sweep it afterwards where no later try can use it."""
+        keep = False
+        with self._alone(stage):
+            try:
+                yield
+            except Failure as failure:
+                keep = resumable(stage.step, failure)
+                raise
+            except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+                keep = stage.step is PipelineStep.RAW_VIDEO
+                raise
+            finally:
+                if not keep:
+                    self._sweep(stage.video_id, stage.step)
+
+    @contextmanager
+    def _alone(self, stage: Stage) -> Iterator[None]:
+        """Wait until no other process is at this stage of this video."""
+        path = self.work_folder / f"{stage.video_id}.{stage.step}.lock"
+        self.work_folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            with path.open("w") as file:
+                if not _locked_at_once(file):
+                    stage.progress(0.0, "waiting: another process is at this stage of this video")
+                    fcntl.flock(file, fcntl.LOCK_EX)
+                # Whoever had it before has removed it; then somebody else may hold the one that is there now.
+                if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
+                    continue
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
 
     def _sweep(self, video_id: str, step: PipelineStep) -> None:
         folder = self.work_folder / video_id
@@ -143,9 +215,37 @@ class Workbench:
             folder.rmdir()
 
 
+def _locked_at_once(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def require_video_id(partition_key: str, step: PipelineStep) -> None:
+    """Refuse a partition key that cannot be a video's ID, before it becomes part of a path.
+
+    Raises:
+        dagster.Failure: ``unknown_video``.
+    """
+    if not is_video_id(partition_key):
+        raise as_dagster_failure(UnknownVideoError(repr(partition_key[:100])), step)
+
+
 def resumable(step: PipelineStep, failure: Failure) -> bool:
-    """Whether the scratch folder is worth keeping: a broken download goes on from its ``.part``."""
+    """Whether the scratch folder is worth keeping: a broken download goes on from what it left there."""
     return step is PipelineStep.RAW_VIDEO and failure.failure_class in {FailureClass.TRANSIENT, FailureClass.SOURCE}
+
+
+def home_failure(error: OSError) -> Failure:
+    """The leaf for what the disk says of our home; the tools turn what else it says into leaves of theirs."""
+    reason = os.strerror(error.errno or 0)
+    if error.errno in DISK_FULL:
+        return DiskFullError(reason)
+    if error.errno in DISK_REFUSES:
+        return HomeUnusableError(f"{Path(error.filename).name}: {reason}" if error.filename else reason)
+    return UnexpectedError(f"{type(error).__name__}: {error}")
 
 
 def as_dagster_failure(failure: Failure, step: PipelineStep) -> dg.Failure:

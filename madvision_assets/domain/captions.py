@@ -8,7 +8,6 @@ from madvision_assets.domain.transcript import Word
 
 # Line length, lines and times as broadcasters' guidelines have them (Netflix Timed Text, BBC Subtitle Guidelines).
 MAX_LINE_CHARS = 42
-MAX_LINES = 2
 MIN_CUE_S = 0.7
 MAX_CUE_S = 6.0
 PAUSE_S = 0.6

@@ -73,6 +73,8 @@ def plan_cut(candidate_start_s: float, candidate_end_s: float, info: MediaInfo) 
     aligned_s = float(first / fps) + origin_s
     gap_s = info.max_frame_gap_s if math.isfinite(info.max_frame_gap_s) else 0.0
     preroll_s = min(aligned_s, MAX_PREROLL_S, max(MIN_PREROLL_S, PREROLL_GAPS * gap_s))
+    if aligned_s < info.video_start_s:
+        preroll_s = aligned_s  # a seek goes to a picture: where none is shown yet, it would skip the sound before it
     return CutPlan(aligned_s, last - first, fps, preroll_s, _even(info.width), _even(info.height))
 
 

@@ -18,11 +18,12 @@ from typing import ClassVar
 
 MAX_DETAILS_CHARS = 600
 # user:password@ in an address, and query parameters that carry a credential.
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
 _SIGNATURES = re.compile(
-    r"(?i)\b((?:x-amz-[a-z-]+|signature|sig|token|access_token|api_?key|key|password|expires)=)[^&\s'\"]+"
+    r"(?i)\b((?:x-amz-[a-z-]+|[a-z_-]*(?:signature|token|key|secret|password|policy|auth|hdnts|key-pair-id)|sig|expires)="
+    r"|bearer )[^&\s'\"]+"
 )
-_API_KEYS = re.compile(r"\b(sk-[A-Za-z0-9_-]{2})[A-Za-z0-9_*-]+")
+_API_KEYS = re.compile(r"\b(sk-[A-Za-z0-9_-]{2}|AKIA)[A-Za-z0-9_*-]+")
 
 
 class FailureClass(StrEnum):
@@ -233,6 +234,13 @@ class NoAudioTrackError(PermanentFailure):
 
     code = "no_audio_track"
     sentence = "The video has no audio track, so there is nothing to transcribe."
+
+
+class FileChangedError(PermanentFailure):
+    """Its bytes are not those that its ID was made from."""
+
+    code = "file_changed"
+    sentence = "The file has changed since it was submitted. Submit it again, as a video of its own."
 
 
 class TooLongError(PermanentFailure):
@@ -461,6 +469,13 @@ class DiskFullError(OperatorFailure):
 
     code = "disk_full"
     sentence = "The disk is full. Free space under MADVISION_HOME or the system's temporary folder."
+
+
+class HomeUnusableError(OperatorFailure):
+    """``MADVISION_HOME`` is read-only, a file, or gone."""
+
+    code = "home_unusable"
+    sentence = "The folder MADVISION_HOME cannot be used. Give one that can be made and written to."
 
 
 class StoreDeniedError(OperatorFailure):

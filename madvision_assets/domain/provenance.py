@@ -7,6 +7,7 @@ The same work done twice gives the same name.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 
@@ -143,6 +144,11 @@ class Document(Value):
         }
         text = json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:DATA_VERSION_HEX_DIGITS]
+
+
+def is_video_id(text: str) -> bool:
+    """Whether it can be the ID of a video: anything else may be no part of a key or path."""
+    return re.fullmatch(VIDEO_ID_PATTERN, text) is not None
 
 
 def document_key(asset: str, video_id: str, data_version: str) -> str:

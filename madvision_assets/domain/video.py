@@ -25,7 +25,7 @@ class Options(Value):
     Attributes:
         max_clips: at most so many clips.
         min_clip_s: a clip lasts at least so long, seconds.
-        max_clip_s: and at most so long, seconds.
+        max_clip_s: what is said in it lasts at most so long, seconds; up to 0.8 s of air around it come on top.
     """
 
     max_clips: Annotated[int, Field(ge=1, le=50)] = 10

@@ -9,6 +9,8 @@ _SENTENCE_END = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])\s+")
 _TERMINAL = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 _CLOSERS = "\"'\u201d\u2019)]\u300d\u00bb"
 
+MINUTES_PER_HOUR = 60
+
 _SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ness", "ies", "ied", "ed", "ly", "es", "s", "e")
 _MIN_STEM_CHARS = 3
 
@@ -50,6 +52,13 @@ def sentences_of(text: str) -> list[str]:
 def ends_sentence(text: str) -> bool:
     """Whether a text ends with terminal punctuation (closing quotes and brackets aside)."""
     return text.rstrip().rstrip(_CLOSERS).endswith(_TERMINAL)
+
+
+def timecode(time_s: float) -> str:
+    """Seconds for a person: ``m:ss.t``, or ``h:mm:ss.t`` from an hour on, hours without limit."""
+    minutes, tenths = divmod(round(time_s * 10), 600)
+    seconds = f"{tenths // 10:02d}.{tenths % 10}"
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds}" if minutes >= MINUTES_PER_HOUR else f"{minutes}:{seconds}"
 
 
 def shortened(text: str, max_chars: int) -> str:

@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
+from madvision_assets.domain.wording import timecode
 from madvision_assets.lineage.frames import to_frame
 from madvision_assets.lineage.queries import ClipLineage, StageLineage, VideoLineage
 
@@ -35,7 +36,7 @@ def to_tree(lineage: VideoLineage) -> "Tree":
     if lineage.clip:
         branch = tree.add(Text(_clip_line(lineage.clip), "bold green"))
         for segment in lineage.clip.segments:
-            branch.add(Text(f"{_clock(segment.start_s)} {segment.text}"))
+            branch.add(Text(f"{timecode(segment.start_s)} {segment.text}"))
     for stage in lineage.stages:
         branch = tree.add(Text.assemble((stage.asset.value, "bold cyan"), f"  {_short(stage.data_version)}"))
         for line in _stage_lines(stage):
@@ -49,7 +50,7 @@ def to_table(lineage: VideoLineage) -> str:
     frame = to_frame(lineage)[list(TABLE_COLUMNS)]
     frame["data_version"] = frame["data_version"].str[:SHORT_VERSION_CHARS]
     frame["created_at"] = frame["created_at"].dt.strftime("%Y-%m-%d %H:%M:%SZ")
-    return frame.to_string(index=False, na_rep="-")
+    return frame.astype(object).fillna("-").to_string(index=False)
 
 
 def to_json(lineage: VideoLineage) -> str:
@@ -108,17 +109,12 @@ def _stage_lines(stage: StageLineage) -> list[str]:
 
 
 def _clip_line(clip: ClipLineage) -> str:
-    return f"{clip.clip_id}  {clip.title}  {_clock(clip.start_s)} - {_clock(clip.end_s)}"
+    return f"{clip.clip_id}  {clip.title}  {timecode(clip.start_s)} - {timecode(clip.end_s)}"
 
 
 def _cost_line(lineage: VideoLineage) -> str:
     steps = len(lineage.materialisations)
     return f"paid: ${lineage.current_cost_usd:.4f} for these, ${lineage.total_cost_usd:.4f} for all {steps} ever made"
-
-
-def _clock(time_s: float) -> str:
-    minutes, tenths = divmod(round(time_s * 10), 600)
-    return f"{minutes // 60}:{minutes % 60:02d}:{tenths / 10:04.1f}"
 
 
 def _short(version: str) -> str:

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from madvision_assets.domain.failures import Failure
 
-# What the pipeline is made of; each is really used.
+# What the pipeline is made of.
 PACKAGES = (
     "dagster",
     "dagster-webserver",
@@ -24,6 +24,8 @@ PACKAGES = (
     "obstore",
     "pandas",
 )
+
+REINSTALL = "Run: pip install -e . -c constraints.txt"
 
 
 class Health(StrEnum):
@@ -49,20 +51,14 @@ Probe = Callable[[], tuple[bool, str]]
 
 
 def examine(probes: Mapping[str, Probe]) -> Iterator[Finding]:
-    """The packages first, then each probe in the given order."""
-    yield packages()
+    """Each probe in the given order."""
     for part, probe in probes.items():
         yield _finding(part, probe)
 
 
 def packages() -> Finding:
     """Whether everything is installed."""
-    missing = []
-    for name in PACKAGES:
-        try:
-            version(name)
-        except PackageNotFoundError:
-            missing.append(name)
+    missing = [name for name in PACKAGES if not _is_installed(name)]
     if missing:
         return Finding(
             "Python packages",
@@ -73,9 +69,19 @@ def packages() -> Finding:
     return Finding("Python packages", Health.OK, f"all {len(PACKAGES)} are installed")
 
 
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
 def _finding(part: str, probe: Probe) -> Finding:
     try:
         ready, found = probe()
     except Failure as failure:
         return Finding(part, Health.FAILED, failure.details or failure.code, failure.sentence)
+    except ImportError as error:
+        return Finding(part, Health.FAILED, f"cannot be loaded: {error}", REINSTALL)
     return Finding(part, Health.OK if ready else Health.WARNING, found)

@@ -4,6 +4,7 @@ Downloads an ``http(s)`` address, or takes a local file that the command line wa
 where it is none, and extracts the audio once, so that a GPU machine fetches megabytes and not gigabytes.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from madvision_assets.domain.failures import (
+    FileChangedError,
     IncompleteDownloadError,
     NotFoundError,
     NotMediaError,
@@ -18,7 +20,7 @@ from madvision_assets.domain.failures import (
     TooLongError,
 )
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata, Video
+from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata, Video, file_video_id
 from madvision_assets.tools.download import Download, Downloader
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
 from madvision_assets.tools.store.objects import ObjectStore
@@ -61,17 +63,20 @@ class Ingest:
         Raises:
             Failure: a leaf of the taxonomy: of the download, of the media, or of the store.
         """
-        fetched = self._fetch(video.address, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
+        fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
         self._check_size(fetched.path)
         info = probe.probe(fetched.path)
         self._check_duration(info, fetched.source)
         progress(0.72, "making an MP4 where it is none")
-        media_path = normalise.to_mp4(fetched.path, folder, info)
+        media_path = normalise.to_mp4(
+            fetched.path, folder, info, lambda f: progress(0.72 + 0.08 * f, "making an MP4 where it is none")
+        )
         if media_path != fetched.path:
             info = probe.probe(media_path)
+            self._check_duration(info, fetched.source)  # spliced streams tell their length only now
         progress(0.8, "extracting the audio")
         audio_path = folder / "audio.flac"
-        audio.extract_flac(media_path, audio_path)
+        audio.extract_flac(media_path, audio_path, progress=lambda f: progress(0.8 + 0.1 * f, "extracting the audio"))
         progress(0.9, "storing")
         document = RawVideo(
             video_id=video.video_id,
@@ -84,10 +89,10 @@ class Ingest:
         )
         return document, self._recipe(fetched)
 
-    def _fetch(self, address: str, folder: Path, progress: Progress) -> Download:
-        if urlsplit(address).scheme == "file":
-            return local_file(address)
-        return self.downloader.fetch(address, folder / "download", progress)
+    def _fetch(self, video: Video, folder: Path, progress: Progress) -> Download:
+        if urlsplit(video.address).scheme == "file":
+            return local_file(video)
+        return self.downloader.fetch(video.address, folder / "download", progress)
 
     def _check_size(self, path: Path) -> None:
         size_bytes = path.stat().st_size
@@ -114,16 +119,20 @@ class Ingest:
         )
 
 
-def local_file(address: str) -> Download:
-    """A file on this machine, as the command line registers it; it is read where it lies.
+def local_file(video: Video) -> Download:
+    """A file on this machine, as the command line registered it; it is read where it lies.
 
     Raises:
         NotFoundError: it is not there any more.
         NotMediaError: it is a folder or a device.
+        FileChangedError: it is another one by now.
     """
-    path = Path(url2pathname(urlsplit(address).path))
+    path = Path(url2pathname(urlsplit(video.address).path))
     if not path.exists():
         raise NotFoundError(f"no file {path.name}")
     if not path.is_file():
         raise NotMediaError(f"{path.name} is not a regular file")
+    with path.open("rb") as file:
+        if file_video_id(hashlib.file_digest(file, "sha256").hexdigest()) != video.video_id:
+            raise FileChangedError(path.name)
     return Download(path=path, source=SourceMetadata(extractor="file", title=path.stem), engine_version="")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from madvision_assets.domain import captions
@@ -58,8 +59,8 @@ class ClipRenderer:
         if chosen.candidates:
             with self._source(raw_video.media, folder) as source:
                 for number, candidate in enumerate(chosen.candidates):
-                    progress(number / len(chosen.candidates), f"clip {number + 1} of {len(chosen.candidates)}")
-                    clip, thumbnail = self._one(raw_video, transcript, candidate, source, folder)
+                    tell = partial(_tell, progress, number, len(chosen.candidates))
+                    clip, thumbnail = self._one(raw_video, transcript, candidate, source, folder, tell)
                     made.append(clip)
                     thumbnails.append(thumbnail)
         recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
@@ -68,12 +69,18 @@ class ClipRenderer:
         )
 
     def _one(
-        self, raw_video: RawVideo, transcript: Transcript, candidate: ClipCandidate, source: Path, folder: Path
+        self,
+        raw_video: RawVideo,
+        transcript: Transcript,
+        candidate: ClipCandidate,
+        source: Path,
+        folder: Path,
+        tell: Callable[[float], None],
     ) -> tuple[Clip, bytes]:
         plan = plan_cut(candidate.start_s, candidate.end_s, raw_video.info)
         identity = clip_id(raw_video.video_id, candidate.rank)
         video, srt, jpeg = (folder / f"{identity}{suffix}" for suffix in (".mp4", ".srt", ".jpg"))
-        cut.cut_clip(source, plan, video)
+        cut.cut_clip(source, plan, video, progress=tell)
         seen = cut.inspect_clip(video, plan)
         cues = captions.caption_cues(transcript.words, plan.start_s, plan.end_s)
         srt.write_text(captions.to_srt(cues), encoding="utf-8")
@@ -115,3 +122,8 @@ class ClipRenderer:
             yield copy
         finally:
             copy.unlink(missing_ok=True)
+
+
+def _tell(progress: Progress, number: int, count: int, share: float) -> None:
+    """Progress of one clip as progress of all."""
+    progress((number + share) / count, f"clip {number + 1} of {count}")

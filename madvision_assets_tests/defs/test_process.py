@@ -211,3 +211,19 @@ def test_a_spent_budget_stops_paid_calls_and_says_what_to_do(workshop: Workshop,
     assert "(budget_exhausted)" in result.output
     assert "MADVISION_BUDGET_USD_PER_DAY" in result.output
     assert openai.requests == []
+
+
+def test_a_ceiling_on_a_model_without_a_price_asks_nothing(workshop: Workshop, from_http: tuple[str, Result]) -> None:
+    with FakeOpenAI() as openai:
+        keys = {
+            "OPENAI_API_KEY": openai.key,
+            "OPENAI_BASE_URL": openai.base_url,
+            "MADVISION_OPENAI_MODEL": "unheard-of",
+        }
+        paid = Workshop(workshop.home, {**keys, "MADVISION_BUDGET_USD_PER_VIDEO": "1"})
+        result = paid.run("process", from_http[0], "--from", "clip_candidates")
+
+    assert result.exit_code == 1
+    assert "(analyst_misconfigured)" in result.output
+    assert "price" in result.output
+    assert openai.requests == []

@@ -1,5 +1,9 @@
 """Claims about what surrounds every stage: failures in Dagster's form, and scratch folders."""
 
+import errno
+import fcntl
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,7 +33,7 @@ def bench(tmp_path: Path, reports: Reports) -> Workbench:
     return Workbench(ObjectStore.from_url("memory://"), tmp_path, lambda *report: reports.append(report))
 
 
-def work(bench: Workbench, step: str, do: Callable[[Path], None]) -> None:
+def work(bench: Workbench, step: str, do: Callable[[Path], None], partition: str = "v") -> None:
     """Run ``do`` as the work of a stage; it gets the scratch folder."""
 
     @dg.asset(name=step, partitions_def=videos)
@@ -37,7 +41,7 @@ def work(bench: Workbench, step: str, do: Callable[[Path], None]) -> None:
         with bench.stage(context) as under_way:
             do(under_way.folder)
 
-    stage(dg.build_asset_context(partition_key="v"))
+    stage(dg.build_asset_context(partition_key=partition))
 
 
 def fails_with(error: Exception) -> Callable[[Path], None]:
@@ -101,3 +105,47 @@ def test_a_stage_is_done_when_its_work_is_and_never_before(bench: Workbench, rep
         work(bench, "clips", fails_with(NotMediaError()))
 
     assert [fraction for _, _, fraction, _ in reports] == [0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("partition", ["../precious", "..", ".", "/", "a/b", "a b|c", "x" * 300, "-x", "v\n"])
+def test_a_partition_key_that_is_no_video_id_touches_nothing(bench: Workbench, tmp_path: Path, partition: str) -> None:
+    inner = Workbench(bench.store, tmp_path / "work")
+    precious = tmp_path / "precious" / "raw_video"
+    precious.mkdir(parents=True)
+
+    with pytest.raises(dg.Failure) as caught:
+        work(inner, "raw_video", lambda folder: folder.joinpath("x").touch(), partition)
+
+    assert caught.value.metadata["failure_cause"].value == "unknown_video"
+    assert precious.is_dir()
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"), [(errno.ENOSPC, "disk_full"), (errno.EROFS, "home_unusable"), (errno.EIO, "unexpected")]
+)
+def test_what_the_disk_says_of_the_scratch_folder_has_its_cause(bench: Workbench, number: int, cause: str) -> None:
+    with pytest.raises(dg.Failure) as caught:
+        work(bench, "clips", fails_with(OSError(number, os.strerror(number))))
+
+    assert caught.value.metadata["failure_cause"].value == cause
+
+
+def test_two_processes_at_the_same_stage_of_a_video_do_not_share_its_scratch_folder(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    order: list[str] = []
+    second = threading.Thread(target=work, args=(bench, "clips", lambda _folder: order.append("second")))
+
+    def first(folder: Path) -> None:
+        second.start()
+        with pytest.raises(BlockingIOError), (tmp_path / "v.clips.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert folder.is_dir()
+        order.append("first")
+
+    work(bench, "clips", first)
+    second.join(30)
+
+    assert order == ["first", "second"]
+    assert list(tmp_path.iterdir()) == []

@@ -33,6 +33,11 @@ def test_every_class_has_leaves() -> None:
         ("GET https://b.example/k?X-Amz-Signature=deadbeef&x=1", "deadbeef"),
         ("Incorrect API key provided: sk-proj-abcdef123456", "abcdef123456"),
         ("http://h/v?token=topsecret", "topsecret"),
+        ("http://user:p@ss@h/x", "p@ss"),
+        ("https://cdn/x?Policy=abc123&Key-Pair-Id=APKAXYZ", "abc123"),
+        ("Authorization: Bearer eyJhbGciOi", "eyJhbGciOi"),
+        ("AWS_SECRET_ACCESS_KEY=verysecret", "verysecret"),
+        ("key AKIAIOSFODNN7EXAMPLE is wrong", "IOSFODNN7EXAMPLE"),
     ],
 )
 def test_details_hold_no_secret(text: str, secret: str) -> None:

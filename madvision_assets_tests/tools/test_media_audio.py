@@ -88,6 +88,16 @@ def test_holes_in_the_sound_stay_holes(folder: Path, numbered: Path) -> None:
     assert footage.beep_starts(flac_of(holed)) == pytest.approx([2.0, 5.0], abs=0.03)
 
 
+def test_a_hole_of_some_hundredths_of_a_second_does_not_move_what_follows(folder: Path, numbered: Path) -> None:
+    live = folder / "live.mp4"  # its first packet of sound says that it lasts longer than it does
+    footage.ffmpeg("-i", numbered, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", live)
+
+    heard = footage.beep_starts(flac_of(live))
+    shown = [frame.time_s for frame in footage.shown_frames(live) if frame.number in {50, 125}]
+
+    assert heard == pytest.approx(shown, abs=0.035)
+
+
 def test_a_video_without_sound_has_nothing_to_extract(folder: Path, numbered: Path) -> None:
     with pytest.raises(NoAudioTrackError):
         extract_flac(footage.mute(folder / "mute.mp4", numbered), folder / "never.flac")

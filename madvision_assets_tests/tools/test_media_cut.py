@@ -105,6 +105,16 @@ def test_sound_that_starts_late_stays_late(folder: Path, numbered: Path) -> None
     assert next(frame.number for frame in footage.shown_frames(clip) if frame.flash) == 50
 
 
+def test_sound_is_heard_where_the_picture_has_not_begun(folder: Path, numbered: Path) -> None:
+    early = folder / "early.mp4"
+    footage.ffmpeg("-itsoffset", "3", "-i", numbered, "-i", numbered, "-map", "0:v", "-map", "1:a", "-c", "copy", early)
+
+    clip, plan, _ = clip_of(early, 1.0, 4.0)
+
+    assert footage.beep_starts(clip) == pytest.approx([2.0 - plan.start_s], abs=0.005)
+    assert footage.shown_frames(clip)[-1].number == 24
+
+
 def test_a_transport_stream_is_cut_to_the_frame_once_it_is_an_mp4(folder: Path, numbered: Path) -> None:
     stream = footage.transport_stream(folder / "numbered.ts", numbered)
     mp4 = to_mp4(stream, folder, probe(stream))

@@ -132,6 +132,35 @@ def test_unusual_but_whole_videos_pass(folder: Path, make: Callable[[Path], Path
     assert probe(make(folder / "unusual.mp4")).duration_s > 0.1
 
 
+def test_a_flash_video_whose_picture_begins_after_its_sound_passes(folder: Path, talking: Path) -> None:
+    out = folder / "old.flv"
+    footage.ffmpeg("-i", talking, "-c:v", "flv", "-c:a", "libmp3lame", "-ar", "44100", out)
+
+    info = probe(out)
+
+    assert info.video_start_s > 0
+    assert info.duration_s == pytest.approx(6.0, abs=0.15)
+
+
+def test_sound_that_begins_two_seconds_before_the_picture_decodes(folder: Path, talking: Path) -> None:
+    out = folder / "early.mp4"
+    footage.ffmpeg("-itsoffset", "2", "-i", talking, "-i", talking, "-map", "0:v", "-map", "1:a", "-c", "copy", out)
+
+    assert probe(out).video_start_s == pytest.approx(2.0, abs=0.01)
+    assert verify_decodes(out).audio_s > 2
+
+
+def test_a_matroska_whose_clock_starts_at_ten_hours_is_whole_unless_it_is_cut(folder: Path, talking: Path) -> None:
+    out = folder / "recorder.mkv"
+    footage.ffmpeg("-i", talking, "-c", "copy", "-output_ts_offset", "36000", out)
+    cut = folder / "recorder-cut.mkv"
+    cut.write_bytes(out.read_bytes()[: out.stat().st_size // 2])
+
+    assert probe(out).duration_s == pytest.approx(6.0, abs=0.1)
+    with pytest.raises(CorruptMediaError, match="ends after"):
+        probe(cut)
+
+
 def test_decoding_at_several_points_sees_picture_and_sound(folder: Path, talking: Path) -> None:
     for path in (talking, footage.transport_stream(folder / "talking.ts", talking)):
         seen = verify_decodes(path, points=3, seconds=1.0)

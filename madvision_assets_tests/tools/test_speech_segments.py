@@ -60,7 +60,20 @@ def test_a_loop_is_cut_after_three() -> None:
 def test_segments_are_numbered_and_do_not_overlap() -> None:
     numbered = number_segments([segment(0, 2.5, "a"), segment(2, 4, "b")])
 
-    assert [(s.id, s.start_s, s.end_s) for s in numbered] == [(0, 0, 2), (1, 2, 4)]
+    assert [(s.id, s.start_s, s.end_s) for s in numbered] == [(0, 0, 2.5), (1, 2.5, 4)]
+
+
+def test_words_of_no_length_make_no_overlap() -> None:
+    um, hello = raw(5, 5, "um", [("um", 5.0, 5.0)] * 3), raw(5, 6, "hello", [("hello", 5.0, 6.0)])
+
+    numbered = number_segments(clean_segments([um, hello], 0.0, [(0, 10)]))
+
+    assert [s.text for s in numbered] == ["um", "hello"]
+    assert numbered[0].end_s <= numbered[1].start_s <= numbered[1].words[0].start_s
+
+
+def test_a_segment_that_lies_wholly_in_the_last_is_left_out() -> None:
+    assert [s.text for s in number_segments([segment(0, 5, "a"), segment(1, 4, "b"), segment(5, 6, "c")])] == ["a", "c"]
 
 
 def test_overlap_counts_only_what_is_shared() -> None:

@@ -157,3 +157,30 @@ def test_a_document_without_provenance_is_refused() -> None:
 
     with pytest.raises(UnreadableDocumentError):
         read_version(store, ContentType, VIDEO_ID, document.origin.data_version)
+
+
+def test_a_document_of_another_schema_version_is_unreadable(store: ObjectStore) -> None:
+    document = verdict()
+    write_document(store, document)
+    newer = document.model_copy(update={"schema_version": document.schema_version + 1})
+    store.put_bytes(document.key, newer.model_dump_json().encode())
+
+    with pytest.raises(UnreadableDocumentError, match="schema version 2"):
+        read_version(store, ContentType, VIDEO_ID, document.origin.data_version)
+
+
+@pytest.mark.parametrize("spoil", ["gone", "cut short"])
+def test_a_stage_whose_media_are_gone_or_cut_short_is_to_be_done_again(store: ObjectStore, spoil: str) -> None:
+    document = raw_video()
+    for ref in (document.media, document.audio):
+        store.put_bytes(ref.key, bytes(ref.size_bytes))
+    write_document(store, document)
+    point_current(store, document)
+    assert current_provenance(store, PipelineStep.RAW_VIDEO, VIDEO_ID) == document.origin
+
+    if spoil == "gone":
+        store.delete([document.audio.key])
+    else:
+        store.put_bytes(document.audio.key, bytes(document.audio.size_bytes - 1))
+
+    assert current_provenance(store, PipelineStep.RAW_VIDEO, VIDEO_ID) is None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from madvision_assets.domain.content_type import ContentKind
-from madvision_assets.domain.failures import BudgetExhaustedError
+from madvision_assets.domain.failures import AnalystMisconfiguredError, BudgetExhaustedError
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst import Analyst, Classification, Progress, Proposal
@@ -32,6 +32,11 @@ class Budget:
     per_day_usd: float | None
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any ceiling."""
+        return self.per_video_usd is not None or self.per_day_usd is not None
+
     def check(self, video_id: str) -> None:
         """Refuse the next call where a ceiling is reached.
 
@@ -51,10 +56,17 @@ class Budget:
 
 @dataclass(frozen=True)
 class BudgetedAnalyst:
-    """An analyst that is asked only while the budget allows; a video without speech costs nothing."""
+    """An analyst that is asked only while the budget allows; a video without speech costs nothing.
+
+    Args:
+        analyst: who is asked.
+        budget: the ceilings.
+        price_known: whether what a call costs is known; without it no ceiling can be held.
+    """
 
     analyst: Analyst
     budget: Budget
+    price_known: bool = True
 
     def classify(
         self, transcript: Transcript, source: SourceMetadata, progress: Progress | None = None
@@ -80,5 +92,8 @@ class BudgetedAnalyst:
         return self.analyst.check()
 
     def _check(self, transcript: Transcript) -> None:
-        if not transcript.no_speech:
-            self.budget.check(transcript.video_id)
+        if transcript.no_speech:
+            return
+        if self.budget.is_limited and not self.price_known:
+            raise AnalystMisconfiguredError("a ceiling is set, but the price of this model is not known")
+        self.budget.check(transcript.video_id)

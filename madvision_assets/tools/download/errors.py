@@ -22,7 +22,7 @@ FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _ADDRESSES = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 # yt-dlp's own advice at the end of a message ("use --cookies", "report this issue") says nothing of the reason.
-_ADVICE = re.compile(r"(?i);? (?:please report this issue|use --cookies|see +for how to|you might want to use a vpn).*")
+_ADVICE = re.compile(r"(?i);? (?:please report this issue|use --[a-z]|see +for how to|you might want to use a vpn).*")
 _NOISE = re.compile(r"^ERROR: | \(caused by .*")
 
 
@@ -123,7 +123,9 @@ RULES = (
         f.UnsupportedAddressError,
         r"unsupported url|no suitable extractor|no video formats? found|is not a valid url"
         r"|unsupported (?:url )?scheme|no video (?:could be found|found|in this)|there.s no video"
-        r"|requested format is not available|unusual and will be skipped",
+        r"|requested format is not available|unusual and will be skipped"
+        # A redirect to ftp:, file: or itself; and what is named or typed as a playlist but is none.
+        r"|no connection adapters were found|redirect loop detected|response data has no m3u header",
         frozenset({"UnsupportedRequest", "NoSupportingHandlers", "_UnsafeExtensionError"}),
     ),
     Rule(f.EmptyFileError, r"did not get any data blocks|downloaded file is empty"),

@@ -172,13 +172,26 @@ def sounds_from(container: "InputContainer", track: "AudioStream", at_s: float) 
 def _decode_from(container: "InputContainer", track: "VideoStream | AudioStream", at_s: float) -> Iterator[Any]:
     start_s = (container.start_time or 0) / 1e6
     for back_s in SEEK_BACK_S:
-        container.seek(round(max(at_s - back_s, start_s - SEEK_MARGIN_S) * 1e6), backward=True)
+        _seek(container, track, max(at_s - back_s, start_s - SEEK_MARGIN_S))
         found = False
         for frame in _decode(container, track):
             found = True
             yield frame
         if found:
             return
+
+
+def _seek(container: "InputContainer", track: "VideoStream | AudioStream", to_s: float) -> None:
+    """To a track's last random-access point at or before a time, or else to the first after it."""
+    import av
+
+    # By the track itself: left to the demuxer, sound that begins before the picture is never reached.
+    offset = round(to_s / track.time_base) if track.time_base else round(to_s * 1e6)
+    stream = track if track.time_base else None
+    try:
+        container.seek(offset, backward=True, stream=stream)
+    except av.error.PermissionError:  # -1: what FLV says where the picture begins after the sound
+        container.seek(offset, backward=False, stream=stream)
 
 
 def _decode(container: "InputContainer", track: "VideoStream | AudioStream") -> Iterator[Any]:

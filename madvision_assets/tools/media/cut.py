@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from madvision_assets.domain.cutting import CutPlan
 from madvision_assets.domain.failures import BadClipError, Failure
+from madvision_assets.tools.media.audio import ON_TIME
 from madvision_assets.tools.media.container import choose_tracks, opened
 from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
 
@@ -76,7 +77,8 @@ def cut_clip(
         video_index, hdr = tracks.video.index, tracks.video.codec_context.color_trc in HDR_TRANSFERS
         audio_index = tracks.audio.index if tracks.audio else video_index
     # Without -noaccurate_seek ffmpeg drops what lies before the seek point: with slides, the picture to be shown.
-    seek = {"ss": f"{plan.start_s - plan.preroll_s:.6f}", "noaccurate_seek": None} if plan.start_s else {}
+    seek_s = plan.start_s - plan.preroll_s
+    seek = {"ss": f"{seek_s:.6f}", "noaccurate_seek": None} if seek_s > 0 else {}
     # By default a picture that changes its size restarts all filters, which moves the sound by seconds.
     media = source(path, **{"reinit_filter:v": 0}, **seek)
     streams = [_picture(media[str(video_index)], plan, hdr=hdr), _sound(media[str(audio_index)], plan)]
@@ -101,7 +103,7 @@ def _sound(stream: Any, plan: CutPlan) -> Any:
     samples = round(plan.duration_s * AUDIO_RATE_HZ)
     stream = stream.filter("asetpts", f"PTS-{plan.preroll_s:.6f}/TB")
     # Drops what lies before the start, pads what starts late, fills holes.
-    stream = stream.filter("aresample", AUDIO_RATE_HZ, **{"async": 1, "first_pts": 0})
+    stream = stream.filter("aresample", AUDIO_RATE_HZ, **ON_TIME)
     return stream.filter("apad").filter("atrim", end_sample=samples).filter("asetpts", "PTS-STARTPTS")
 
 

@@ -193,7 +193,10 @@ def _start_s(track: "Stream", measure: _Measure) -> float:
 def _refuse_truncated(container: "InputContainer", measures: dict[int, _Measure], zero_s: float) -> None:
     """A file with its index at the front opens well however much of its end is missing."""
     whole_s = max(measure.end_s for measure in measures.values()) - zero_s
-    _refuse_short("it", whole_s, (container.duration or 0) / MICROSECONDS)
+    advertised_s = (container.duration or 0) / MICROSECONDS
+    if advertised_s > zero_s > 0:  # Matroska of a recorder whose clock was running: it says where the last frame ends
+        advertised_s -= zero_s
+    _refuse_short("it", whole_s, advertised_s)
     for stream in (*container.streams.video, *container.streams.audio):
         measure = measures[stream.index]
         if stream.duration and stream.time_base and measure.count > 1:

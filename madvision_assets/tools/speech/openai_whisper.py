@@ -9,6 +9,7 @@ import lzma
 import pickle
 import shutil
 import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -204,4 +205,7 @@ def _unpacked(path: Path, models_folder: Path) -> Path:
 
 
 def _covered_s(segments: Sequence[Segment], audible: Sequence[tuple[float, float]]) -> float:
-    return round(sum(overlap_s((s.start_s, s.end_s), audible) for s in segments), 3)
+    """Audible seconds inside segments; spans are in time order, so that each segment looks only at its own."""
+    starts, ends = [start for start, _ in audible], [end for _, end in audible]
+    own = ((s, audible[bisect_right(ends, s.start_s) : bisect_left(starts, s.end_s)]) for s in segments)
+    return round(sum(overlap_s((segment.start_s, segment.end_s), spans) for segment, spans in own), 3)

@@ -1,7 +1,6 @@
 """From Whisper's raw segments to ours: clean times, no invented text."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 from madvision_assets.domain.transcript import Segment, Word
@@ -47,12 +46,12 @@ def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
         repeats = repeats + 1 if kept and segment.text == kept[-1].text else 1
         if repeats <= MAX_REPEATS:
             kept.append(segment)
-    ends = [min(a.end_s, b.start_s) if b.start_s > a.start_s else a.end_s for a, b in pairwise(kept)]
-    ends += [s.end_s for s in kept[-1:]]
-    return tuple(
-        segment.model_copy(update={"id": number, "end_s": end_s})
-        for number, (segment, end_s) in enumerate(zip(kept, ends, strict=True))
-    )
+    numbered: list[Segment] = []
+    for segment in kept:
+        free_from_s = numbered[-1].end_s if numbered else 0.0
+        if segment.end_s > free_from_s:  # one that lies wholly in the last has no time of its own
+            numbered.append(_after(segment, free_from_s, len(numbered)))
+    return tuple(numbered)
 
 
 def overlap_s(span: Span, others: Iterable[Span]) -> float:
@@ -72,6 +71,17 @@ def _words(raw: Iterable[Mapping[str, Any]]) -> tuple[Word, ...]:
         probability = min(1.0, max(0.0, float(item.get("probability", 1.0))))
         words.append(Word(text=text, start_s=start_s, end_s=end_s, probability=round(probability, 4)))
     return tuple(words)
+
+
+def _after(segment: Segment, free_from_s: float, number: int) -> Segment:
+    """The segment with its number, and with the part of it (and of its words) that lies after a time."""
+    words = tuple(
+        word.model_copy(update={"start_s": max(word.start_s, free_from_s)})
+        for word in segment.words
+        if word.end_s > free_from_s
+    )
+    start_s = max(segment.start_s, free_from_s)
+    return segment.model_copy(update={"id": number, "start_s": start_s, "words": words})
 
 
 def _on_sound(words: tuple[Word, ...], audible: Sequence[Span]) -> tuple[Word, ...]:

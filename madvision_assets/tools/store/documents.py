@@ -4,19 +4,19 @@
 A reader therefore sees a stage complete or not at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import AwareDatetime, ValidationError
 
-from madvision_assets.domain.clips import ClipCandidates, Clips
+from madvision_assets.domain.clips import Clip, ClipCandidates, Clips
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.failures import MissingInputError, UnreadableDocumentError
 from madvision_assets.domain.provenance import Document, Provenance, Value, document_key, pointer_key
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import RawVideo
+from madvision_assets.domain.video import ObjectRef, RawVideo
 from madvision_assets.tools.store.objects import ObjectStore
 
 JSON_MEDIA_TYPE = "application/json"
@@ -111,6 +111,8 @@ def read_version(store: ObjectStore, kind: type[D], video_id: str, data_version:
         document = kind.model_validate_json(data)
     except ValidationError as error:
         raise _unreadable(key, error) from error
+    if document.schema_version != kind.model_fields["schema_version"].default:
+        raise UnreadableDocumentError(f"{key} is of schema version {document.schema_version}")
     version = document.provenance and document.provenance.data_version
     if (document.video_id, version) != (video_id, data_version):
         raise UnreadableDocumentError(f"{key} holds another document")
@@ -135,9 +137,9 @@ def current_document(store: ObjectStore, asset: PipelineStep, video_id: str) -> 
 
 
 def current_provenance(store: ObjectStore, asset: PipelineStep, video_id: str) -> Provenance | None:
-    """Provenance of ``current_document``."""
+    """Provenance of ``current_document``; None also where media that it names are gone or cut short."""
     document = current_document(store, asset, video_id)
-    return document.origin if document else None
+    return document.origin if document and _has_its_media(store, document) else None
 
 
 def read_pointer(store: ObjectStore, asset: PipelineStep, video_id: str) -> Pointer | None:
@@ -155,6 +157,25 @@ def read_pointer(store: ObjectStore, asset: PipelineStep, video_id: str) -> Poin
         return Pointer.model_validate_json(data)
     except ValidationError as error:
         raise _unreadable(key, error) from error
+
+
+def _has_its_media(store: ObjectStore, document: Document) -> bool:
+    try:
+        return all(store.size_bytes(ref.key) == ref.size_bytes for ref in _references(document))
+    except MissingInputError:
+        return False
+
+
+def _references(value: object) -> Iterator[ObjectRef]:
+    """Every object that a document names."""
+    if isinstance(value, ObjectRef):
+        yield value
+    elif isinstance(value, (RawVideo, Clips, Clip)):
+        for _, part in value:
+            yield from _references(part)
+    elif isinstance(value, tuple):
+        for part in value:
+            yield from _references(part)
 
 
 def _unreadable(key: str, error: ValidationError) -> UnreadableDocumentError:
