@@ -63,6 +63,7 @@ class OpenAIWhisper:
         heard_s, language = 0.0, None
         for window in read_windows(audio, WINDOW_S):
             spans = audible_spans(window.samples, RATE_HZ)
+            progress(window.start_s / max(duration_s, window.end_s), f"hearing from {window.start_s / 60:.1f} min on")
             if spans:
                 raw = self._run(window.samples, language)
                 language = language or str(raw["language"])
