@@ -47,10 +47,8 @@ class StageFailure:
 
 @dataclass(frozen=True)
 class RunReport:
-    """How a run went: its stages that finished, warnings of checks, and the failure, if any."""
+    """How a run went: the warnings of its checks, and the failure, if any."""
 
-    run_id: str
-    finished: tuple[PipelineStep, ...]
     warnings: tuple[str, ...]
     failure: StageFailure | None
 
@@ -123,14 +121,11 @@ def run_video(
         )
     if was_interrupted(result):
         raise KeyboardInterrupt
-    done = {event.asset_key.to_user_string() for event in result.get_asset_materialization_events() if event.asset_key}
     evaluations = result.get_asset_check_evaluations()
     warnings = [
         f"{e.asset_key.to_user_string()}: {e.description}" for e in evaluations if not e.passed and not e.blocking
     ]
     return RunReport(
-        run_id=result.run_id,
-        finished=tuple(step for step in PipelineStep if step.value in done),
         warnings=tuple(warnings),
         failure=None if result.success else _failure(result, evaluations),
     )
