@@ -52,6 +52,17 @@ class Settings(BaseSettings):
     allow_private: bool = False
     executor: Executor = Executor.IN_PROCESS
 
+    max_in_flight: Annotated[int, Field(ge=1)] = 4
+    max_retries: Annotated[int, Field(ge=0)] = 8
+    retry_base_s: Annotated[float, Field(gt=0)] = 30.0
+    breaker_pause_s: Annotated[float, Field(gt=0)] = 60.0
+    lost_after_s: Annotated[float, Field(ge=5)] = 60.0
+
+    internal_key: SecretStr | None = None
+    public_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+")] = None
+    requests_per_minute: Annotated[int, Field(ge=0)] = 600
+    trusted_proxies: str = "127.0.0.1"
+
     max_height: Annotated[int, Field(ge=144)] = 1080
     max_duration_s: Annotated[float, Field(gt=0)] = 4 * HOUR_S
     max_bytes: Annotated[int, Field(gt=0)] = 20 * GIB

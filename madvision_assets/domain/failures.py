@@ -36,17 +36,31 @@ class FailureClass(StrEnum):
     POISON = "poison"
 
 
+class Resource(StrEnum):
+    """What many videos share, so that its failure is not the fault of the one at hand (see ``domain.breakers``)."""
+
+    HOST = "host"
+    SPEECH = "speech"
+    ANALYST = "analyst"
+    STORE = "store"
+    WORKER = "worker"
+
+
 class Failure(Exception):  # noqa: N818 - the taxonomy's own name
     """Base of the taxonomy; only leaves are raised.
 
     Args:
         details: what is special to this case; secrets in it are blanked, and it is shortened.
         retry_after_s: how long the other side asked us to wait, seconds.
+
+    Attributes:
+        resource: what it speaks against besides the video; None where only the video is concerned.
     """
 
     failure_class: ClassVar[FailureClass]
     code: ClassVar[str]
     sentence: ClassVar[str]
+    resource: ClassVar[Resource | None] = None
 
     def __init__(self, details: str = "", *, retry_after_s: float | None = None) -> None:
         self.details = without_secrets(" ".join(details.split()))[:MAX_DETAILS_CHARS]
@@ -274,6 +288,27 @@ class UnreadableDocumentError(PermanentFailure):
     sentence = "A document in the store cannot be read. Materialise the stage that made it again."
 
 
+class CheckFailedError(PermanentFailure):
+    """A blocking asset check turned a stage's document down."""
+
+    code = "check_failed"
+    sentence = "What a stage made did not pass its check, so the later stages were not started."
+
+
+class CancelledError(PermanentFailure):
+    """An operator, or whoever typed the command, stopped it."""
+
+    code = "cancelled"
+    sentence = "Somebody stopped the processing of this video. Requeue it to go on from the last finished stage."
+
+
+class SupersededError(PermanentFailure):
+    """Another run has taken the video over: this one may not publish any more."""
+
+    code = "superseded"
+    sentence = "A later run has taken this video over, so this one ends here; nothing is lost."
+
+
 # --- transient ---
 
 
@@ -281,6 +316,7 @@ class HostUnresolvedError(TransientFailure):
     """DNS gave no answer."""
 
     code = "host_unresolved"
+    resource = Resource.HOST
     sentence = "The host name in the address could not be resolved. Check its spelling; it is tried again later."
 
 
@@ -288,6 +324,7 @@ class ConnectionLostError(TransientFailure):
     """Refused, reset, or closed in the middle."""
 
     code = "connection_lost"
+    resource = Resource.HOST
     sentence = "The connection to the source failed or broke off. It is tried again from where it stopped."
 
 
@@ -295,6 +332,7 @@ class SourceServerError(TransientFailure):
     """5xx of the source."""
 
     code = "source_server_error"
+    resource = Resource.HOST
     sentence = "The site that holds the video has an error of its own. It is tried again later."
 
 
@@ -302,6 +340,7 @@ class DownloadTimeoutError(TransientFailure):
     """Over the wall-clock limit, or stalled."""
 
     code = "download_timeout"
+    resource = Resource.HOST
     sentence = "The download took longer than allowed. It is resumed later from where it stopped."
 
 
@@ -323,6 +362,7 @@ class OutOfGpuMemoryError(TransientFailure):
     """The GPU is full."""
 
     code = "gpu_out_of_memory"
+    resource = Resource.SPEECH
     sentence = "The GPU ran out of memory. It is tried again; use a smaller model if it persists."
 
 
@@ -337,6 +377,7 @@ class AnalystUnavailableError(TransientFailure):
     """The API is down or unreachable."""
 
     code = "analyst_unavailable"
+    resource = Resource.ANALYST
     sentence = "The language-model API cannot be reached or has an error of its own. It is tried again later."
 
 
@@ -344,6 +385,7 @@ class AnalystRateLimitedError(TransientFailure):
     """429 with room to come."""
 
     code = "analyst_rate_limited"
+    resource = Resource.ANALYST
     sentence = "The language-model API asks us to slow down. It is tried again later."
 
 
@@ -372,6 +414,7 @@ class StoreUnavailableError(TransientFailure):
     """The object store cannot be reached."""
 
     code = "store_unavailable"
+    resource = Resource.STORE
     sentence = "The object store cannot be reached. It is tried again later."
 
 
@@ -410,6 +453,7 @@ class SourceRateLimitedError(SourceFailure):
     """429, or a page that says so."""
 
     code = "source_rate_limited"
+    resource = Resource.HOST
     sentence = "The site asks us to slow down. Its videos wait; other sites go on."
 
 
@@ -417,6 +461,7 @@ class BotCheckError(SourceFailure):
     """Asked to prove that we are human."""
 
     code = "source_bot_check"
+    resource = Resource.HOST
     sentence = "The site wants proof that we are no robot. Its videos wait; other sites go on."
 
 
@@ -427,6 +472,7 @@ class ApiKeyInvalidError(OperatorFailure):
     """401, 403 of the analyst API."""
 
     code = "api_key_invalid"
+    resource = Resource.ANALYST
     sentence = "The language-model API rejects our key. Set a valid OPENAI_API_KEY."
 
 
@@ -434,6 +480,7 @@ class QuotaExhaustedError(OperatorFailure):
     """``insufficient_quota``."""
 
     code = "quota_exhausted"
+    resource = Resource.ANALYST
     sentence = "The account at the language-model API has no credit left. Add credit there."
 
 
@@ -441,23 +488,30 @@ class AnalystMisconfiguredError(OperatorFailure):
     """The API does not know the model, or refuses the request's form."""
 
     code = "analyst_misconfigured"
+    resource = Resource.ANALYST
     sentence = "The language-model API refuses the request. Check MADVISION_OPENAI_MODEL and OPENAI_BASE_URL."
 
 
 class BudgetExhaustedError(OperatorFailure):
-    """A ceiling on paid calls is reached."""
+    """Today has cost what a day may."""
 
     code = "budget_exhausted"
-    sentence = (
-        "The ceiling on paid calls is reached. Raise MADVISION_BUDGET_USD_PER_VIDEO or "
-        "MADVISION_BUDGET_USD_PER_DAY, or wait for tomorrow."
-    )
+    resource = Resource.ANALYST
+    sentence = "The ceiling on paid calls a day is reached. Raise MADVISION_BUDGET_USD_PER_DAY, or wait for tomorrow."
+
+
+class VideoBudgetExhaustedError(OperatorFailure):
+    """This one video has cost what a video may."""
+
+    code = "video_budget_exhausted"
+    sentence = "The ceiling on paid calls a video is reached. Raise MADVISION_BUDGET_USD_PER_VIDEO and requeue it."
 
 
 class ModelMissingError(OperatorFailure):
     """No weights."""
 
     code = "model_missing"
+    resource = Resource.SPEECH
     sentence = (
         "The Whisper model could not be loaded. Set MADVISION_WHISPER_MODEL to a model name "
         "(with network on the first use) or to the path of a checkpoint."
@@ -468,6 +522,7 @@ class DiskFullError(OperatorFailure):
     """No space left."""
 
     code = "disk_full"
+    resource = Resource.WORKER
     sentence = "The disk is full. Free space under MADVISION_HOME or the system's temporary folder."
 
 
@@ -475,6 +530,7 @@ class HomeUnusableError(OperatorFailure):
     """``MADVISION_HOME`` is read-only, a file, or gone."""
 
     code = "home_unusable"
+    resource = Resource.WORKER
     sentence = "The folder MADVISION_HOME cannot be used. Give one that can be made and written to."
 
 
@@ -482,6 +538,7 @@ class StoreDeniedError(OperatorFailure):
     """Wrong credentials, no such bucket."""
 
     code = "store_denied"
+    resource = Resource.STORE
     sentence = "The object store refuses us. Check MADVISION_STORE_URL, the bucket and the AWS credentials."
 
 
@@ -489,6 +546,7 @@ class MediaToolMissingError(OperatorFailure):
     """ffmpeg cannot be run."""
 
     code = "media_tool_missing"
+    resource = Resource.WORKER
     sentence = "The tool ffmpeg cannot be run. Install this package's dependencies again (imageio-ffmpeg brings it)."
 
 
@@ -512,3 +570,8 @@ class PoisonInputError(PoisonFailure):
 def leaves() -> tuple[type[Failure], ...]:
     """Every failure that can be raised, in the order of this file."""
     return tuple(leaf for branch in Failure.__subclasses__() for leaf in branch.__subclasses__())
+
+
+def leaf_of(code: str) -> type[Failure]:
+    """The failure with this code; one that is not known (any more) counts as unexpected."""
+    return {leaf.code: leaf for leaf in leaves()}.get(code, UnexpectedError)

@@ -1,6 +1,28 @@
-"""The steps of the pipeline, in order, and which of them follow from a given one."""
+"""The queue: the steps of the pipeline, the states of a video, its legal moves, and what follows from a failure.
 
+The table ``video_processing_queue`` holds one row per video and is the truth; the database refuses illegal moves too.
+
+    queued ──> running ──> done
+      │          │ ├─────> failed    (permanent, or out of retries)
+      │          │ └─────> parked    (it kills its workers)
+      └──> waiting <──┘              (comes back at next_attempt_at)
+
+Out of ``done``, ``failed`` and ``parked`` a video is queued again by somebody, or run by hand.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
+
+from madvision_assets.domain.failures import (
+    Failure,
+    FailureClass,
+    PoisonInputError,
+    Resource,
+    WorkerLostError,
+)
+
+MAX_PRIORITY = 100
 
 
 class PipelineStep(StrEnum):
@@ -16,6 +38,12 @@ class PipelineStep(StrEnum):
     def inputs(self) -> tuple["PipelineStep", ...]:
         """The steps whose documents this one reads."""
         return _INPUTS[self]
+
+    @property
+    def next(self) -> "PipelineStep | None":
+        """The step after this one; None after the last."""
+        later = self.onwards()[1:]
+        return later[0] if later else None
 
     def onwards(self) -> tuple["PipelineStep", ...]:
         """This step and every later one, in pipeline order."""
@@ -38,3 +66,150 @@ _INPUTS: dict[PipelineStep, tuple[PipelineStep, ...]] = {
         PipelineStep.CLIP_CANDIDATES,
     ),
 }
+
+# What of the whole lies before each step and in it; download and transcription take most of the time.
+_SHARES: dict[PipelineStep, float] = {
+    PipelineStep.RAW_VIDEO: 0.3,
+    PipelineStep.TRANSCRIPT: 0.4,
+    PipelineStep.CONTENT_TYPE: 0.05,
+    PipelineStep.CLIP_CANDIDATES: 0.05,
+    PipelineStep.CLIPS: 0.2,
+}
+
+
+class QueueStatus(StrEnum):
+    """Where a video stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+    PARKED = "parked"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more happens by itself."""
+        return self in {QueueStatus.DONE, QueueStatus.FAILED, QueueStatus.PARKED}
+
+
+LEGAL_MOVES: dict[QueueStatus, frozenset[QueueStatus]] = {
+    # Done at once: somebody ran its stages by hand before its turn came.
+    QueueStatus.QUEUED: frozenset({QueueStatus.RUNNING, QueueStatus.DONE}),
+    QueueStatus.WAITING: frozenset({QueueStatus.RUNNING, QueueStatus.QUEUED, QueueStatus.DONE}),
+    QueueStatus.RUNNING: frozenset(QueueStatus) - {QueueStatus.RUNNING},
+    QueueStatus.DONE: frozenset({QueueStatus.QUEUED, QueueStatus.RUNNING}),
+    QueueStatus.FAILED: frozenset({QueueStatus.QUEUED, QueueStatus.RUNNING}),
+    QueueStatus.PARKED: frozenset({QueueStatus.QUEUED, QueueStatus.RUNNING}),
+}
+
+
+def is_legal_move(old: QueueStatus, new: QueueStatus) -> bool:
+    """Whether a video may go from one state to the other; staying is always legal."""
+    return old is new or new in LEGAL_MOVES[old]
+
+
+def overall_progress(step: PipelineStep, fraction: float) -> float:
+    """How far the whole is, 0 to 1, when a step is so far."""
+    before = sum(share for each, share in _SHARES.items() if each not in step.onwards())
+    return round(min(1.0, before + _SHARES[step] * min(1.0, max(0.0, fraction))), 4)
+
+
+def resource_of(step: PipelineStep, source: str) -> str | None:
+    """Name of the breaker that guards a step of a video from this source; None where nothing shared is used.
+
+    The store and the worker's own disk are used by every step, and guarded besides.
+    """
+    if step is PipelineStep.RAW_VIDEO:
+        return f"{Resource.HOST}:{source}" if source else None
+    if step is PipelineStep.TRANSCRIPT:
+        return Resource.SPEECH
+    return None if step is PipelineStep.CLIPS else Resource.ANALYST
+
+
+@dataclass(frozen=True)
+class RetryRules:
+    """When a video that failed is tried again.
+
+    Attributes:
+        base_s: the first pause, seconds; each later one is twice as long.
+        cap_s: the longest pause that we choose ourselves, seconds.
+        max_retries: tries after the first that a video may use up by transient failures of its own.
+        max_lost_workers: so many workers lost on one step park a video.
+    """
+
+    base_s: float = 30.0
+    cap_s: float = 3600.0
+    max_retries: int = 8
+    max_lost_workers: int = 3
+
+    def pause_s(self, nth: int, spread: float) -> float:
+        """The pause before the ``nth`` retry (from 0), seconds, with jitter: half of it to all of it.
+
+        Args:
+            nth: counts from 0.
+            spread: a random number, 0 to 1.
+        """
+        doublings = min(nth, 32)  # the cap is reached long before
+        return min(self.cap_s, self.base_s * 2.0**doublings) * (0.5 + 0.5 * spread)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What follows for a video from a failure.
+
+    Attributes:
+        status: its next state.
+        next_attempt_at: when it may be tried again.
+        retry: retries used up.
+        lost_workers: workers lost on this step.
+        failure: the failure as it is to be told; a lost worker too many is a poisonous input.
+    """
+
+    status: QueueStatus
+    next_attempt_at: datetime
+    retry: int
+    lost_workers: int
+    failure: Failure
+
+
+def judge(
+    failure: Failure,
+    *,
+    retry: int,
+    lost_workers: int,
+    now: datetime,
+    spread: float,
+    rules: RetryRules,
+    blocked_until: datetime | None = None,
+) -> Verdict:
+    """Decide what becomes of a running video that failed.
+
+    Args:
+        failure: what happened.
+        retry: retries used up so far.
+        lost_workers: workers lost so far on this step.
+        now: the time, timezone-aware.
+        spread: a random number, 0 to 1.
+        rules: the pauses.
+        blocked_until: when what the failure speaks against is probed next, if its breaker is open: then the fault is
+            not the video's, which waits without using up a retry.
+    """
+    if failure.failure_class is FailureClass.PERMANENT:
+        return Verdict(QueueStatus.FAILED, now, retry, lost_workers, failure)
+    if isinstance(failure, WorkerLostError):
+        lost_workers += 1
+        if lost_workers >= rules.max_lost_workers:
+            failure = PoisonInputError(f"{lost_workers} workers were lost on it. {failure.details}")
+    if failure.failure_class is FailureClass.POISON:
+        return Verdict(QueueStatus.PARKED, now, retry, lost_workers, failure)
+    own_fault = failure.failure_class is FailureClass.TRANSIENT and blocked_until is None
+    if own_fault and not isinstance(failure, WorkerLostError):
+        if retry >= rules.max_retries:
+            return Verdict(QueueStatus.FAILED, now, retry, lost_workers, failure)
+        retry += 1
+    pause_s = rules.pause_s(max(0, (lost_workers if isinstance(failure, WorkerLostError) else retry) - 1), spread)
+    if failure.failure_class is FailureClass.OPERATOR:
+        pause_s = rules.cap_s  # somebody has to act first, and will requeue it
+    asked = now + timedelta(seconds=max(pause_s if blocked_until is None else 0.0, failure.retry_after_s or 0.0))
+    return Verdict(QueueStatus.WAITING, max(asked, blocked_until or asked), retry, lost_workers, failure)

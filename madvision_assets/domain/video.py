@@ -17,6 +17,7 @@ DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 # Parameters that name a campaign, never a video.
 TRACKING_PARAMETERS = re.compile(r"^(utm_.+|fbclid|gclid|igshid|mc_[ce]id)$")
 ID_HASH_HEX_DIGITS = 16
+WEB = "web"  # in place of an extractor's name
 
 
 class Options(Value):
@@ -39,6 +40,15 @@ class Video(Value):
     video_id: Annotated[str, Field(pattern=VIDEO_ID_PATTERN)]
     address: str
     options: Options = Options()
+
+    @property
+    def source(self) -> str:
+        """What throttles it together with others: the extractor that knows it, else the host; empty for a file."""
+        parts = urlsplit(self.address)
+        if parts.scheme not in DEFAULT_PORTS:
+            return ""
+        extractor, _, _ = self.video_id.partition("-")
+        return parts.netloc if extractor == WEB else extractor
 
 
 class ObjectRef(Value):
@@ -178,7 +188,7 @@ def _canonical_query(query: str) -> str:
 
 def web_video_id(address: str) -> str:
     """ID of a video that only its canonical address identifies."""
-    return "web-" + hashlib.sha256(address.encode()).hexdigest()[:ID_HASH_HEX_DIGITS]
+    return f"{WEB}-" + hashlib.sha256(address.encode()).hexdigest()[:ID_HASH_HEX_DIGITS]
 
 
 def file_video_id(sha256_hex: str) -> str:

@@ -72,7 +72,15 @@ def test_migrations_go_up_down_and_up_again(empty: Database) -> None:
 
 def test_the_migrated_schema_is_the_one_that_the_statements_are_written_for(database: Database) -> None:
     with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection,
+            opts={
+                "compare_type": True,
+                "compare_server_default": True,
+                # SQLite cannot tell what expression an index is over.
+                "include_object": lambda _, name, *__: name != "ix_video_processing_queue_due",
+            },
+        )
         assert compare_metadata(context, metadata) == []
 
 

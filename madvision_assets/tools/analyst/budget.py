@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from madvision_assets.domain.content_type import ContentKind
-from madvision_assets.domain.failures import AnalystMisconfiguredError, BudgetExhaustedError
+from madvision_assets.domain.failures import AnalystMisconfiguredError, BudgetExhaustedError, VideoBudgetExhaustedError
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst import Analyst, Classification, Progress, Proposal
@@ -41,12 +41,13 @@ class Budget:
         """Refuse the next call where a ceiling is reached.
 
         Raises:
-            BudgetExhaustedError: says which one, and how much was spent.
+            VideoBudgetExhaustedError: that of the video; says how much was spent.
+            BudgetExhaustedError: that of the day, likewise.
         """
         if self.per_video_usd is not None:
             spent = self.database.cost_usd(video_id=video_id)
             if spent >= self.per_video_usd:
-                raise BudgetExhaustedError(f"{spent:.4f} USD spent on this video of {self.per_video_usd:.4f}")
+                raise VideoBudgetExhaustedError(f"{spent:.4f} USD spent on this video of {self.per_video_usd:.4f}")
         if self.per_day_usd is not None:
             midnight = self.now().replace(hour=0, minute=0, second=0, microsecond=0)
             spent = self.database.cost_usd(since=midnight)

@@ -3,6 +3,8 @@
 SQLAlchemy is imported at the first use and not before: it would double what loading the pipeline's definitions costs.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ from madvision_assets.domain.video import Options, Video
 from madvision_assets.tools.database.rows import LineageRow, SchemaState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
     from sqlalchemy.engine.url import URL
 
 
@@ -50,8 +52,29 @@ class Database:
 
         return engines.make_engine(self._url)
 
+    # --- transactions ---
+
+    @contextmanager
+    def reading(self) -> "Iterator[Connection]":
+        """A connection to read from; what SQLAlchemy raises inside leaves as a leaf of the taxonomy."""
+        from madvision_assets.tools.database import errors
+
+        with errors.database_failures(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> "Iterator[Connection]":
+        """A transaction, committed at the end; on SQLite no other one writes meanwhile."""
+        from madvision_assets.tools.database import engines, errors
+
+        with errors.database_failures(), self.engine.connect() as plain:
+            connection = plain.execution_options(**{engines.WRITES: True})
+            with connection.begin():
+                yield connection
+
     @property
-    def _is_sqlite(self) -> bool:
+    def is_sqlite(self) -> bool:
+        """Whether it is a SQLite file rather than PostgreSQL."""
         from madvision_assets.tools.database import engines
 
         return engines.is_sqlite(self._url)
@@ -77,7 +100,7 @@ class Database:
         """
         if self.schema_state().is_current:
             return
-        if not self._is_sqlite:
+        if not self.is_sqlite:
             raise SchemaOutdatedError
         self.migrate()
 
@@ -114,11 +137,11 @@ class Database:
         Raises:
             pydantic.ValidationError: the ID cannot be one.
         """
-        from madvision_assets.tools.database import errors, statements
+        from madvision_assets.tools.database import statements
 
         video = Video(video_id=video_id, address=address, options=options or Options())
-        upsert = statements.upsert_video(video, options, sqlite=self._is_sqlite)
-        with errors.database_failures(), self.engine.begin() as connection:
+        upsert = statements.upsert_video(video, options, sqlite=self.is_sqlite)
+        with self.writing() as connection:
             return Video.model_validate(connection.execute(upsert).mappings().one())
 
     def get_video(self, video_id: str) -> Video:
@@ -127,13 +150,10 @@ class Database:
         Raises:
             UnknownVideoError: there is none.
         """
-        from madvision_assets.tools.database import errors, statements
+        from madvision_assets.tools.database import statements
 
-        with errors.database_failures(), self.engine.connect() as connection:
-            row = connection.execute(statements.select_video(video_id)).mappings().one_or_none()
-        if row is None:
-            raise UnknownVideoError(video_id)
-        return Video.model_validate(row)
+        with self.reading() as connection:
+            return statements.require_video(connection, video_id)
 
     # --- lineage ---
 
@@ -146,26 +166,27 @@ class Database:
 
         Raises:
             UnknownVideoError: nobody submitted its video.
+            SupersededError: a later attempt has taken the video over; nothing is written.
             ValueError: the document was not sealed.
         """
         from sqlalchemy.exc import IntegrityError
 
-        from madvision_assets.tools.database import errors, statements
+        from madvision_assets.tools.database import statements
 
-        statement = statements.insert_lineage(document, uri, sqlite=self._is_sqlite)
-        with errors.database_failures():
+        statement = statements.insert_lineage(document, uri, sqlite=self.is_sqlite)
+        with self.writing() as connection:
+            statements.require_turn(connection, document.video_id, document.origin.run_id)
             try:
-                with self.engine.begin() as connection:
-                    connection.execute(statement)
+                connection.execute(statement)
             except IntegrityError as error:
                 # A Provenance keeps every other constraint, so this is the reference to `videos`.
                 raise UnknownVideoError(document.video_id) from error
 
     def lineage_of(self, video_id: str) -> list[LineageRow]:
         """Every materialisation of a video's stages, oldest first."""
-        from madvision_assets.tools.database import errors, statements
+        from madvision_assets.tools.database import statements
 
-        with errors.database_failures(), self.engine.connect() as connection:
+        with self.reading() as connection:
             rows = connection.execute(statements.select_lineage(video_id)).mappings()
             return [LineageRow.model_validate(row) for row in rows]
 
@@ -179,8 +200,8 @@ class Database:
         Raises:
             ValueError: ``since`` is naive.
         """
-        from madvision_assets.tools.database import errors, statements
+        from madvision_assets.tools.database import statements
 
         query = statements.sum_cost_usd(video_id, since)
-        with errors.database_failures(), self.engine.connect() as connection:
+        with self.reading() as connection:
             return float(connection.execute(query).scalar_one())

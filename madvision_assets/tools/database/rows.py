@@ -1,6 +1,12 @@
 """What the database gives back, as frozen values."""
 
+from pydantic import AwareDatetime
+
+from madvision_assets.domain.breakers import Breaker, BreakerState
+from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.provenance import Provenance, Value, VideoId
+from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.video import Options
 
 
 class LineageRow(Provenance):
@@ -32,3 +38,73 @@ class SchemaState(Value):
     def is_current(self) -> bool:
         """Whether nothing is left to migrate."""
         return self.current == self.head
+
+
+class QueueRow(Value):
+    """A video's row of ``video_processing_queue``.
+
+    Attributes:
+        pipeline_step: the step under way, or the next one to be done.
+        progress: of the whole, 0 to 1.
+        step_progress: of the step, 0 to 1.
+        message: what is being done, in a few words.
+        priority: a higher one is done earlier.
+        retry: retries used up by failures of this video's own.
+        lost_workers: workers lost in a row on this step.
+        attempt: counts every start; the fencing token of the one under way.
+        failure_cause: code of the taxonomy; None while all is well.
+        next_attempt_at: a waiting video is tried again from then on.
+        heartbeat_at: the running worker's last sign of life.
+        run_id: the Dagster run of the last attempt.
+        from_step: this step and all later ones are to be done again.
+        source: what is throttled together: the extractor, else the host.
+        resource: name of the breaker that guards ``pipeline_step``.
+        outcome: how it ended, once it is done.
+    """
+
+    video_id: VideoId
+    status: QueueStatus
+    pipeline_step: PipelineStep
+    progress: float
+    step_progress: float
+    message: str
+    priority: int
+    retry: int
+    lost_workers: int
+    attempt: int
+    failure_cause: str | None
+    failure_details: str | None
+    next_attempt_at: AwareDatetime
+    heartbeat_at: AwareDatetime | None
+    run_id: str | None
+    from_step: PipelineStep | None
+    source: str
+    resource: str | None
+    outcome: Outcome | None
+    outcome_reason: str | None
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    finished_at: AwareDatetime | None
+
+    def behind(self, breaker: Breaker | None) -> "QueueRow":
+        """As somebody outside sees it: a video whose turn has come waits where its next step's breaker is open."""
+        if breaker is None or breaker.probe_at is None or breaker.state is BreakerState.CLOSED:
+            return self
+        if self.status not in {QueueStatus.QUEUED, QueueStatus.WAITING}:
+            return self
+        return self.model_copy(
+            update={
+                "status": QueueStatus.WAITING,
+                "failure_cause": breaker.cause,
+                "failure_details": breaker.details,
+                "next_attempt_at": max(self.next_attempt_at, breaker.probe_at),
+            }
+        )
+
+
+class TrackedVideo(Value):
+    """A video as its submitter sees it: its address, its options, and where it stands."""
+
+    address: str
+    options: Options
+    row: QueueRow

@@ -76,9 +76,10 @@ def _only_one(engine: Engine) -> Iterator[None]:
         return
     with Path(f"{engine.url.database}.migrate.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with engine.connect() as connection:
-            # Readers and the one writer do not wait for each other; the mode is kept in the file.
-            connection.execute(text("PRAGMA journal_mode=WAL"))
+        connection = engine.raw_connection()  # no mode is changed inside a transaction
+        # Readers and the one writer do not wait for each other; the mode is kept in the file.
+        connection.cursor().execute("PRAGMA journal_mode=WAL")
+        connection.close()
         yield
 
 

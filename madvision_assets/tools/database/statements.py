@@ -3,13 +3,15 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Executable, func, select
+from sqlalchemy import Connection, Executable, case, func, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from madvision_assets.domain.failures import SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Document
+from madvision_assets.domain.queue import PipelineStep, QueueStatus, resource_of
 from madvision_assets.domain.video import Options, Video
-from madvision_assets.tools.database.tables import as_utc, lineage, videos
+from madvision_assets.tools.database.tables import as_utc, lineage, video_processing_queue, videos
 
 
 def upsert_video(video: Video, options: Options | None, *, sqlite: bool) -> Executable:
@@ -60,3 +62,72 @@ def sum_cost_usd(video_id: str | None, since: datetime | None) -> Executable:
     if since is not None:
         query = query.where(lineage.c.created_at >= as_utc(since))
     return query
+
+
+def upsert_queue(video: Video, priority: int, now: datetime, *, sqlite: bool) -> Executable:
+    """Queue a video; gives its row.
+
+    One that is on its way only becomes more urgent; one that failed for good is tried again, since somebody asks for
+    it; one that is done or parked stays as it is.
+    """
+    table = video_processing_queue
+    insert = sqlite_insert(table) if sqlite else postgres_insert(table)
+    first = PipelineStep.RAW_VIDEO
+    fresh: dict[str, Any] = {
+        "status": QueueStatus.QUEUED.value,
+        "priority": priority,
+        "retry": 0,
+        "lost_workers": 0,
+        "failure_cause": None,
+        "failure_details": None,
+        "finished_at": None,
+        "next_attempt_at": now,
+        "updated_at": now,
+    }
+    statement = insert.values(
+        video_id=video.video_id,
+        pipeline_step=first.value,
+        progress=0.0,
+        step_progress=0.0,
+        message="",
+        attempt=0,
+        source=video.source,
+        resource=resource_of(first, video.source),
+        created_at=now,
+        **fresh,
+    )
+    failed = table.c.status == QueueStatus.FAILED.value
+    change: dict[str, Any] = {
+        name: case((failed, getattr(statement.excluded, name)), else_=table.c[name]) for name in fresh
+    }
+    more_urgent = statement.excluded.priority > table.c.priority
+    on_its_way = table.c.status.in_([QueueStatus.QUEUED.value, QueueStatus.WAITING.value])
+    change["priority"] = case(
+        (failed | (on_its_way & more_urgent), statement.excluded.priority), else_=table.c.priority
+    )
+    return statement.on_conflict_do_update(index_elements=[table.c.video_id], set_=change).returning(*table.c)
+
+
+def require_video(connection: Connection, video_id: str) -> Video:
+    """The row of a video.
+
+    Raises:
+        UnknownVideoError: there is none.
+    """
+    row = connection.execute(select_video(video_id)).mappings().one_or_none()
+    if row is None:
+        raise UnknownVideoError(video_id)
+    return Video.model_validate(row)
+
+
+def require_turn(connection: Connection, video_id: str, run_id: str) -> None:
+    """Return where a run may publish for a video: it holds the turn, or the video is not in the queue at all.
+
+    Raises:
+        SupersededError: a later attempt has taken it over.
+    """
+    table = video_processing_queue
+    query = select(table.c.status, table.c.run_id, table.c.attempt).where(table.c.video_id == video_id)
+    row = connection.execute(query.with_for_update(read=True)).one_or_none()
+    if row is not None and (row.status != QueueStatus.RUNNING.value or row.run_id != run_id):
+        raise SupersededError(f"attempt {row.attempt} is {row.status}")

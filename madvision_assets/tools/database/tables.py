@@ -1,6 +1,7 @@
 """The tables, as SQLAlchemy Core sees them; the migrations make them, and a test compares the two."""
 
 from datetime import UTC, datetime
+from enum import StrEnum
 
 from sqlalchemy import (
     JSON,
@@ -19,10 +20,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from madvision_assets.domain.breakers import BreakerState
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
+from madvision_assets.domain.queue import MAX_PRIORITY, PipelineStep, QueueStatus
 
 VIDEO_ID_CHARS = 100
 # SQLite has no regular expressions: the same set of strings as VIDEO_ID_PATTERN, in its own wildcards.
@@ -77,6 +81,11 @@ def as_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
+def one_of(column: str, values: type[StrEnum]) -> str:
+    """The condition that a column holds one of these, or nothing."""
+    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
+
+
 BIG_ID = BigInteger().with_variant(Integer(), "sqlite")  # only INTEGER counts up by itself there
 JSON_DOCUMENT = JSON().with_variant(JSONB(), "postgresql")
 
@@ -120,4 +129,122 @@ lineage = Table(
     CheckConstraint("wall_s >= 0", name="wall_s"),
     Index(None, "video_id", "created_at"),
     Index(None, "created_at"),
+)
+
+# Who may move from which state to which is kept by a trigger, made by migration 0002.
+DUE_STATES = text("status IN ('queued', 'waiting')")
+video_processing_queue = Table(
+    "video_processing_queue",
+    metadata,
+    Column("video_id", String(VIDEO_ID_CHARS), ForeignKey("videos.video_id"), primary_key=True),
+    Column("status", Text, nullable=False),
+    Column("pipeline_step", Text, nullable=False),  # the one under way, or the next one to be done
+    Column("progress", Double, nullable=False),  # of the whole, 0 to 1
+    Column("step_progress", Double, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("retry", Integer, nullable=False),
+    Column("lost_workers", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),  # counts every start: the fencing token
+    Column("failure_cause", Text),
+    Column("failure_details", Text),
+    Column("next_attempt_at", UtcDateTime, nullable=False),
+    Column("heartbeat_at", UtcDateTime),
+    Column("run_id", Text),
+    Column("from_step", Text),  # asked for: do this step and all later ones again
+    Column("source", Text, nullable=False),
+    Column("resource", Text),  # name of the breaker that guards pipeline_step
+    Column("outcome", Text),
+    Column("outcome_reason", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    CheckConstraint(one_of("status", QueueStatus), name="status"),
+    CheckConstraint(one_of("pipeline_step", PipelineStep), name="pipeline_step"),
+    CheckConstraint(one_of("from_step", PipelineStep), name="from_step"),
+    CheckConstraint("progress >= 0 AND progress <= 1", name="progress"),
+    CheckConstraint("step_progress >= 0 AND step_progress <= 1", name="step_progress"),
+    CheckConstraint(f"priority BETWEEN -{MAX_PRIORITY} AND {MAX_PRIORITY}", name="priority"),
+    CheckConstraint("retry >= 0 AND lost_workers >= 0 AND attempt >= 0", name="counts"),
+    CheckConstraint("status <> 'done' OR outcome IS NOT NULL", name="outcome"),
+    CheckConstraint("status NOT IN ('failed', 'parked') OR failure_cause IS NOT NULL", name="failure_cause"),
+    # The sensor's question, answered from the front of an index.
+    Index(
+        "ix_video_processing_queue_due",
+        text("priority DESC"),
+        "next_attempt_at",
+        "video_id",
+        sqlite_where=DUE_STATES,
+        postgresql_where=DUE_STATES,
+    ),
+    Index(None, "status", "pipeline_step"),
+    Index(None, "failure_cause"),
+)
+
+submissions = Table(
+    "submissions",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),  # sha256 of the token, hex; the token itself is kept nowhere
+    Column("video_id", String(VIDEO_ID_CHARS), ForeignKey("videos.video_id"), nullable=False),
+    Column("callback_url", Text),
+    Column("callback_secret", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index(None, "video_id"),
+)
+
+processing_attempts = Table(
+    "processing_attempts",
+    metadata,
+    Column("video_id", String(VIDEO_ID_CHARS), ForeignKey("videos.video_id"), primary_key=True),
+    Column("attempt", Integer, primary_key=True),
+    Column("run_id", Text),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("pipeline_step", Text, nullable=False),  # where it ended, or is
+    Column("status", Text, nullable=False),  # of the queue after it
+    Column("failure_cause", Text),
+    Column("failure_details", Text),
+    CheckConstraint(one_of("status", QueueStatus), name="status"),
+    Index(None, "failure_cause"),
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("cause", Text),
+    Column("details", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("trips", Integer, nullable=False),
+    Column("opened_at", UtcDateTime),
+    Column("probe_at", UtcDateTime),
+    Column("probe_video_id", Text),
+    Column("probe_expires_at", UtcDateTime),
+    CheckConstraint(one_of("state", BreakerState), name="state"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", BIG_ID, primary_key=True),
+    Column("token_hash", String(64), ForeignKey("submissions.token_hash"), nullable=False),
+    Column("video_id", String(VIDEO_ID_CHARS), nullable=False),
+    Column("attempt", Integer, nullable=False),  # of the queue: each end of processing is told once
+    Column("status", Text, nullable=False),  # of the queue, when it ended
+    Column("tries", Integer, nullable=False),
+    Column("next_try_at", UtcDateTime),  # None: delivered, or given up
+    Column("delivered_at", UtcDateTime),
+    Column("last_error", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("token_hash", "attempt"),
+    Index(None, "next_try_at"),
+)
+
+# Signs of life of parts that have no row of their own, such as the sensors.
+heartbeats = Table(
+    "heartbeats",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("beat_at", UtcDateTime, nullable=False),
 )

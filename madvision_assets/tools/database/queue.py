@@ -1,0 +1,448 @@
+"""The queue's moves: each one transaction, decided by ``domain.queue``, refused where the caller's turn is over.
+
+A *turn* is one attempt at one video: whoever holds it may report, publish and end it. A later attempt takes it away
+(fencing), so a worker that was believed lost and is not can do no harm.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, not_, or_, select
+
+from madvision_assets.domain.breakers import Breaker, BreakerRules, BreakerState, breaker_name
+from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.failures import Failure, SupersededError
+from madvision_assets.domain.queue import (
+    PipelineStep,
+    QueueStatus,
+    RetryRules,
+    Verdict,
+    judge,
+    overall_progress,
+    resource_of,
+)
+from madvision_assets.tools.database import Database, breakers, statements, webhooks
+from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.database.tables import processing_attempts, video_processing_queue
+
+# A row written so far in the future was written before the clock went back.
+CLOCK_SLACK_S = 60.0
+STARTING = "starting"
+
+queue = video_processing_queue
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One attempt at one video by one run; ``attempt`` is the fencing token."""
+
+    video_id: str
+    run_id: str
+    attempt: int
+
+
+def utc_now() -> datetime:
+    """The time."""
+    return datetime.now(UTC)
+
+
+class Queue:
+    """The table ``video_processing_queue``, as workers and sensors use it.
+
+    Every method raises ``DatabaseUnavailableError`` and its like as ``Database`` does.
+
+    Args:
+        database: where the table is.
+        retry: when a video that failed is tried again.
+        breaker: when what many videos share is left alone.
+        now: the clock, timezone-aware.
+        spread: random numbers, 0 to 1, for the jitter.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        retry: RetryRules | None = None,
+        breaker: BreakerRules | None = None,
+        now: Callable[[], datetime] = utc_now,
+        spread: Callable[[], float] = random.random,
+    ) -> None:
+        self._database = database
+        self._retry = retry or RetryRules()
+        self._breaker = breaker or BreakerRules()
+        self._now = now
+        self._spread = spread
+
+    # --- the sensor's side ---
+
+    def claim_due(self, max_in_flight: int) -> list[QueueRow]:
+        """Take the next videos out of the queue, most urgent first, so that no more than so many are in flight.
+
+        Those whose next step is behind an open breaker stay, but for the one that is to probe it.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            running = select(func.count()).where(queue.c.status == QueueStatus.RUNNING.value)
+            room = max_in_flight - connection.execute(running).scalar_one()
+            chosen = self._choose(connection, room, now) if room > 0 else []
+            return [self._start(connection, row, None, now) for row in chosen]
+
+    def release(self, video_id: str, attempt: int) -> bool:
+        """Put a claimed video back, since no run came of it; False where somebody else has moved it on."""
+        now = self._now()
+        with self._database.writing() as connection:
+            row = self._locked(connection, video_id)
+            if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
+                return False
+            breakers.give_up_probe(connection, video_id)
+            self._end(connection, row, QueueStatus.QUEUED, now, next_attempt_at=now, message="")
+        return True
+
+    def complete(self, video_id: str, attempt: int, made: Clips) -> bool:
+        """A claimed video has all its documents already; False where somebody else has moved it on."""
+        now = self._now()
+        with self._database.writing() as connection:
+            row = self._locked(connection, video_id)
+            if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
+                return False
+            self._end(connection, row, QueueStatus.DONE, now, **_done(made, now))
+        return True
+
+    def running(self) -> list[QueueRow]:
+        """The videos in flight."""
+        query = select(queue).where(queue.c.status == QueueStatus.RUNNING.value).order_by(queue.c.video_id)
+        with self._database.reading() as connection:
+            return [QueueRow.model_validate(row) for row in connection.execute(query).mappings()]
+
+    def get(self, video_id: str) -> QueueRow | None:
+        """A video's row; None where it was never queued nor run."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(queue).where(queue.c.video_id == video_id)).mappings().one_or_none()
+            return QueueRow.model_validate(row) if row else None
+
+    # --- the worker's side ---
+
+    def begin(self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep) -> Turn:
+        """A run begins a step.
+
+        Args:
+            video_id: its partition.
+            run_id: the Dagster run.
+            attempt: which attempt the queue launched it for; None for a run started by hand, which takes the video
+                over from whoever had it.
+            step: which step.
+
+        Raises:
+            SupersededError: the turn of this run is over.
+            UnknownVideoError: nobody submitted the video.
+            Failure: the cause for which a breaker is open that guards this step.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            row = self._locked(connection, video_id) or self._add(connection, video_id, now)
+            held = row.status is QueueStatus.RUNNING and row.run_id == run_id
+            if attempt is None and not held:
+                if self._had_turn(connection, video_id, run_id):
+                    raise SupersededError(_holder(row))
+                row = self._start(connection, row, run_id, now)
+            elif attempt is not None and not self._is_turn(row, run_id, attempt):
+                raise SupersededError(_holder(row))
+            resource = resource_of(step, row.source)
+            self._set(
+                connection,
+                video_id,
+                run_id=run_id,
+                pipeline_step=step.value,
+                resource=resource,
+                step_progress=0.0,
+                progress=overall_progress(step, 0.0),
+                message=STARTING,
+                heartbeat_at=now,
+                updated_at=now,
+            )
+            self._note(connection, row, run_id=run_id, pipeline_step=step.value)
+            refusal = breakers.admit(connection, _used(resource), video_id, now)
+        if refusal is not None:
+            raise refusal
+        return Turn(video_id, run_id, row.attempt)
+
+    def report(self, turn: Turn, step: PipelineStep, fraction: float, message: str) -> bool:
+        """A sign of life with progress; False where the turn is over."""
+        now = self._now()
+        return self._beat(
+            turn,
+            step_progress=fraction,
+            progress=overall_progress(step, fraction),
+            message=message[:200],
+            heartbeat_at=now,
+            updated_at=now,
+        )
+
+    def beat(self, turn: Turn) -> bool:
+        """A sign of life; False where the turn is over."""
+        return self._beat(turn, heartbeat_at=self._now())
+
+    def require_turn(self, video_id: str, run_id: str) -> None:
+        """Return where this run may publish for the video: it holds the turn, or the video has no row at all.
+
+        Raises:
+            SupersededError: a later attempt has taken it over.
+        """
+        with self._database.reading() as connection:
+            statements.require_turn(connection, video_id, run_id)
+
+    def finish_step(self, video_id: str, run_id: str, step: PipelineStep, *, ends: bool, made: Clips | None) -> None:
+        """A step's document is published.
+
+        Args:
+            video_id: its partition.
+            run_id: the run that made it.
+            step: which step.
+            ends: whether the run does no step after it.
+            made: the clips, after the last step.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            row = self._locked(connection, video_id)
+            if row is None or row.status is not QueueStatus.RUNNING or row.run_id != run_id:
+                return
+            breakers.record_success(connection, _used(resource_of(step, row.source)))
+            from_step = None if row.from_step is None or step.next is None else step.next.value
+            values: dict[str, Any] = {
+                "from_step": from_step,
+                "lost_workers": 0,
+                "step_progress": 1.0,
+                "progress": overall_progress(step, 1.0),
+                "heartbeat_at": now,
+            }
+            if made is not None:
+                self._end(connection, row, QueueStatus.DONE, now, **{**values, **_done(made, now)})
+            elif not ends:
+                self._set(connection, video_id, **values, updated_at=now)
+            else:  # somebody did some steps by hand
+                self._end_by_hand(connection, row, step, values, now)
+
+    def fail(
+        self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep, failure: Failure
+    ) -> QueueStatus | None:
+        """A run failed at a step: wait, give up or park, as the taxonomy has it.
+
+        Returns:
+            The new status; None where this run does not hold the turn, which changes nothing.
+        """
+        if isinstance(failure, SupersededError):
+            return None
+        now = self._now()
+        with self._database.writing() as connection:
+            row = self._locked(connection, video_id)
+            if row is None or row.status is not QueueStatus.RUNNING:
+                return None
+            if row.run_id != run_id and not (row.run_id is None and row.attempt == attempt):
+                return None
+            verdict = self._judge(connection, row, failure, now)
+            self._end(
+                connection,
+                row.model_copy(update={"run_id": run_id, "pipeline_step": step}),
+                verdict.status,
+                now,
+                run_id=run_id or None,
+                pipeline_step=step.value,
+                resource=resource_of(step, row.source),
+                retry=verdict.retry,
+                lost_workers=verdict.lost_workers,
+                next_attempt_at=verdict.next_attempt_at,
+                failure_cause=verdict.failure.code,
+                failure_details=verdict.failure.details,
+                message="",
+            )
+        return verdict.status
+
+    # --- details ---
+
+    def _choose(self, connection: Connection, room: int, now: datetime) -> list[QueueRow]:
+        """The rows whose turn it is, those that probe a breaker among them."""
+        shut = breakers.not_closed(connection)
+        shared = [shut[name] for name in breakers.USED_BY_ALL if name in shut]
+        due = self._due(connection, now, room if not shared else 0, not_in=shut)
+        for breaker in shared or shut.values():
+            if len(due) >= room or not breaker.may_probe(now):
+                continue
+            others = shut.keys() - {breaker.name}
+            probing = self._due(connection, now, 1, not_in=others, only=None if shared else breaker.name)
+            for row in probing:
+                if breakers.admit(connection, _used(row.resource), row.video_id, now) is None:
+                    due.append(row)
+        return due
+
+    def _due(
+        self, connection: Connection, now: datetime, limit: int, *, not_in: Iterable[str], only: str | None = None
+    ) -> list[QueueRow]:
+        clock_went_back = queue.c.updated_at > now + timedelta(seconds=CLOCK_SLACK_S)
+        is_due = or_(
+            queue.c.status == QueueStatus.QUEUED.value,
+            and_(queue.c.status == QueueStatus.WAITING.value, or_(queue.c.next_attempt_at <= now, clock_went_back)),
+        )
+        conditions: list[ColumnElement[bool]] = [is_due]
+        names = list(not_in)
+        if names:
+            conditions.append(or_(queue.c.resource.is_(None), not_(queue.c.resource.in_(names))))
+        if only is not None:
+            conditions.append(queue.c.resource == only)
+        urgency = (queue.c.priority.desc(), queue.c.next_attempt_at, queue.c.video_id)
+        query = select(queue).where(*conditions).order_by(*urgency).limit(limit).with_for_update(skip_locked=True)
+        return [QueueRow.model_validate(row) for row in connection.execute(query).mappings()] if limit > 0 else []
+
+    def _start(self, connection: Connection, row: QueueRow, run_id: str | None, now: datetime) -> QueueRow:
+        started = self._set(
+            connection,
+            row.video_id,
+            status=QueueStatus.RUNNING.value,
+            attempt=row.attempt + 1,
+            run_id=run_id,
+            heartbeat_at=now,
+            updated_at=now,
+            finished_at=None,
+            failure_cause=None,
+            failure_details=None,
+            message=STARTING,
+        )
+        if row.status is QueueStatus.RUNNING:
+            superseded = {"status": QueueStatus.QUEUED.value, "failure_cause": SupersededError.code}
+            self._note(connection, row, ended_at=now, **superseded)
+        connection.execute(
+            processing_attempts.insert().values(
+                video_id=row.video_id,
+                attempt=started.attempt,
+                run_id=run_id,
+                started_at=now,
+                pipeline_step=row.pipeline_step.value,
+                status=QueueStatus.RUNNING.value,
+            )
+        )
+        return started
+
+    def _end(self, connection: Connection, row: QueueRow, status: QueueStatus, now: datetime, **values: Any) -> None:
+        """A turn is over."""
+        ended = self._set(connection, row.video_id, status=status.value, updated_at=now, **values)
+        self._note(
+            connection,
+            row,
+            run_id=row.run_id,
+            ended_at=now,
+            pipeline_step=row.pipeline_step.value,
+            status=status.value,
+            failure_cause=ended.failure_cause,
+            failure_details=ended.failure_details,
+        )
+        if status.is_final:
+            webhooks.enqueue(connection, ended, now)
+
+    def _end_by_hand(
+        self, connection: Connection, row: QueueRow, step: PipelineStep, values: dict[str, Any], now: datetime
+    ) -> None:
+        if row.outcome is not None:  # it was done before, and its clips are still there
+            done = {"progress": 1.0, "finished_at": now, "message": ""}
+            self._end(connection, row, QueueStatus.DONE, now, **{**values, **done})
+            return
+        following = step.next or step
+        resource = resource_of(following, row.source)
+        place = {"pipeline_step": following.value, "resource": resource, "step_progress": 0.0, "message": ""}
+        self._end(connection, row, QueueStatus.QUEUED, now, **{**values, **place, "next_attempt_at": now})
+
+    def _judge(self, connection: Connection, row: QueueRow, failure: Failure, now: datetime) -> Verdict:
+        name = breaker_name(failure.resource, row.source)
+        blocked_until = None
+        if name is None:
+            breakers.give_up_probe(connection, row.video_id)
+        else:
+            breaker = breakers.record_failure(connection, name, failure, row.video_id, now, self._breaker)
+            blocked_until = self._blocked_until(breaker, now)
+        return judge(
+            failure,
+            retry=row.retry,
+            lost_workers=row.lost_workers,
+            now=now,
+            spread=self._spread(),
+            rules=self._retry,
+            blocked_until=blocked_until,
+        )
+
+    def _blocked_until(self, breaker: Breaker, now: datetime) -> datetime | None:
+        if breaker.state is BreakerState.CLOSED or breaker.probe_at is None:
+            return None
+        # Another video is trying just now.
+        return max(breaker.probe_at, now + timedelta(seconds=self._breaker.pause_s / 4))
+
+    def _add(self, connection: Connection, video_id: str, now: datetime) -> QueueRow:
+        """The row of a video that is run by hand before anybody queued it."""
+        video = statements.require_video(connection, video_id)
+        connection.execute(statements.upsert_queue(video, 0, now, sqlite=self._database.is_sqlite))
+        row = self._locked(connection, video_id)
+        assert row is not None  # noqa: S101 - it was just written
+        return row
+
+    @staticmethod
+    def _locked(connection: Connection, video_id: str) -> QueueRow | None:
+        query = select(queue).where(queue.c.video_id == video_id).with_for_update()
+        row: RowMapping | None = connection.execute(query).mappings().one_or_none()
+        return QueueRow.model_validate(row) if row else None
+
+    @staticmethod
+    def _set(connection: Connection, video_id: str, **values: Any) -> QueueRow:
+        update = queue.update().where(queue.c.video_id == video_id).values(**values).returning(*queue.c)
+        return QueueRow.model_validate(connection.execute(update).mappings().one())
+
+    @staticmethod
+    def _note(connection: Connection, row: QueueRow, **values: Any) -> None:
+        """Write into the history of the row's attempt."""
+        mine = and_(processing_attempts.c.video_id == row.video_id, processing_attempts.c.attempt == row.attempt)
+        connection.execute(processing_attempts.update().where(mine).values(**values))
+
+    @staticmethod
+    def _is_turn(row: QueueRow, run_id: str, attempt: int) -> bool:
+        mine = row.run_id is None or row.run_id == run_id
+        return row.status is QueueStatus.RUNNING and row.attempt == attempt and mine
+
+    @staticmethod
+    def _had_turn(connection: Connection, video_id: str, run_id: str) -> bool:
+        mine = and_(processing_attempts.c.video_id == video_id, processing_attempts.c.run_id == run_id)
+        return connection.execute(select(processing_attempts.c.attempt).where(mine).limit(1)).first() is not None
+
+    def _beat(self, turn: Turn, **values: Any) -> bool:
+        mine = and_(
+            queue.c.video_id == turn.video_id,
+            queue.c.run_id == turn.run_id,
+            queue.c.attempt == turn.attempt,
+            queue.c.status == QueueStatus.RUNNING.value,
+        )
+        with self._database.writing() as connection:
+            return connection.execute(queue.update().where(mine).values(**values)).rowcount == 1
+
+
+def _used(resource: str | None) -> tuple[str, ...]:
+    return (*breakers.USED_BY_ALL, resource) if resource else breakers.USED_BY_ALL
+
+
+def _holder(row: QueueRow) -> str:
+    return f"attempt {row.attempt} is {row.status}"
+
+
+def _done(made: Clips, now: datetime) -> dict[str, Any]:
+    """The columns of a video that is done."""
+    return {
+        "pipeline_step": PipelineStep.CLIPS.value,
+        "resource": None,
+        "from_step": None,
+        "progress": 1.0,
+        "step_progress": 1.0,
+        "message": "",
+        "failure_cause": None,
+        "failure_details": None,
+        "lost_workers": 0,
+        "outcome": made.outcome.value,
+        "outcome_reason": made.outcome_reason,
+        "finished_at": now,
+    }

@@ -1,0 +1,119 @@
+"""Submissions: who asked for a video, by the hash of the token that they follow it with."""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from madvision_assets.domain.breakers import Breaker
+from madvision_assets.domain.video import Video
+from madvision_assets.tools.database import Database, statements, webhooks
+from madvision_assets.tools.database.queue import utc_now
+from madvision_assets.tools.database.rows import QueueRow, TrackedVideo
+from madvision_assets.tools.database.tables import breakers, submissions, video_processing_queue, videos
+
+TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True)
+class NewSubmission:
+    """What somebody asks for.
+
+    Attributes:
+        video: the video; its options count where nobody asked for it before.
+        priority: a higher one is done earlier.
+        callback_url: where to tell that it ended.
+    """
+
+    video: Video
+    priority: int = 0
+    callback_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What the submitter gets; neither secret is shown again.
+
+    Attributes:
+        token: 256 random bits in URL-safe characters; only its hash is kept.
+        callback_secret: key of the signature of callbacks; None without a callback.
+        row: the queue's row as it stands now.
+    """
+
+    token: str
+    callback_secret: str | None
+    row: QueueRow
+
+
+def token_hash(token: str) -> str:
+    """What is kept of a token: its sha256, hex. 256 random bits need no salt."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Submissions:
+    """The table ``submissions``, as the intake uses it.
+
+    Args:
+        database: where the table is.
+        now: the clock, timezone-aware.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._now = now
+
+    def add(self, wanted: Sequence[NewSubmission]) -> list[Receipt]:
+        """Take submissions in, all or none; gives their receipts in the same order.
+
+        The same video submitted twice is one row of the queue, with two tokens.
+        """
+        now = self._now()
+        in_one_order = sorted(range(len(wanted)), key=lambda n: wanted[n].video.video_id)  # or two writers deadlock
+        receipts: dict[int, Receipt] = {}
+        with self._database.writing() as connection:
+            for n in in_one_order:
+                receipts[n] = self._add(connection, wanted[n], now)
+        return [receipts[n] for n in range(len(wanted))]
+
+    def find(self, token: str) -> TrackedVideo | None:
+        """The video of a token, and where it stands; None for a token that we never gave."""
+        own = [column.label(f"b_{column.name}") for column in breakers.c]
+        query = (
+            select(videos.c.address, videos.c.options, video_processing_queue, *own)
+            .join_from(submissions, videos, submissions.c.video_id == videos.c.video_id)
+            .join(video_processing_queue, video_processing_queue.c.video_id == videos.c.video_id)
+            .outerjoin(breakers, breakers.c.name == video_processing_queue.c.resource)
+            .where(submissions.c.token_hash == token_hash(token))
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(query).mappings().one_or_none()
+        if found is None:
+            return None
+        row = QueueRow.model_validate({name: found[name] for name in QueueRow.model_fields})
+        breaker = None
+        if found["b_name"] is not None:
+            breaker = Breaker.model_validate({name: found[f"b_{name}"] for name in Breaker.model_fields})
+        return TrackedVideo(address=found["address"], options=found["options"], row=row.behind(breaker))
+
+    def _add(self, connection: Connection, wanted: NewSubmission, now: datetime) -> Receipt:
+        sqlite = self._database.is_sqlite
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        secret = secrets.token_urlsafe(TOKEN_BYTES) if wanted.callback_url else None
+        connection.execute(statements.upsert_video(wanted.video, None, sqlite=sqlite))
+        queued = statements.upsert_queue(wanted.video, wanted.priority, now, sqlite=sqlite)
+        row = QueueRow.model_validate(connection.execute(queued).mappings().one())
+        connection.execute(
+            submissions.insert().values(
+                token_hash=token_hash(token),
+                video_id=wanted.video.video_id,
+                callback_url=wanted.callback_url,
+                callback_secret=secret,
+                created_at=now,
+            )
+        )
+        if wanted.callback_url and row.status.is_final:
+            webhooks.enqueue(connection, row, now)
+        return Receipt(token, secret, row)
