@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
+# The real servers of the tests, and the way in which `make up` starts its parts.
+sys.path += [str(ROOT), str(ROOT / "deployments" / "local")]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,28 @@ class Figure:
     ratio: str
     limit: str
     holds: bool
+
+
+def at_most(claim: str, ours: float, peer: float, limit: float, form: str) -> Figure:
+    """A row where ours may be so many times the peer's; both are written in this form, such as ``{:.2f} s``."""
+    ratio = ours / peer
+    return Figure(claim, form.format(ours), form.format(peer), f"{ratio:.2f}", f"<= {limit}", ratio <= limit)
+
+
+def at_least(claim: str, ours: float, peer: float, limit: float, form: str) -> Figure:
+    """A row where ours must be so many times the peer's."""
+    ratio = ours / peer
+    return Figure(claim, form.format(ours), form.format(peer), f"{ratio:.2f}", f">= {limit}", ratio >= limit)
+
+
+def told(claim: str, ours: float, peer: float, form: str) -> Figure:
+    """A row that promises nothing: it says where a time beside it comes from."""
+    return Figure(claim, form.format(ours), form.format(peer), f"{ours / peer:.2f}", "none", holds=True)
+
+
+def p99(values: Sequence[float]) -> float:
+    """The 99th percentile."""
+    return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
 def cost_of(command: Sequence[str], environment: dict[str, str] | None = None) -> Cost:

@@ -3,9 +3,12 @@
 import sys
 
 import import_cost
+import queue_size
+import row_to_finish
+import submissions_per_second
 from measure import show
 
-BENCHMARKS = (import_cost,)
+BENCHMARKS = (import_cost, submissions_per_second, queue_size, row_to_finish)
 
 if __name__ == "__main__":
     sys.exit(not show([figure for benchmark in BENCHMARKS for figure in benchmark.figures()]))

@@ -1,4 +1,4 @@
-"""What Dagster loads: the five assets in pipeline order, their checks, the job, resources and executor."""
+"""What Dagster loads: the five assets in pipeline order, their checks, the job, sensors, resources and executor."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.checks import CHECKS
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.resources import make_resources
+from madvision_assets.defs.sensors import SENSORS
 
 if TYPE_CHECKING:
     from madvision_assets.settings import Executor, Settings
@@ -20,6 +21,7 @@ def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | 
         assets=PIPELINE,
         asset_checks=CHECKS,
         jobs=[process_video],
+        sensors=SENSORS,
         resources={**make_resources(settings), **(resource_overrides or {})},
         executor=make_executor(settings.executor),
     )

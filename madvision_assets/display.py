@@ -1,9 +1,12 @@
-"""What the command line shows: progress by stage, the table of clips, the doctor's findings."""
+"""What the command line shows: progress by stage, the table of clips, the doctor's findings, failures."""
 
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
+from functools import wraps
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -11,11 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.wording import timecode
+from madvision_assets.settings import SettingsError
 from madvision_assets.tools.doctor import Finding, Health
 from madvision_assets.tools.store.objects import ObjectStore
 
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 UNBROKEN = 1000  # columns
 WIDE_ENOUGH = 150  # columns in which paths still fit into the table
 STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.FAILED: "red"}
@@ -28,6 +36,7 @@ class StageDisplay:
         self._console = console
         self._width = max(len(step) for step in PipelineStep)
         self._started: dict[PipelineStep, float] = {}
+        self._ended: set[PipelineStep] = set()
         self._bars = Progress(
             TextColumn("{task.fields[step]}", markup=False),
             BarColumn(bar_width=28),
@@ -49,7 +58,8 @@ class StageDisplay:
                 self._bars.start_task(self._tasks[step])
         if step in self._tasks:
             self._bars.update(self._tasks[step], completed=fraction, said=text)
-        elif fraction >= 1.0:
+        elif fraction >= 1.0 and step not in self._ended:
+            self._ended.add(step)
             took_s = time.monotonic() - self._started[step]
             self._console.print(f"{step.value.ljust(self._width)}  done in {took_s:.1f} s")
 
@@ -116,3 +126,29 @@ def make_console(*, stderr: bool = False) -> Console:
 def tell(console: Console, label: str, style: str, text: str) -> None:
     """A line that begins with a coloured word."""
     console.print(Text.assemble((label, style), " ", text), soft_wrap=True)
+
+
+def told_plainly(command: Callable[..., None]) -> Callable[..., None]:
+    """Failures leave as a sentence and an exit code, never as a traceback."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except Failure as failure:
+            tell(make_console(stderr=True), f"{failure.code}:", "red", str(failure))
+            sys.exit(EXIT_FAILED)
+        except KeyboardInterrupt:
+            going_on = "What is finished is kept; the same command goes on from there."
+            tell(make_console(stderr=True), "Stopped.", "yellow", going_on)
+            sys.exit(EXIT_INTERRUPTED)
+        except (SettingsError, ValueError) as error:
+            tell(make_console(stderr=True), "error:", "red", str(error))
+            sys.exit(EXIT_USAGE)
+
+    return wrapper
+
+
+def local_time(moment: datetime) -> str:
+    """A time for a person."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -149,11 +149,9 @@ class FakeOpenAI:
     def __init__(self, key: str = KEY, port: int = 0) -> None:
         self.key = key
         self.requests: list[Recorded] = []
-        self.closing = threading.Event()
         self._faults: deque[Fault | None] = deque()
-        self._server = _Server(("127.0.0.1", port), _Handler)
-        self._server.fake = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        self._usual: Fault | None = None
+        self._server = _Server(self, port)
 
     @property
     def base_url(self) -> str:
@@ -170,7 +168,20 @@ class FakeOpenAI:
 
     def next_fault(self) -> Fault:
         """The fault of the completion under way."""
-        return (self._faults.popleft() if self._faults else None) or Fault()
+        return (self._faults.popleft() if self._faults else self._usual) or Fault()
+
+    def always(self, fault: Fault | None) -> None:
+        """What goes wrong with every completion for which the script has nothing; None ends it."""
+        self._usual = fault
+
+    def go_away(self) -> None:
+        """Listen no more: connections are refused, and those that are open end without a word."""
+        self._server.stop()
+
+    def come_back(self) -> None:
+        """Listen again, at the same address."""
+        self._server = _Server(self, self._server.server_port)
+        self._server.start()
 
     @property
     def completions(self) -> list[Recorded]:
@@ -179,26 +190,38 @@ class FakeOpenAI:
 
     def __enter__(self) -> Self:
         """Start serving."""
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop serving; responses that are held back end now."""
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(timeout=5)
+        self._server.stop()
 
     def wait(self) -> None:
         """Until it is stopped."""
-        self._thread.join()
+        self._server.thread.join()
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    fake: FakeOpenAI
+
+    def __init__(self, fake: FakeOpenAI, port: int) -> None:
+        self.fake = fake
+        self.is_gone = threading.Event()
+        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def start(self) -> None:
+        self.thread.start()
+
+    def stop(self) -> None:
+        if not self.is_gone.is_set():
+            self.is_gone.set()
+            self.shutdown()
+            self.server_close()
+            self.thread.join(timeout=5)
 
 
 class _RefusedError(Exception):
@@ -245,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _complete(self, body: Any) -> None:
         fault = self.server.fake.next_fault()
         if fault.delay_s:
-            self.server.fake.closing.wait(min(fault.delay_s, 5.0))
+            self.server.is_gone.wait(min(fault.delay_s, 5.0))
         if fault.closes:
             self.close_connection = True
         elif fault.body is not None:
@@ -263,6 +286,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_text(status, json.dumps(value), "application/json", headers or {})
 
     def _send_text(self, status: int, text: str, media_type: str, headers: Mapping[str, str]) -> None:
+        if self.server.is_gone.is_set():
+            self.close_connection = True
+            return
         payload = text.encode()
         with suppress(ConnectionError):  # whoever gave up waiting is gone
             self.send_response(status)

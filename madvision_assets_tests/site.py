@@ -41,6 +41,9 @@ class Page:
     bytes_per_s: int | None = None
 
 
+NOTHING_HERE = Page(b"nothing here", HTTPStatus.NOT_FOUND)
+
+
 @dataclass
 class Hit:
     """One request.
@@ -52,6 +55,7 @@ class Hit:
         range_start: first byte that was asked for; None without a range.
         body: what the request carried.
         sent_bytes: of the answer's body.
+        status: of the answer, but for what a range makes of it.
     """
 
     path: str
@@ -60,6 +64,7 @@ class Hit:
     range_start: int | None
     body: bytes = b""
     sent_bytes: int = 0
+    status: int = HTTPStatus.OK
 
 
 class Site:
@@ -68,6 +73,7 @@ class Site:
     def __init__(self) -> None:
         self._pages: dict[str, Page] = {}
         self._hits: list[Hit] = []
+        self._failing: dict[str | None, list[Page]] = {}
         self._closing = threading.Event()
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -116,7 +122,11 @@ class Site:
 
     def fail(self, path: str, status: int, **headers: str) -> str:
         """Makes a path answer with an error; ``Retry_After="7"`` adds a header."""
-        return self.add(path, Page(b"sorry", status, {name.replace("_", "-"): headers[name] for name in headers}))
+        return self.add(path, _sorry(status, headers))
+
+    def fail_first(self, count: int, status: int, *, path: str | None = None, **headers: str) -> None:
+        """Makes the next so many requests fail, at a path or anywhere, before its pages answer."""
+        self._failing[path] = [_sorry(status, headers)] * count
 
     def redirect(self, path: str, to: str) -> str:
         """Makes a path lead elsewhere."""
@@ -143,8 +153,10 @@ class Site:
 
     def answer(self, request: "_Handler") -> None:
         """Answers one request of the server's."""
-        page = self._pages.get(request.path) or Page(b"nothing here", HTTPStatus.NOT_FOUND)
-        hit = Hit(request.path, request.command, _headers(request), _range_start(request), _body(request))
+        page = self._take_failure(request.path) or self._pages.get(request.path) or NOTHING_HERE
+        hit = Hit(
+            request.path, request.command, _headers(request), _range_start(request), _body(request), status=page.status
+        )
         self._hits.append(hit)
         size = len(page.body) if isinstance(page.body, bytes) else sum(map(len, page.body))
         start = hit.range_start or 0
@@ -168,6 +180,14 @@ class Site:
             request.wfile.write(chunk)
             if page.bytes_per_s and self._closing.wait(len(chunk) / page.bytes_per_s):
                 return
+
+    def _take_failure(self, path: str) -> Page | None:
+        """How this request is made to fail; None for one that is answered as it should be."""
+        for failing in (self._failing.get(path), self._failing.get(None)):
+            with contextlib.suppress(IndexError):  # requests come in threads
+                if failing:
+                    return failing.pop()
+        return None
 
     def _take_cut(self, page: Page) -> int | None:
         """After how many bytes this answer is cut; None for a whole one."""
@@ -203,6 +223,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's naming
         """Nothing: the hits say it."""
+
+
+def _sorry(status: int, headers: Mapping[str, str]) -> Page:
+    return Page(b"sorry", status, {name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def _headers(request: _Handler) -> dict[str, str]:

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from madvision_assets_tests import fakes
 from madvision_assets_tests.fakes import KEY, FakeOpenAI
+from madvision_assets_tests.waiting import wait_for
 
 
 class Moments(BaseModel):
@@ -128,6 +130,35 @@ def test_a_closed_connection_gives_no_response(fake: FakeOpenAI) -> None:
 
     with pytest.raises(http.client.RemoteDisconnected):
         call(fake, request_body())
+
+
+def test_a_lasting_fault_holds_for_all_that_the_script_does_not_name_until_it_ends(fake: FakeOpenAI) -> None:
+    fake.always(fakes.rate_limited({"retry-after": "7"}))
+    fake.script(fakes.server_error())
+
+    assert [call(fake, request_body())[0] for _ in range(3)] == [500, 429, 429]
+    fake.always(None)
+    assert call(fake, request_body())[0] == 200
+
+
+def test_a_server_that_went_away_refuses_connections_and_comes_back_at_the_same_address(fake: FakeOpenAI) -> None:
+    address = fake.base_url
+    fake.go_away()
+    with pytest.raises(ConnectionRefusedError):
+        call(fake, request_body())
+
+    fake.come_back()
+    assert (fake.base_url, call(fake, request_body())[0]) == (address, 200)
+
+
+def test_a_response_that_is_held_back_when_the_server_goes_away_never_comes(fake: FakeOpenAI) -> None:
+    fake.script(fakes.slow(5.0))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(call, fake, request_body())
+        wait_for(lambda: fake.completions, 5)
+        fake.go_away()
+        with pytest.raises(http.client.RemoteDisconnected):
+            answer.result(5)
 
 
 def test_models_are_listed_and_found_by_name(fake: FakeOpenAI) -> None:

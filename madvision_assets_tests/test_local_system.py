@@ -1,4 +1,4 @@
-"""Claims about `make up`: the whole system as processes, driven as the Dagster UI drives it."""
+"""Claims about `make up`: the whole system as processes, driven as a submitter and as the Dagster UI drive it."""
 
 import json
 import os
@@ -10,15 +10,18 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 START_LIMIT_S = 150
 RUN_LIMIT_S = 240
 STOP_LIMIT_S = 60
+TOLD = ("Dagster UI", "Submit a video", "A sample to submit there")
 LAUNCH = """
 mutation Launch($partition: String!, $assets: [AssetKeyInput!]!) {
   launchRun(executionParams: {
@@ -36,9 +39,18 @@ mutation Launch($partition: String!, $assets: [AssetKeyInput!]!) {
 STATUS = """query Status($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"""
 
 
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts of the running system are."""
+
+    ui: str
+    intake: str
+    sample: str
+
+
 @contextmanager
-def system(home: Path) -> Iterator[tuple[str, str]]:
-    """The running system: address of its UI, and ID of the sample's partition."""
+def system(home: Path) -> Iterator[Addresses]:
+    """The running system."""
     log = home / "up.log"
     with log.open("wb") as out:
         up = subprocess.Popen(
@@ -49,10 +61,11 @@ def system(home: Path) -> Iterator[tuple[str, str]]:
             start_new_session=True,
         )
         try:
-            told = wait_for(lambda: re.search(r"UI: (http://[^/]+)", log.read_text()), START_LIMIT_S)
-            sample = re.search(r"(file-[0-9a-f]{16}) is registered", log.read_text())
-            assert sample
-            yield told.group(1), sample.group(1)
+            wait_for(lambda: "Ctrl-C" in log.read_text(), START_LIMIT_S)
+            told = log.read_text()
+            yield Addresses(
+                *(re.findall(rf"{name}: (http://\S+?)(?:/locations\S*)?$", told, re.MULTILINE)[0] for name in TOLD)
+            )
         finally:
             up.send_signal(signal.SIGTERM)
             assert up.wait(STOP_LIMIT_S) == 0
@@ -102,14 +115,34 @@ def processes_of(home: Path) -> list[int]:
     return found
 
 
+def follow(intake: httpx.Client, token: str, until: str) -> dict[str, Any]:
+    """Wait for a status of a submission."""
+
+    def reached() -> dict[str, Any] | None:
+        status: dict[str, Any] = intake.get("/public/video/status", params={"token": token}).raise_for_status().json()
+        return status if status["status"] == until else None
+
+    found: dict[str, Any] = wait_for(reached, RUN_LIMIT_S)
+    return found
+
+
 @pytest.mark.long
 @pytest.mark.timeout(600)
-def test_a_partition_is_materialised_whole_then_one_stage_alone_and_stopping_leaves_no_process(tmp_path: Path) -> None:
-    with system(tmp_path) as (address, sample):
-        assert run(address, sample, "raw_video", "transcript", "content_type", "clip_candidates", "clips") == "SUCCESS"
-        clips = list((tmp_path / "store" / "clips" / sample).glob("*.json"))
-        assert run(address, sample, "clips") == "SUCCESS"
-        assert list((tmp_path / "store" / "clips" / sample).glob("*.json")) == clips, "the same work has the same name"
-        assert run(address, "nobody-submitted-this", "raw_video") == "FAILURE"
+def test_a_submitted_video_becomes_clips_by_itself_and_the_ui_and_the_table_agree(tmp_path: Path) -> None:
+    with system(tmp_path) as at, httpx.Client(base_url=at.intake, timeout=30) as intake:
+        receipt = intake.post("/public/video", json={"url": at.sample}).raise_for_status().json()
+        done = follow(intake, receipt["token"], "done")
+        video_id = receipt["video_id"]
+        assert (done["attempt"], done["outcome"], len(done["clips"])) == (1, "clips", 4)
+        assert intake.get("/readyz").json()["status"] == "ready"
+        part = intake.get(done["clips"][0]["url"], headers={"Range": "bytes=4-7"})
+        assert (part.status_code, part.content) == (206, b"ftyp")
+
+        made = list((tmp_path / "store" / "clips" / video_id).glob("*.json"))
+        assert run(at.ui, video_id, "clips") == "SUCCESS"
+        assert list((tmp_path / "store" / "clips" / video_id).glob("*.json")) == made, "the same work has the same name"
+        by_hand = follow(intake, receipt["token"], "done")
+        assert (by_hand["attempt"], by_hand["outcome"]) == (2, "clips")
+        assert run(at.ui, "nobody-submitted-this", "raw_video") == "FAILURE"
 
     assert processes_of(tmp_path) == []

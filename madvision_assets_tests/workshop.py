@@ -25,10 +25,10 @@ class Workshop:
     home: Path
     extra: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, *arguments: str) -> Result:
-        """One command; its exit code and output."""
+    def run(self, *arguments: str, typed: str | bytes | None = None) -> Result:
+        """One command, given this on stdin; its exit code and output."""
         with self.environment():
-            return CliRunner().invoke(main, list(arguments), env=self._variables(), catch_exceptions=False)
+            return CliRunner().invoke(main, list(arguments), typed, env=self._variables(), catch_exceptions=False)
 
     def workplace(self) -> Workplace:
         """Store and database as the commands see them."""

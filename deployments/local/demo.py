@@ -1,54 +1,80 @@
-"""`make demo`: the sample talk, from an HTTP address to its clips. No key, no GPU, no network."""
+"""`make demo`: the sample talk through the whole system, by HTTP as a submitter would. No key, no GPU, no network."""
 
-import subprocess
+import os
+import secrets
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+import time
 from pathlib import Path
+from typing import Any
 
-from system import DEMO_MODEL, ROOT, SAMPLE, demo_environment, free_port, home_folder, python
+import httpx
+from parts import site, whole_system
+from system import DEMO_MODEL, SAMPLE, Process, demo_environment, home_folder
 
-PREFERRED_PORT = 8321  # the same address each time is the same video each time
+from madvision_assets.display import StageDisplay, make_console, show_clips
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.settings import load_settings
+from madvision_assets.workplace import Workplace
+
 TIME_LIMIT_S = 900
-
-
-class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files and keeps silent."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing: the terminal is for the pipeline."""
-
-
-@contextmanager
-def site(folder: Path) -> Iterator[str]:
-    """A web site on loopback that holds a folder."""
-    server = ThreadingHTTPServer(("127.0.0.1", free_port(PREFERRED_PORT)), partial(QuietHandler, directory=folder))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+POLL_S = 0.5
 
 
 def main() -> int:
-    """Process the sample talk from its first stage on; the exit status of the command."""
+    """Submit the sample, follow it to its clips; 0 when there are any."""
     home = home_folder()
-    environment = demo_environment(home)
+    key = secrets.token_urlsafe(16)
+    environment = {**demo_environment(home), "MADVISION_INTERNAL_KEY": key}
     print(f"== The sample talk, transcribed by {DEMO_MODEL.name} (a model for synthetic voices only); state in {home}")
-    with site(SAMPLE.parent) as address:
-        command = ["-m", "madvision_assets.cli", "process", f"{address}/{SAMPLE.name}", "--from", "raw_video"]
-        done = subprocess.run(python(*command), cwd=ROOT, env=environment, check=False, timeout=TIME_LIMIT_S)
-    if done.returncode == 0:
-        madvision = Path(sys.executable).parent / "madvision"
-        print(f"== Each stage's origin: MADVISION_HOME={home} {madvision} lineage VIDEO_ID")
-        print("== The same system, left running: make up")
-    return done.returncode
+    print("== Starting code server, daemon and intake", flush=True)
+    with site(SAMPLE.parent) as address, whole_system(home, environment, with_ui=False) as system:
+        with httpx.Client(base_url=system.intake, timeout=30) as intake:
+            receipt = submit(intake, f"{address}/{SAMPLE.name}", key)
+            print(f"== POST /public/video: {receipt['video_id']} is {receipt['status']}; its page: {receipt['page_url']}")
+            ended = follow(intake, receipt["token"], system.parts)
+        if ended["status"] != "done":
+            print(f"== {ended['status']}: {ended['failure_cause']}: {ended['failure_details']}", file=sys.stderr)
+            return 1
+        os.environ.update(environment)
+        workplace = Workplace(load_settings())
+        made = workplace.clips(receipt["video_id"])
+        show_clips(make_console(), made, workplace.store)
+    madvision = Path(sys.executable).parent / "madvision"
+    print(f"== Each stage's origin: MADVISION_HOME={home} {madvision} lineage {receipt['video_id']}")
+    print("== The same system, left running: make up")
+    return 0 if made.clips else 1
+
+
+def submit(intake: httpx.Client, address: str, key: str) -> dict[str, Any]:
+    """Hand the address in; what an earlier demo made is made anew."""
+    receipt: dict[str, Any] = intake.post("/public/video", json={"url": address}).raise_for_status().json()
+    if receipt["status"] != "queued":
+        again = {"video_id": receipt["video_id"], "from_step": PipelineStep.RAW_VIDEO.value}
+        bearer = {"Authorization": f"Bearer {key}"}
+        answer = intake.post("/internal/perform-video-processing", json=again, headers=bearer).raise_for_status()
+        receipt["status"] = answer.json()["status"]
+    return receipt
+
+
+def follow(intake: httpx.Client, token: str, parts: tuple[Process, ...]) -> dict[str, Any]:
+    """Show how far it is until it ends; gives the last status.
+
+    Raises:
+        RuntimeError: a part of the system ended, or it took too long.
+    """
+    display = StageDisplay(make_console(), tuple(PipelineStep))
+    deadline_s = time.monotonic() + TIME_LIMIT_S
+    with display.shown() as report:
+        while time.monotonic() < deadline_s and all(part.popen.poll() is None for part in parts):
+            bearer = {"Authorization": f"Bearer {token}"}
+            status: dict[str, Any] = intake.get("/public/video/status", headers=bearer).raise_for_status().json()
+            for step in status["steps"]:
+                if step["status"] in {"running", "done"}:
+                    report(status["video_id"], PipelineStep(step["step"]), step["progress"], status["message"])
+            if status["status"] in {"done", "failed", "parked"}:
+                return status
+            time.sleep(POLL_S)
+    raise RuntimeError("The demo did not end; the logs are below the folder of its state.")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """The parts of the system as processes of this machine, on loopback, each started and stopped by us."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,9 +57,8 @@ def free_port(preferred: int) -> int:
     raise RuntimeError("No free port on 127.0.0.1.")
 
 
-@contextmanager
-def process(name: str, command: list[str], environment: Mapping[str, str], logs: Path) -> Iterator[Process]:
-    """One part, from start to stop: asked first, then killed with all that it started."""
+def launch(name: str, command: list[str], environment: Mapping[str, str], logs: Path) -> Process:
+    """One part, in a process group of its own."""
     logs.mkdir(parents=True, exist_ok=True)
     log = logs / f"{name}.log"
     with log.open("ab") as out:
@@ -72,15 +71,22 @@ def process(name: str, command: list[str], environment: Mapping[str, str], logs:
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
-    part = Process(name, popen, log)
-    try:
-        yield part
-    finally:
-        stop(part)
+    return Process(name, popen, log)
+
+
+def run(command: list[str], environment: Mapping[str, str]) -> None:
+    """One command, to its end; its output is ours.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    subprocess.run(
+        command, cwd=ROOT, env=dict(environment), check=True, timeout=START_LIMIT_S, stdout=subprocess.DEVNULL
+    )
 
 
 def stop(part: Process) -> None:
-    """End a part and everything in its process group."""
+    """End a part and everything in its process group: asked first, then killed."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(part.popen.pid, sign)
@@ -90,6 +96,13 @@ def stop(part: Process) -> None:
             part.popen.wait(STOP_LIMIT_S)
         except subprocess.TimeoutExpired:
             continue
+    part.popen.wait()
+
+
+def kill(part: Process) -> None:
+    """Kill a part and everything in its process group, unasked."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(part.popen.pid, signal.SIGKILL)
     part.popen.wait()
 
 

@@ -8,7 +8,7 @@ import dagster as dg
 
 from madvision_assets.domain.queue import PipelineStep
 
-# Pools bound what runs at once over all runs; whoever opens a new instance sets their limits (defs/launch.py).
+# Pools bound what runs at once over all runs.
 POOLS: Mapping[PipelineStep, str] = MappingProxyType(
     {
         PipelineStep.RAW_VIDEO: "download",  # sources throttle those who open many connections
@@ -21,6 +21,14 @@ POOLS: Mapping[PipelineStep, str] = MappingProxyType(
 
 # One GPU here, two encoders a machine: a larger installation sets its own.
 POOL_LIMITS: Mapping[str, int] = MappingProxyType({"download": 4, "gpu": 1, "llm": 4, "render": 2})
+
+
+def limit_pools(instance: dg.DagsterInstance) -> None:
+    """Give each pool that has no limit yet ours; one that an operator has set stays."""
+    storage = instance.event_log_storage
+    for pool in POOL_LIMITS.keys() - {known.name for known in storage.get_pool_limits()}:
+        storage.set_concurrency_slots(pool, POOL_LIMITS[pool])
+
 
 # The transcript alone needs a GPU; the taint keeps everything else off those nodes.
 GPU_NODE_LABEL = {"madvision.io/node-pool": "gpu"}

@@ -1,22 +1,29 @@
 """``ObjectStoreIOManager``: persists every document, and a row of lineage with it.
 
-Facts go through here, bytes go through the store: media are there before their manifest is written. The order makes a
-stage complete or absent: the immutable document first, its lineage row second, the pointer to it last.
+Facts go through here, bytes go through the store. The order makes a stage complete or absent: the immutable document
+first, its lineage row second (refused where the run's turn at the video is over), the pointer to it third, and then the
+queue is told. A database or store that is away for a moment is waited for: the work behind a document may be hours.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from madvision_assets.defs.turn import attempt_of
 from madvision_assets.defs.workbench import as_dagster_failure, interrupts_end_the_run, require_video_id
-from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.failures import DatabaseUnavailableError, Failure, StoreUnavailableError
 from madvision_assets.domain.provenance import Document
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.documents import point_current, read_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore
 
+if TYPE_CHECKING:
+    from madvision_assets.tools.database.queue import Queue
+
 STAGES = frozenset(step.value for step in PipelineStep)
+PATIENCE_S = 180.0
 
 
 class ObjectStoreIOManager(dg.IOManager):
@@ -25,23 +32,28 @@ class ObjectStoreIOManager(dg.IOManager):
     Args:
         store: where the documents are.
         database: where the lineage rows are.
+        queue: what is told of published documents; None where there is none.
+        patience_s: how long a database or store that is away is waited for, seconds.
     """
 
-    def __init__(self, store: ObjectStore, database: Database) -> None:
+    def __init__(
+        self, store: ObjectStore, database: Database, queue: "Queue | None" = None, patience_s: float = PATIENCE_S
+    ) -> None:
         self._store = store
         self._database = database
+        self._queue = queue
+        self._patience_s = patience_s
 
     def handle_output(self, context: dg.OutputContext, obj: Document) -> None:
-        """Write the document, its lineage row, and then the pointer."""
+        """Publish the document, once; a run whose turn is over publishes nothing."""
         step = PipelineStep(context.asset_key.to_user_string())
         if not isinstance(obj, Document) or obj.asset is not step or obj.video_id != context.partition_key:
             raise TypeError(f"{step}/{context.partition_key} must be its own sealed document, not {type(obj).__name__}")
         try:
             with interrupts_end_the_run(lambda: context.step_context):
-                uri = write_document(self._store, obj)
-                self._database.add_lineage(obj, uri)
-                point_current(self._store, obj)
+                uri = self._publish(obj, context)
         except Failure as failure:
+            self._tell_queue(context, obj.video_id, step, failure)
             raise as_dagster_failure(failure, step) from failure
         context.add_output_metadata({"uri": uri, "data_version": obj.origin.data_version})
 
@@ -49,11 +61,49 @@ class ObjectStoreIOManager(dg.IOManager):
         """Read the newest version of the upstream document of the same video; the reading stage has the failure."""
         reader, upstream = context.op_def.name, context.asset_key.to_user_string()
         step = PipelineStep(reader if reader in STAGES else upstream)  # a check reads for the stage that it checks
-        require_video_id(context.asset_partition_key, step)
+        require_video_id(",".join(context.asset_partition_keys), step)  # a range of them is no video
         kind: Any = context.dagster_type.typing_type
         try:
             with interrupts_end_the_run(lambda: context.step_context):
                 document: Document = read_current(self._store, kind, context.asset_partition_key)
         except Failure as failure:
+            self._tell_queue(context, context.asset_partition_key, step, failure)
             raise as_dagster_failure(failure, step) from failure
         return document
+
+    def _publish(self, document: Document, context: dg.OutputContext) -> str:
+        """Each of its acts may be done again without harm."""
+        import stamina
+
+        away = (DatabaseUnavailableError, StoreUnavailableError)
+        uri = ""
+        for attempt in stamina.retry_context(on=away, attempts=None, timeout=self._patience_s):
+            with attempt:
+                if self._queue is not None:
+                    self._queue.require_turn(document.video_id, document.origin.run_id)
+                uri = write_document(self._store, document)
+                self._database.add_lineage(document, uri)
+                point_current(self._store, document)
+                if self._queue is not None:
+                    made = document if isinstance(document, Clips) else None
+                    ends = document.asset is last_step(context.step_context)
+                    run_id = document.origin.run_id
+                    self._queue.finish_step(document.video_id, run_id, document.asset, ends=ends, made=made)
+        return uri
+
+    def _tell_queue(
+        self, context: dg.OutputContext | dg.InputContext, video_id: str, step: PipelineStep, failure: Failure
+    ) -> None:
+        if self._queue is None:
+            return
+        run = context.step_context.dagster_run
+        try:
+            self._queue.fail(video_id, run.run_id, attempt_of(run), step, failure)
+        except Failure as also:  # the reconciler will find out
+            context.log.warning("The queue could not be told: %s", also)
+
+
+def last_step(context: dg.StepExecutionContext) -> PipelineStep:
+    """The last of our stages that the run does."""
+    selected = {key.to_user_string() for key in context.job_def.asset_layer.executable_asset_keys}
+    return [step for step in PipelineStep if step.value in selected][-1]

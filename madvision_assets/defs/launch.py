@@ -1,21 +1,18 @@
 """Run one video here and now, through the same assets that the daemon would launch."""
 
 import fcntl
-import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
-from dagster._core.errors import raise_execution_interrupts
 from dagster._core.instance.ref import InstanceRef
 
 from madvision_assets.defs import presence
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.checks import CHECKS
-from madvision_assets.defs.compute import POOL_LIMITS
+from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.workbench import home_failure
 from madvision_assets.domain.queue import PipelineStep
@@ -25,7 +22,6 @@ MINIMAL_INSTANCE = "telemetry:\n  enabled: false\n"
 NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
-POLL_S = 1.0
 TERMINATED = "UNEXPECTED_TERMINATION"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -82,16 +78,27 @@ def _open(folder: Path, template: Path | None) -> dg.DagsterInstance:
     if not config.exists():
         config.write_text(template.read_text() if template and template.is_file() else MINIMAL_INSTANCE)
     instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=NO_CAPTURE))
-    storage = instance.event_log_storage
-    known = {pool.name for pool in storage.get_pool_limits()}
-    for pool in POOL_LIMITS.keys() - known:
-        storage.set_concurrency_slots(pool, POOL_LIMITS[pool])
+    limit_pools(instance)
     return instance
 
 
 def add_partition(instance: dg.DagsterInstance, video_id: str) -> None:
     """Make a video known to Dagster."""
     instance.add_dynamic_partitions(str(videos.name), [video_id])
+
+
+def delete_partitions(instance: dg.DagsterInstance, video_ids: Collection[str]) -> None:
+    """Make videos unknown to Dagster; those that it does not know are none the worse.
+
+    Raises:
+        Failure: its database cannot be used.
+    """
+    from madvision_assets.tools.database.errors import database_failures
+
+    with database_failures():
+        known = set(instance.get_dynamic_partitions(str(videos.name)))
+        for video_id in known.intersection(video_ids):
+            instance.delete_dynamic_partition(str(videos.name), video_id)
 
 
 def run_video(
@@ -107,7 +114,6 @@ def run_video(
 
     with database_failures(), presence.present(instance) as tags:
         presence.end_lost_runs(instance)
-        wait_interruptibly(instance)
         add_partition(instance, video_id)
         result = dg.materialize(
             [*PIPELINE, *CHECKS],
@@ -129,20 +135,6 @@ def run_video(
         warnings=tuple(warnings),
         failure=None if result.success else _failure(result, evaluations),
     )
-
-
-def wait_interruptibly(instance: dg.DagsterInstance) -> None:
-    """Let a signal end the wait for a slot of a pool; Dagster would only make a note of it there, and wait on."""
-    storage = instance.event_log_storage
-    claim = storage.claim_concurrency_slot
-
-    def claim_at_last(*claimant: Any) -> Any:
-        with raise_execution_interrupts():
-            while not (status := claim(*claimant)).is_claimed:
-                time.sleep(POLL_S)
-        return status
-
-    storage.claim_concurrency_slot = claim_at_last  # type: ignore[assignment, method-assign]
 
 
 def was_interrupted(result: dg.ExecuteInProcessResult) -> bool:

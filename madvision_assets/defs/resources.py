@@ -1,10 +1,20 @@
 """Resources: plain objects, made from settings; heavy libraries load when a stage first needs them."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import dagster as dg
+
+from madvision_assets.connections import make_database, make_store
+from madvision_assets.defs.dispatch import Dispatcher
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
-from madvision_assets.defs.workbench import Workbench
+from madvision_assets.defs.reconcile import RECONCILE_S, Reconciler
+from madvision_assets.defs.slots import slots_awaited
+from madvision_assets.defs.turn import PARTITION_TAG, RunTurn
+from madvision_assets.defs.workbench import ProgressSink, Workbench, no_progress
+from madvision_assets.domain.clips import Clips
 from madvision_assets.tools.analyst import Analyst
 from madvision_assets.tools.analyst.budget import Budget, BudgetedAnalyst
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
@@ -16,30 +26,13 @@ from madvision_assets.tools.ingest import Ingest
 from madvision_assets.tools.render import ClipRenderer
 from madvision_assets.tools.speech import SpeechEngine
 from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper
-from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+from madvision_assets.tools.store.documents import read_current
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.tools.webhooks import WebhookSender
 
 if TYPE_CHECKING:
     from madvision_assets.settings import Settings
-
-
-def make_store(settings: "Settings") -> ObjectStore:
-    """The object store."""
-    secret, token = settings.aws_secret_access_key, settings.aws_session_token
-    return ObjectStore.from_url(
-        settings.effective_store_url,
-        s3=S3Settings(
-            endpoint_url=settings.aws_endpoint_url_s3 or settings.aws_endpoint_url,
-            region=settings.aws_region or settings.aws_default_region,
-            access_key_id=settings.aws_access_key_id,
-            secret_access_key=secret.get_secret_value() if secret else None,
-            session_token=token.get_secret_value() if token else None,
-        ),
-    )
-
-
-def make_database(settings: "Settings") -> Database:
-    """The database of our own tables."""
-    return Database(settings.effective_database_url)
+    from madvision_assets.tools.database.queue import Queue
 
 
 def make_speech(settings: "Settings") -> SpeechEngine:
@@ -73,13 +66,58 @@ def make_analyst(settings: "Settings", database: Database) -> Analyst:
     return BudgetedAnalyst(paid, budget, price_known=price_of(settings.openai_model) is not None)
 
 
+def make_queue(settings: "Settings", database: Database) -> "Queue":
+    """The queue, with the rules for its retries."""
+    from madvision_assets.domain.breakers import BreakerRules
+    from madvision_assets.domain.queue import RetryRules
+    from madvision_assets.tools.database.queue import Queue
+
+    retry = RetryRules(base_s=settings.retry_base_s, max_retries=settings.max_retries)
+    return Queue(database, retry, BreakerRules(pause_s=settings.breaker_pause_s))
+
+
+def make_bench(
+    store: ObjectStore, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress
+) -> dg.ResourceDefinition:
+    """The workbench; where it stands in a run, it keeps the run's turn at its video alive, also between stages."""
+
+    @dg.resource
+    def bench(context: dg.InitResourceContext) -> Iterator[Workbench]:
+        run, instance = context.run, context.instance
+        if run is None or instance is None or PARTITION_TAG not in run.tags:
+            yield Workbench(store, work_folder, report)
+            return
+        with RunTurn(queue, instance, run).kept_alive() as turn, slots_awaited(instance, turn.interrupted_before):
+            yield Workbench(store, work_folder, report, turn)
+
+    return bench
+
+
+def make_webhooks(settings: "Settings", store: ObjectStore, database: Database) -> WebhookSender:
+    """Who tells submitters that their video has ended."""
+    return WebhookSender(
+        database,
+        allow_private=settings.allow_private,
+        public_url=settings.public_url,
+        count_clips=lambda video_id: len(read_current(store, Clips, video_id).clips),
+    )
+
+
 def make_resources(settings: "Settings") -> Mapping[str, object]:
-    """Every resource by the name that assets ask for it."""
+    """Every resource by the name that assets and sensors ask for it."""
     store = make_store(settings)
     database = make_database(settings)
+    queue = make_queue(settings, database)
     return {
-        "io_manager": ObjectStoreIOManager(store, database),
-        "bench": Workbench(store, settings.work_folder),
+        "io_manager": ObjectStoreIOManager(store, database, queue),
+        "bench": make_bench(store, settings.work_folder, queue),
+        "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
+        "reconciler": Reconciler(
+            queue,
+            looks=math.ceil(settings.lost_after_s / RECONCILE_S),
+            one_process=settings.executor == "in_process",
+        ),
+        "webhooks": make_webhooks(settings, store, database),
         "database": database,
         "ingest": Ingest(store, make_downloader(settings), settings.max_duration_s, settings.max_bytes),
         "speech": make_speech(settings),

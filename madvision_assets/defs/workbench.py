@@ -10,14 +10,16 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Protocol, TypeVar
 
 import dagster as dg
 
+from madvision_assets.defs.turn import RunTurn
 from madvision_assets.domain.failures import (
     DiskFullError,
     Failure,
@@ -77,13 +79,36 @@ def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> It
             yield
     except Failure as failure:
         raise as_dagster_failure(failure, step) from failure
-    except (dg.Failure, dg.DagsterExecutionInterruptedError):
+
+
+@contextmanager
+def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, turn: RunTurn | None) -> Iterator[None]:
+    """Make every fault a leaf of the taxonomy, and let the queue know of it and of interrupts."""
+    try:
+        try:
+            yield
+        except (Failure, dg.Failure):
+            raise
+        except Exception as error:
+            leaf = home_failure(error) if isinstance(error, OSError) else unexpected(error)
+            if isinstance(leaf, UnexpectedError):
+                context.log.exception("A fault without a leaf in the taxonomy")
+            raise leaf from error
+    except Failure as failure:
+        _tell(context, turn, partial(RunTurn.fail, step=step, failure=failure))
         raise
-    except OSError as error:
-        raise as_dagster_failure(home_failure(error), step) from error
-    except Exception as error:
-        context.log.exception("A fault without a leaf in the taxonomy")
-        raise as_dagster_failure(UnexpectedError(f"{type(error).__name__}: {error}"), step) from error
+    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+        _tell(context, turn, partial(RunTurn.interrupted, step=step))
+        raise
+
+
+def _tell(context: dg.AssetExecutionContext, turn: RunTurn | None, word: Callable[[RunTurn], None]) -> None:
+    if turn is None:
+        return
+    try:
+        word(turn)
+    except Failure as failure:  # the reconciler will find out
+        context.log.warning("The queue could not be told: %s", failure)
 
 
 @dataclass
@@ -114,7 +139,7 @@ class Stage:
 
     def progress(self, fraction: float, text: str) -> None:
         """Report how far it is; 1 is kept for when all is done."""
-        self.bench.report(self.video_id, self.step, min(ALMOST, max(0.0, fraction)), text)
+        self.bench.tell(self.video_id, self.step, min(ALMOST, max(0.0, fraction)), text)
 
     def done(self, document: Doc, recipe: Recipe, metadata: Mapping[str, Any]) -> "dg.MaterializeResult[Doc]":
         """Seal the document and hand it to Dagster; the IO manager persists it."""
@@ -151,11 +176,13 @@ class Workbench:
         store: where documents and media are.
         work_folder: parent of the scratch folders.
         report: where progress goes.
+        turn: this run's turn at its video; None where there is no queue.
     """
 
     store: ObjectStore
     work_folder: Path
     report: ProgressSink = no_progress
+    turn: RunTurn | None = None
 
     @contextmanager
     def stage(self, context: dg.AssetExecutionContext, *inputs: Document) -> Iterator[Stage]:
@@ -167,10 +194,23 @@ class Workbench:
         step = PipelineStep(context.asset_key.to_user_string())
         require_video_id(context.partition_key, step)
         stage = Stage(context, self, step, inputs)
-        with told_to_dagster(context, step), self._scratch(stage):
-            stage.progress(0.0, "starting")
-            yield stage
-            self.report(stage.video_id, step, 1.0, "done")
+        with told_to_dagster(context, step), told_to_the_queue(context, step, self.turn):
+            if self.turn is not None:
+                self.turn.begin(step)
+            with self._scratch(stage):
+                stage.progress(0.0, "starting")
+                yield stage
+                self.tell(stage.video_id, step, 1.0, "done")
+
+    def tell(self, video_id: str, step: PipelineStep, fraction: float, text: str) -> None:
+        """Report how far a step is.
+
+        Raises:
+            SupersededError: a later run has taken the video over.
+        """
+        self.report(video_id, step, fraction, text)
+        if self.turn is not None:
+            self.turn.report(step, fraction, text)
 
     @contextmanager
     def _scratch(self, stage: Stage) -> Iterator[None]:
@@ -192,7 +232,7 @@ class Workbench:
     @contextmanager
     def _alone(self, stage: Stage) -> Iterator[None]:
         """Wait until no other process is at this stage of this video."""
-        path = self.work_folder / f"{stage.video_id}.{stage.step}.lock"
+        path = self._lock_path(stage.video_id, stage.step)
         self.work_folder.mkdir(parents=True, exist_ok=True)
         while True:
             with path.open("w") as file:
@@ -208,7 +248,27 @@ class Workbench:
                     path.unlink(missing_ok=True)
                 return
 
-    def _sweep(self, video_id: str, step: PipelineStep) -> None:
+    def sweep_given_up(self, is_given_up: Callable[[str], bool]) -> None:
+        """Remove what tries at a video left for a later one, where there will be none.
+
+        Args:
+            is_given_up: whether nothing more happens to a video by itself.
+        """
+        for folder in self.work_folder.glob("*/*/"):
+            video_id, step = folder.parent.name, folder.name
+            if not is_given_up(video_id):
+                continue
+            path = self._lock_path(video_id, step)
+            with suppress(OSError), path.open("w") as file:
+                # Asked again: somebody may have begun meanwhile, and be about to take the lock.
+                if _locked_at_once(file) and is_given_up(video_id):
+                    self._sweep(video_id, step)
+                    path.unlink(missing_ok=True)
+
+    def _lock_path(self, video_id: str, step: str) -> Path:
+        return self.work_folder / f"{video_id}.{step}.lock"
+
+    def _sweep(self, video_id: str, step: str) -> None:
         folder = self.work_folder / video_id
         shutil.rmtree(folder / step, ignore_errors=True)
         if folder.is_dir() and not any(folder.iterdir()):
@@ -245,6 +305,11 @@ def home_failure(error: OSError) -> Failure:
         return DiskFullError(reason)
     if error.errno in DISK_REFUSES:
         return HomeUnusableError(f"{Path(error.filename).name}: {reason}" if error.filename else reason)
+    return unexpected(error)
+
+
+def unexpected(error: Exception) -> Failure:
+    """The leaf for what has none."""
     return UnexpectedError(f"{type(error).__name__}: {error}")
 
 

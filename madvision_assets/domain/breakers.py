@@ -4,6 +4,9 @@
     open ──(probe_at has come: one video may try)──> half_open
     half_open ──(its try succeeds)──> closed          half_open ──(it fails)──> open, for longer
 
+What was under way before it opened is no news of it, however that ends. Who asks us to wait is taken at his word once;
+if that was not enough, our own pause counts too.
+
 One breaker per host, and one each for the speech engine, the analyst's API, the store and the workers' own disk. They
 live in the database, so that every process sees the same. See M. Nygard, "Release It!", chapter 5.
 """
@@ -14,12 +17,16 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime
 
-from madvision_assets.domain.failures import Failure, FailureClass, Resource
+from madvision_assets.domain.failures import Failure, FailureClass, Resource, leaf_of
 from madvision_assets.domain.provenance import Value
+from madvision_assets.domain.queue import MAX_RETRY_AFTER_S
 
 # A probe that is not heard of any more; then another video may try.
 PROBE_LEASE_S = 900.0
-MAX_RETRY_AFTER_S = 86_400.0
+# A probe that could be made for so long and was not: no video needs it any more.
+FORGOTTEN_AFTER_S = 86_400.0
+# A moment so far ahead was written before the clock went back.
+CLOCK_SLACK_S = 60.0
 
 
 class BreakerState(StrEnum):
@@ -60,6 +67,7 @@ class Breaker(Value):
         details: its details.
         failures: transient failures in a row.
         trips: how often in a row it opened; it makes the pause longer.
+        opened_at: when it opened last.
         probe_at: from then on one video may try.
         probe_video_id: the video that tries now.
         probe_expires_at: when it is given up.
@@ -78,14 +86,25 @@ class Breaker(Value):
 
     def may_probe(self, now: datetime) -> bool:
         """Whether it is time for one video to try, and none is trying."""
-        if self.state is BreakerState.CLOSED or self.probe_at is None:
+        if self.state is BreakerState.CLOSED:
             return False
-        tried = self.probe_video_id is not None and self.probe_expires_at is not None and self.probe_expires_at > now
-        return self.probe_at <= now and not tried
+        clock_went_back = self.opened_at is not None and self.opened_at > now + timedelta(seconds=CLOCK_SLACK_S)
+        is_due = self.probe_at is None or self.probe_at <= now or clock_went_back
+        left_s = (self.probe_expires_at - now).total_seconds() if self.probe_expires_at else 0.0
+        tried = self.probe_video_id is not None and 0 < left_s <= PROBE_LEASE_S + CLOCK_SLACK_S
+        return is_due and not tried
 
     def admits(self, video_id: str, now: datetime) -> bool:
         """Whether this video may use what the breaker guards."""
         return self.state is BreakerState.CLOSED or self.probe_video_id == video_id or self.may_probe(now)
+
+    def is_forgotten(self, now: datetime) -> bool:
+        """Whether a probe was due for so long that no video can need it."""
+        return self.may_probe(now) and (self.probe_at or now) <= now - timedelta(seconds=FORGOTTEN_AFTER_S)
+
+    def refusal(self) -> Failure:
+        """What it tells a video that may not use what it guards: what opened it."""
+        return leaf_of(self.cause or "")(self.details)
 
     def probed_by(self, video_id: str, now: datetime) -> "Breaker":
         """With this video trying."""
@@ -97,22 +116,30 @@ class Breaker(Value):
             }
         )
 
-    def after_success(self) -> "Breaker":
-        """Closed, with nothing held against it."""
+    def unprobed(self) -> "Breaker":
+        """With nobody trying, and no news: another video may."""
+        return self.model_copy(
+            update={"state": BreakerState.OPEN, "probe_video_id": None, "probe_expires_at": None},
+        )
+
+    def after_success(self, video_id: str) -> "Breaker":
+        """What a success of a video changes: nothing is held against it any more, unless it is open for others."""
+        if self.state is not BreakerState.CLOSED and self.probe_video_id != video_id:
+            return self
         return Breaker(name=self.name)
 
     def after_failure(self, failure: Failure, video_id: str, now: datetime, rules: BreakerRules) -> "Breaker":
         """What a failure of a video changes: nothing yet, or it opens, or it stays open for longer."""
         if self.state is not BreakerState.CLOSED and self.probe_video_id != video_id:
             # Under way since before it opened: no news, but for how long the other side wants to be left alone.
-            later = self._pause_until(failure, now, 0.0)
+            later = now + timedelta(seconds=_asked_s(failure))
             return self.model_copy(update={"probe_at": max(self.probe_at or later, later)})
         failures = self.failures + 1
         grave = failure.failure_class in {FailureClass.SOURCE, FailureClass.OPERATOR}
-        asked = failure.retry_after_s is not None
-        if self.state is BreakerState.CLOSED and not (grave or asked or failures >= rules.threshold(self.name)):
+        asked_s = _asked_s(failure)
+        if self.state is BreakerState.CLOSED and not (grave or asked_s or failures >= rules.threshold(self.name)):
             return self.model_copy(update={"failures": failures, "cause": failure.code, "details": failure.details})
-        pause_s = min(rules.cap_s, rules.pause_s * 2.0 ** min(self.trips, 32))
+        own_s = 0.0 if asked_s and not self.trips else min(rules.cap_s, rules.pause_s * 2.0 ** min(self.trips, 32))
         return Breaker(
             name=self.name,
             state=BreakerState.OPEN,
@@ -120,14 +147,13 @@ class Breaker(Value):
             details=failure.details,
             failures=failures,
             trips=self.trips + 1,
-            opened_at=self.opened_at or now,
-            probe_at=self._pause_until(failure, now, pause_s),
+            opened_at=now,
+            probe_at=now + timedelta(seconds=max(asked_s, own_s)),
         )
 
-    @staticmethod
-    def _pause_until(failure: Failure, now: datetime, pause_s: float) -> datetime:
-        asked_s = min(MAX_RETRY_AFTER_S, failure.retry_after_s or 0.0)
-        return now + timedelta(seconds=asked_s or pause_s)
+
+def _asked_s(failure: Failure) -> float:
+    return min(MAX_RETRY_AFTER_S, failure.retry_after_s or 0.0)
 
 
 def breaker_name(resource: Resource | None, source: str) -> str | None:

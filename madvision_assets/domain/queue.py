@@ -23,6 +23,8 @@ from madvision_assets.domain.failures import (
 )
 
 MAX_PRIORITY = 100
+# Nobody who asks us to wait is heard for longer; the header may hold any number.
+MAX_RETRY_AFTER_S = 86_400.0
 
 
 class PipelineStep(StrEnum):
@@ -211,5 +213,6 @@ def judge(
     pause_s = rules.pause_s(max(0, (lost_workers if isinstance(failure, WorkerLostError) else retry) - 1), spread)
     if failure.failure_class is FailureClass.OPERATOR:
         pause_s = rules.cap_s  # somebody has to act first, and will requeue it
-    asked = now + timedelta(seconds=max(pause_s if blocked_until is None else 0.0, failure.retry_after_s or 0.0))
+    asked_s = min(MAX_RETRY_AFTER_S, failure.retry_after_s or 0.0)
+    asked = now + timedelta(seconds=max(pause_s if blocked_until is None else 0.0, asked_s))
     return Verdict(QueueStatus.WAITING, max(asked, blocked_until or asked), retry, lost_workers, failure)

@@ -17,12 +17,17 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
 from madvision_assets.defs import presence
 from madvision_assets.defs.compute import POOL_LIMITS
-from madvision_assets.defs.launch import open_instance, wait_interruptibly
+from madvision_assets.defs.launch import open_instance
+from madvision_assets.defs.slots import slots_awaited
 from madvision_assets.defs.workbench import StoppedError, interrupts_end_the_run
+from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests import footage
+from madvision_assets_tests.quick import factory
 from madvision_assets_tests.site import Site
 from madvision_assets_tests.workshop import Workshop
 
@@ -86,6 +91,10 @@ def test_a_download_that_is_stopped_goes_on_from_there_and_leaves_nothing(
         told = (tmp_path / "command.log").read_text()
         assert ("Stopped." in told) is (sign is signal.SIGINT)
         assert "Traceback" not in told
+        [row] = Operations(workshop.workplace().database).rows()
+        # Somebody who presses Ctrl-C means it; a worker that was killed is found out by the daemon.
+        stopped = (QueueStatus.FAILED, "cancelled") if sign is signal.SIGINT else (QueueStatus.RUNNING, None)
+        assert (row.status, row.failure_cause) == stopped
 
         site.serve("/v.mp4", data, content_type="video/mp4")
         again = workshop.run("process", address)
@@ -93,6 +102,8 @@ def test_a_download_that_is_stopped_goes_on_from_there_and_leaves_nothing(
         assert again.exit_code == 0, again.output
         assert re.search(r"raw_video +done", again.output)
         assert site.hits("/v.mp4")[-1].range_start
+        [done] = Operations(workshop.workplace().database).rows()
+        assert (done.status, done.attempt) == (QueueStatus.DONE, 2)
     assert workshop.leftovers() == []
     with open_instance(workshop.home / "dagster", None) as instance:
         assert {run.status.value for run in instance.get_runs()} == {"FAILURE", "SUCCESS"}
@@ -142,13 +153,40 @@ def test_a_run_whose_process_was_killed_gives_its_slot_back_and_one_that_lives_k
     assert list((Path(instance.root_directory) / presence.FOLDER).iterdir()) == []
 
 
-def test_a_signal_ends_the_wait_for_a_slot(instance: dg.DagsterInstance) -> None:
+def test_a_signal_ends_the_wait_for_a_slot_and_the_queue_is_told(instance: dg.DagsterInstance) -> None:
     run_with_slot(instance, "somebody else")
-    wait_interruptibly(instance)
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    told: list[str] = []
+    with slots_awaited(instance, told.append):
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-    with pytest.raises(dg.DagsterExecutionInterruptedError):
-        instance.event_log_storage.claim_concurrency_slot("gpu", "another-run", "transcript")
+        with pytest.raises(dg.DagsterExecutionInterruptedError):
+            instance.event_log_storage.claim_concurrency_slot("gpu", "another-run", "transcript")
+
+    assert told == ["transcript"]
+
+
+def test_a_run_that_waits_for_a_slot_sleeps_meanwhile(
+    instance: dg.DagsterInstance, tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = run_with_slot(instance, "somebody else")
+    claim = InstanceConcurrencyContext.claim
+    asked: list[str] = []
+
+    def counted(self: InstanceConcurrencyContext, pool: str, step: str, priority: int = 0) -> bool:
+        asked.append(step)
+        return claim(self, pool, step, priority)
+
+    monkeypatch.setattr(InstanceConcurrencyContext, "claim", counted)
+    with factory(tmp_path / "home", media, instance=instance) as works, ThreadPoolExecutor(1) as aside:
+        works.submit()
+        [request] = works.ask()
+        ended = aside.submit(works.launch, request)
+        wait_for(lambda: instance.event_log_storage.get_concurrency_info("gpu").pending_step_count)
+        assert works.row().status is QueueStatus.RUNNING
+        instance.event_log_storage.free_concurrency_slots_for_run(holder)
+        assert ended.result(LIMIT_S).success
+
+    assert asked == [step.value for step in PipelineStep], "each once: the wait is ours"
 
 
 def test_an_instance_that_several_make_at_once_is_whole(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from madvision_assets.domain.failures import (
     AnalystRateLimitedError,
     ConnectionLostError,
     NotMediaError,
+    UnexpectedError,
 )
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.tools.store.objects import ObjectStore
@@ -72,7 +73,8 @@ def test_a_fault_of_ours_is_an_unexpected_failure_with_its_origin(bench: Workben
         work(bench, "clips", fails_with(ZeroDivisionError("division by zero")))
 
     assert caught.value.metadata["failure_cause"].value == "unexpected"
-    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert isinstance(caught.value.__cause__, UnexpectedError)
+    assert isinstance(caught.value.__cause__.__cause__, ZeroDivisionError)
 
 
 @pytest.mark.parametrize(

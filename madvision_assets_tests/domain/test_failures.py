@@ -4,7 +4,16 @@ import re
 
 import pytest
 
-from madvision_assets.domain.failures import Failure, FailureClass, MissingInputError, leaves, without_secrets
+from madvision_assets.domain.failures import (
+    Failure,
+    FailureClass,
+    MissingInputError,
+    Resource,
+    UnexpectedError,
+    leaf_of,
+    leaves,
+    without_secrets,
+)
 
 
 def test_codes_are_unique_and_stable_in_form() -> None:
@@ -24,6 +33,27 @@ def test_each_leaf_has_a_class_and_a_sentence_for_a_person(leaf: type[Failure]) 
 
 def test_every_class_has_leaves() -> None:
     assert {leaf.failure_class for leaf in leaves()} == set(FailureClass)
+
+
+def test_a_failure_is_found_again_by_its_code_and_one_of_old_counts_as_unexpected() -> None:
+    assert [leaf_of(leaf.code) for leaf in leaves()] == list(leaves())
+    assert leaf_of("of_an_older_version") is UnexpectedError
+
+
+def test_what_concerns_the_video_alone_speaks_against_nothing_that_others_use() -> None:
+    alone = {FailureClass.PERMANENT, FailureClass.POISON}
+
+    assert [leaf for leaf in leaves() if leaf.failure_class in alone and leaf.resource] == []
+
+
+def test_a_host_that_turns_us_away_is_what_is_paused() -> None:
+    turned_away = [leaf for leaf in leaves() if leaf.failure_class is FailureClass.SOURCE]
+
+    assert {leaf.resource for leaf in turned_away} == {Resource.HOST}
+
+
+def test_each_shared_thing_can_be_spoken_against() -> None:
+    assert {leaf.resource for leaf in leaves()} == {None, *Resource}
 
 
 @pytest.mark.parametrize(

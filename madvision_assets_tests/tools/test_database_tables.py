@@ -1,6 +1,5 @@
 """The database's contract: the same claims on SQLite and on a real PostgreSQL."""
 
-import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -18,6 +17,7 @@ from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.video import Options, Video
 from madvision_assets.tools.database import Database, schema
 from madvision_assets.tools.database.tables import lineage, metadata, videos
+from madvision_assets_tests.databases import KINDS, new_database, url_of
 from madvision_assets_tests.stores import (
     MADE_AT,
     VIDEO_ID,
@@ -31,22 +31,11 @@ from madvision_assets_tests.stores import (
 ADDRESS = "http://example.org/talk.mp4"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=KINDS)
 def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A database without tables."""
-    if request.param == "sqlite":
-        yield Database(f"sqlite:///{tmp_path / 'new' / 'folder' / 'madvision.db'}")
-        return
-    server = create_engine(request.getfixturevalue("postgres_url"), isolation_level="AUTOCOMMIT")
-    name = f"test_{secrets.token_hex(4)}"
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-    database = Database(server.url.set(database=name).render_as_string(hide_password=False))
-    yield database
-    database.engine.dispose()
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+    with new_database(request.param, request, tmp_path) as database:
+        yield database
 
 
 @pytest.fixture
@@ -130,7 +119,7 @@ def test_a_database_of_a_newer_version_is_left_alone(database: Database) -> None
 
 
 def test_several_that_migrate_at_once_all_end_well(empty: Database) -> None:
-    others = [Database(empty.engine.url.render_as_string(hide_password=False)) for _ in range(4)]
+    others = [Database(url_of(empty)) for _ in range(4)]
 
     with ThreadPoolExecutor(4) as pool:
         for done in [pool.submit(other.migrate) for other in others]:

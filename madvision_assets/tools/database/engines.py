@@ -11,11 +11,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from madvision_assets.tools.database.errors import database_failures
 
 CONNECT_TIMEOUT_S = 10
+# Connections that are kept once they were needed; ten more are made for a moment.
+POOL_SIZE = 20
 # How long a writer waits for another one; SQLite has one at a time.
 BUSY_TIMEOUT_S = 30.0
 # Option of a connection whose transaction is going to write.
 WRITES = "madvision_writes"
 
+_POSTGRES_ARGUMENTS = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "madvision"}
 _DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 _SUPPORTED = {"sqlite", "postgresql+psycopg2"}
 _EXAMPLES = "sqlite:////var/lib/madvision/madvision.db or postgresql://user:password@host/database"
@@ -45,14 +48,27 @@ def make_engine(url: URL) -> Engine:
     return _sqlite_engine(url) if is_sqlite(url) else _postgres_engine(url)
 
 
+def make_statement_engine(url: URL) -> Engine:
+    """An engine for PostgreSQL on which every statement is a transaction by itself, so that it is one way and back.
+
+    A connection that has broken shows only at its next statement, which the caller tries again.
+    """
+    return create_engine(
+        url,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        pool_size=POOL_SIZE,
+        connect_args=_POSTGRES_ARGUMENTS,
+    )
+
+
 def is_sqlite(url: URL) -> bool:
     """Whether it is a SQLite file rather than PostgreSQL."""
     return url.get_backend_name() == "sqlite"
 
 
 def _postgres_engine(url: URL) -> Engine:
-    arguments = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "madvision"}
-    return create_engine(url, pool_pre_ping=True, connect_args=arguments)
+    return create_engine(url, pool_pre_ping=True, pool_size=POOL_SIZE, connect_args=_POSTGRES_ARGUMENTS)
 
 
 def _sqlite_engine(url: URL) -> Engine:

@@ -5,16 +5,16 @@ A *turn* is one attempt at one video: whoever holds it may report, publish and e
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, func, not_, or_, select
+from sqlalchemy import Connection, and_, case, literal, or_, select
 
 from madvision_assets.domain.breakers import Breaker, BreakerRules, BreakerState, breaker_name
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.failures import Failure, SupersededError
+from madvision_assets.domain.failures import CheckFailedError, Failure, FailureClass, Resource, SupersededError
 from madvision_assets.domain.queue import (
     PipelineStep,
     QueueStatus,
@@ -24,13 +24,12 @@ from madvision_assets.domain.queue import (
     overall_progress,
     resource_of,
 )
-from madvision_assets.tools.database import Database, breakers, statements, webhooks
+from madvision_assets.tools.database import Database, breakers, claims, statements, turns, webhooks
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import processing_attempts, video_processing_queue
 
-# A row written so far in the future was written before the clock went back.
-CLOCK_SLACK_S = 60.0
 STARTING = "starting"
+WAITS_ITS_TURN = "waits its turn"
 
 queue = video_processing_queue
 
@@ -85,19 +84,17 @@ class Queue:
         """
         now = self._now()
         with self._database.writing() as connection:
-            running = select(func.count()).where(queue.c.status == QueueStatus.RUNNING.value)
-            room = max_in_flight - connection.execute(running).scalar_one()
-            chosen = self._choose(connection, room, now) if room > 0 else []
+            room = claims.room_for(connection, max_in_flight)
+            chosen = claims.choose(connection, room, now) if room > 0 else []
             return [self._start(connection, row, None, now) for row in chosen]
 
     def release(self, video_id: str, attempt: int) -> bool:
         """Put a claimed video back, since no run came of it; False where somebody else has moved it on."""
         now = self._now()
         with self._database.writing() as connection:
-            row = self._locked(connection, video_id)
+            row = turns.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
                 return False
-            breakers.give_up_probe(connection, video_id)
             self._end(connection, row, QueueStatus.QUEUED, now, next_attempt_at=now, message="")
         return True
 
@@ -105,10 +102,10 @@ class Queue:
         """A claimed video has all its documents already; False where somebody else has moved it on."""
         now = self._now()
         with self._database.writing() as connection:
-            row = self._locked(connection, video_id)
+            row = turns.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
                 return False
-            self._end(connection, row, QueueStatus.DONE, now, **_done(made, now))
+            self._end(connection, row, QueueStatus.DONE, now, **_done(made))
         return True
 
     def running(self) -> list[QueueRow]:
@@ -138,20 +135,21 @@ class Queue:
         Raises:
             SupersededError: the turn of this run is over.
             UnknownVideoError: nobody submitted the video.
-            Failure: the cause for which a breaker is open that guards this step.
+            Failure: the cause for which a breaker is open that guards this step; the turn is over then, and the video
+                waits. A run by hand is let through.
         """
         now = self._now()
         with self._database.writing() as connection:
-            row = self._locked(connection, video_id) or self._add(connection, video_id, now)
+            row = turns.lock(connection, video_id) or self._add(connection, video_id, now)
             held = row.status is QueueStatus.RUNNING and row.run_id == run_id
             if attempt is None and not held:
-                if self._had_turn(connection, video_id, run_id):
+                if turns.had_turn(connection, video_id, run_id):
                     raise SupersededError(_holder(row))
                 row = self._start(connection, row, run_id, now)
             elif attempt is not None and not self._is_turn(row, run_id, attempt):
                 raise SupersededError(_holder(row))
             resource = resource_of(step, row.source)
-            self._set(
+            turns.change(
                 connection,
                 video_id,
                 run_id=run_id,
@@ -163,23 +161,41 @@ class Queue:
                 heartbeat_at=now,
                 updated_at=now,
             )
-            self._note(connection, row, run_id=run_id, pipeline_step=step.value)
-            refusal = breakers.admit(connection, _used(resource), video_id, now)
+            turns.note(connection, row, run_id=run_id, pipeline_step=step.value)
+            row = row.model_copy(update={"run_id": run_id})
+            refusal = self._refusal(connection, row, step, now, by_hand=attempt is None)
         if refusal is not None:
             raise refusal
         return Turn(video_id, run_id, row.attempt)
 
-    def report(self, turn: Turn, step: PipelineStep, fraction: float, message: str) -> bool:
-        """A sign of life with progress; False where the turn is over."""
-        now = self._now()
-        return self._beat(
-            turn,
-            step_progress=fraction,
-            progress=overall_progress(step, fraction),
-            message=message[:200],
-            heartbeat_at=now,
-            updated_at=now,
+    def take(self, video_id: str, run_id: str, attempt: int) -> Turn | None:
+        """A launched run has come to life; None where its turn is over before it began."""
+        turn = Turn(video_id, run_id, attempt)
+        mine = and_(
+            queue.c.video_id == video_id,
+            queue.c.attempt == attempt,
+            queue.c.status == QueueStatus.RUNNING.value,
+            or_(queue.c.run_id.is_(None), queue.c.run_id == run_id),
         )
+        values = {"run_id": run_id, "heartbeat_at": self._now()}
+        with self._database.writing() as connection:
+            return turn if connection.execute(queue.update().where(mine).values(**values)).rowcount == 1 else None
+
+    def report(self, turn: Turn, step: PipelineStep, fraction: float, message: str) -> bool:
+        """A sign of life with progress; False where the turn is over. Late news of a finished step is passed over."""
+        now = self._now()
+        news: dict[str, Any] = {
+            "step_progress": min(1.0, max(0.0, fraction)),
+            "progress": overall_progress(step, fraction),
+            "message": message[:200],
+            "updated_at": now,
+        }
+        is_current = queue.c.pipeline_step == step.value
+        told = {
+            name: case((is_current, literal(new, queue.c[name].type)), else_=queue.c[name])
+            for name, new in news.items()
+        }
+        return self._beat(turn, **told, heartbeat_at=now)
 
     def beat(self, turn: Turn) -> bool:
         """A sign of life; False where the turn is over."""
@@ -206,22 +222,24 @@ class Queue:
         """
         now = self._now()
         with self._database.writing() as connection:
-            row = self._locked(connection, video_id)
+            row = turns.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.run_id != run_id:
                 return
-            breakers.record_success(connection, _used(resource_of(step, row.source)))
-            from_step = None if row.from_step is None or step.next is None else step.next.value
+            breakers.record_success(connection, breakers.used(resource_of(step, row.source)), video_id)
             values: dict[str, Any] = {
-                "from_step": from_step,
+                "from_step": _left_to_redo(row.from_step, step),
                 "lost_workers": 0,
                 "step_progress": 1.0,
                 "progress": overall_progress(step, 1.0),
                 "heartbeat_at": now,
             }
             if made is not None:
-                self._end(connection, row, QueueStatus.DONE, now, **{**values, **_done(made, now)})
+                self._end(connection, row, QueueStatus.DONE, now, **{**values, **_done(made)})
             elif not ends:
-                self._set(connection, video_id, **values, updated_at=now)
+                following = step.next or step
+                place = {"pipeline_step": following.value, "resource": resource_of(following, row.source)}
+                waits = {"step_progress": 0.0, "message": WAITS_ITS_TURN, "updated_at": now}
+                turns.change(connection, video_id, **{**values, **place, **waits})
             else:  # somebody did some steps by hand
                 self._end_by_hand(connection, row, step, values, now)
 
@@ -237,66 +255,20 @@ class Queue:
             return None
         now = self._now()
         with self._database.writing() as connection:
-            row = self._locked(connection, video_id)
+            row = turns.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING:
                 return None
             if row.run_id != run_id and not (row.run_id is None and row.attempt == attempt):
                 return None
             verdict = self._judge(connection, row, failure, now)
-            self._end(
-                connection,
-                row.model_copy(update={"run_id": run_id, "pipeline_step": step}),
-                verdict.status,
-                now,
-                run_id=run_id or None,
-                pipeline_step=step.value,
-                resource=resource_of(step, row.source),
-                retry=verdict.retry,
-                lost_workers=verdict.lost_workers,
-                next_attempt_at=verdict.next_attempt_at,
-                failure_cause=verdict.failure.code,
-                failure_details=verdict.failure.details,
-                message="",
-            )
+            ended = row.model_copy(update={"run_id": run_id or None})
+            self._end_failed(connection, ended, step, verdict, now)
         return verdict.status
 
     # --- details ---
 
-    def _choose(self, connection: Connection, room: int, now: datetime) -> list[QueueRow]:
-        """The rows whose turn it is, those that probe a breaker among them."""
-        shut = breakers.not_closed(connection)
-        shared = [shut[name] for name in breakers.USED_BY_ALL if name in shut]
-        due = self._due(connection, now, room if not shared else 0, not_in=shut)
-        for breaker in shared or shut.values():
-            if len(due) >= room or not breaker.may_probe(now):
-                continue
-            others = shut.keys() - {breaker.name}
-            probing = self._due(connection, now, 1, not_in=others, only=None if shared else breaker.name)
-            for row in probing:
-                if breakers.admit(connection, _used(row.resource), row.video_id, now) is None:
-                    due.append(row)
-        return due
-
-    def _due(
-        self, connection: Connection, now: datetime, limit: int, *, not_in: Iterable[str], only: str | None = None
-    ) -> list[QueueRow]:
-        clock_went_back = queue.c.updated_at > now + timedelta(seconds=CLOCK_SLACK_S)
-        is_due = or_(
-            queue.c.status == QueueStatus.QUEUED.value,
-            and_(queue.c.status == QueueStatus.WAITING.value, or_(queue.c.next_attempt_at <= now, clock_went_back)),
-        )
-        conditions: list[ColumnElement[bool]] = [is_due]
-        names = list(not_in)
-        if names:
-            conditions.append(or_(queue.c.resource.is_(None), not_(queue.c.resource.in_(names))))
-        if only is not None:
-            conditions.append(queue.c.resource == only)
-        urgency = (queue.c.priority.desc(), queue.c.next_attempt_at, queue.c.video_id)
-        query = select(queue).where(*conditions).order_by(*urgency).limit(limit).with_for_update(skip_locked=True)
-        return [QueueRow.model_validate(row) for row in connection.execute(query).mappings()] if limit > 0 else []
-
     def _start(self, connection: Connection, row: QueueRow, run_id: str | None, now: datetime) -> QueueRow:
-        started = self._set(
+        started = turns.change(
             connection,
             row.video_id,
             status=QueueStatus.RUNNING.value,
@@ -311,7 +283,7 @@ class Queue:
         )
         if row.status is QueueStatus.RUNNING:
             superseded = {"status": QueueStatus.QUEUED.value, "failure_cause": SupersededError.code}
-            self._note(connection, row, ended_at=now, **superseded)
+            turns.note(connection, row, ended_at=now, **superseded)
         connection.execute(
             processing_attempts.insert().values(
                 video_id=row.video_id,
@@ -326,8 +298,10 @@ class Queue:
 
     def _end(self, connection: Connection, row: QueueRow, status: QueueStatus, now: datetime, **values: Any) -> None:
         """A turn is over."""
-        ended = self._set(connection, row.video_id, status=status.value, updated_at=now, **values)
-        self._note(
+        if status.is_final:
+            values["finished_at"] = now
+        ended = turns.change(connection, row.video_id, status=status.value, updated_at=now, **values)
+        turns.note(
             connection,
             row,
             run_id=row.run_id,
@@ -337,14 +311,15 @@ class Queue:
             failure_cause=ended.failure_cause,
             failure_details=ended.failure_details,
         )
+        breakers.give_up_probe(connection, row.video_id)
         if status.is_final:
             webhooks.enqueue(connection, ended, now)
 
     def _end_by_hand(
         self, connection: Connection, row: QueueRow, step: PipelineStep, values: dict[str, Any], now: datetime
     ) -> None:
-        if row.outcome is not None:  # it was done before, and its clips are still there
-            done = {"progress": 1.0, "finished_at": now, "message": ""}
+        if turns.was_done(connection, row):  # and its clips are still there
+            done = {"pipeline_step": PipelineStep.CLIPS.value, "resource": None, "progress": 1.0, "message": ""}
             self._end(connection, row, QueueStatus.DONE, now, **{**values, **done})
             return
         following = step.next or step
@@ -352,14 +327,53 @@ class Queue:
         place = {"pipeline_step": following.value, "resource": resource, "step_progress": 0.0, "message": ""}
         self._end(connection, row, QueueStatus.QUEUED, now, **{**values, **place, "next_attempt_at": now})
 
+    def _end_failed(
+        self, connection: Connection, row: QueueRow, step: PipelineStep, verdict: Verdict, now: datetime
+    ) -> None:
+        self._end(
+            connection,
+            row.model_copy(update={"pipeline_step": step}),
+            verdict.status,
+            now,
+            run_id=row.run_id,
+            pipeline_step=step.value,
+            resource=resource_of(step, row.source),
+            retry=verdict.retry,
+            lost_workers=verdict.lost_workers,
+            # What did not pass its check is there, and would be taken for done.
+            from_step=step.value if isinstance(verdict.failure, CheckFailedError) else row.from_step,
+            next_attempt_at=verdict.next_attempt_at,
+            failure_cause=verdict.failure.code,
+            failure_details=verdict.failure.details,
+            message="",
+        )
+
+    def _refusal(
+        self, connection: Connection, row: QueueRow, step: PipelineStep, now: datetime, *, by_hand: bool
+    ) -> Failure | None:
+        """Why the step may not begin, in which case the turn is over; else None."""
+        used = breakers.used(resource_of(step, row.source))
+        # Whoever starts a run by hand may know that a cause is mended; its success closes the breaker.
+        refusing = breakers.admit(connection, used, row.video_id, now, insists=by_hand)
+        if refusing is None:
+            return None
+        # Settled here: told later, it would count as another failure of what may be mended by then.
+        verdict = self._verdict(row, refusing.refusal(), now, self._blocked_until(refusing, now))
+        self._end_failed(connection, row, step, verdict, now)
+        return verdict.failure
+
     def _judge(self, connection: Connection, row: QueueRow, failure: Failure, now: datetime) -> Verdict:
         name = breaker_name(failure.resource, row.source)
-        blocked_until = None
         if name is None:
-            breakers.give_up_probe(connection, row.video_id)
-        else:
-            breaker = breakers.record_failure(connection, name, failure, row.video_id, now, self._breaker)
-            blocked_until = self._blocked_until(breaker, now)
+            return self._verdict(row, failure, now, None)
+        before, after = breakers.record_failure(connection, name, failure, row.video_id, now, self._breaker)
+        # The one that probes has tried its host in earnest: else a host that is gone would be tried for ever.
+        tried = before.probe_video_id == row.video_id and failure.resource is Resource.HOST
+        if tried and failure.failure_class is FailureClass.TRANSIENT:
+            return self._verdict(row, failure, now, None)
+        return self._verdict(row, failure, now, self._blocked_until(after, now))
+
+    def _verdict(self, row: QueueRow, failure: Failure, now: datetime, blocked_until: datetime | None) -> Verdict:
         return judge(
             failure,
             retry=row.retry,
@@ -380,36 +394,14 @@ class Queue:
         """The row of a video that is run by hand before anybody queued it."""
         video = statements.require_video(connection, video_id)
         connection.execute(statements.upsert_queue(video, 0, now, sqlite=self._database.is_sqlite))
-        row = self._locked(connection, video_id)
+        row = turns.lock(connection, video_id)
         assert row is not None  # noqa: S101 - it was just written
         return row
-
-    @staticmethod
-    def _locked(connection: Connection, video_id: str) -> QueueRow | None:
-        query = select(queue).where(queue.c.video_id == video_id).with_for_update()
-        row: RowMapping | None = connection.execute(query).mappings().one_or_none()
-        return QueueRow.model_validate(row) if row else None
-
-    @staticmethod
-    def _set(connection: Connection, video_id: str, **values: Any) -> QueueRow:
-        update = queue.update().where(queue.c.video_id == video_id).values(**values).returning(*queue.c)
-        return QueueRow.model_validate(connection.execute(update).mappings().one())
-
-    @staticmethod
-    def _note(connection: Connection, row: QueueRow, **values: Any) -> None:
-        """Write into the history of the row's attempt."""
-        mine = and_(processing_attempts.c.video_id == row.video_id, processing_attempts.c.attempt == row.attempt)
-        connection.execute(processing_attempts.update().where(mine).values(**values))
 
     @staticmethod
     def _is_turn(row: QueueRow, run_id: str, attempt: int) -> bool:
         mine = row.run_id is None or row.run_id == run_id
         return row.status is QueueStatus.RUNNING and row.attempt == attempt and mine
-
-    @staticmethod
-    def _had_turn(connection: Connection, video_id: str, run_id: str) -> bool:
-        mine = and_(processing_attempts.c.video_id == video_id, processing_attempts.c.run_id == run_id)
-        return connection.execute(select(processing_attempts.c.attempt).where(mine).limit(1)).first() is not None
 
     def _beat(self, turn: Turn, **values: Any) -> bool:
         mine = and_(
@@ -419,18 +411,22 @@ class Queue:
             queue.c.status == QueueStatus.RUNNING.value,
         )
         with self._database.writing() as connection:
-            return connection.execute(queue.update().where(mine).values(**values)).rowcount == 1
+            held: bool = connection.execute(queue.update().where(mine).values(**values)).rowcount == 1
+            if held:
+                breakers.renew_probe(connection, turn.video_id, self._now())
+        return held
 
 
-def _used(resource: str | None) -> tuple[str, ...]:
-    return (*breakers.USED_BY_ALL, resource) if resource else breakers.USED_BY_ALL
+def _left_to_redo(from_step: PipelineStep | None, done: PipelineStep) -> PipelineStep | None:
+    """From which step on all is still to be done again, once one is done."""
+    return done.next if from_step is not None and done in from_step.onwards() else from_step
 
 
 def _holder(row: QueueRow) -> str:
     return f"attempt {row.attempt} is {row.status}"
 
 
-def _done(made: Clips, now: datetime) -> dict[str, Any]:
+def _done(made: Clips) -> dict[str, Any]:
     """The columns of a video that is done."""
     return {
         "pipeline_step": PipelineStep.CLIPS.value,
@@ -444,5 +440,4 @@ def _done(made: Clips, now: datetime) -> dict[str, Any]:
         "lost_workers": 0,
         "outcome": made.outcome.value,
         "outcome_reason": made.outcome_reason,
-        "finished_at": now,
     }

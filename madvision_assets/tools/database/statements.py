@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Executable, case, func, select
+from sqlalchemy import Connection, Executable, Insert, case, func, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -18,12 +18,12 @@ def upsert_video(video: Video, options: Options | None, *, sqlite: bool) -> Exec
     """Make a video known; gives its row.
 
     One statement, so that any number of submitters at once leave one row; the update that changes nothing is there
-    because only an updated row is returned.
+    because only an updated row is returned. It leaves the key alone, or whoever writes a row that refers to it waits.
     """
     now = datetime.now(UTC)
     insert = sqlite_insert(videos) if sqlite else postgres_insert(videos)
     statement = insert.values(**video.model_dump(mode="json"), created_at=now, updated_at=now)
-    change: dict[str, Any] = {"video_id": statement.excluded.video_id}
+    change: dict[str, Any] = {"created_at": videos.c.created_at}
     if options:
         change |= {"options": statement.excluded.options, "updated_at": now}
     if video.address.startswith("file:"):
@@ -65,14 +65,19 @@ def sum_cost_usd(video_id: str | None, since: datetime | None) -> Executable:
 
 
 def upsert_queue(video: Video, priority: int, now: datetime, *, sqlite: bool) -> Executable:
-    """Queue a video; gives its row.
+    """Queue a video; gives its row. See ``queue_upsert``."""
+    resource = resource_of(PipelineStep.RAW_VIDEO, video.source)
+    return queue_upsert(video.video_id, video.source, resource, priority, now, sqlite=sqlite)
+
+
+def queue_upsert(video_id: Any, source: Any, resource: Any, priority: Any, now: Any, *, sqlite: bool) -> Insert:
+    """Queue a video; gives its row. Each argument is a value or a parameter to be bound.
 
     One that is on its way only becomes more urgent; one that failed for good is tried again, since somebody asks for
     it; one that is done or parked stays as it is.
     """
     table = video_processing_queue
     insert = sqlite_insert(table) if sqlite else postgres_insert(table)
-    first = PipelineStep.RAW_VIDEO
     fresh: dict[str, Any] = {
         "status": QueueStatus.QUEUED.value,
         "priority": priority,
@@ -85,14 +90,14 @@ def upsert_queue(video: Video, priority: int, now: datetime, *, sqlite: bool) ->
         "updated_at": now,
     }
     statement = insert.values(
-        video_id=video.video_id,
-        pipeline_step=first.value,
+        video_id=video_id,
+        pipeline_step=PipelineStep.RAW_VIDEO.value,
         progress=0.0,
         step_progress=0.0,
         message="",
         attempt=0,
-        source=video.source,
-        resource=resource_of(first, video.source),
+        source=source,
+        resource=resource,
         created_at=now,
         **fresh,
     )
@@ -101,7 +106,7 @@ def upsert_queue(video: Video, priority: int, now: datetime, *, sqlite: bool) ->
         name: case((failed, getattr(statement.excluded, name)), else_=table.c[name]) for name in fresh
     }
     more_urgent = statement.excluded.priority > table.c.priority
-    on_its_way = table.c.status.in_([QueueStatus.QUEUED.value, QueueStatus.WAITING.value])
+    on_its_way = table.c.status.not_in([status.value for status in QueueStatus if status.is_final])
     change["priority"] = case(
         (failed | (on_its_way & more_urgent), statement.excluded.priority), else_=table.c.priority
     )
@@ -123,11 +128,14 @@ def require_video(connection: Connection, video_id: str) -> Video:
 def require_turn(connection: Connection, video_id: str, run_id: str) -> None:
     """Return where a run may publish for a video: it holds the turn, or the video is not in the queue at all.
 
+    A run that has just ended the video may tell the same again, where it did not hear that it was told.
+
     Raises:
         SupersededError: a later attempt has taken it over.
     """
     table = video_processing_queue
     query = select(table.c.status, table.c.run_id, table.c.attempt).where(table.c.video_id == video_id)
     row = connection.execute(query.with_for_update(read=True)).one_or_none()
-    if row is not None and (row.status != QueueStatus.RUNNING.value or row.run_id != run_id):
+    may = {QueueStatus.RUNNING.value, QueueStatus.DONE.value}
+    if row is not None and (row.status not in may or row.run_id != run_id):
         raise SupersededError(f"attempt {row.attempt} is {row.status}")

@@ -9,11 +9,13 @@ from datetime import datetime
 from sqlalchemy import Connection, select
 
 from madvision_assets.domain.breakers import Breaker
+from madvision_assets.domain.queue import PipelineStep, resource_of
 from madvision_assets.domain.video import Video
-from madvision_assets.tools.database import Database, statements, webhooks
+from madvision_assets.tools.database import Database, admission, webhooks
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow, TrackedVideo
 from madvision_assets.tools.database.tables import breakers, submissions, video_processing_queue, videos
+from madvision_assets.tools.database.writer import KeptWriter, StatementWriter
 
 TOKEN_BYTES = 32
 
@@ -48,6 +50,10 @@ class Receipt:
     row: QueueRow
 
 
+# By their place in the order in which they were asked for.
+Receipts = dict[int, Receipt]
+
+
 def token_hash(token: str) -> str:
     """What is kept of a token: its sha256, hex. 256 random bits need no salt."""
     return hashlib.sha256(token.encode()).hexdigest()
@@ -64,6 +70,8 @@ class Submissions:
     def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
         self._database = database
         self._now = now
+        self._kept = KeptWriter(database)
+        self._statements = StatementWriter(database)
 
     def add(self, wanted: Sequence[NewSubmission]) -> list[Receipt]:
         """Take submissions in, all or none; gives their receipts in the same order.
@@ -72,10 +80,9 @@ class Submissions:
         """
         now = self._now()
         in_one_order = sorted(range(len(wanted)), key=lambda n: wanted[n].video.video_id)  # or two writers deadlock
-        receipts: dict[int, Receipt] = {}
-        with self._database.writing() as connection:
-            for n in in_one_order:
-                receipts[n] = self._add(connection, wanted[n], now)
+        receipts = self._write(
+            wanted, lambda connection: {n: self._add(connection, wanted[n], now) for n in in_one_order}
+        )
         return [receipts[n] for n in range(len(wanted))]
 
     def find(self, token: str) -> TrackedVideo | None:
@@ -98,21 +105,32 @@ class Submissions:
             breaker = Breaker.model_validate({name: found[f"b_{name}"] for name in Breaker.model_fields})
         return TrackedVideo(address=found["address"], options=found["options"], row=row.behind(breaker))
 
+    def _write(self, wanted: Sequence[NewSubmission], work: Callable[[Connection], Receipts]) -> Receipts:
+        if self._database.is_sqlite:
+            return self._kept.run(work)
+        if len(wanted) == 1 and wanted[0].callback_url is None:
+            return self._statements.run(work)
+        with self._database.writing() as connection:
+            return work(connection)
+
     def _add(self, connection: Connection, wanted: NewSubmission, now: datetime) -> Receipt:
-        sqlite = self._database.is_sqlite
         token = secrets.token_urlsafe(TOKEN_BYTES)
         secret = secrets.token_urlsafe(TOKEN_BYTES) if wanted.callback_url else None
-        connection.execute(statements.upsert_video(wanted.video, None, sqlite=sqlite))
-        queued = statements.upsert_queue(wanted.video, wanted.priority, now, sqlite=sqlite)
-        row = QueueRow.model_validate(connection.execute(queued).mappings().one())
-        connection.execute(
-            submissions.insert().values(
-                token_hash=token_hash(token),
-                video_id=wanted.video.video_id,
-                callback_url=wanted.callback_url,
-                callback_secret=secret,
-                created_at=now,
-            )
+        video = wanted.video
+        row = admission.admit(
+            connection,
+            {
+                "p_video_id": video.video_id,
+                "p_address": video.address,
+                "p_options": video.options.model_dump(mode="json"),
+                "p_source": video.source,
+                "p_resource": resource_of(PipelineStep.RAW_VIDEO, video.source),
+                "p_priority": wanted.priority,
+                "p_token_hash": token_hash(token),
+                "p_callback_url": wanted.callback_url,
+                "p_callback_secret": secret,
+                "p_now": now,
+            },
         )
         if wanted.callback_url and row.status.is_final:
             webhooks.enqueue(connection, row, now)

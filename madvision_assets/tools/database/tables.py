@@ -70,6 +70,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.astimezone(UTC) if dialect.name == "postgresql" else value.replace(tzinfo=UTC)
 
 
+class PlainText(TypeDecorator[str]):
+    """Words of others, kept without what a database refuses in a text: NUL, and halves of characters."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        """Without them."""
+        return None if value is None else value.replace("\0", "").encode(errors="replace").decode()
+
+
 def as_utc(moment: datetime) -> datetime:
     """The same point in time, in UTC.
 
@@ -141,13 +152,13 @@ video_processing_queue = Table(
     Column("pipeline_step", Text, nullable=False),  # the one under way, or the next one to be done
     Column("progress", Double, nullable=False),  # of the whole, 0 to 1
     Column("step_progress", Double, nullable=False),
-    Column("message", Text, nullable=False),
+    Column("message", PlainText, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("retry", Integer, nullable=False),
     Column("lost_workers", Integer, nullable=False),
     Column("attempt", Integer, nullable=False),  # counts every start: the fencing token
     Column("failure_cause", Text),
-    Column("failure_details", Text),
+    Column("failure_details", PlainText),
     Column("next_attempt_at", UtcDateTime, nullable=False),
     Column("heartbeat_at", UtcDateTime),
     Column("run_id", Text),
@@ -155,7 +166,7 @@ video_processing_queue = Table(
     Column("source", Text, nullable=False),
     Column("resource", Text),  # name of the breaker that guards pipeline_step
     Column("outcome", Text),
-    Column("outcome_reason", Text),
+    Column("outcome_reason", PlainText),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
@@ -203,7 +214,7 @@ processing_attempts = Table(
     Column("pipeline_step", Text, nullable=False),  # where it ended, or is
     Column("status", Text, nullable=False),  # of the queue after it
     Column("failure_cause", Text),
-    Column("failure_details", Text),
+    Column("failure_details", PlainText),
     CheckConstraint(one_of("status", QueueStatus), name="status"),
     Index(None, "failure_cause"),
 )
@@ -214,7 +225,7 @@ breakers = Table(
     Column("name", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("cause", Text),
-    Column("details", Text, nullable=False),
+    Column("details", PlainText, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("trips", Integer, nullable=False),
     Column("opened_at", UtcDateTime),
@@ -235,7 +246,7 @@ webhook_deliveries = Table(
     Column("tries", Integer, nullable=False),
     Column("next_try_at", UtcDateTime),  # None: delivered, or given up
     Column("delivered_at", UtcDateTime),
-    Column("last_error", Text),
+    Column("last_error", PlainText),
     Column("created_at", UtcDateTime, nullable=False),
     UniqueConstraint("token_hash", "attempt"),
     Index(None, "next_try_at"),

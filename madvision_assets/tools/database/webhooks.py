@@ -1,13 +1,69 @@
 """Webhooks in the database: who is to be told that a video ended, and how the telling went."""
 
-from datetime import datetime
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, literal, select
+from sqlalchemy import Connection, and_, bindparam, func, literal, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.tools.database.rows import QueueRow
-from madvision_assets.tools.database.tables import submissions, webhook_deliveries
+from madvision_assets.tools.database.tables import (
+    processing_attempts,
+    submissions,
+    video_processing_queue,
+    webhook_deliveries,
+)
+
+MAX_TRIES = 12
+FIRST_PAUSE_S = 60.0
+LONGEST_PAUSE_S = 6 * 3600.0
+MAX_ERROR_CHARS = 300
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is to be told to whom.
+
+    Attributes:
+        id: names it to the receiver, also when it is told again.
+        url: of the receiver.
+        secret: key of the signature.
+        tries: how often it was tried, this time included.
+        attempt: of the queue.
+        status: of the queue, when the attempt ended.
+        outcome: how it ended well; None too where the video was queued again since.
+        finished_at: when the attempt ended.
+    """
+
+    id: int
+    url: str
+    secret: str
+    tries: int
+    video_id: str
+    attempt: int
+    status: str
+    outcome: str | None
+    outcome_reason: str | None
+    failure_cause: str | None
+    failure_details: str | None
+    finished_at: datetime
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a delivery went.
+
+    Attributes:
+        error: what went wrong; None where the receiver took it.
+        final: whether to give up at once.
+    """
+
+    delivery: Delivery
+    error: str | None = None
+    final: bool = False
 
 
 def enqueue(connection: Connection, row: QueueRow, now: datetime) -> None:
@@ -24,3 +80,69 @@ def enqueue(connection: Connection, row: QueueRow, now: datetime) -> None:
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
     columns = ["token_hash", "video_id", "attempt", "status", "tries", "next_try_at", "created_at"]
     connection.execute(insert(webhook_deliveries).from_select(columns, told).on_conflict_do_nothing())
+
+
+def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> list[Delivery]:
+    """The deliveries that are due, those that wait longest first; nobody else gets them for as long as the lease.
+
+    The try is counted here: one that is never heard of again is tried later, and not for ever.
+    """
+    told, queue, history = webhook_deliveries, video_processing_queue, processing_attempts
+    as_it_ended = and_(
+        queue.c.video_id == told.c.video_id, queue.c.attempt == told.c.attempt, queue.c.status == told.c.status
+    )
+    of_attempt = and_(history.c.video_id == told.c.video_id, history.c.attempt == told.c.attempt)
+    query = (
+        select(
+            told.c.id,
+            submissions.c.callback_url.label("url"),
+            submissions.c.callback_secret.label("secret"),
+            (told.c.tries + 1).label("tries"),
+            told.c.video_id,
+            told.c.attempt,
+            told.c.status,
+            queue.c.outcome,
+            queue.c.outcome_reason,
+            history.c.failure_cause,
+            history.c.failure_details,
+            func.coalesce(history.c.ended_at, queue.c.finished_at, told.c.created_at).label("finished_at"),
+        )
+        .join_from(told, submissions, submissions.c.token_hash == told.c.token_hash)
+        .outerjoin(queue, as_it_ended)
+        .outerjoin(history, of_attempt)
+        .where(told.c.next_try_at <= now)
+        .order_by(told.c.next_try_at, told.c.id)
+        .limit(limit)
+        .with_for_update(of=told, skip_locked=True)
+    )
+    claimed = [Delivery(**row) for row in connection.execute(query).mappings()]
+    mine = told.update().where(told.c.id.in_([each.id for each in claimed]))
+    connection.execute(mine.values(next_try_at=now + timedelta(seconds=lease_s), tries=told.c.tries + 1))
+    return claimed
+
+
+def settle(connection: Connection, answers: Collection[Answer], now: datetime) -> None:
+    """Write down how deliveries went, and when those that failed are tried again."""
+    mine = and_(
+        webhook_deliveries.c.id == bindparam("its_id"),
+        webhook_deliveries.c.tries == bindparam("its_tries"),  # else somebody else has it, after our lease
+    )
+    values: dict[str, Any] = {name: bindparam(name) for name in ("next_try_at", "delivered_at", "last_error")}
+    parameters = [
+        {
+            "its_id": answer.delivery.id,
+            "its_tries": answer.delivery.tries,
+            "next_try_at": _next_try_at(answer, now),
+            "delivered_at": now if answer.error is None else None,
+            "last_error": answer.error and answer.error[:MAX_ERROR_CHARS],
+        }
+        for answer in answers
+    ]
+    connection.execute(webhook_deliveries.update().where(mine).values(**values), parameters)
+
+
+def _next_try_at(answer: Answer, now: datetime) -> datetime | None:
+    """None: it is over."""
+    if answer.error is None or answer.final or answer.delivery.tries >= MAX_TRIES:
+        return None
+    return now + timedelta(seconds=min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** (answer.delivery.tries - 1)))

@@ -268,12 +268,16 @@ class ObjectStore:
 
     def list_keys(self, prefix: str = "") -> Iterator[str]:
         """Keys below a prefix of whole parts (``a/b`` finds ``a/b/c``, not ``a/bc``), in no particular order."""
+        yield from (key for key, _ in self.list_sizes(prefix))
+
+    def list_sizes(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Likewise, each with its size in bytes."""
         import obstore
 
         wanted = validate_key(prefix.rstrip("/")) if prefix else None
         with store_failures(prefix or "the list of keys"):
             for batch in obstore.list(self._backend, prefix=wanted):
-                yield from (meta["path"] for meta in batch)
+                yield from ((meta["path"], meta["size"]) for meta in batch)
 
     def presigned_url(self, key: str, expires_s: float) -> str | None:
         """A link that lets anybody read the object for so many seconds; None where the store is not S3."""

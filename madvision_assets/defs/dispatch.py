@@ -1,0 +1,56 @@
+"""From due rows of the queue to the runs that they need: the sensor's work, but for Dagster's own part."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.provenance import pending_steps
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.tools.store.documents import current_provenance, read_current
+from madvision_assets.tools.store.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from madvision_assets.tools.database.queue import Queue
+    from madvision_assets.tools.database.rows import QueueRow
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A run to be launched: these steps of this video, for this attempt."""
+
+    row: "QueueRow"
+    steps: tuple[PipelineStep, ...]
+
+
+@dataclass(frozen=True)
+class Dispatcher:
+    """Takes due videos out of the queue.
+
+    Args:
+        queue: the queue.
+        store: tells which stages are done.
+        max_in_flight: so many videos at once; the rest waits in the table, where priority counts.
+    """
+
+    queue: "Queue"
+    store: ObjectStore
+    max_in_flight: int
+
+    def launches(self) -> list[Launch]:
+        """Claim what is due, and find out which stages are missing; a video without any is done at once."""
+        launches = []
+        for row in self.queue.claim_due(self.max_in_flight):
+            try:
+                steps = self._missing(row)
+                if steps:
+                    launches.append(Launch(row, steps))
+                else:
+                    self.queue.complete(row.video_id, row.attempt, read_current(self.store, Clips, row.video_id))
+            except Failure as failure:  # the store is away
+                self.queue.fail(row.video_id, "", row.attempt, row.pipeline_step, failure)
+        return launches
+
+    def _missing(self, row: "QueueRow") -> tuple[PipelineStep, ...]:
+        current = {step: current_provenance(self.store, step, row.video_id) for step in PipelineStep}
+        return pending_steps(current, row.from_step)

@@ -1,0 +1,95 @@
+"""The sensors: due rows become runs; what runs could not tell the queue is found out; callbacks are delivered."""
+
+import json
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from madvision_assets.defs.compute import limit_pools
+from madvision_assets.defs.dispatch import Dispatcher, Launch
+from madvision_assets.defs.jobs import process_video
+from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.reconcile import RECONCILE_S, Reconciler
+from madvision_assets.defs.turn import ATTEMPT_TAG, SOURCE_TAG
+from madvision_assets.defs.workbench import Workbench
+from madvision_assets.tools.database import Database
+from madvision_assets.tools.webhooks import WebhookSender
+
+# Overlapping ticks submitted runs twice when this was shorter.
+TICK_S = 5
+RUNNING = dg.DefaultSensorStatus.RUNNING
+
+
+@dg.sensor(job=process_video, minimum_interval_seconds=TICK_S, default_status=RUNNING)
+def queue_sensor(
+    dispatcher: dg.ResourceParam[Dispatcher],
+    database: dg.ResourceParam[Database],
+) -> dg.SensorResult | dg.SkipReason:
+    """Due videos, most urgent first, become partitions, and runs of exactly the stages that they lack."""
+    from madvision_assets.tools.database.figures import QUEUE_SENSOR, Figures
+
+    launches = dispatcher.launches()
+    Figures(database).beat(QUEUE_SENSOR, datetime.now(UTC))
+    if not launches:
+        return dg.SkipReason("Nothing is due, or as much is in flight as MADVISION_MAX_IN_FLIGHT allows.")
+    return dg.SensorResult(
+        dynamic_partitions_requests=[videos.build_add_request([launch.row.video_id for launch in launches])],
+        run_requests=[run_request(launch) for launch in launches],
+    )
+
+
+def run_request(launch: Launch) -> dg.RunRequest:
+    """The run of one attempt; asked for twice, it is one run."""
+    row = launch.row
+    return dg.RunRequest(
+        run_key=f"{row.video_id}:{row.attempt}",
+        partition_key=row.video_id,
+        asset_selection=[dg.AssetKey(step.value) for step in launch.steps],
+        tags={
+            ATTEMPT_TAG: str(row.attempt),
+            SOURCE_TAG: "queue",
+            "dagster/priority": str(row.priority),
+            "dagster/max_retries": "0",  # the queue tries again
+        },
+    )
+
+
+@dg.sensor(minimum_interval_seconds=RECONCILE_S, default_status=RUNNING)
+def queue_reconciler(
+    context: dg.SensorEvaluationContext,
+    reconciler: dg.ResourceParam[Reconciler],
+    bench: dg.ResourceParam[Workbench],
+) -> dg.SensorResult | dg.SkipReason:
+    """Videos that the table shows in flight and that are not, go on; an instance that is new gets its pools' limits.
+
+    What tries left on this machine of videos that are given up is removed.
+    """
+    limit_pools(context.instance)
+    seen = {video_id: (sign, count) for video_id, (sign, count) in json.loads(context.cursor or "{}").items()}
+    silent, repairs = reconciler.look(context.instance, seen)
+    bench.sweep_given_up(reconciler.is_given_up)
+    return dg.SensorResult(
+        cursor=json.dumps(silent), skip_reason=dg.SkipReason("; ".join(repairs) or "Table and runs agree.")
+    )
+
+
+@dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, default_status=RUNNING)
+def failed_runs(context: dg.RunStatusSensorContext, reconciler: dg.ResourceParam[Reconciler]) -> dg.SkipReason:
+    """The backstop for runs that crashed, and for blocking checks."""
+    return dg.SkipReason(reconciler.settle(context.dagster_run, context.instance) or "The table knows.")
+
+
+@dg.run_status_sensor(run_status=dg.DagsterRunStatus.CANCELED, default_status=RUNNING)
+def cancelled_runs(context: dg.RunStatusSensorContext, reconciler: dg.ResourceParam[Reconciler]) -> dg.SkipReason:
+    """The backstop for runs that somebody terminated."""
+    return dg.SkipReason(reconciler.settle(context.dagster_run, context.instance) or "The table knows.")
+
+
+@dg.sensor(minimum_interval_seconds=TICK_S, default_status=RUNNING)
+def webhook_sensor(webhooks: dg.ResourceParam[WebhookSender]) -> dg.SkipReason:
+    """Tell those who left a callback that their video has ended."""
+    delivered = webhooks.deliver_due()
+    return dg.SkipReason(f"{delivered.ok} delivered, {delivered.failed} to be tried again.")
+
+
+SENSORS = (queue_sensor, queue_reconciler, failed_runs, cancelled_runs, webhook_sensor)

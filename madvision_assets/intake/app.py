@@ -1,0 +1,101 @@
+"""The application: routes, pages, and one form for everything that goes wrong."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+
+from madvision_assets.domain.failures import Failure
+from madvision_assets.intake import clips, health, internal, metrics, pages, public
+from madvision_assets.intake.guard import Guard
+from madvision_assets.intake.limits import RateLimits
+from madvision_assets.intake.pages.render import problem_page
+from madvision_assets.intake.problems import Problem, ProblemError, ProblemResponse
+from madvision_assets.intake.services import Services
+from madvision_assets.tools.database.figures import Figures
+
+DESCRIPTION = """Submit the address of a video; follow it with the token; take the clips.
+
+Everything that is refused or fails is a problem document (RFC 9457) with a stable `code`."""
+PARTS = (public, internal, clips, health, metrics, pages)
+_CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
+API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/")
+
+
+def make_app(services: Services) -> FastAPI:
+    """The ASGI application; none of its parts is touched before the first request."""
+    app = FastAPI(
+        title="MadVision",
+        version="1",
+        description=DESCRIPTION,
+        docs_url=None,  # it would load scripts from elsewhere
+        redoc_url=None,
+    )
+    registry = CollectorRegistry(auto_describe=False)
+    app.state.services = services
+    app.state.registry = registry
+    app.state.rate_limits = RateLimits(services.settings.requests_per_minute)
+    app.state.checks = health.make_checks(services)
+    app.state.streams = pages.Streams()
+    figures = metrics.HttpFigures(registry)
+    registry.register(metrics.TableFigures(Figures(services.database)))
+    for part in PARTS:
+        app.include_router(part.router)
+    app.add_middleware(Guard, limits=app.state.rate_limits, figures=figures, render=render)
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(Failure, _on_failure)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    return app
+
+
+def render(request: Request, error: ProblemError) -> Response:
+    """A problem as this client reads it: people see a page, programs get the document."""
+    path = request.url.path
+    for_people = "text/html" in request.headers.get("accept", "") and not path.startswith(API_PATHS)
+    return problem_page(error) if for_people else ProblemResponse(error)
+
+
+def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)  # noqa: S101 - as it was registered
+    return render(request, error)
+
+
+def _on_failure(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Failure)  # noqa: S101 - as it was registered
+    return render(request, ProblemError.of(error))
+
+
+def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as it was registered
+    return render(request, ProblemError.of_fields(error.errors()))
+
+
+def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as it was registered
+    code = _CODES.get(error.status_code, "internal_error")
+    headers = {"Allow": _allowed(request)} if code == "method_not_allowed" else error.headers
+    return render(request, ProblemError(code, headers=headers))
+
+
+def _allowed(request: Request) -> str:
+    """The methods of every route at this address; each route knows its own alone."""
+    routes = [route for part in PARTS for route in part.router.routes if isinstance(route, APIRoute)]
+    fitting = [route.methods for route in routes if route.path_regex.match(request.url.path)]
+    return ", ".join(sorted({method for methods in fitting for method in methods or ()}))
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+        schemas.update(own.pop("$defs", {}))
+        schemas["Problem"] = own
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,161 @@
+"""The media of a clip, for whoever has the token: MP4, captions, subtitles, thumbnail."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, RedirectResponse
+from starlette.types import Receive, Scope, Send
+
+from madvision_assets.domain.clips import Clip, Clips
+from madvision_assets.domain.failures import MissingInputError
+from madvision_assets.domain.video import ObjectRef
+from madvision_assets.intake.problems import ProblemError, documented
+from madvision_assets.intake.public import COMMON_PROBLEMS
+from madvision_assets.intake.services import services_of
+from madvision_assets.intake.status import require_tracked
+from madvision_assets.tools.store.documents import read_current
+from madvision_assets.tools.store.objects import ObjectStore
+
+MEDIA_TYPES = {
+    "mp4": "video/mp4",
+    "srt": "application/x-subrip; charset=utf-8",
+    "vtt": "text/vtt; charset=utf-8",
+    "jpg": "image/jpeg",
+}
+LINK_EXPIRES_S = 3600.0
+MAX_NAME_BYTES = 120  # file systems take 255
+_SRT_TIMES = re.compile(r"^(\d{2,}:\d{2}:\d{2}),(\d{3}) --> (\d{2,}:\d{2}:\d{2}),(\d{3})$")
+_UNSAFE_IN_NAMES = re.compile(r"[^\w ,()-]+")
+
+router = APIRouter(tags=["clips"])
+
+
+@router.get(
+    "/video/{token}/clips/{name}",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The file",
+            "content": {each.partition(";")[0]: {"schema": {"type": "string"}} for each in MEDIA_TYPES.values()},
+        },
+        206: {"description": "The range of bytes asked for"},
+        304: {"description": "The file is the one that the client has"},
+        307: {"description": "The file is in the object store, behind this link, for an hour"},
+        **documented(
+            "unknown_token",
+            "unknown_clip",
+            "not_found",
+            "invalid_range",
+            "range_not_satisfiable",
+            "invalid_request",
+            *COMMON_PROBLEMS,
+            store_unavailable="503",
+        ),
+    },
+)
+@router.head("/video/{token}/clips/{name}", include_in_schema=False)
+def read_clip(
+    request: Request,
+    token: str,
+    name: str,
+    download: Annotated[bool, Query(description="As a file to save, with a readable name.")] = False,
+) -> Response:
+    """A file of a clip: ``CLIP_ID.mp4``, ``.srt``, ``.vtt`` or ``.jpg``. Ranges and ETags as usual."""
+    services = services_of(request)
+    tracked = require_tracked(services, token)
+    clip_id, _, extension = name.rpartition(".")
+    clip = _clip(services.store, tracked.row.video_id, clip_id)
+    ref = _object(clip, extension)
+    headers = {
+        "ETag": f'"{ref.sha256}-{extension}"',
+        "Cache-Control": "private, no-cache",  # kept, but asked for each time: the token may be forgotten
+        "Accept-Ranges": "bytes" if extension in {"mp4", "jpg"} else "none",
+    }
+    if headers["ETag"] in _etags(request):
+        return Response(status_code=304, headers=headers)
+    if download:
+        name = quote(f"{clip.rank:02d} {readable_name(clip.title)}.{extension}")
+        headers["Content-Disposition"] = (
+            f"attachment; filename=\"{clip.rank:02d}.{extension}\"; filename*=UTF-8''{name}"
+        )
+    if extension in {"mp4", "jpg"}:
+        return _file(services.store, ref, headers, MEDIA_TYPES[extension])
+    captions = services.store.get_bytes(ref.key)
+    content = vtt_of(captions.decode()).encode() if extension == "vtt" else captions
+    return Response(content, headers=headers, media_type=MEDIA_TYPES[extension])
+
+
+def vtt_of(srt: str) -> str:
+    """WebVTT that says what SubRip text says; https://www.w3.org/TR/webvtt1/."""
+    return "WEBVTT\n\n" + "\n".join(_vtt_lines(srt))
+
+
+def readable_name(title: str) -> str:
+    """The title as part of a file name that every system takes."""
+    plain = _UNSAFE_IN_NAMES.sub(" ", unicodedata.normalize("NFC", title))
+    short = " ".join(plain.split()).encode()[:MAX_NAME_BYTES].decode(errors="ignore")
+    return short.strip(" .") or "clip"
+
+
+def _clip(store: ObjectStore, video_id: str, clip_id: str) -> Clip:
+    try:
+        made = read_current(store, Clips, video_id).clips
+    except MissingInputError:
+        made = ()
+    found = next((clip for clip in made if clip.clip_id == clip_id), None)
+    if found is None:
+        raise ProblemError("unknown_clip")
+    return found
+
+
+def _object(clip: Clip, extension: str) -> ObjectRef:
+    objects = {"mp4": clip.media, "srt": clip.captions, "vtt": clip.captions, "jpg": clip.thumbnail}
+    if extension not in objects:
+        raise ProblemError("unknown_clip")
+    return objects[extension]
+
+
+def _etags(request: Request) -> set[str]:
+    given = request.headers.get("if-none-match", "")
+    return {each.strip().removeprefix("W/") for each in given.split(",")}
+
+
+def _file(store: ObjectStore, ref: ObjectRef, headers: dict[str, str], media_type: str) -> Response:
+    link = store.presigned_url(ref.key, LINK_EXPIRES_S)
+    if link is not None:
+        return RedirectResponse(link, 307, {"Cache-Control": "no-store"})
+    path = store.local_path(ref.key)
+    if path is None or not path.is_file():
+        raise ProblemError("not_found", "The file of this clip is not in the store any more.")
+    return _RangedFile(path, headers=headers, media_type=media_type, stat_result=path.stat())
+
+
+class _RangedFile(FileResponse):
+    """A file of which parts may be asked for; ranges that cannot be are told as a problem."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request."""
+        asked = Headers(scope=scope).get("range")
+        size_bytes = int(self.headers["content-length"])
+        try:
+            if asked:
+                self._parse_range_header(asked, size_bytes)
+        except RangeNotSatisfiable as error:
+            raise ProblemError("range_not_satisfiable", headers={"Content-Range": f"bytes */{size_bytes}"}) from error
+        except MalformedRangeHeader as error:
+            raise ProblemError("invalid_range") from error
+        await super().__call__(scope, receive, send)
+
+
+def _vtt_lines(srt: str) -> Iterator[str]:
+    for line in srt.splitlines():
+        times = _SRT_TIMES.match(line)
+        if times:
+            yield "{}.{} --> {}.{}".format(*times.groups())
+        else:
+            yield line.replace("&", "&amp;").replace("<", "&lt;")

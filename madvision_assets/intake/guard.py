@@ -1,0 +1,126 @@
+"""What every request passes first and last: limits, a body that is whole, headers, one line of log, figures."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from madvision_assets.domain.failures import without_secrets
+from madvision_assets.intake.limits import ClientGoneError, RateLimits, check_headers, read_body
+from madvision_assets.intake.metrics import HttpFigures
+from madvision_assets.intake.problems import ProblemError
+
+BODILESS = {"GET", "HEAD", "OPTIONS", "TRACE"}
+UNMATCHED = "unmatched"
+GONE_STATUS = 499  # as nginx logs it; nobody is there to be answered
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "Cache-Control": "no-store",
+}
+
+Render = Callable[[Request, ProblemError], Response]
+
+
+class Guard:
+    """ASGI middleware around the whole application.
+
+    Args:
+        app: the application.
+        limits: how often a client may ask.
+        figures: where requests are counted.
+        render: how a problem is told to this client.
+    """
+
+    def __init__(self, app: ASGIApp, limits: RateLimits, figures: HttpFigures, render: Render) -> None:
+        self._app = app
+        self._limits = limits
+        self._figures = figures
+        self._render = render
+        self._log: Any = structlog.get_logger("madvision.intake")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        answer = _Answer(send)
+        try:
+            await self._handle(scope, receive, answer)
+        except ClientGoneError:
+            answer.status = GONE_STATUS
+        except Exception as error:  # the last resort: the client gets no traceback, the log does
+            self._log.error("request_failed", route=_route(scope), error=without_secrets(repr(error)), exc_info=error)
+            if answer.status:  # the client sees that the body broke off
+                raise
+            await self._tell(scope, receive, answer, ProblemError("internal_error"))
+        finally:
+            self._note(scope, answer.status, time.perf_counter() - started)
+
+    async def _handle(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
+        try:
+            self._limits.admit(scope)
+            if scope["method"] not in BODILESS:
+                check_headers(scope, dict(scope["headers"]))
+                receive = _replayed(await read_body(scope, receive), receive)
+        except ProblemError as error:
+            await self._tell(scope, receive, answer, error)
+            return
+        await self._app(scope, receive, answer)
+
+    async def _tell(self, scope: Scope, receive: Receive, answer: "_Answer", error: ProblemError) -> None:
+        await self._render(Request(scope), error)(scope, receive, answer)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route, method = _route(scope), scope["method"]
+        self._figures.count(route, method, status, seconds)
+        client = scope.get("client")
+        # The route's pattern and not its path: tokens stand in paths and query strings.
+        self._log.info(
+            "request",
+            method=method,
+            route=route,
+            status=status,
+            ms=round(seconds * 1000, 1),
+            client=client[0] if client else None,
+        )
+
+
+class _Answer:
+    """Passes an answer on with the headers that every one has; remembers its status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body as one message; after it, whatever the client does."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replay
+
+
+def _route(scope: Scope) -> str:
+    """The pattern of the route that took the request."""
+    return str(getattr(scope.get("route"), "path", UNMATCHED))

@@ -1,0 +1,143 @@
+"""How often a client may ask, and how much it may send."""
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import MovingWindowRateLimiter
+from starlette.types import Receive, Scope
+
+from madvision_assets.intake.problems import ProblemError
+
+BATCH_PATH = "/public/videos"
+JSON_PATHS = {"/public/video", BATCH_PATH, "/internal/perform-video-processing"}
+SUBMITTING = {("POST", "/public/video"), ("POST", BATCH_PATH), ("POST", "/")}
+FREE = {"/healthz", "/readyz", "/metrics"}
+OTHER_REQUESTS = 10  # times as many as submissions
+ADDRESSES_PER_HIT = 100
+MAX_BODY_BYTES = 64 * 1024
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+BODY_LIMIT_S = 10.0
+IPV6_CUSTOMER_BITS = 64  # RFC 6177: what one customer has at least
+
+
+class RateLimits:
+    """Requests of each client in the last minute; kept in this process.
+
+    Args:
+        per_minute: submissions; ten times as many other requests; 0 is no limit.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage()) if per_minute else None
+        self._submissions = RateLimitItemPerMinute(max(1, per_minute), namespace="submissions")
+        self._others = RateLimitItemPerMinute(max(1, per_minute) * OTHER_REQUESTS, namespace="others")
+
+    def admit(self, scope: Scope) -> None:
+        """Count a request.
+
+        Raises:
+            ProblemError: ``too_many_requests``.
+        """
+        if scope["path"] in FREE:
+            return
+        submits = (scope["method"], scope["path"]) in SUBMITTING
+        self._hit(self._submissions if submits else self._others, client_of(scope), 1)
+
+    def admit_addresses(self, scope: Scope, addresses: int) -> None:
+        """Count a batch of so many addresses, which was counted as one request already.
+
+        Raises:
+            ProblemError: ``too_many_requests``.
+        """
+        more = math.ceil(addresses / ADDRESSES_PER_HIT) - 1
+        if more > 0:
+            self._hit(self._submissions, client_of(scope), more)
+
+    def _hit(self, item: RateLimitItemPerMinute, client: str, cost: int) -> None:
+        if self._limiter is None or self._limiter.hit(item, client, cost=min(cost, item.amount)):
+            return
+        free_at = self._limiter.get_window_stats(item, client).reset_time
+        wait_s = max(1, math.ceil(free_at - time.time()))
+        raise ProblemError(
+            "too_many_requests",
+            f"{item.amount} a minute are taken from one client. Go on in {wait_s} s.",
+            headers={"Retry-After": str(wait_s)},
+        )
+
+
+def client_of(scope: Scope) -> str:
+    """Who asks: the address, of which IPv6 gives every customer a whole network."""
+    host = str((scope.get("client") or ("unknown",))[0])
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host
+    if not isinstance(address, IPv6Address):
+        return host
+    return str(address.ipv4_mapped or IPv6Network((int(address), IPV6_CUSTOMER_BITS), strict=False))
+
+
+def body_limit_bytes(scope: Scope) -> int:
+    """How large the body of a request may be."""
+    return MAX_BATCH_BYTES if scope["path"] == BATCH_PATH else MAX_BODY_BYTES
+
+
+def check_headers(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
+    """Refuse a body by what its headers say of it.
+
+    Raises:
+        ProblemError: ``body_too_large``, or ``unsupported_media_type`` where JSON is asked for.
+    """
+    size = headers.get(b"content-length", b"0")
+    if size.isdigit() and int(size) > body_limit_bytes(scope):
+        raise _too_large(scope)
+    takes_json = scope["method"] == "POST" and scope["path"] in JSON_PATHS
+    media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if takes_json and not (media_type == b"application/json" or _is_json_suffix(media_type)):
+        raise ProblemError("unsupported_media_type", "Send the body with Content-Type: application/json.")
+
+
+async def read_body(scope: Scope, receive: Receive) -> bytes:
+    """The whole body; the client has ten seconds for it.
+
+    Raises:
+        ProblemError: ``body_too_large``, ``body_timeout``.
+        ClientGoneError: the client hung up.
+    """
+    limit = body_limit_bytes(scope)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(BODY_LIMIT_S):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGoneError
+                chunk = message.get("body", b"")
+                size += len(chunk)
+                if size > limit:
+                    raise _too_large(scope)
+                chunks.append(chunk)
+                if not message.get("more_body", False):
+                    return b"".join(chunks)
+    except TimeoutError as error:
+        detail = f"The body did not arrive within {BODY_LIMIT_S:g} s."
+        raise ProblemError("body_timeout", detail, headers={"Connection": "close"}) from error
+
+
+class ClientGoneError(Exception):
+    """The client hung up before its request was whole."""
+
+
+def _is_json_suffix(media_type: bytes) -> bool:
+    return media_type.startswith(b"application/") and media_type.endswith(b"+json")
+
+
+def _too_large(scope: Scope) -> ProblemError:
+    detail = f"The body may have {body_limit_bytes(scope)} bytes here."
+    return ProblemError("body_too_large", detail, headers={"Connection": "close"})

@@ -1,0 +1,99 @@
+"""The form: what was typed becomes a submission, or stands there again with what is wrong beside each field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from madvision_assets.domain.queue import MAX_PRIORITY
+from madvision_assets.domain.video import Options
+from madvision_assets.intake.problems import ProblemError
+from madvision_assets.intake.schemas import SubmissionRequest
+
+_USUAL = Options()
+DEFAULTS: Mapping[str, str] = {
+    "url": "",
+    "max_clips": str(_USUAL.max_clips),
+    "min_clip_s": f"{_USUAL.min_clip_s:g}",
+    "max_clip_s": f"{_USUAL.max_clip_s:g}",
+    "priority": "0",
+}
+OPTIONS = ("max_clips", "min_clip_s", "max_clip_s")
+WHOLE_NUMBERS = ("max_clips", "priority")
+# In the place of pydantic's words, which speak to programs.
+_FAULTS: Mapping[str, str] = {
+    "url": "Give the full address of a video, beginning with https:// or http://.",
+    "max_clips": "Give a whole number from 1 to 50.",
+    "min_clip_s": "Give a number of seconds from 1 to 600.",
+    "max_clip_s": "Give a number of seconds from 5 to 1200.",
+    "priority": f"Give a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}.",
+    "options": "The shortest clip must not be longer than the longest one.",
+}
+
+
+@dataclass(frozen=True)
+class Form:
+    """The form as it stands on the page.
+
+    Attributes:
+        typed: each field's text.
+        errors: what is wrong, by field.
+        others: what is wrong with none of the fields.
+    """
+
+    typed: Mapping[str, str] = field(default_factory=lambda: dict(DEFAULTS))
+    errors: Mapping[str, str] = field(default_factory=dict)
+    others: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, typed: Mapping[str, Any]) -> Self:
+        """What a browser sent; a field that is missing or empty has its usual value."""
+        texts = {name: typed.get(name) for name in DEFAULTS}
+        return cls({name: text if isinstance(text, str) and text else DEFAULTS[name] for name, text in texts.items()})
+
+    def request(self) -> SubmissionRequest:
+        """What it asks for.
+
+        Raises:
+            ProblemError: ``invalid_request``; says which fields.
+        """
+        typed = {name: _number(name, text) for name, text in self.typed.items()}
+        options = {name: typed.pop(name) for name in OPTIONS}
+        try:
+            return SubmissionRequest.model_validate({**typed, "options": options})
+        except ValidationError as error:
+            raise ProblemError.of_validation(error) from error
+
+    def refused(self, error: ProblemError) -> Self:
+        """With what is wrong beside the fields."""
+        problem = error.problem
+        errors: dict[str, str] = {}
+        for each in problem.errors or ():
+            name = (each.pointer or "").rpartition("/")[2]
+            own_words = problem.code != "invalid_request"
+            if name in _FAULTS:
+                errors["min_clip_s" if name == "options" else name] = each.detail if own_words else _FAULTS[name]
+        return type(self)(self.typed, errors, () if errors else (problem.detail,))
+
+    def values(self) -> dict[str, Any]:
+        """What the template shows."""
+        changed = any(self.typed[name] != DEFAULTS[name] for name in DEFAULTS if name != "url")
+        return {
+            "typed": self.typed,
+            "errors": {name: self.errors.get(name, "") for name in DEFAULTS},
+            "refused": bool(self.errors or self.others),
+            "others": self.others,
+            "focus": next((name for name in DEFAULTS if name in self.errors), "url"),
+            "more": changed or bool(self.errors.keys() - {"url"}),
+        }
+
+
+def _number(name: str, text: str) -> str | int | float:
+    """The number that was typed; the text where it is none, which is refused later."""
+    if name == "url":
+        return text.strip()
+    try:
+        return int(text) if name in WHOLE_NUMBERS else float(text)
+    except ValueError:
+        return text

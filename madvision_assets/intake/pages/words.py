@@ -1,0 +1,157 @@
+"""The pages' words: what each state of a video is called, and what follows from it for its submitter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.failures import FailureClass
+from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.intake.schemas import VideoStatus
+
+LONGEST_SHOWN_CHARS = 80
+
+STEP_NAMES: Mapping[PipelineStep, str] = {
+    PipelineStep.RAW_VIDEO: "Download",
+    PipelineStep.TRANSCRIPT: "Transcribe",
+    PipelineStep.CONTENT_TYPE: "Understand",
+    PipelineStep.CLIP_CANDIDATES: "Find the moments",
+    PipelineStep.CLIPS: "Cut the clips",
+}
+STEP_STATES: Mapping[str, str] = {
+    "pending": "to come",
+    "running": "under way",
+    "waiting": "waiting",
+    "done": "done",
+    "failed": "failed",
+}
+_DOING: Mapping[PipelineStep, str] = {
+    PipelineStep.RAW_VIDEO: "Downloading the video",
+    PipelineStep.TRANSCRIPT: "Writing down what is said",
+    PipelineStep.CONTENT_TYPE: "Finding out what kind of video it is",
+    PipelineStep.CLIP_CANDIDATES: "Looking for the moments worth watching",
+    PipelineStep.CLIPS: "Cutting the clips",
+}
+_ENDED_WITHOUT: Mapping[Outcome, str] = {
+    Outcome.NO_SPEECH: "Nothing is said in this video",
+    Outcome.NOTHING_INSIGHTFUL: "No moment stood out",
+    Outcome.TOO_SHORT: "The video is too short for clips",
+}
+
+
+class Tone(StrEnum):
+    """How a state is coloured."""
+
+    CALM = "calm"
+    PAUSE = "pause"
+    GOOD = "good"
+    BAD = "bad"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a page says of a video.
+
+    Attributes:
+        title: for the browser's tab; begins with the state.
+        headline: the state, in a few words.
+        detail: what it means for the submitter.
+        tone: its colour.
+        reason: why it waits or ended; empty while all is well.
+        next_attempt_at: when a waiting video is tried again.
+        may_submit_again: whether submitting it again may help.
+        message: what is being done right now.
+    """
+
+    title: str
+    headline: str
+    detail: str
+    tone: Tone = Tone.CALM
+    reason: str = ""
+    next_attempt_at: datetime | None = None
+    may_submit_again: bool = False
+    message: str = ""
+
+
+def tell(status: VideoStatus) -> Told:
+    """Put a video's state into words."""
+    match status.status:
+        case QueueStatus.QUEUED:
+            return Told("In the queue", "In the queue", "It starts as soon as there is room for it.")
+        case QueueStatus.RUNNING:
+            doing = _DOING[status.pipeline_step]
+            detail = "This page follows by itself. You may close it and come back at any time."
+            return Told(f"{percent(status.progress)} {doing}", doing, detail, message=status.message)
+        case QueueStatus.WAITING:
+            return _tell_waiting(status)
+        case QueueStatus.DONE:
+            return _tell_done(status)
+        case QueueStatus.PARKED:
+            detail = "It was set aside for a person to look into, and is not tried again by itself."
+            return Told("Set aside", "Set aside", detail, Tone.BAD, reason=status.failure_details or "")
+        case QueueStatus.FAILED:
+            return Told(
+                "Did not work",
+                "This did not work",
+                "It is not tried again by itself.",
+                Tone.BAD,
+                reason=status.failure_details or "",
+                may_submit_again=True,
+            )
+
+
+def shortened(address: str) -> str:
+    """The address with its middle left out where it is long; both ends tell what it is."""
+    if len(address) <= LONGEST_SHOWN_CHARS:
+        return address
+    return f"{address[: LONGEST_SHOWN_CHARS // 2]}…{address[-LONGEST_SHOWN_CHARS // 4 :]}"
+
+
+def clock(seconds: float) -> str:
+    """A time in a video: ``m:ss`` or ``h:mm:ss``."""
+    minutes, rest_s = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest_s:02}" if hours else f"{minutes}:{rest_s:02}"
+
+
+def length(seconds: float) -> str:
+    """How long a clip is: ``45 s`` or ``1 min 5 s``."""
+    minutes, rest_s = divmod(round(seconds), 60)
+    return f"{minutes} min {rest_s} s" if minutes else f"{rest_s} s"
+
+
+def utc(moment: datetime) -> str:
+    """A point in time for readers whose browser does not turn it into their own."""
+    return f"{moment.astimezone(UTC):%H:%M UTC, %-d %B %Y}"
+
+
+def percent(fraction: float) -> str:
+    """A fraction as a whole percentage, never rounded up to the end."""
+    return f"{int(fraction * 100)}%"
+
+
+def _tell_waiting(status: VideoStatus) -> Told:
+    detail = "It goes on by itself at the step that it has reached; nothing is done twice."
+    if status.failure_class == FailureClass.OPERATOR:
+        detail = "Whoever runs this system has to mend something; then it goes on by itself."
+    return Told(
+        "Waiting",
+        "Waiting",
+        detail,
+        Tone.PAUSE,
+        reason=status.failure_details or "It is tried again soon.",
+        next_attempt_at=status.next_attempt_at,
+    )
+
+
+def _tell_done(status: VideoStatus) -> Told:
+    outcome = Outcome(status.outcome or Outcome.CLIPS)
+    if outcome is not Outcome.CLIPS:
+        headline = _ENDED_WITHOUT[outcome]
+        return Told(headline, headline, status.outcome_reason or "There is nothing to cut.")
+    if not status.clips:  # the store is away for the moment
+        return Told("Done", "The clips are cut", status.message or "They cannot be listed at the moment.", Tone.GOOD)
+    count = len(status.clips)
+    headline = "One clip is ready" if count == 1 else f"{count} clips are ready"
+    return Told(headline, headline, "Best first. Watch them here, or take them with you.", Tone.GOOD)

@@ -1,0 +1,167 @@
+"""What the API takes and gives. Times are seconds from the start of the video; points in time carry their zone."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.failures import FailureClass
+from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
+from madvision_assets.domain.queue import MAX_PRIORITY, PipelineStep, QueueStatus
+from madvision_assets.domain.video import MAX_ADDRESS_CHARS, Options
+
+MAX_BATCH = 1000
+EXAMPLE_URL = "https://www.youtube.com/watch?v=aqz-KE-bpKQ"
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 3.0 is as whole as 3."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Priority = Annotated[
+    int,
+    Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="A higher one is done earlier; 0 is usual."),
+    BeforeValidator(_whole),
+]
+Address = Annotated[
+    str, Field(min_length=1, max_length=MAX_ADDRESS_CHARS, json_schema_extra={"format": "uri"}, examples=[EXAMPLE_URL])
+]
+
+
+class _Asked(BaseModel):
+    """What a client sends: no unknown names, and no text where a number belongs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class ClipOptions(Options):
+    """What is asked of the clips; lengths are seconds."""
+
+    model_config = ConfigDict(strict=True)
+
+    @field_validator("max_clips", mode="before")
+    @classmethod
+    def _whole_number(cls, value: Any) -> Any:
+        return _whole(value)
+
+    @model_validator(mode="after")
+    def _shortest_first(self) -> Self:
+        if self.min_clip_s > self.max_clip_s:
+            raise ValueError("min_clip_s must not be more than max_clip_s")
+        return self
+
+
+class SubmissionRequest(_Asked):
+    """One video to process."""
+
+    url: Annotated[Address, Field(description="Address of a page or file that plays a video; http or https.")]
+    priority: Priority = 0
+    callback_url: Annotated[
+        Address | None, Field(description="Told by POST when processing ends, signed with the callback's secret.")
+    ] = None
+    options: Annotated[ClipOptions | None, Field(description="Counts where nobody asked for this video before.")] = None
+
+
+class BatchRequest(_Asked):
+    """Many videos; each is taken or refused by itself."""
+
+    videos: Annotated[
+        list[Any],
+        Field(
+            min_length=1,
+            max_length=MAX_BATCH,
+            description="Each as for POST /public/video.",
+            examples=[[{"url": EXAMPLE_URL}]],
+        ),
+    ]
+
+
+class SubmissionAccepted(BaseModel):
+    """The receipt of a submission. Keep the token: it is shown this once, and is all it takes to see the clips."""
+
+    token: str
+    video_id: str
+    status: QueueStatus
+    status_url: str
+    page_url: str
+    callback_secret: Annotated[
+        str | None, Field(description="Key of the callbacks' HMAC-SHA256; shown this once, and only with a callback.")
+    ] = None
+
+
+class ProcessingRequest(_Asked):
+    """A video to process again, or for the first time."""
+
+    video_id: Annotated[str, Field(pattern=VIDEO_ID_PATTERN, examples=["youtube-aqz-KE-bpKQ"])]
+    from_step: Annotated[
+        PipelineStep | None,
+        Field(strict=False, description="This step and all later ones are done again; null goes on where it stopped."),
+    ] = None
+    priority: Priority | None = None
+
+
+class ProcessingAccepted(BaseModel):
+    """How the queue has the video now."""
+
+    video_id: str
+    status: QueueStatus
+    pipeline_step: PipelineStep
+    from_step: PipelineStep | None
+    priority: int
+    attempt: int
+
+
+class StepView(BaseModel):
+    """One of the five steps."""
+
+    step: PipelineStep
+    status: Literal["done", "running", "waiting", "pending", "failed"]
+    progress: Annotated[float, Field(description="Of this step, 0 to 1.")]
+
+
+class ClipView(BaseModel):
+    """A clip to watch and take."""
+
+    clip_id: str
+    rank: Annotated[int, Field(description="1 is the best.")]
+    title: str
+    reason: Annotated[str, Field(description="Why it stands on its own.")]
+    score: Annotated[float, Field(description="0 to 1, comparable within one video.")]
+    start_s: float
+    end_s: float
+    duration_s: Annotated[float, Field(description="Of the file, measured after cutting.")]
+    width: int
+    height: int
+    url: Annotated[str, Field(description="MP4.")]
+    captions_url: Annotated[str, Field(description="SubRip (SRT).")]
+    subtitles_url: Annotated[str, Field(description="WebVTT, for a track element.")]
+    thumbnail_url: Annotated[str, Field(description="JPEG.")]
+
+
+class VideoStatus(BaseModel):
+    """Where a video stands."""
+
+    video_id: str
+    url: str
+    status: QueueStatus
+    pipeline_step: Annotated[PipelineStep, Field(description="The step under way, or the next one to be done.")]
+    progress: Annotated[float, Field(description="Of the whole, 0 to 1.")]
+    step_progress: Annotated[float, Field(description="Of the step, 0 to 1.")]
+    message: Annotated[str, Field(description="What is being done, in a few words.")]
+    priority: int
+    retry: Annotated[int, Field(description="Retries used up by failures of this video's own.")]
+    attempt: Annotated[int, Field(description="Counts every start.")]
+    next_attempt_at: Annotated[datetime | None, Field(description="When a waiting video is tried again.")]
+    failure_cause: Annotated[str | None, Field(description="Stable code of the failure.")]
+    failure_details: Annotated[str | None, Field(description="What happened and what to do, for a person.")]
+    failure_class: FailureClass | None
+    outcome: Annotated[Outcome | None, Field(description="How it ended; only `clips` comes with clips.")]
+    outcome_reason: str | None
+    steps: list[StepView]
+    clips: list[ClipView]
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    finished_at: AwareDatetime | None
+    options: Options

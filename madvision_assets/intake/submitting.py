@@ -1,0 +1,80 @@
+"""Taking submissions in: what the JSON routes, the batch and the page's form have in common."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.video import Options, Video
+from madvision_assets.intake.addresses import checked_address
+from madvision_assets.intake.problems import ProblemError
+from madvision_assets.intake.schemas import SubmissionAccepted, SubmissionRequest
+from madvision_assets.intake.services import Services
+from madvision_assets.tools.database.submissions import NewSubmission, Receipt
+from madvision_assets.tools.download.identify import identify
+
+
+def submit_one(services: Services, asked: SubmissionRequest) -> Receipt:
+    """Take one video in.
+
+    Raises:
+        ProblemError: one of its addresses is refused; says which.
+        Failure: the database is away.
+    """
+    (receipt,) = services.submissions.add([_checked(services, asked)])
+    return receipt
+
+
+def submit_many(services: Services, asked: Sequence[Any]) -> list[Receipt | ProblemError]:
+    """Take in what can be taken, in one transaction; gives a receipt or a problem for each, in the same order.
+
+    Raises:
+        Failure: the database is away; then none is taken.
+    """
+    answers: dict[int, Receipt | ProblemError] = {}
+    wanted: dict[int, NewSubmission] = {}
+    for n, each in enumerate(asked):
+        try:
+            wanted[n] = _checked(services, SubmissionRequest.model_validate(each))
+        except ValidationError as error:
+            answers[n] = ProblemError.of_validation(error)
+        except ProblemError as error:
+            answers[n] = error
+    answers.update(zip(wanted, services.submissions.add(list(wanted.values())), strict=True))
+    return [answers[n] for n in range(len(asked))]
+
+
+def accepted(receipt: Receipt, base_url: str) -> SubmissionAccepted:
+    """What the submitter is told.
+
+    Args:
+        receipt: of the submission.
+        base_url: what the links begin with, without a slash at its end.
+    """
+    return SubmissionAccepted(
+        token=receipt.token,
+        video_id=receipt.row.video_id,
+        status=receipt.row.status,
+        status_url=f"{base_url}/public/video/status?token={receipt.token}",
+        page_url=f"{base_url}/video/{receipt.token}",
+        callback_secret=receipt.callback_secret,
+    )
+
+
+def _checked(services: Services, asked: SubmissionRequest) -> NewSubmission:
+    allow_private = services.settings.allow_private
+    try:
+        address = checked_address(asked.url, allow_private=allow_private)
+        video_id = identify(address)
+    except Failure as failure:
+        raise ProblemError.of(failure, pointer="/url") from failure
+    if asked.callback_url is not None:
+        try:
+            checked_address(asked.callback_url, allow_private=allow_private)
+        except Failure as failure:
+            raise ProblemError.of(failure, pointer="/callback_url") from failure
+    options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
+    video = Video(video_id=video_id, address=address, options=options)
+    callback_url = asked.callback_url.strip() if asked.callback_url else None
+    return NewSubmission(video, asked.priority, callback_url)

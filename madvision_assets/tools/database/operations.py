@@ -1,0 +1,338 @@
+"""The queue as its operators see and move it: what stands where and why, start again, forget."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from pydantic import AwareDatetime
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
+
+from madvision_assets.domain.breakers import Breaker
+from madvision_assets.domain.failures import Resource, SupersededError, UnknownVideoError
+from madvision_assets.domain.provenance import Value
+from madvision_assets.domain.queue import PipelineStep, QueueStatus, overall_progress, resource_of
+from madvision_assets.tools.database import Database, breakers, statements
+from madvision_assets.tools.database.queue import utc_now
+from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.database.tables import (
+    lineage,
+    processing_attempts,
+    submissions,
+    video_processing_queue,
+    videos,
+    webhook_deliveries,
+)
+
+# IDs in one statement; SQLite allows 32,766 parameters.
+BATCH = 1000
+# The order in which rows are listed: what happens now, what comes next, what needs somebody, what is over.
+URGENCY = (
+    QueueStatus.RUNNING,
+    QueueStatus.QUEUED,
+    QueueStatus.WAITING,
+    QueueStatus.PARKED,
+    QueueStatus.FAILED,
+    QueueStatus.DONE,
+)
+BY_CAUSE = (QueueStatus.WAITING.value, QueueStatus.FAILED.value, QueueStatus.PARKED.value)
+
+queue = video_processing_queue
+
+
+class QueueCount(Value):
+    """So many videos stand at this step, in this state, for this cause."""
+
+    status: QueueStatus
+    pipeline_step: PipelineStep
+    failure_cause: str | None
+    count: int
+
+
+class Attempt(Value):
+    """One start of a video's processing; ``status`` is that of the queue after it."""
+
+    attempt: int
+    run_id: str | None
+    started_at: AwareDatetime
+    ended_at: AwareDatetime | None
+    pipeline_step: PipelineStep
+    status: QueueStatus
+    failure_cause: str | None
+    failure_details: str | None
+
+
+class Extent(Value):
+    """What the tables hold of some videos.
+
+    Attributes:
+        known: the videos that have a row in ``videos``.
+        running: those of them that are being processed.
+        tokens: how many submissions follow them.
+        rows: in all tables together.
+    """
+
+    known: frozenset[str]
+    running: frozenset[str]
+    tokens: int
+    rows: int
+
+
+class Operations:
+    """What operators do with the queue. Every method raises as ``Database`` does.
+
+    Args:
+        database: where the tables are.
+        now: the clock, timezone-aware.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+        self._database = database
+        self._now = now
+
+    # --- looking ---
+
+    def counts(self) -> list[QueueCount]:
+        """How many videos stand where, and why; those whose step is behind an open breaker have its cause."""
+        with self._database.reading() as connection:
+            cause = _seen_cause(breakers.not_closed(connection)).label("failure_cause")
+            seen = select(queue.c.status, queue.c.pipeline_step, cause).subquery()
+            query = select(*seen.c, func.count().label("count")).group_by(*seen.c)
+            found = [QueueCount.model_validate(row) for row in connection.execute(query).mappings()]
+        steps = list(PipelineStep)
+        return sorted(found, key=lambda e: (URGENCY.index(e.status), steps.index(e.pipeline_step), -e.count))
+
+    def rows(self, status: QueueStatus | None = None, cause: str | None = None, limit: int = 100) -> list[QueueRow]:
+        """The rows of the queue, most urgent first: under way, next in turn, then those that ended, newest first.
+
+        Args:
+            status: only those in this state.
+            cause: only those that ended or wait for this cause, or whose step is behind a breaker that it opened.
+            limit: at most so many.
+        """
+        with self._database.reading() as connection:
+            shut = breakers.not_closed(connection)
+            conditions = [queue.c.status == status.value] if status else []
+            if cause is not None:
+                conditions.append(_seen_cause(shut) == cause)
+            rank = case({each.value: n for n, each in enumerate(URGENCY)}, value=queue.c.status)
+            on_its_way = queue.c.status.not_in([each.value for each in QueueStatus if each.is_final])
+            turn = (case((on_its_way, queue.c.priority)).desc(), case((on_its_way, queue.c.next_attempt_at)))
+            order = (rank, *turn, queue.c.updated_at.desc(), queue.c.video_id)
+            query = select(queue).where(*conditions).order_by(*order).limit(limit)
+            found = [QueueRow.model_validate(row) for row in connection.execute(query).mappings()]
+        return [row.behind(shut.get(row.resource or "")) for row in found]
+
+    def history(self, video_id: str) -> list[Attempt]:
+        """Every start of a video's processing, oldest first."""
+        mine = processing_attempts.c.video_id == video_id
+        columns = [column for column in processing_attempts.c if column.name in Attempt.model_fields]
+        query = select(*columns).where(mine).order_by(processing_attempts.c.attempt)
+        with self._database.reading() as connection:
+            return [Attempt.model_validate(row) for row in connection.execute(query).mappings()]
+
+    def open_breakers(self) -> list[Breaker]:
+        """The breakers that are open or half open, by name."""
+        with self._database.reading() as connection:
+            return list(breakers.not_closed(connection).values())
+
+    def has_work(self) -> bool:
+        """Whether a video is still to be done."""
+        going = queue.c.status.not_in([status.value for status in QueueStatus if status.is_final])
+        with self._database.reading() as connection:
+            return connection.execute(select(queue.c.video_id).where(going).limit(1)).first() is not None
+
+    def extent(self, video_ids: Collection[str]) -> Extent:
+        """What the tables hold of these videos."""
+        known: set[str] = set()
+        running: set[str] = set()
+        counts = dict.fromkeys((videos, queue, processing_attempts, submissions, webhook_deliveries, lineage), 0)
+        with self._database.reading() as connection:
+            for batch in batches(video_ids):
+                here = select(videos.c.video_id).where(videos.c.video_id.in_(batch))
+                known.update(connection.execute(here).scalars())
+                running.update(connection.execute(_running(batch)).scalars())
+                for table in counts:
+                    some = select(func.count()).select_from(table).where(table.c.video_id.in_(batch))
+                    counts[table] += connection.execute(some).scalar_one()
+        return Extent(
+            known=frozenset(known), running=frozenset(running), tokens=counts[submissions], rows=sum(counts.values())
+        )
+
+    # --- moving ---
+
+    def restart(self, video_id: str, from_step: PipelineStep | None = None, priority: int | None = None) -> QueueRow:
+        """Queue a video again, whatever state it is in; one that is running is taken from its worker.
+
+        Args:
+            video_id: its ID; where it was never queued, it is now.
+            from_step: do this step and all later ones again; None goes on where it stands, or as asked before.
+            priority: None keeps the one it has.
+
+        Raises:
+            UnknownVideoError: nobody submitted it.
+        """
+        now = self._now()
+        values = _afresh(from_step, now)
+        if priority is not None:
+            values["priority"] = priority
+        with self._database.writing() as connection:
+            self._add_missing(connection, [video_id], now)
+            held = select(queue.c.status, queue.c.attempt).where(queue.c.video_id == video_id).with_for_update()
+            row = connection.execute(held).one_or_none()
+            if row is None:  # somebody forgets it just now
+                raise UnknownVideoError(video_id)
+            if row.status == QueueStatus.RUNNING.value:
+                breakers.give_up_probe(connection, video_id)
+                _close_attempt(connection, video_id, row.attempt, now)
+            update = queue.update().where(queue.c.video_id == video_id).values(**values).returning(*queue.c)
+            return QueueRow.model_validate(connection.execute(update).mappings().one())
+
+    def requeue(
+        self,
+        cause: str | None = None,
+        video_ids: Collection[str] | None = None,
+        from_step: PipelineStep | None = None,
+    ) -> int:
+        """Queue videos again, all or none: those that a cause holds up, or these.
+
+        A video that is running is left to its worker.
+
+        Args:
+            cause: code of a failure that is mended: the videos that failed, were parked or wait for it, and those
+                whose next step is behind a breaker that it opened; these breakers are closed.
+            video_ids: or these, whatever state they are in.
+            from_step: do this step and all later ones again; None goes on where each stands, or as asked before.
+
+        Returns:
+            How many.
+
+        Raises:
+            UnknownVideoError: nobody submitted one of these.
+            ValueError: neither a cause nor videos, or both.
+        """
+        if (cause is None) == (video_ids is None):
+            raise ValueError("Give a cause or videos.")
+        now = self._now()
+        idle = queue.c.status != QueueStatus.RUNNING.value
+        with self._database.writing() as connection:
+            if cause is None:
+                self._add_missing(connection, video_ids or (), now)
+                wanted: list[ColumnElement[bool]] = [queue.c.video_id.in_(each) for each in batches(video_ids or ())]
+            else:
+                wanted = [_held_up_by(cause, breakers.not_closed(connection))]
+            values = _afresh(from_step, now)
+            count = 0
+            for each in wanted:
+                one_by_one = select(queue.c.video_id).where(idle, each).order_by(queue.c.video_id)
+                connection.execute(one_by_one.with_for_update())  # in everybody's order, which an update does not keep
+                count += connection.execute(queue.update().where(idle, each).values(**values)).rowcount
+            if cause is not None:  # after the rows, as workers have it, or we and one of them wait for each other
+                breakers.close_all_of(connection, cause)
+        return count
+
+    def forget(self, video_ids: Collection[str]) -> int:
+        """Delete every row of these videos, but of those that are running; gives how many videos are gone.
+
+        Safe to run again: what a broken call deleted is gone, the rest is whole.
+        """
+        gone = 0
+        for batch in batches(video_ids):
+            with self._database.writing() as connection:
+                idle = _hold_idle(connection, batch)
+                for breaker in breakers.not_closed(connection).values():
+                    if breaker.probe_video_id in idle:
+                        breakers.give_up_probe(connection, breaker.probe_video_id)
+                for table in (webhook_deliveries, submissions, processing_attempts, lineage, queue, videos):
+                    connection.execute(table.delete().where(table.c.video_id.in_(idle)))
+                gone += len(idle)
+        return gone
+
+    # --- details ---
+
+    def _add_missing(self, connection: Connection, video_ids: Collection[str], now: datetime) -> None:
+        """Queue rows for the videos among these that were never queued."""
+        for batch in batches(video_ids):
+            there = set(connection.execute(select(queue.c.video_id).where(queue.c.video_id.in_(batch))).scalars())
+            for video_id in sorted(set(batch) - there):
+                video = statements.require_video(connection, video_id)
+                connection.execute(statements.upsert_queue(video, 0, now, sqlite=self._database.is_sqlite))
+
+
+def batches(video_ids: Collection[str]) -> Iterator[Sequence[str]]:
+    """The IDs without doubles, in one order, in as many as go into one statement."""
+    rest = iter(sorted(set(video_ids)))  # one order, or two writers deadlock
+    while batch := list(islice(rest, BATCH)):
+        yield batch
+
+
+def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
+    """The columns of a row that is queued again, with nothing held against it."""
+    done = {step.value: overall_progress(step, 0.0) for step in PipelineStep}
+    values: dict[str, Any] = {
+        "status": QueueStatus.QUEUED.value,
+        "progress": case(done, value=queue.c.pipeline_step),
+        "step_progress": 0.0,
+        "message": "",
+        "retry": 0,
+        "lost_workers": 0,
+        "failure_cause": None,
+        "failure_details": None,
+        "outcome": None,
+        "outcome_reason": None,
+        "finished_at": None,
+        # One that waits for its turn already keeps its place.
+        "next_attempt_at": case((queue.c.status == QueueStatus.QUEUED.value, queue.c.next_attempt_at), else_=now),
+        "updated_at": now,
+    }
+    if from_step is not None:
+        from_host = from_step is PipelineStep.RAW_VIDEO
+        host = case((queue.c.source != "", f"{Resource.HOST}:" + queue.c.source))
+        values |= {
+            "from_step": from_step.value,
+            "pipeline_step": from_step.value,
+            "resource": host if from_host else resource_of(from_step, ""),
+            "progress": done[from_step.value],
+        }
+    return values
+
+
+def _behind(shut: Collection[Breaker]) -> ColumnElement[bool]:
+    """Whether a queued video's next step is behind one of these breakers."""
+    names = {breaker.name for breaker in shut}
+    place = true() if names & set(breakers.USED_BY_ALL) else queue.c.resource.in_(names)
+    return and_(queue.c.status == QueueStatus.QUEUED.value, place)
+
+
+def _held_up_by(cause: str, shut: dict[str, Breaker]) -> ColumnElement[bool]:
+    mine = [breaker for breaker in shut.values() if breaker.cause == cause]
+    return or_(and_(queue.c.status.in_(BY_CAUSE), queue.c.failure_cause == cause), _behind(mine))
+
+
+def _seen_cause(shut: dict[str, Breaker]) -> ColumnElement[Any]:
+    """The cause of a failure, or of the breaker that a queued video is behind."""
+    causes = {breaker.cause for breaker in shut.values() if breaker.cause}
+    behind = [(_behind([b for b in shut.values() if b.cause == cause]), cause) for cause in sorted(causes)]
+    return case(*behind, else_=queue.c.failure_cause) if behind else queue.c.failure_cause
+
+
+def _running(video_ids: Sequence[str]) -> Select[tuple[str]]:
+    """Those that are being processed."""
+    return select(queue.c.video_id).where(queue.c.video_id.in_(video_ids), queue.c.status == QueueStatus.RUNNING.value)
+
+
+def _hold_idle(connection: Connection, video_ids: Sequence[str]) -> set[str]:
+    """Those that are not being processed; none of them is started or submitted until the transaction ends."""
+    # First the queue, as workers and submissions have it. The keys of `videos` stay free: whoever has a row in the
+    # queue may refer to them next.
+    queued = select(queue.c.video_id).where(queue.c.video_id.in_(video_ids)).order_by(queue.c.video_id)
+    connection.execute(queued.with_for_update()).all()
+    known = select(videos.c.video_id).where(videos.c.video_id.in_(video_ids)).order_by(videos.c.video_id)
+    found = set(connection.execute(known.with_for_update(key_share=True)).scalars())
+    return found - set(connection.execute(_running(video_ids)).scalars())
+
+
+def _close_attempt(connection: Connection, video_id: str, attempt: int, now: datetime) -> None:
+    mine = and_(processing_attempts.c.video_id == video_id, processing_attempts.c.attempt == attempt)
+    ended = {"ended_at": now, "status": QueueStatus.QUEUED.value, "failure_cause": SupersededError.code}
+    connection.execute(processing_attempts.update().where(mine).values(**ended))

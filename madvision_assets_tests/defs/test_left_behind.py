@@ -1,0 +1,92 @@
+"""Claims about what a video that is given up, or whose check failed, leaves behind."""
+
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from madvision_assets.defs.sensors import queue_reconciler
+from madvision_assets.domain.failures import ConnectionLostError, CorruptMediaError
+from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.tools.media import probe
+from madvision_assets_tests.quick import Factory, factory
+
+RAW = PipelineStep.RAW_VIDEO
+
+
+def reconcile(works: Factory) -> None:
+    """One evaluation of the reconciling sensor."""
+    given = works.resources()
+    with dg.build_sensor_context(works.instance, resources={n: given[n] for n in ("reconciler", "bench")}) as context:
+        queue_reconciler(context)
+
+
+def breaks_off(works: Factory) -> Callable[[], None]:
+    """A download that stops half-way."""
+
+    def act() -> None:
+        (folder(works) / "video.mp4.part").write_text("half of it")
+        raise ConnectionLostError
+
+    return act
+
+
+def folder(works: Factory) -> Path:
+    return works.settings.work_folder / "web-a" / RAW
+
+
+def test_half_a_download_is_kept_while_it_will_be_tried_again_and_removed_once_it_is_given_up(
+    tmp_path: Path, media: Path
+) -> None:
+    with factory(tmp_path, media, max_retries=1) as works:
+        works.submit()
+        works.tools.plan(RAW, breaks_off(works), breaks_off(works))
+
+        works.tick()
+        reconcile(works)
+        assert works.row().status is QueueStatus.WAITING
+        assert (folder(works) / "video.mp4.part").exists()
+
+        works.tick()
+        reconcile(works)
+        assert works.row().status is QueueStatus.FAILED
+        assert list(works.settings.work_folder.iterdir()) == []
+
+
+def test_a_folder_that_somebody_works_in_is_left_to_him(tmp_path: Path, media: Path) -> None:
+    with factory(tmp_path, media, max_retries=0) as works:
+        works.submit()
+        works.tools.plan(RAW, breaks_off(works))
+        works.tick()
+
+        with (works.settings.work_folder / f"web-a.{RAW}.lock").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            reconcile(works)
+            assert (folder(works) / "video.mp4.part").exists()
+
+        reconcile(works)
+        assert list(works.settings.work_folder.iterdir()) == []
+
+
+def test_what_did_not_pass_a_blocking_check_is_made_again_when_somebody_asks_again(
+    tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise CorruptMediaError("nothing decodes at 1.0 s")
+
+    with factory(tmp_path, media) as works:
+        works.submit()
+        with monkeypatch.context() as broken:
+            broken.setattr(probe, "verify_decodes", refuse)
+            works.tick()
+        reconcile(works)
+        assert works.row().failure_cause == "check_failed"
+
+        works.submit()
+        works.tick()
+
+        assert works.row().status is QueueStatus.DONE
+        assert works.tools.calls[RAW] == 2

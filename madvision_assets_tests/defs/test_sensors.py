@@ -1,0 +1,174 @@
+"""Claims about the way from a row to its runs and back, over the real assets with quick tools."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from madvision_assets.connections import make_database
+from madvision_assets.domain.failures import (
+    AnalystUnavailableError,
+    ConnectionLostError,
+    PrivateVideoError,
+    SourceRateLimitedError,
+)
+from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.tools.database.operations import Operations
+from madvision_assets_tests.quick import Factory, factory
+
+RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
+
+
+@pytest.fixture
+def works(tmp_path: Path, media: Path) -> Iterator[Factory]:
+    with factory(tmp_path, media) as made:
+        yield made
+
+
+def selected(request: dg.RunRequest) -> list[str]:
+    return [key.to_user_string() for key in request.asset_selection or ()]
+
+
+def test_a_new_row_becomes_a_partition_and_one_run_of_all_stages_and_is_done_by_them(works: Factory) -> None:
+    works.submit(priority=7)
+
+    [request] = works.ask()
+
+    assert (request.run_key, request.partition_key) == ("web-a:1", "web-a")
+    assert request.tags["dagster/priority"] == "7"
+    assert request.tags["madvision/attempt"] == "1"
+    assert selected(request) == [step.value for step in PipelineStep]
+    assert works.instance.has_dynamic_partition("videos", "web-a")
+    assert works.row().status is QueueStatus.RUNNING
+    result = works.launch(request)
+    row = works.row()
+    assert result.success
+    assert (row.status, row.outcome, row.progress, row.attempt, row.run_id) == (
+        QueueStatus.DONE, "too_short", 1.0, 1, result.run_id,
+    )  # fmt: skip
+    assert works.ask() == []
+
+
+@pytest.mark.parametrize("step", list(PipelineStep))
+def test_a_transient_failure_comes_back_at_the_failed_stage_and_does_no_stage_twice(
+    works: Factory, step: PipelineStep
+) -> None:
+    works.submit()
+    works.tools.plan(step, ConnectionLostError("it broke off"))
+
+    works.tick()
+
+    waiting = works.row()
+    assert (waiting.status, waiting.pipeline_step, waiting.failure_cause, waiting.retry) == (
+        QueueStatus.WAITING, step, "connection_lost", 1,
+    )  # fmt: skip
+    [request] = works.ask()
+    assert selected(request) == [later.value for later in step.onwards()]
+    works.launch(request)
+    done = works.row()
+    assert (done.status, done.attempt, done.failure_cause) == (QueueStatus.DONE, 2, None)
+    assert works.tools.calls == {each: 2 if each is step else 1 for each in PipelineStep}
+
+
+def test_a_permanent_failure_is_final_and_a_new_submission_tries_again(works: Factory) -> None:
+    works.submit()
+    works.tools.plan(RAW, PrivateVideoError())
+
+    works.tick()
+
+    assert (works.row().status, works.row().failure_cause) == (QueueStatus.FAILED, "private_video")
+    assert works.ask() == []
+    works.submit()
+    works.tick()
+    assert works.row().status is QueueStatus.DONE
+
+
+def test_a_rate_limit_pauses_its_host_and_no_other(tmp_path: Path, media: Path) -> None:
+    with factory(tmp_path, media, max_in_flight=1) as works:
+        for name in ("slow", "other"):
+            works.submit(name, priority=int(name == "slow"))
+        works.tools.plan(RAW, SourceRateLimitedError(retry_after_s=3600))
+
+        works.tick()
+        works.tick()
+
+        assert (works.row("slow").status, works.row("slow").retry) == (QueueStatus.WAITING, 0)
+        assert works.row("other").status is QueueStatus.DONE
+        later = works.submissions.find(works.submit("slow").token)
+        assert later is not None
+        assert later.row.failure_cause == "source_rate_limited"
+
+
+def test_during_an_outage_of_the_analyst_downloads_and_transcripts_go_on_and_nothing_is_done_twice_afterwards(
+    tmp_path: Path, media: Path
+) -> None:
+    with factory(tmp_path, media, breaker_pause_s=3600) as works:
+        works.tools.plan(KIND, *[AnalystUnavailableError("connection refused")] * 3)
+        for name in "abcdef":
+            works.submit(name)
+
+        for _ in range(3):
+            works.tick()
+
+        rows = [works.row(name) for name in "abcdef"]
+        assert {row.status for row in rows} == {QueueStatus.WAITING}
+        assert {row.failure_cause for row in rows} == {"analyst_unavailable"}
+        assert works.tools.calls == {RAW: 6, HEARD: 6, KIND: 3}, "the open breaker spares the analyst"
+
+        assert Operations(make_database(works.settings)).requeue(cause="analyst_unavailable") == 6
+        for _ in range(2):
+            works.tick()
+
+        assert {works.row(name).status for name in "abcdef"} == {QueueStatus.DONE}
+        assert works.tools.calls == {RAW: 6, HEARD: 6, KIND: 9, CHOSEN: 6, CUT: 6}
+
+
+def test_a_run_by_hand_is_in_the_table_and_a_stage_alone_leaves_a_finished_video_finished(works: Factory) -> None:
+    works.submit()
+    works.tick()
+
+    works.by_hand("a", CUT)
+
+    row = works.row()
+    assert (row.status, row.attempt, row.outcome) == (QueueStatus.DONE, 2, "too_short")
+    works.tools.plan(HEARD, ConnectionLostError())
+    assert not works.by_hand("a", HEARD).success
+    assert (works.row().status, works.row().pipeline_step) == (QueueStatus.WAITING, HEARD)
+    works.tick()
+    assert works.row().status is QueueStatus.DONE
+
+
+def test_stages_done_by_hand_are_not_done_again(works: Factory) -> None:
+    works.submit()
+    works.by_hand("a", RAW, HEARD)
+
+    [request] = works.ask()
+
+    assert selected(request) == ["content_type", "clip_candidates", "clips"]
+
+
+def test_a_video_whose_stages_are_all_done_is_done_without_a_run(works: Factory) -> None:
+    works.submit()
+    works.tick()
+    Operations(make_database(works.settings)).requeue(video_ids=["web-a"])
+    assert works.row().status is QueueStatus.QUEUED
+
+    assert works.ask() == []
+
+    assert (works.row().status, works.row().outcome) == (QueueStatus.DONE, "too_short")
+
+
+def test_a_run_that_was_overtaken_publishes_nothing_and_says_so(works: Factory) -> None:
+    works.submit()
+    works.tools.plan(HEARD, lambda: works.by_hand("a", RAW))
+
+    [overtaken] = works.tick()
+
+    assert not overtaken.success
+    [failed] = overtaken.filter_events(lambda event: event.is_step_failure)
+    assert "superseded" in str(failed.step_failure_data.user_failure_data)
+    assert (works.row().status, works.row().attempt) == (QueueStatus.QUEUED, 2)
+    assert not list((works.settings.home / "store" / "transcript").rglob("*.json"))
+    works.tick()
+    assert works.row().status is QueueStatus.DONE

@@ -1,0 +1,166 @@
+"""Videos in every state for the pages to show, with real clips, and the real server that shows them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import SecretStr
+
+from madvision_assets.domain.clips import Clip, Clips, Outcome
+from madvision_assets.domain.clips import clip_id as id_of_clip
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.intake.schemas import SubmissionRequest
+from madvision_assets.intake.services import Services, make_services
+from madvision_assets.intake.submitting import submit_one
+from madvision_assets.tools.database.queue import Queue, Turn, utc_now
+from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.store.documents import point_current, write_document
+from madvision_assets_tests import footage
+from madvision_assets_tests.intake.serving import settings_in
+from madvision_assets_tests.stores import sealed
+
+WAIT_LIMIT_S = 20.0
+SUBTITLES = b"1\n00:00:00,200 --> 00:00:02,500\nA small step\n\n2\n00:00:02,600 --> 00:00:05,000\nwell explained\n\n"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A video that was submitted: its token, and what moves it."""
+
+    token: str
+    row: QueueRow
+
+    @property
+    def path(self) -> str:
+        """Of its page."""
+        return f"/video/{self.token}"
+
+
+class Showroom:
+    """A database and a store in a folder, and moves of videos through the queue."""
+
+    def __init__(self, folder: Path, **settings: object) -> None:
+        self.folder = folder
+        places = {
+            "database_url": SecretStr(f"sqlite:///{folder / 'showroom.db'}"),
+            "store_url": (folder / "store").as_uri(),
+        }
+        self.services: Services = make_services(settings_in(folder, **{**places, **settings}))
+        self.services.database.migrate()
+        self.queue = Queue(self.services.database)
+
+    def submitted(self, url: str) -> Shown:
+        """A video in the queue."""
+        receipt = submit_one(self.services, SubmissionRequest(url=url))
+        return Shown(receipt.token, receipt.row)
+
+    def running(self, url: str, step: PipelineStep = PipelineStep.RAW_VIDEO) -> tuple[Shown, Turn]:
+        """A video at work in a step, with the turn that moves it."""
+        shown = self.submitted(url)
+        return shown, self.begun(shown, step)
+
+    def begun(self, shown: Shown, step: PipelineStep = PipelineStep.RAW_VIDEO) -> Turn:
+        """Start a video that was submitted."""
+        self.queue.claim_due(1000)
+        row = self.queue.get(shown.row.video_id)
+        assert row is not None
+        return self.queue.begin(row.video_id, f"run-{row.video_id}", row.attempt, step)
+
+    def failed(self, url: str, step: PipelineStep, failure: Failure) -> Shown:
+        """A video whose step failed: it waits, is given up or parked, as the failure has it."""
+        shown, turn = self.running(url, step)
+        self.fail(turn, step, failure)
+        return shown
+
+    def fail(self, turn: Turn, step: PipelineStep, failure: Failure) -> None:
+        """The step under way fails."""
+        self.queue.fail(turn.video_id, turn.run_id, turn.attempt, step, failure)
+
+    def finish(
+        self, turn: Turn, outcome: Outcome, reason: str = "found", moments: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        """The video ends with these clips, ``(title, reason)``, best first."""
+        clips = tuple(self._clip(turn.video_id, rank, *told) for rank, told in enumerate(moments, 1))
+        made = sealed(Clips(video_id=turn.video_id, outcome=outcome, outcome_reason=reason, clips=clips))
+        write_document(self.services.store, made)
+        point_current(self.services.store, made)
+        self.queue.finish_step(turn.video_id, turn.run_id, PipelineStep.CLIPS, ends=True, made=made)
+
+    def done(
+        self, url: str, outcome: Outcome, reason: str = "found", moments: tuple[tuple[str, str], ...] = ()
+    ) -> Shown:
+        """A video that ended so."""
+        shown, turn = self.running(url, PipelineStep.CLIPS)
+        self.finish(turn, outcome, reason, moments)
+        return shown
+
+    @cached_property
+    def _media(self) -> tuple[Path, Path, Path]:
+        film = footage.talking(self.folder / "clip.mp4", 6.0)
+        captions = self.folder / "clip.srt"
+        captions.write_bytes(SUBTITLES)
+        still = self.folder / "clip.jpg"
+        footage.ffmpeg("-i", film, "-frames:v", "1", still)
+        return film, captions, still
+
+    def _clip(self, video_id: str, rank: int, title: str, reason: str) -> Clip:
+        film, captions, still = self._media
+        keep = self.services.store.store_media
+        return Clip(
+            clip_id=id_of_clip(video_id, rank),
+            rank=rank,
+            title=title,
+            reason=reason,
+            score=1 - rank / 10,
+            start_s=62.0 * rank,
+            end_s=62.0 * rank + 45,
+            duration_s=6.0,
+            audio_video_offset_s=0,
+            width=footage.WIDTH,
+            height=footage.HEIGHT,
+            media=keep(film, video_id, "mp4", "video/mp4"),
+            captions=keep(captions, video_id, "srt", "application/x-subrip"),
+            thumbnail=keep(still, video_id, "jpg", "image/jpeg"),
+        )
+
+
+@contextmanager
+def served(app: FastAPI, port: int = 0) -> Iterator[str]:
+    """The application behind a real server on loopback; yields its address.
+
+    Args:
+        app: the application.
+        port: where to listen; 0 for any that is free.
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=1)
+    )
+    thread = threading.Thread(target=server.run, name="uvicorn")
+    thread.start()
+    try:
+        wait_until(lambda: server.started or not thread.is_alive())
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(WAIT_LIMIT_S)
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float = WAIT_LIMIT_S) -> None:
+    """Return as soon as it holds.
+
+    Raises:
+        TimeoutError: it did not hold in time.
+    """
+    end = utc_now() + timedelta(seconds=limit_s)
+    while not condition():
+        if utc_now() > end:
+            raise TimeoutError(f"not within {limit_s:.0f} s")
+        time.sleep(0.02)

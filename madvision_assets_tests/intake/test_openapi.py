@@ -1,0 +1,89 @@
+"""Claims about the API's description: what it says is what happens, with good requests and with bad ones."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+from schemathesis.config import SchemathesisConfig
+from schemathesis.schemas import BaseSchema
+
+from madvision_assets_tests.intake.conftest import INTERNAL_KEY
+from madvision_assets_tests.intake.serving import Intake, serving, settings_in
+
+EXAMPLES = 15
+OPERATIONS = [
+    ("post", "/public/video"),
+    ("post", "/public/videos"),
+    ("get", "/public/video/status"),
+    ("post", "/internal/perform-video-processing"),
+    ("get", "/video/{token}/clips/{name}"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/metrics"),
+]
+WITHOUT_INPUT = {"/healthz", "/readyz", "/metrics"}
+MODES = {mode.value: mode for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)}
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intake]:
+    with serving(settings_in(tmp_path_factory.mktemp("openapi"), internal_key=INTERNAL_KEY)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def description(described: Intake) -> BaseSchema:
+    # What makes an address one of the public internet is beyond JSON Schema, hence 422 for what fits it.
+    expected = ["2xx", "304", "307", "401", "404", "422"]
+    config = SchemathesisConfig.from_dict({"checks": {"positive_data_acceptance": {"expected-statuses": expected}}})
+    return schemathesis.openapi.from_url(f"http://127.0.0.1:{described.port}/openapi.json", config=config)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_every_answer_is_one_that_the_description_has(
+    description: BaseSchema, method: str, path: str, mode: str
+) -> None:
+    if path in WITHOUT_INPUT and MODES[mode] is GenerationMode.NEGATIVE:
+        pytest.skip("it takes nothing that could be wrong")
+    cases = description[path][method].as_strategy(generation_mode=MODES[mode])
+
+    @given(case=cases)
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    def check(case: Any) -> None:
+        case.call_and_validate(headers={"Authorization": f"Bearer {INTERNAL_KEY}"})
+
+    check()
+
+
+def test_every_operation_is_tried(description: BaseSchema) -> None:
+    assert sorted((method, path) for path in description for method in description[path]) == sorted(OPERATIONS)
+
+
+def test_every_problem_is_described(described: Intake) -> None:
+    description = described.client.get("/openapi.json").json()
+
+    for path, methods in description["paths"].items():
+        for operation in methods.values():
+            bad = {status: told for status, told in operation["responses"].items() if int(status) >= 400}
+            assert all("application/problem+json" in told["content"] for told in bad.values()), path
+    assert {"code", "title", "status", "detail", "type"} <= set(
+        description["components"]["schemas"]["Problem"]["required"]
+    )
+
+
+def test_the_bounds_of_a_priority_are_described(described: Intake) -> None:
+    schemas = described.client.get("/openapi.json").json()["components"]["schemas"]
+    priority = schemas["SubmissionRequest"]["properties"]["priority"]
+
+    assert (priority["type"], priority["minimum"], priority["maximum"]) == ("integer", -100, 100)
+    assert "minimum" in schemas["ProcessingRequest"]["properties"]["priority"]["anyOf"][0]

@@ -1,0 +1,245 @@
+"""Claims about the pages in a real browser."""
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect, sync_playwright
+
+from madvision_assets.domain import failures
+from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.intake.app import make_app
+from madvision_assets.intake.pages import Streams
+from madvision_assets_tests.intake.showroom import Showroom, served, wait_until
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+PHONE = ViewportSize(width=360, height=740)
+DESK = ViewportSize(width=1440, height=900)
+LIMIT_MS = 15_000
+MOMENTS = (("A claim", "It stands alone."), ("Donaudampfschifffahrtsgesellschaftskapitän" * 2, "A very long word."))
+
+expect.set_options(timeout=LIMIT_MS)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Showroom:
+    return Showroom(tmp_path_factory.mktemp("showroom"))
+
+
+@pytest.fixture(scope="module")
+def streams() -> Streams:
+    return Streams(poll_s=0.1)
+
+
+@pytest.fixture(scope="module")
+def base_url(room: Showroom, streams: Streams) -> Iterator[str]:
+    app = make_app(room.services)
+    app.state.streams = streams
+    with served(app) as base_url:
+        yield base_url
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A new page; anything it complains about, such as what the policy forbids, fails the test."""
+    context = browser.new_context(viewport=DESK)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    yield page
+    context.close()
+    assert [each for each in complaints if "Failed to load resource" not in each] == []
+
+
+def test_a_video_is_submitted_with_the_keyboard_alone(page: Page, base_url: str) -> None:
+    page.goto(base_url)
+    expect(page.get_by_label("Address of the video")).to_be_focused()
+    page.keyboard.type("https://example.org/keyboard.mp4")
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="In the queue")).to_be_visible()
+    assert "/video/" in page.url
+
+
+def test_the_focus_is_on_the_field_that_was_refused(page: Page, base_url: str) -> None:
+    page.goto(base_url)
+    page.get_by_label("Address of the video").fill("http://127.0.0.1/private.mp4")
+    page.keyboard.press("Enter")
+
+    field = page.get_by_label("Address of the video")
+    expect(field).to_be_focused()
+    expect(field).to_have_accessible_description(re.compile("private or local network"))
+
+
+def test_the_page_follows_its_video_to_the_clips_without_being_loaded_again(
+    page: Page, base_url: str, room: Showroom
+) -> None:
+    shown = room.submitted("https://example.org/follow.mp4")
+    page.goto(base_url + shown.path)
+    page.evaluate("window.notReloaded = true")
+    expect(page).to_have_title("In the queue · MadVision")
+
+    turn = room.begun(shown)
+    expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
+    room.queue.report(turn, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
+    expect(page.get_by_text("half of it is here")).to_be_visible()
+    expect(page.locator("#percent")).to_have_text("15%")
+    assert page.get_by_role("progressbar", name="Download").evaluate("bar => bar.value") == 0.5
+    room.finish(turn, Outcome.CLIPS, moments=MOMENTS)
+
+    expect(page).to_have_title("2 clips are ready · MadVision")
+    expect(page.locator("video")).to_have_count(2)
+    expect(page.locator(".step.done")).to_have_count(5)
+    assert page.evaluate("window.notReloaded")
+
+
+def test_a_waiting_video_counts_down_and_then_goes_on(page: Page, base_url: str, room: Showroom) -> None:
+    failure = failures.SourceRateLimitedError("HTTP 429", retry_after_s=3725)
+    shown = room.failed("https://slow.example.org/wait.mp4", PipelineStep.RAW_VIDEO, failure)
+
+    page.goto(base_url + shown.path)
+
+    expect(page.get_by_text(failure.sentence)).to_be_visible()
+    countdown = page.locator("time[data-countdown]")
+    first = countdown.inner_text()
+    assert first.startswith("in 1 h ")
+    expect(countdown).not_to_have_text(first)
+
+
+def test_a_clip_plays_with_its_captions(page: Page, base_url: str, room: Showroom) -> None:
+    shown = room.done("https://example.org/play.mp4", Outcome.CLIPS, moments=MOMENTS)
+    page.goto(base_url + shown.path)
+    video = page.locator("video").first
+
+    video.evaluate("video => { video.muted = true; return video.play(); }")
+
+    playing = "() => { const video = document.querySelector('video'); return video.currentTime > 0.5; }"
+    page.wait_for_function(playing, timeout=LIMIT_MS)
+    cues = "() => document.querySelector('video').textTracks[0].cues?.length"
+    page.wait_for_function(cues, timeout=LIMIT_MS)
+    assert page.evaluate(cues) == 2
+    assert video.evaluate("video => video.textTracks[0].mode") == "showing"
+
+
+def test_a_clip_that_plays_goes_on_while_the_video_is_processed_again(
+    page: Page, base_url: str, room: Showroom
+) -> None:
+    shown = room.done("https://example.org/again.mp4", Outcome.CLIPS, moments=MOMENTS)
+    turn = room.queue.begin(shown.row.video_id, "by hand", None, PipelineStep.CLIP_CANDIDATES)
+    page.goto(base_url + shown.path)
+    video = page.locator("video").first.element_handle()
+    assert video is not None
+
+    room.queue.begin(turn.video_id, turn.run_id, None, PipelineStep.CLIPS)
+    expect(page.get_by_role("heading", name="Cutting the clips")).to_be_visible()
+    room.queue.report(turn, PipelineStep.CLIPS, 0.5, "one of two")
+    expect(page.get_by_text("one of two")).to_be_visible()
+
+    assert video.evaluate("video => video.isConnected")
+
+
+def test_news_that_overtake_the_page_on_its_way_are_not_lost(
+    page: Page, base_url: str, room: Showroom, streams: Streams
+) -> None:
+    shown = room.submitted("https://example.org/overtaken.mp4")
+    page.goto(base_url + shown.path)
+    page.wait_for_function("() => stream && stream.readyState === EventSource.OPEN")
+
+    def hold(route: Route) -> None:
+        old = route.fetch()
+        room.finish(turn, Outcome.NO_SPEECH, "only music")
+        wait_until(lambda: streams.open == 0)  # the last news have been sent
+        route.fulfill(response=old)
+
+    page.route(f"**{shown.path}", hold, times=1)
+    turn = room.begun(shown)
+
+    expect(page.get_by_text("only music")).to_be_visible()
+
+
+def test_without_streams_the_page_asks_for_news(page: Page, room: Showroom) -> None:
+    shown = room.submitted("https://example.org/poll.mp4")
+    app = make_app(room.services)
+    app.state.streams = Streams(limit=0)
+    with served(app) as base_url:
+        page.goto(base_url + shown.path)
+        turn = room.begun(shown)
+        expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
+        room.finish(turn, Outcome.NO_SPEECH, "only music")
+        expect(page.get_by_text("only music")).to_be_visible()
+        page.goto("about:blank")
+
+
+def test_an_open_page_recovers_when_the_server_comes_back(page: Page, room: Showroom) -> None:
+    shown = room.submitted("https://example.org/restart.mp4")
+    with served(make_app(room.services)) as base_url:
+        page.goto(base_url + shown.path)
+        page.wait_for_function("() => stream && stream.readyState === EventSource.OPEN")
+    expect(page.locator("#connection")).to_be_visible()
+    room.begun(shown)
+
+    with served(make_app(room.services), port=int(base_url.rpartition(":")[2])):
+        expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
+        expect(page.locator("#connection")).to_be_hidden()
+        page.goto("about:blank")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_is_wider_than_a_phone(browser: Browser, base_url: str, room: Showroom, scheme: str) -> None:
+    long = f"https://example.org/{'x' * 300}-{scheme}.mp4"
+    paths = [
+        "/",
+        "/video/unknown",
+        room.submitted(f"https://example.org/{'y' * 300}.mp4").path,
+        room.failed(long, PipelineStep.RAW_VIDEO, failures.NotFoundError("z" * 300)).path,
+        room.done(f"https://example.org/wide-{scheme}.mp4", Outcome.CLIPS, moments=MOMENTS).path,
+    ]
+    context = browser.new_context(viewport=PHONE, color_scheme="dark" if scheme == "dark" else "light")
+    page = context.new_page()
+
+    overflowing = []
+    for path in paths:
+        page.goto(base_url + path)
+        if page.evaluate("document.documentElement.scrollWidth > window.innerWidth"):
+            overflowing.append(path)
+    context.close()
+
+    assert overflowing == []
+
+
+def test_without_javascript_the_page_of_a_video_says_the_same(browser: Browser, base_url: str, room: Showroom) -> None:
+    shown, turn = room.running("https://example.org/no-script.mp4")
+    room.queue.report(turn, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+
+    page.goto(base_url + shown.path)
+
+    expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
+    expect(page.get_by_text("half of it is here")).to_be_visible()
+    room.finish(turn, Outcome.NO_SPEECH, "only music")
+    expect(page.get_by_text("only music")).to_be_visible()  # it looks again by itself
+    context.close()

@@ -1,0 +1,225 @@
+"""Claims about taking submissions in, over a real socket."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from madvision_assets.intake.schemas import MAX_BATCH
+from madvision_assets.tools.database.tables import submissions, video_processing_queue, videos
+from madvision_assets_tests.intake.serving import ADDRESS, Intake, postgres_database, serving, settings_in
+
+PRIVATE = (
+    "http://127.0.0.1/", "http://127.1/", "http://0x7f.1/", "http://0x7f000001/", "http://2130706433/", "http://0177.0.0.1/",
+    "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "http://localhost/", "http://LOCALHOST./",
+    "http://foo.localhost/", "http://printer.local/", "http://metadata.google.internal/", "http://169.254.169.254/latest/",
+    "http://10.1.2.3:8080/", "http://192.168.0.1/", "http://172.16.0.1/", "http://[fe80::1]/", "http://[fd00::1]/",
+    "http://intranet/", "http://0/", "http://0.0.0.0/",
+    "http://\uff11\uff12\uff17.0.0.1/", "http://127\u30020\u30020\u30021/", "http://[64:ff9b::7f00:1]/",
+)  # fmt: skip
+MALFORMED = (
+    "javascript:alert(1)", "file:///etc/passwd", "data:text/html,x", "ftp://example.org/a.mp4", "not an address",
+    "//x.org/",    "http://", "http://user:password@example.org/", "http://user@example.org/", "http://example.org:99999/",
+    "http://a..example.org/", "http://1.2.3.4.5/", "http://example.org/\u0000", "http://exa\nmple.org/",
+    f"http://{'a' * 70}.org/",
+)  # fmt: skip
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def on_each_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Intake]:
+    if request.param == "sqlite":
+        with serving(settings_in(tmp_path)) as running:
+            yield running
+        return
+    with (
+        postgres_database(request.getfixturevalue("postgres_url")) as url,
+        serving(settings_in(tmp_path, database_url=url)) as running,
+    ):
+        yield running
+
+
+def _code(intake: Intake, asked: Any) -> tuple[int, str, str | None]:
+    answer = intake.client.post("/public/video", json=asked)
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert problem["status"] == answer.status_code
+    return answer.status_code, problem["code"], problem["errors"][0].get("pointer")
+
+
+def test_a_submission_gets_a_token_with_links_that_work(intake: Intake) -> None:
+    answer = intake.client.post("/public/video", json={"url": f"{ADDRESS}?a=1"})
+
+    receipt = answer.json()
+    assert answer.status_code == 202
+    assert set(receipt) == {"token", "video_id", "status", "status_url", "page_url"}
+    assert receipt["status"] == "queued"
+    assert answer.headers["location"] == receipt["status_url"]
+    assert answer.headers["cache-control"] == "no-store"
+    assert intake.client.get(receipt["status_url"]).json()["video_id"] == receipt["video_id"]
+    assert intake.client.get(receipt["page_url"]).status_code == 200
+
+
+def test_only_a_submission_with_a_callback_gets_its_secret(intake: Intake) -> None:
+    receipt = intake.submit(callback_url="https://hooks.example.org/done?utm_source=kept")
+
+    assert len(receipt["callback_secret"]) >= 43
+    with intake.services.database.reading() as connection:
+        kept = connection.execute(select(submissions.c.callback_url).where(submissions.c.callback_url.is_not(None)))
+        assert kept.scalars().all() == ["https://hooks.example.org/done?utm_source=kept"]
+
+
+def test_links_begin_with_the_public_url_where_there_is_one(tmp_path: Path) -> None:
+    with serving(settings_in(tmp_path, public_url="https://clips.example.org/")) as behind_a_proxy:
+        receipt = behind_a_proxy.submit()
+
+    assert receipt["page_url"] == f"https://clips.example.org/video/{receipt['token']}"
+
+
+def test_a_database_file_that_was_moved_away_takes_nothing_more(tmp_path: Path) -> None:
+    with serving(settings_in(tmp_path)) as intake:
+        intake.submit()
+        for file in tmp_path.glob("madvision.db*"):
+            file.unlink()
+
+        answer = intake.client.post("/public/video", json={"url": ADDRESS})
+
+    assert answer.status_code == 503
+
+
+def test_options_and_priority_arrive(intake: Intake) -> None:
+    wanted = {"max_clips": 3, "min_clip_s": 5, "max_clip_s": 30.5}
+    receipt = intake.submit("https://media.example.org/options.mp4", priority=7.0, options={**wanted, "max_clips": 3.0})
+
+    status = intake.status(receipt["token"])
+
+    assert (status["priority"], status["options"]) == (7, wanted)
+
+
+@pytest.mark.parametrize("url", PRIVATE)
+def test_a_private_host_is_refused_in_every_spelling(intake: Intake, url: str) -> None:
+    assert _code(intake, {"url": url}) == (422, "refused_address", "/url")
+    assert _code(intake, {"url": ADDRESS, "callback_url": url}) == (422, "refused_address", "/callback_url")
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+def test_what_is_no_address_is_refused(intake: Intake, url: str) -> None:
+    assert _code(intake, {"url": url}) == (422, "invalid_address", "/url")
+    assert _code(intake, {"url": ADDRESS, "callback_url": url}) == (422, "invalid_address", "/callback_url")
+
+
+def test_private_hosts_are_taken_where_the_settings_say_so_but_never_the_clouds_metadata(tmp_path: Path) -> None:
+    with serving(settings_in(tmp_path, allow_private=True)) as lenient:
+        lenient.submit("http://127.0.0.1:9000/a.mp4")
+        lenient.submit("http://localhost/a.mp4")
+        assert _code(lenient, {"url": "http://169.254.169.254/"})[1] == "refused_address"
+
+
+@pytest.mark.parametrize(
+    ("asked", "pointer"),
+    [
+        ({}, "/url"),
+        ({"url": None}, "/url"),
+        ({"url": ""}, "/url"),
+        ({"url": "https://example.org/" + "a" * 10_000}, "/url"),
+        ({"url": ADDRESS, "priority": 101}, "/priority"),
+        ({"url": ADDRESS, "priority": "5"}, "/priority"),
+        ({"url": ADDRESS, "priority": True}, "/priority"),
+        ({"url": ADDRESS, "priority": 10**30}, "/priority"),
+        ({"url": ADDRESS, "prioritty": 1}, "/prioritty"),
+        ({"url": ADDRESS, "a/b~c": 1}, "/a~1b~0c"),
+        ({"url": ADDRESS, "options": {"max_clips": 0}}, "/options/max_clips"),
+        ({"url": ADDRESS, "options": {"max_clips": "3"}}, "/options/max_clips"),
+        ({"url": ADDRESS, "options": {"min_clip_s": 60, "max_clip_s": 10}}, "/options"),
+        ([], ""),
+        ("https://example.org/", ""),
+    ],
+)
+def test_a_request_of_the_wrong_form_says_where(intake: Intake, asked: Any, pointer: str) -> None:
+    assert _code(intake, asked) == (422, "invalid_request", pointer)
+
+
+def test_a_refusal_repeats_nothing_of_what_was_sent(intake: Intake) -> None:
+    answer = intake.client.post("/public/video", json={"url": ["hunter2"], "priority": "hunter2"})
+
+    assert "hunter2" not in answer.text
+
+
+def test_the_good_ones_of_a_batch_are_taken_in_order(intake: Intake) -> None:
+    asked = [
+        {"url": f"{ADDRESS}?batch=1"},
+        5,
+        {"url": "http://127.1/"},
+        {"url": f"{ADDRESS}?batch=1"},
+        {"url": "x", "y": 1},
+    ]
+
+    answer = intake.client.post("/public/videos", json={"videos": asked})
+
+    first, second, third, fourth, fifth = answer.json()["submissions"]
+    assert answer.status_code == 202
+    assert first["video_id"] == fourth["video_id"]
+    assert first["token"] != fourth["token"]
+    assert [second["code"], third["code"], fifth["code"]] == ["invalid_request", "refused_address", "invalid_request"]
+    assert intake.status(fourth["token"])["status"] == "queued"
+
+
+def test_a_batch_may_have_a_thousand_and_no_more(intake: Intake) -> None:
+    asked = [{"url": f"{ADDRESS}?n={n}"} for n in range(MAX_BATCH + 1)]
+
+    taken = intake.client.post("/public/videos", json={"videos": asked[:-1]})
+    refused = intake.client.post("/public/videos", json={"videos": asked})
+    empty = intake.client.post("/public/videos", json={"videos": []})
+
+    assert len({each["token"] for each in taken.json()["submissions"]}) == MAX_BATCH
+    assert [refused.status_code, empty.status_code] == [422, 422]
+
+
+def test_the_same_video_submitted_a_hundred_times_at_once_is_one_row_with_a_hundred_tokens(
+    on_each_database: Intake,
+) -> None:
+    def submit(n: int) -> str:
+        return str(on_each_database.submit(priority=n % 3)["token"])
+
+    with ThreadPoolExecutor(32) as pool:
+        tokens = set(pool.map(submit, range(100)))
+
+    with on_each_database.services.database.reading() as connection:
+        counts = [
+            connection.execute(select(func.count()).select_from(table)).scalar_one()
+            for table in (videos, video_processing_queue, submissions)
+        ]
+    assert len(tokens) == 100
+    assert counts == [1, 1, 100]
+    assert on_each_database.status(tokens.pop())["priority"] == 2
+
+
+def test_connections_that_the_database_closed_meanwhile_cost_no_submission(tmp_path: Path, postgres_url: str) -> None:
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+    with postgres_database(postgres_url) as url, serving(settings_in(tmp_path, database_url=url)) as intake:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda n: intake.submit(f"{ADDRESS}?n={n}"), range(8)))
+        with intake.services.database.reading() as connection:
+            connection.exec_driver_sql(others + "pg_backend_pid()")
+
+        receipts = [intake.submit(f"{ADDRESS}?n={n}") for n in range(4)]
+
+    assert len({receipt["token"] for receipt in receipts}) == 4
+
+
+def test_both_databases_take_a_batch_and_a_callback(on_each_database: Intake) -> None:
+    first = on_each_database.submit(callback_url="https://hooks.example.org/")
+    batch = on_each_database.client.post("/public/videos", json={"videos": [{"url": ADDRESS}] * 3}).json()
+
+    assert {each["video_id"] for each in batch["submissions"]} == {first["video_id"]}
+
+
+def test_without_its_tables_the_database_counts_as_away(tmp_path: Path) -> None:
+    with serving(settings_in(tmp_path), migrate=False) as unprepared:
+        answer = unprepared.client.post("/public/video", json={"url": ADDRESS})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "schema_outdated")
+    assert int(answer.headers["retry-after"]) > 0
+    assert str(tmp_path) not in answer.text
