@@ -30,7 +30,8 @@ def main() -> int:
     with site(SAMPLE.parent) as address, whole_system(home, environment, with_ui=False) as system:
         with httpx.Client(base_url=system.intake, timeout=30) as intake:
             receipt = submit(intake, f"{address}/{SAMPLE.name}", key)
-            print(f"== POST /public/video: {receipt['video_id']} is {receipt['status']}; its page: {receipt['page_url']}")
+            print(f"== POST /public/video: {receipt['video_id']} is {receipt['status']}")
+            print(f"== Its page: {receipt['page_url']}", flush=True)
             ended = follow(intake, receipt["token"], system.parts)
         if ended["status"] != "done":
             print(f"== {ended['status']}: {ended['failure_cause']}: {ended['failure_details']}", file=sys.stderr)

@@ -84,7 +84,7 @@ def test_an_unsealed_or_foreign_document_is_refused_and_nothing_written(store: O
 
 def test_without_a_row_of_lineage_the_document_does_not_count(store: ObjectStore, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    manager = ObjectStoreIOManager(store, Database(f"sqlite:///{tmp_path / 'folder'}"), patience_s=0.0)
+    manager = ObjectStoreIOManager(store, Database(f"sqlite:///{tmp_path / 'folder'}"), patience_s=0.01)
 
     with pytest.raises(dg.Failure):
         manager.handle_output(output_context(), verdict("x"))
