@@ -18,6 +18,7 @@ from madvision_assets_tests import footage
 from madvision_assets_tests.site import Site
 
 MP4, HTML = "video/mp4", "text/html"
+RETRY_AFTER_S = 3
 SHORT_CLIPS = {"min_clip_s": 1, "max_clip_s": 5}
 METADATA_SERVICE = "http://169.254.169.254/latest/meta-data"
 # Refused at the door, by the code of the problem.
@@ -110,7 +111,7 @@ class Neighbourhood:
             flaky.fail_first(1, HTTPStatus.INTERNAL_SERVER_ERROR, path=case.path)
         for _ in range(8):
             self._add_good("rate-limited", limited, starts=None)
-        limited.fail_first(3, HTTPStatus.TOO_MANY_REQUESTS, Retry_After="1")
+        limited.fail_first(3, HTTPStatus.TOO_MANY_REQUESTS, Retry_After=str(RETRY_AFTER_S))
         given_up: dict[str, Any] = {"retries": max_retries, "starts": max_retries + 1}
         for site, status in ((dead, HTTPStatus.INTERNAL_SERVER_ERROR), (half_dead, HTTPStatus.SERVICE_UNAVAILABLE)):
             self._add(f"{status:d} always", site.fail("/never.mp4", status), site, "source_server_error", **given_up)

@@ -8,6 +8,7 @@ with Site() as site:
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -56,6 +57,7 @@ class Hit:
         body: what the request carried.
         sent_bytes: of the answer's body.
         status: of the answer, but for what a range makes of it.
+        at_s: when it came, by the monotonic clock.
     """
 
     path: str
@@ -65,6 +67,7 @@ class Hit:
     body: bytes = b""
     sent_bytes: int = 0
     status: int = HTTPStatus.OK
+    at_s: float = field(default_factory=time.monotonic)
 
 
 class Site:

@@ -86,8 +86,7 @@ def test_a_run_worker_killed_in_the_middle_of_a_stage_costs_that_stage_and_nothi
     for video_id, step in victims.items():
         assert system.attempts(video_id) == [(step, "waiting", "worker_lost"), ENDED_WELL]
         assert_made_once(system, video_id)
-        again = 1 if step is PipelineStep.RAW_VIDEO else 0
-        assert system.downloaded(video_id) < len(talk) * (1.1 + again)
+        assert system.downloads(video_id) == 1
         asked = {each: system.asked(video_id, each) for each in ANALYST_STEPS}
         assert asked == {each: 1 + (each is step) for each in ANALYST_STEPS}
     assert_nothing_lingers(system)
@@ -134,7 +133,7 @@ def test_after_a_power_failure_everything_goes_on_where_it_stopped(
 ) -> None:
     first = system.submit("first", talk)
     others = [system.submit(f"other-{n}", talk, seconds=DOWNLOAD_S) for n in range(4)]
-    # Four at a time: the last one has not begun. A run that has no process yet is given up by Dagster, after two minutes.
+    # Four at a time: the last one has not begun. A run without a process yet is Dagster's, which gives it two minutes.
     system.wait_at(others[2], PipelineStep.RAW_VIDEO)
     assert system.lineage(first)[PipelineStep.RAW_VIDEO] == 1
     for pid in processes_of(system.home):

@@ -59,6 +59,8 @@ class Trial:
         site: where its videos come from.
         openai: the analyst's API.
         tokens: of the videos that were submitted, by their IDs.
+        paths: where the site has them, by their IDs.
+        sizes: in bytes, by path.
     """
 
     home: Path
@@ -69,6 +71,7 @@ class Trial:
     openai: FakeOpenAI
     tokens: dict[str, str] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
     @property
     def queue(self) -> Queue:
@@ -80,6 +83,7 @@ class Trial:
     def submit(self, name: str, body: bytes, *, seconds: float = 1.0) -> str:
         """Put a video on the site, to be sent in so many seconds, and submit it; its ID."""
         path = f"/{name}.mp4"
+        self.sizes[path] = len(body)
         address = self.site.serve(path, body, content_type="video/mp4", bytes_per_s=int(len(body) / seconds))
         receipt = httpx.post(f"{self.system.intake}/public/video", json={"url": address}, timeout=30).raise_for_status()
         video_id = str(receipt.json()["video_id"])
@@ -104,12 +108,12 @@ class Trial:
         return row
 
     def is_at(self, video_id: str, step: PipelineStep) -> bool:
-        """Whether a worker is in the middle of this step of the video: it has begun to fetch, to hear, to ask, to cut."""
+        """Whether a worker is in the middle of this step of the video: it fetches, hears, asks or cuts."""
         row = self.row(video_id)
         if row.status is not QueueStatus.RUNNING or row.pipeline_step is not step:
             return False
         if step is PipelineStep.RAW_VIDEO:
-            return self.downloaded(video_id) > 0
+            return len(self.site.hits(self.paths[video_id])) > 1  # the first one was a look at what it is
         return self.asked(video_id, step) > 0 if step in ASKED_FOR else UNDER_WAY[step] in row.message
 
     def wait_at(self, video_id: str, step: PipelineStep) -> QueueRow:
@@ -142,9 +146,10 @@ class Trial:
         """Its clips."""
         return read_current(self.store, Clips, video_id)
 
-    def downloaded(self, video_id: str) -> int:
-        """Bytes of its video that the site has sent."""
-        return sum(hit.sent_bytes for hit in self.site.hits(self.paths[video_id]))
+    def downloads(self, video_id: str) -> int:
+        """How often most of its video was sent; less is a look at what it is, or a download that was broken off."""
+        path = self.paths[video_id]
+        return sum(hit.sent_bytes > self.sizes[path] / 2 for hit in self.site.hits(path))
 
     def asked(self, video_id: str, step: PipelineStep) -> int:
         """How often the analyst was asked to do this step of the video, answered or not."""

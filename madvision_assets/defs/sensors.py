@@ -49,7 +49,6 @@ def run_request(launch: Launch) -> dg.RunRequest:
             ATTEMPT_TAG: str(row.attempt),
             SOURCE_TAG: "queue",
             "dagster/priority": str(row.priority),
-            "dagster/max_retries": "0",  # the queue tries again
         },
     )
 

@@ -100,8 +100,11 @@ class RunTurn:
         Raises:
             Failure: the database is away.
         """
+        from madvision_assets.tools.database.errors import database_failures
+
         self._stopping.set()
-        run = self._instance.get_run_by_id(self._run.run_id)
+        with database_failures():
+            run = self._instance.get_run_by_id(self._run.run_id)
         on_purpose = run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
         if on_purpose or self._run.tags.get(SOURCE_TAG) == COMMAND_LINE:
             self.fail(step, CancelledError(f"at {step}"))
@@ -125,8 +128,8 @@ class RunTurn:
                 elif self._news is not None or quiet_s >= BEAT_INTERVAL_S:
                     self._beat(self._turn)
                     quiet_s = 0.0
-            except Failure:
-                continue  # the next one may come through
+            except Exception:  # noqa: BLE001, S112 - the next one may come through; without any the worker counts as lost
+                continue
 
     def _take(self) -> None:
         if self._attempt is not None:

@@ -18,7 +18,16 @@ BUSY_TIMEOUT_S = 30.0
 # Option of a connection whose transaction is going to write.
 WRITES = "madvision_writes"
 
-_POSTGRES_ARGUMENTS = {"connect_timeout": CONNECT_TIMEOUT_S, "application_name": "madvision"}
+# A server that fell silent is noticed within a minute or so: the heartbeat of a run must not wait for it for ever.
+SILENCE_MS = 30_000
+_POSTGRES_ARGUMENTS: dict[str, str | int] = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "application_name": "madvision",
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": SILENCE_MS,
+}
 _DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 _SUPPORTED = {"sqlite", "postgresql+psycopg2"}
 _EXAMPLES = "sqlite:////var/lib/madvision/madvision.db or postgresql://user:password@host/database"
