@@ -46,8 +46,11 @@ class Workplace:
         return {step: current_provenance(self.store, step, video_id) for step in PipelineStep}
 
     def pending(self, video_id: str, from_step: PipelineStep | None) -> tuple[PipelineStep, ...]:
-        """The stages that are still to be done."""
-        return pending_steps(self.current(video_id), from_step)
+        """The stages that are still to be done, those among them that a check has turned down."""
+        from madvision_assets.tools.database.queue import Queue
+
+        row = Queue(self.database).get(video_id)
+        return pending_steps(self.current(video_id), from_step or (row.from_step if row else None))
 
     def run(self, video_id: str, steps: tuple[PipelineStep, ...], sink: Any) -> Any:
         """Materialise these stages in this process."""

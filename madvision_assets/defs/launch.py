@@ -4,6 +4,7 @@ import fcntl
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
@@ -14,6 +15,7 @@ from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.checks import CHECKS
 from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.turn import COMMAND_LINE, SOURCE_TAG
 from madvision_assets.defs.workbench import home_failure
 from madvision_assets.domain.queue import PipelineStep
 
@@ -123,8 +125,11 @@ def run_video(
             selection=dg.AssetSelection.assets(*(step.value for step in steps)),
             run_config=QUIET,
             raise_on_error=False,
-            tags={"madvision/source": "command line", **tags},
+            tags={SOURCE_TAG: COMMAND_LINE, **tags},
         )
+        if not result.success:
+            reconciler: Any = (definitions.resources or {})["reconciler"]
+            reconciler.settle(result.dagster_run, instance)  # of a check that blocks, the queue has not heard yet
     if was_interrupted(result):
         raise KeyboardInterrupt
     evaluations = result.get_asset_check_evaluations()

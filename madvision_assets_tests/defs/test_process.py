@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import jiwer
@@ -12,8 +13,11 @@ import pytest
 from click.testing import Result
 
 from madvision_assets.domain.clips import Clips, Outcome
+from madvision_assets.domain.failures import CorruptMediaError
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.transcript import Transcript
+from madvision_assets.tools.database.operations import Operations
+from madvision_assets.tools.media import probe
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets_tests import footage
 from madvision_assets_tests.fakes import FakeOpenAI
@@ -227,3 +231,23 @@ def test_a_ceiling_on_a_model_without_a_price_asks_nothing(workshop: Workshop, f
     assert "(analyst_misconfigured)" in result.output
     assert "price" in result.output
     assert openai.requests == []
+
+
+def test_a_stage_that_its_check_turned_down_is_done_again_by_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise CorruptMediaError("nothing decodes at 1.0 s")
+
+    own = Workshop(tmp_path / "home")
+    video = str(footage.silence(tmp_path / "silence.mp4"))
+    with monkeypatch.context() as damaged:
+        damaged.setattr(probe, "verify_decodes", refuse)
+        refused = own.run("process", video)
+    row = Operations(own.workplace().database).rows()[0]
+
+    again = own.run("process", video)
+
+    assert (refused.exit_code, row.status, row.failure_cause) == (1, "failed", "check_failed")
+    assert again.exit_code == 0
+    assert re.search(r"raw_video +done in", again.output)
