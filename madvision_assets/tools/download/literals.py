@@ -1,7 +1,7 @@
 """Text that every match of a regular expression contains, so that most expressions need not be tried at all."""
 
 from collections.abc import Callable, Iterable, Iterator
-from re import _constants, _parser  # type: ignore[attr-defined]  # they have no public name
+from re import _constants, _parser  # they have no public name
 from typing import Any
 
 # Told of nearly every address, so they say little.
