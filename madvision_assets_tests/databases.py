@@ -12,12 +12,18 @@ from sqlalchemy import create_engine, select, text
 
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.clips import Clips, Outcome
+from madvision_assets.domain.provenance import Document
+from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database, breakers
+from madvision_assets.tools.database.queue import Queue
+from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
-from madvision_assets.tools.database.tables import metadata, processing_attempts
+from madvision_assets.tools.database.tables import metadata, processing_attempts, video_processing_queue
+from madvision_assets_tests.stores import raw_video, sealed
 
 KINDS = ("sqlite", "postgresql")
+VIDEO = "web-1"
 
 
 @contextmanager
@@ -93,3 +99,30 @@ def shut_breakers(database: Database) -> dict[str, Breaker]:
     """The breakers that are not closed, by name."""
     with database.reading() as connection:
         return breakers.not_closed(connection)
+
+
+def get(queue: Queue, video_id: str = VIDEO) -> QueueRow:
+    """A video's row."""
+    row = queue.get(video_id)
+    assert row is not None
+    return row
+
+
+def alter(database: Database, video_id: str = VIDEO, **values: Any) -> None:
+    """Write into a video's row by plain SQL."""
+    table = video_processing_queue
+    with database.writing() as connection:
+        connection.execute(table.update().where(table.c.video_id == video_id).values(**values))
+
+
+def run_all(queue: Queue, run_id: str, attempt: int | None, *steps: PipelineStep, video_id: str = VIDEO) -> None:
+    """Do these steps in one run, the last of all with clips."""
+    for step in steps:
+        queue.begin(video_id, run_id, attempt, step)
+        clips = made(video_id) if step is PipelineStep.CLIPS else None
+        queue.finish_step(video_id, run_id, step, ends=step is steps[-1], made=clips)
+
+
+def document(run_id: str) -> Document:
+    """A manifest of the first video, made by this run."""
+    return sealed(raw_video().model_copy(update={"video_id": VIDEO, "provenance": None}), run_id=run_id)

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import timedelta
 
@@ -22,31 +21,9 @@ from madvision_assets.domain.queue import PipelineStep, QueueStatus, resource_of
 from madvision_assets.tools.database import Database, claims
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.tables import video_processing_queue
-from madvision_assets_tests.databases import KINDS, Clock, emptied, made, new_database, shut_breakers, submit, url_of
+from madvision_assets_tests.databases import Clock, emptied, made, shut_breakers, submit, url_of
 
 RAW, TRANSCRIPT, KIND, CANDIDATES, CLIPS = PipelineStep
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with new_database(request.param, request, tmp_path_factory.mktemp("database")) as new:
-        new.migrate()
-        yield new
-
-
-@pytest.fixture
-def database(migrated: Database) -> Database:
-    return emptied(migrated)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def queue(database: Database, clock: Clock) -> Queue:
-    return Queue(database, now=clock, spread=lambda: 1.0)
 
 
 def claim(queue: Queue, max_in_flight: int = 10) -> list[str]:

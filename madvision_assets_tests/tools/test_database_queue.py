@@ -1,105 +1,40 @@
 """Claims about turns at a video: who has one, how it ends, and that nobody else can; on SQLite and PostgreSQL alike."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import NullPool, create_engine, select, text
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import (
     ApiKeyInvalidError,
     BotCheckError,
-    ConnectionLostError,
-    DatabaseUnavailableError,
     Failure,
     IncompleteDownloadError,
-    MediaToolError,
     PrivateVideoError,
-    StoreUnavailableError,
     SupersededError,
-    UnknownVideoError,
     WorkerLostError,
 )
-from madvision_assets.domain.provenance import Document
 from madvision_assets.domain.queue import LEGAL_MOVES, PipelineStep, QueueStatus, RetryRules
-from madvision_assets.tools.database import Database, turns
+from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue, Turn
 from madvision_assets.tools.database.rows import QueueRow
-from madvision_assets.tools.database.tables import video_processing_queue, webhook_deliveries
+from madvision_assets.tools.database.tables import video_processing_queue
 from madvision_assets_tests.databases import (
-    KINDS,
+    VIDEO,
     Clock,
-    emptied,
+    alter,
+    document,
+    get,
     history,
     made,
-    new_database,
-    shut_breakers,
+    run_all,
     submit,
-    url_of,
 )
-from madvision_assets_tests.stores import raw_video, sealed
 
 RAW, TRANSCRIPT, KIND, CANDIDATES, CLIPS = PipelineStep
-VIDEO = "web-1"
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with new_database(request.param, request, tmp_path_factory.mktemp("database")) as new:
-        new.migrate()
-        yield new
-
-
-@pytest.fixture
-def database(migrated: Database) -> Database:
-    return emptied(migrated)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def queue(database: Database, clock: Clock) -> Queue:
-    return Queue(database, now=clock, spread=lambda: 1.0)
-
-
-@pytest.fixture
-def claimed(database: Database, queue: Queue, clock: Clock) -> QueueRow:
-    """A video that a sensor has just claimed."""
-    submit(database, 1, at=clock.now)
-    (row,) = queue.claim_due(1)
-    return row
-
-
-def get(queue: Queue, video_id: str = VIDEO) -> QueueRow:
-    row = queue.get(video_id)
-    assert row is not None
-    return row
-
-
-def alter(database: Database, video_id: str = VIDEO, **values: Any) -> None:
-    table = video_processing_queue
-    with database.writing() as connection:
-        connection.execute(table.update().where(table.c.video_id == video_id).values(**values))
-
-
-def run_all(queue: Queue, run_id: str, attempt: int | None, *steps: PipelineStep, video_id: str = VIDEO) -> None:
-    """Do these steps in one run, the last of all with clips."""
-    for step in steps:
-        queue.begin(video_id, run_id, attempt, step)
-        clips = made(video_id) if step is CLIPS else None
-        queue.finish_step(video_id, run_id, step, ends=step is steps[-1], made=clips)
-
-
-def document(run_id: str) -> Document:
-    return sealed(raw_video().model_copy(update={"video_id": VIDEO, "provenance": None}), run_id=run_id)
 
 
 # --- what the database itself refuses ---
@@ -387,300 +322,3 @@ def test_who_is_superseded_has_no_say_in_what_becomes_of_the_video(queue: Queue,
 
     assert queue.fail(VIDEO, "run", claimed.attempt, RAW, SupersededError()) is None
     assert get(queue).status is QueueStatus.RUNNING
-
-
-# --- runs by hand ---
-
-
-def test_a_run_by_hand_takes_over_and_the_other_cannot_take_back(
-    database: Database, queue: Queue, claimed: QueueRow
-) -> None:
-    turn = queue.begin(VIDEO, "queued", claimed.attempt, RAW)
-
-    by_hand = queue.begin(VIDEO, "by hand", None, RAW)
-
-    assert by_hand == Turn(VIDEO, "by hand", 2)
-    assert not queue.beat(turn)
-    for run_id, attempt in (("queued", 1), ("queued", None), ("queued", 2)):
-        with pytest.raises(SupersededError):
-            queue.begin(VIDEO, run_id, attempt, TRANSCRIPT)
-    assert queue.begin(VIDEO, "by hand", None, TRANSCRIPT) == by_hand
-    first, second = history(database, VIDEO)
-    assert (first["run_id"], first["failure_cause"], second["status"]) == ("queued", "superseded", "running")
-    assert first["ended_at"] is not None
-
-
-def test_of_two_runs_by_hand_the_later_one_stays(queue: Queue, claimed: QueueRow) -> None:
-    assert claimed.status is QueueStatus.RUNNING
-    for run_id in ("first", "second"):
-        queue.begin(VIDEO, run_id, None, RAW)
-
-    with pytest.raises(SupersededError):
-        queue.begin(VIDEO, "first", None, TRANSCRIPT)
-    assert get(queue).run_id == "second"
-
-
-def test_a_run_by_hand_of_a_video_without_a_row_makes_one(database: Database, queue: Queue) -> None:
-    with pytest.raises(UnknownVideoError):
-        queue.begin(VIDEO, "run", None, RAW)
-    database.add_video(VIDEO, "http://example.org/a")
-
-    assert queue.begin(VIDEO, "run", None, RAW) == Turn(VIDEO, "run", 1)
-    run_all(queue, "run", None, *PipelineStep)
-
-    assert (get(queue).status, get(queue).source) == (QueueStatus.DONE, "example.org")
-    assert [each["status"] for each in history(database, VIDEO)] == ["done"]
-
-
-def test_some_steps_by_hand_leave_done_what_was_done(queue: Queue, claimed: QueueRow) -> None:
-    run_all(queue, "run", claimed.attempt, *PipelineStep)
-
-    run_all(queue, "by hand", None, TRANSCRIPT)
-
-    row = get(queue)
-    assert (row.status, row.outcome, row.progress) == (QueueStatus.DONE, Outcome.CLIPS, 1.0)
-    assert (row.pipeline_step, row.resource, row.message) == (CLIPS, None, "")
-    assert row.finished_at is not None
-
-
-def test_some_steps_by_hand_of_a_video_on_its_way_leave_the_rest_to_the_queue(
-    queue: Queue, claimed: QueueRow, clock: Clock
-) -> None:
-    assert claimed.attempt == 1
-    run_all(queue, "by hand", None, RAW, TRANSCRIPT)
-
-    row = get(queue)
-    assert (row.status, row.pipeline_step, row.resource) == (QueueStatus.QUEUED, KIND, "analyst")
-    assert (row.next_attempt_at, row.step_progress) == (clock.now, 0.0)
-    (again,) = queue.claim_due(1)
-    assert again.attempt == 3
-
-
-def test_some_steps_by_hand_do_not_call_done_what_was_asked_for_again_and_waits(
-    queue: Queue, claimed: QueueRow
-) -> None:
-    run_all(queue, "run", claimed.attempt, *PipelineStep)
-    queue.begin(VIDEO, "all again", None, RAW)
-    queue.fail(VIDEO, "all again", None, RAW, IncompleteDownloadError())
-
-    run_all(queue, "by hand", None, RAW)
-
-    assert (get(queue).status, get(queue).outcome) == (QueueStatus.QUEUED, Outcome.CLIPS)
-
-
-def test_what_is_to_be_done_again_shrinks_step_by_step(database: Database, queue: Queue, claimed: QueueRow) -> None:
-    alter(database, from_step=KIND.value)
-    left = []
-    for step in PipelineStep:
-        queue.begin(VIDEO, "run", claimed.attempt, step)
-        clips = made(VIDEO) if step is CLIPS else None
-        queue.finish_step(VIDEO, "run", step, ends=step is CLIPS, made=clips)
-        left.append(get(queue).from_step)
-
-    assert left == [KIND, KIND, CANDIDATES, CLIPS, None]
-
-
-def test_the_history_has_every_attempt_and_how_each_ended(database: Database, queue: Queue, clock: Clock) -> None:
-    submit(database, 1, at=clock.now)
-    ends: list[Callable[[int], object]] = [
-        lambda attempt: queue.release(VIDEO, attempt),
-        lambda attempt: (
-            queue.begin(VIDEO, "r2", attempt, RAW),
-            queue.fail(VIDEO, "r2", attempt, RAW, StoreUnavailableError()),
-        ),
-        lambda attempt: (
-            queue.begin(VIDEO, "r3", attempt, RAW),
-            queue.fail(VIDEO, "r3", attempt, RAW, MediaToolError()),
-        ),
-        lambda attempt: run_all(queue, "r4", attempt, *PipelineStep),
-    ]
-    for end in ends:
-        (row,) = queue.claim_due(1)
-        end(row.attempt)
-        clock.move(3600)
-    run_all(queue, "r5", None, CLIPS)
-
-    told = [
-        (each["attempt"], each["run_id"], each["status"], each["failure_cause"]) for each in history(database, VIDEO)
-    ]
-    assert told == [
-        (1, None, "queued", None),
-        (2, "r2", "waiting", "store_unavailable"),
-        (3, "r3", "waiting", "media_tool_failed"),
-        (4, "r4", "done", None),
-        (5, "r5", "done", None),
-    ]
-    assert all(each["ended_at"] is not None for each in history(database, VIDEO))
-
-
-# --- breakers, as runs meet them ---
-
-
-def test_a_step_behind_an_open_breaker_is_not_begun_and_costs_no_retry(
-    database: Database, queue: Queue, clock: Clock
-) -> None:
-    submit(database, 1, 2, at=clock.now)
-    first, second = queue.claim_due(2)
-    queue.begin(first.video_id, "r1", 1, KIND)
-    queue.begin(second.video_id, "r2", 1, TRANSCRIPT)
-    queue.fail(first.video_id, "r1", 1, KIND, ApiKeyInvalidError("revoked"))
-
-    with pytest.raises(ApiKeyInvalidError, match="revoked"):
-        queue.begin(second.video_id, "r2", 1, KIND)
-
-    row = get(queue, second.video_id)
-    assert (row.status, row.failure_cause, row.retry) == (QueueStatus.WAITING, "api_key_invalid", 0)
-    assert row.next_attempt_at == shut_breakers(database)["analyst"].probe_at
-    assert history(database, second.video_id)[0]["status"] == "waiting"
-
-
-def test_one_that_was_refused_does_not_open_again_what_was_mended_meanwhile(
-    database: Database, queue: Queue, clock: Clock
-) -> None:
-    submit(database, 1, 2, at=clock.now)
-    queue.claim_due(2)
-    queue.begin("web-1", "r1", 1, KIND)
-    queue.fail("web-1", "r1", 1, KIND, ApiKeyInvalidError())
-    with pytest.raises(ApiKeyInvalidError) as refusal:
-        queue.begin("web-2", "r2", 1, KIND)
-    run_all(queue, "by hand", None, KIND, video_id="web-1")
-    assert shut_breakers(database) == {}
-
-    assert queue.fail("web-2", "r2", 1, KIND, refusal.value) is None
-
-    assert shut_breakers(database) == {}
-
-
-def test_a_run_by_hand_is_let_through_and_its_success_closes_the_breaker(queue: Queue, claimed: QueueRow) -> None:
-    queue.begin(VIDEO, "run", claimed.attempt, KIND)
-    queue.fail(VIDEO, "run", claimed.attempt, KIND, ApiKeyInvalidError())
-
-    run_all(queue, "by hand", None, KIND)
-
-    assert shut_breakers(queue._database) == {}
-
-
-def test_a_run_by_hand_that_fails_too_keeps_it_open_for_longer(queue: Queue, clock: Clock, claimed: QueueRow) -> None:
-    queue.begin(VIDEO, "run", claimed.attempt, KIND)
-    queue.fail(VIDEO, "run", claimed.attempt, KIND, ApiKeyInvalidError())
-    queue.begin(VIDEO, "by hand", None, KIND)
-    queue.fail(VIDEO, "by hand", None, KIND, ApiKeyInvalidError())
-
-    assert shut_breakers(queue._database)["analyst"].probe_at == clock.now + timedelta(seconds=120)
-
-
-def test_a_host_that_is_gone_for_good_is_not_tried_for_ever(database: Database, queue: Queue, clock: Clock) -> None:
-    submit(database, 1, at=clock.now)
-    tries = 0
-    while get(queue).status is not QueueStatus.FAILED and tries < 50:
-        clock.move(3600)
-        for row in queue.claim_due(1):
-            tries += 1
-            queue.begin(VIDEO, f"run {tries}", row.attempt, RAW)
-            queue.fail(VIDEO, f"run {tries}", row.attempt, RAW, ConnectionLostError())
-
-    assert (get(queue).status, get(queue).failure_cause) == (QueueStatus.FAILED, "connection_lost")
-    assert tries == RetryRules().max_retries + 2  # the one that opened the breaker used none
-
-
-def test_a_probe_is_given_up_by_whoever_ends_otherwise(database: Database, queue: Queue, clock: Clock) -> None:
-    ends: list[Callable[[str, int], object]] = [
-        queue.release,
-        lambda video_id, attempt: queue.complete(video_id, attempt, made(video_id)),
-        lambda video_id, attempt: queue.fail(video_id, "probe", attempt, RAW, PrivateVideoError()),
-        lambda video_id, attempt: queue.fail(video_id, "probe", attempt, RAW, StoreUnavailableError()),
-    ]
-    for number, end in enumerate(ends):
-        (video_id,) = submit(database, number, host=f"{number}.example", at=clock.now)
-        (row,) = queue.claim_due(1)
-        queue.begin(video_id, "opens", row.attempt, RAW)
-        queue.fail(video_id, "opens", row.attempt, RAW, BotCheckError())
-        clock.move(3600)
-        (row,) = queue.claim_due(1)
-        queue.begin(video_id, "probe", row.attempt, RAW)
-        name = f"host:{number}.example"
-        assert shut_breakers(database)[name].probe_video_id == video_id
-
-        end(video_id, row.attempt)
-
-        assert shut_breakers(database)[name].probe_video_id is None
-        alter(database, video_id, priority=-100, next_attempt_at=clock.now + timedelta(days=1))
-
-
-def test_a_probe_that_takes_long_keeps_its_lease_as_long_as_it_gives_signs_of_life(
-    database: Database, queue: Queue, clock: Clock, claimed: QueueRow
-) -> None:
-    queue.begin(VIDEO, "run", claimed.attempt, RAW)
-    queue.fail(VIDEO, "run", claimed.attempt, RAW, BotCheckError())
-    clock.move(60)
-    (row,) = queue.claim_due(1)
-    turn = queue.begin(VIDEO, "probe", row.attempt, RAW)
-    submit(database, 2, at=clock.now)
-    for _ in range(10):
-        clock.move(600)
-        queue.beat(turn)
-        assert queue.claim_due(2) == []
-
-    clock.move(1000)
-
-    assert [each.video_id for each in queue.claim_due(2)] == ["web-2"]
-
-
-def test_failures_at_the_same_time_are_all_counted(database: Database, queue: Queue, clock: Clock) -> None:
-    ids = submit(database, *range(4), at=clock.now)
-    for row in queue.claim_due(4):
-        queue.begin(row.video_id, row.video_id, row.attempt, RAW)
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda each: queue.fail(each, each, 1, RAW, ConnectionLostError()), ids))
-
-    with database.reading() as connection:
-        assert connection.execute(text("SELECT failures FROM breakers")).scalars().all() == [4]
-
-
-# --- callbacks, and a database that goes away ---
-
-
-def test_an_end_that_nobody_asked_to_hear_of_is_told_to_nobody(
-    database: Database, queue: Queue, claimed: QueueRow
-) -> None:
-    run_all(queue, "run", claimed.attempt, CLIPS)
-
-    with database.reading() as connection:
-        assert connection.execute(select(webhook_deliveries)).all() == []
-
-
-def test_a_postgresql_that_goes_away_is_a_leaf_and_leaves_nothing_half_written(
-    request: pytest.FixtureRequest, tmp_path: Path, clock: Clock
-) -> None:
-    with new_database("postgresql", request, tmp_path) as database:
-        database.migrate()
-        queue = Queue(database, now=clock)
-        submit(database, 1, at=clock.now)
-        kill = text(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
-
-        killer = create_engine(url_of(database), poolclass=NullPool)
-
-        def kill_all() -> None:
-            with killer.connect() as connection:
-                assert connection.execute(kill).rowcount > 0
-
-        (row,) = queue.claim_due(1)
-        kill_all()  # between two calls: nobody notices
-        turn = queue.begin(VIDEO, "run", row.attempt, RAW)
-        before = get(queue), history(database, VIDEO)
-
-        def write_half() -> None:
-            with database.writing() as connection:
-                turns.change(connection, VIDEO, message="half written")
-                kill_all()
-                turns.note(connection, row, pipeline_step="clips")
-
-        with pytest.raises(DatabaseUnavailableError):
-            write_half()
-
-        assert (get(queue), history(database, VIDEO)) == before
-        assert queue.beat(turn)

@@ -232,8 +232,3 @@ def test_eight_processes_on_one_sqlite_file_do_not_lock_each_other_out(database:
     for row in rows:
         assert row is not None
         assert (row.status is QueueStatus.DONE) == (row.attempt > 0 and row.attempt % 3 == 0)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()

@@ -2,7 +2,6 @@
 
 import re
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -18,38 +17,16 @@ from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions, token_hash
 from madvision_assets.tools.database.tables import submissions as table
 from madvision_assets.tools.database.tables import video_processing_queue, webhook_deliveries
-from madvision_assets_tests.databases import KINDS, Clock, emptied, made, new_database
+from madvision_assets_tests.databases import Clock, made
 
 RAW, *_, CLIPS = PipelineStep
 VIDEO = Video(video_id="web-1", address="http://example.org/talk")
 CALLBACK = "http://callback.example/"
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with new_database(request.param, request, tmp_path_factory.mktemp("database")) as new:
-        new.migrate()
-        yield new
-
-
-@pytest.fixture
-def database(migrated: Database) -> Database:
-    return emptied(migrated)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
 @pytest.fixture
 def submissions(database: Database, clock: Clock) -> Submissions:
     return Submissions(database, clock)
-
-
-@pytest.fixture
-def queue(database: Database, clock: Clock) -> Queue:
-    return Queue(database, now=clock)
 
 
 def add(submissions: Submissions, priority: int = 0, callback_url: str | None = None) -> Receipt:
