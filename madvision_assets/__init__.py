@@ -6,9 +6,10 @@ The house has five rooms; imports point down only (`make lint` checks it):
 
 * ``domain``   what is true: the documents, the rules, the failures. Standard library and pydantic only.
 * ``tools``    touch the world: one adapter for each outside thing.
-* ``defs``     what Dagster sees: five assets, their checks, IO manager and resources.
+* ``defs``     what Dagster sees: five assets, their checks, sensors, IO manager and resources.
 * ``intake``   what the public sees: the HTTP API and its pages.
 * ``lineage``  what analysts see: where a result came from.
 
-``settings`` is the only file that reads the environment. Start at ``defs/assets.py``: it reads as the pipeline itself.
+``cli`` and the files beside it are the ``madvision`` command; ``settings`` is the only file that reads the environment, and
+``connections`` makes store and database from it. Start at ``defs/assets.py``: it reads as the pipeline itself.
 """
