@@ -10,6 +10,7 @@ The house has five rooms; imports point down only (`make lint` checks it):
 * ``intake``   what the public sees: the HTTP API and its pages.
 * ``lineage``  what analysts see: where a result came from.
 
-``cli`` and the files beside it are the ``madvision`` command; ``settings`` is the only file that reads the environment, and
-``connections`` makes store and database from it. Start at ``defs/assets.py``: it reads as the pipeline itself.
+``cli`` and the files beside it are the ``madvision`` command; ``settings`` is the only file that reads the
+environment, and ``connections`` makes store and database from it. Start at ``defs/assets.py``: it reads as the
+pipeline itself.
 """
