@@ -37,7 +37,7 @@ STAGES = [asset_number(number) for number in range(5)]
 all_stages = dg.define_asset_job("all_stages", selection=dg.AssetSelection.assets(*STAGES))
 
 
-@dg.sensor(job=all_stages, minimum_interval_seconds=5, default_status=dg.DefaultSensorStatus.RUNNING)
+@dg.sensor(job=all_stages, minimum_interval_seconds=4, default_status=dg.DefaultSensorStatus.RUNNING)
 def rows_sensor() -> dg.SensorResult:
     """Every new row becomes a partition and a run."""
     with sqlite3.connect(HOME / ROWS) as connection:

@@ -25,7 +25,7 @@ from parts import LOCATION, write_workspace
 from system import free_port, launch, listens, local_environment, python, stop, wait_until
 
 from madvision_assets.defs.launch import open_instance
-from madvision_assets.defs.sensors import TICK_S, queue_sensor
+from madvision_assets.defs.sensors import queue_sensor
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
@@ -34,6 +34,7 @@ from madvision_assets_tests.waiting import wait_for
 
 LIMIT = 1.2
 ROWS = 8
+LOOK_S = 5  # between two looks of the daemon at its sensors
 WAIT_S = 120.0
 JIFFIES = os.sysconf("SC_CLK_TCK")
 CHILDREN_CPU = slice(13, 15)  # of what follows the name in /proc/PID/stat: cutime and cstime, see proc(5)
@@ -64,7 +65,7 @@ def figures() -> list[Figure]:
         taken: list[list[tuple[float, float]]] = [[], []]
         for n in random.sample(range(ROWS), ROWS):
             for side, found in zip(sides, taken, strict=True):
-                found.append(_process(side, (n + 0.5) / ROWS * TICK_S))
+                found.append(_process(side, (n + 0.5) / ROWS * LOOK_S))
     (our_s, our_cpu_s), (peer_s, peer_cpu_s) = (map(statistics.median, zip(*found, strict=True)) for found in taken)
     beside = "five trivial stages / a bare sensor with five trivial assets"
     return [
@@ -128,7 +129,7 @@ def _process(side: Side, phase_s: float) -> tuple[float, float]:
     """Hand a row in so long after a tick; seconds until its run has finished, and CPU seconds of the run's process."""
     key = f"web-{secrets.token_hex(8)}"
     cpu_before_s = _cpu_of_runs_s(side.code_server)
-    time.sleep((_last_tick_s(side) + phase_s - time.time()) % TICK_S)
+    time.sleep((_last_tick_s(side) + phase_s - time.time()) % LOOK_S)
     handed_in_s = time.time()
     side.hand_in(key)
     [record] = wait_for(lambda: _finished(side.instance, key), WAIT_S, f"the run of {key}")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from madvision_assets.lineage.queries import VideoLineage
-    from madvision_assets.tools.database import LineageRow
+    from madvision_assets.tools.database.rows import LineageRow
 
 TEXT_COLUMNS = (
     "video_id",

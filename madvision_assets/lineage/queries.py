@@ -11,7 +11,8 @@ from madvision_assets.domain.provenance import Document, Provenance, Value
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import ObjectRef
-from madvision_assets.tools.database import Database, LineageRow
+from madvision_assets.tools.database import Database
+from madvision_assets.tools.database.rows import LineageRow
 from madvision_assets.tools.store.documents import current_document, read_current, read_version
 from madvision_assets.tools.store.objects import ObjectStore
 

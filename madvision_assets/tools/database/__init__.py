@@ -4,6 +4,5 @@ Here belong SQLAlchemy, Alembic and every statement in SQL. What does not: what 
 """
 
 from madvision_assets.tools.database.database import Database
-from madvision_assets.tools.database.rows import LineageRow, SchemaState
 
-__all__ = ["Database", "LineageRow", "SchemaState"]
+__all__ = ["Database"]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from madvision_assets.domain.failures import SchemaOutdatedError, UnknownVideoError
 from madvision_assets.domain.provenance import Document
 from madvision_assets.domain.video import Options, Video
-from madvision_assets.tools.database.rows import LineageRow, SchemaState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
     from sqlalchemy.engine.url import URL
+
+    from madvision_assets.tools.database.rows import LineageRow, SchemaState
 
 
 class Database:
@@ -104,7 +105,7 @@ class Database:
             raise SchemaOutdatedError
         self.migrate()
 
-    def schema_state(self) -> SchemaState:
+    def schema_state(self) -> "SchemaState":
         """Which migrations the database has seen, and which it should have."""
         from madvision_assets.tools.database import errors, schema
 
@@ -182,9 +183,10 @@ class Database:
                 # A Provenance keeps every other constraint, so this is the reference to `videos`.
                 raise UnknownVideoError(document.video_id) from error
 
-    def lineage_of(self, video_id: str) -> list[LineageRow]:
+    def lineage_of(self, video_id: str) -> "list[LineageRow]":
         """Every materialisation of a video's stages, oldest first."""
         from madvision_assets.tools.database import statements
+        from madvision_assets.tools.database.rows import LineageRow
 
         with self.reading() as connection:
             rows = connection.execute(statements.select_lineage(video_id)).mappings()
