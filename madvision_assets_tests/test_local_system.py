@@ -6,9 +6,8 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,9 @@ from typing import Any
 
 import httpx
 import pytest
+
+from madvision_assets_tests.waiting import wait_for
+from madvision_assets_tests.whole_system import processes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 START_LIMIT_S = 150
@@ -71,15 +73,6 @@ def system(home: Path) -> Iterator[Addresses]:
             assert up.wait(STOP_LIMIT_S) == 0
 
 
-def wait_for(condition: Callable[[], Any], limit_s: float) -> Any:
-    deadline_s = time.monotonic() + limit_s
-    while time.monotonic() < deadline_s:
-        if found := condition():
-            return found
-        time.sleep(0.5)
-    raise TimeoutError(f"not within {limit_s} s")
-
-
 def ask(address: str, query: str, **variables: Any) -> dict[str, Any]:
     body = json.dumps({"query": query, "variables": variables}).encode()
     request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
@@ -95,35 +88,21 @@ def run(address: str, partition: str, *assets: str) -> str:
     assert launched["__typename"] == "LaunchRunSuccess", launched
     run_id = launched["run"]["runId"]
 
-    def ended() -> str | None:
+    def ended() -> str:
         status: str = ask(address, STATUS, run=run_id)["runOrError"]["status"]
-        return status if status in {"SUCCESS", "FAILURE", "CANCELED"} else None
+        return status if status in {"SUCCESS", "FAILURE", "CANCELED"} else ""
 
-    status: str = wait_for(ended, RUN_LIMIT_S)
-    return status
-
-
-def processes_of(home: Path) -> list[int]:
-    """Processes that have our home in their environment."""
-    found = []
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"MADVISION_HOME={home}".encode() in environment.read_bytes().split(b"\0"):
-                found.append(int(environment.parent.name))
-        except OSError:
-            continue
-    return found
+    return wait_for(ended, RUN_LIMIT_S)
 
 
 def follow(intake: httpx.Client, token: str, until: str) -> dict[str, Any]:
     """Wait for a status of a submission."""
 
-    def reached() -> dict[str, Any] | None:
+    def reached() -> dict[str, Any]:
         status: dict[str, Any] = intake.get("/public/video/status", params={"token": token}).raise_for_status().json()
-        return status if status["status"] == until else None
+        return status if status["status"] == until else {}
 
-    found: dict[str, Any] = wait_for(reached, RUN_LIMIT_S)
-    return found
+    return wait_for(reached, RUN_LIMIT_S)
 
 
 @pytest.mark.long
@@ -145,4 +124,4 @@ def test_a_submitted_video_becomes_clips_by_itself_and_the_ui_and_the_table_agre
         assert (by_hand["attempt"], by_hand["outcome"]) == (2, "clips")
         assert run(at.ui, "nobody-submitted-this", "raw_video") == "FAILURE"
 
-    assert processes_of(tmp_path) == []
+    assert processes_of(tmp_path) == {}

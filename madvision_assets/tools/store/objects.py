@@ -80,17 +80,6 @@ class ObjectStore:
         """Address of an object, whether it is there or not."""
         return self._location.uri(validate_key(key))
 
-    def key_of(self, uri: str) -> str:
-        """The key that ``uri`` made this address from.
-
-        Raises:
-            ValueError: an address in another store.
-        """
-        key = uri.removeprefix(self._location.uri(""))
-        if key == uri:
-            raise ValueError(f"{uri!r} is not in the store {self.url}")
-        return validate_key(key)
-
     @cached_property
     def _backend(self) -> "Backend":
         try:
