@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from madvision_assets import cli_queue
+from madvision_assets import cli_inbox, cli_queue, cli_scale, cli_store
 from madvision_assets.display import (
     EXIT_FAILED,
     StageDisplay,
@@ -17,7 +17,7 @@ from madvision_assets.display import (
 )
 from madvision_assets.domain.failures import without_secrets
 from madvision_assets.domain.queue import PipelineStep
-from madvision_assets.settings import load_settings
+from madvision_assets.settings import Executor, load_settings, present_names, variable_names
 from madvision_assets.workplace import Workplace
 
 __all__ = ["Workplace", "main"]
@@ -88,13 +88,18 @@ def lineage(identity: str, form: str) -> None:
 @told_plainly
 def doctor() -> None:
     """Check packages, ffmpeg, model, key, database, store and queue, and tell what to do about each."""
-    from madvision_assets.tools.doctor import Health, examine, packages
+    from madvision_assets.tools.cluster import pod_findings
+    from madvision_assets.tools.doctor import Health, examine, packages, takes_part_in_processing, variables
 
-    findings = [packages()]
-    if findings[0].health is Health.OK:  # without them nothing else can be looked at
-        workplace = Workplace(load_settings(), prepare=False)
+    settings = load_settings()
+    on_cluster = settings.executor is Executor.K8S
+    installed = packages(transcript_elsewhere=on_cluster)
+    findings = [installed, *variables(present_names(), variable_names())]
+    if installed.health is Health.OK:  # without them nothing else can be looked at
+        workplace = Workplace(settings, prepare=False)
         findings += examine(workplace.probes())
         findings += workplace.queue_findings()
+        findings += pod_findings() if on_cluster and takes_part_in_processing() else []
     make_console().print(findings_table(findings))
     failed = [f.part for f in findings if f.health is Health.FAILED]
     if failed:
@@ -109,7 +114,7 @@ def migrate() -> None:
     """Bring the database's tables to this version."""
     workplace = Workplace(load_settings(), prepare=False)
     workplace.database.migrate()
-    click.echo(f"The tables at {workplace.database.url} are up to date.")
+    click.echo(workplace.database.newer_tables() or f"The tables at {workplace.database.url} are up to date.")
 
 
 @main.command()
@@ -125,7 +130,7 @@ def serve(host: str, port: int) -> None:
     serve_intake(settings, host, port)
 
 
-for command in cli_queue.COMMANDS:
+for command in (*cli_queue.COMMANDS, *cli_inbox.COMMANDS, *cli_scale.COMMANDS, cli_store.store):
     main.add_command(command)
 
 

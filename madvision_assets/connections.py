@@ -11,16 +11,18 @@ if TYPE_CHECKING:
 
 def make_store(settings: "Settings") -> ObjectStore:
     """The object store."""
+    return ObjectStore.from_url(settings.effective_store_url, s3=make_s3_settings(settings))
+
+
+def make_s3_settings(settings: "Settings") -> S3Settings:
+    """How to reach S3, for the store and for uploads."""
     secret, token = settings.aws_secret_access_key, settings.aws_session_token
-    return ObjectStore.from_url(
-        settings.effective_store_url,
-        s3=S3Settings(
-            endpoint_url=settings.aws_endpoint_url_s3 or settings.aws_endpoint_url,
-            region=settings.aws_region or settings.aws_default_region,
-            access_key_id=settings.aws_access_key_id,
-            secret_access_key=secret.get_secret_value() if secret else None,
-            session_token=token.get_secret_value() if token else None,
-        ),
+    return S3Settings(
+        endpoint_url=settings.aws_endpoint_url_s3 or settings.aws_endpoint_url,
+        region=settings.aws_region or settings.aws_default_region,
+        access_key_id=settings.aws_access_key_id,
+        secret_access_key=secret.get_secret_value() if secret else None,
+        session_token=token.get_secret_value() if token else None,
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from madvision_assets.defs import compute
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.checks import CHECKS
 from madvision_assets.defs.jobs import process_video
@@ -12,7 +13,7 @@ from madvision_assets.defs.resources import make_resources
 from madvision_assets.defs.sensors import SENSORS
 
 if TYPE_CHECKING:
-    from madvision_assets.settings import Executor, Settings
+    from madvision_assets.settings import Settings
 
 
 def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
@@ -23,17 +24,18 @@ def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | 
         jobs=[process_video],
         sensors=SENSORS,
         resources={**make_resources(settings), **(resource_overrides or {})},
-        executor=make_executor(settings.executor),
+        executor=make_executor(settings),
     )
 
 
-def make_executor(choice: "Executor") -> dg.ExecutorDefinition:
+def make_executor(settings: "Settings") -> dg.ExecutorDefinition:
     """One process per run by default: a tenth of the CPU of a process per stage."""
-    if choice == "k8s":
+    if settings.executor == "k8s":
         from dagster_k8s import k8s_job_executor
 
-        return k8s_job_executor
-    return dg.multiprocess_executor if choice == "multiprocess" else dg.in_process_executor
+        config = compute.k8s_executor_config(settings.gpu_image)
+        return k8s_job_executor.configured(config, name="k8s")
+    return dg.multiprocess_executor if settings.executor == "multiprocess" else dg.in_process_executor
 
 
 @dg.definitions

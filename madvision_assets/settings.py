@@ -3,10 +3,12 @@
 Every variable is optional; ``.env.example`` lists them all with their meaning, and a test keeps it complete.
 """
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -51,6 +53,7 @@ class Settings(BaseSettings):
     store_url: str | None = None
     allow_private: bool = False
     executor: Executor = Executor.IN_PROCESS
+    gpu_image: str | None = None
 
     max_in_flight: Annotated[int, Field(ge=1)] = 4
     max_retries: Annotated[int, Field(ge=0)] = 8
@@ -62,6 +65,10 @@ class Settings(BaseSettings):
     public_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+")] = None
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
     trusted_proxies: str = "127.0.0.1"
+
+    inbox_url: SecretStr | None = None
+    inbox_max_receives: Annotated[int, Field(ge=1)] = 5
+    upload_buckets: str = ""
 
     max_height: Annotated[int, Field(ge=144)] = 1080
     max_duration_s: Annotated[float, Field(gt=0)] = 4 * HOUR_S
@@ -139,6 +146,11 @@ def load_settings() -> Settings:
 def variable_names() -> tuple[str, ...]:
     """Every environment variable that is read, in the order of this file."""
     return tuple(_variable((name,)) for name in Settings.model_fields)
+
+
+def present_names() -> set[str]:
+    """Every name that is set: in the environment, and in an ``.env`` file in the working folder."""
+    return {*os.environ, *dotenv_values(".env")}  # noqa: TID251 - this is the file that reads it
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

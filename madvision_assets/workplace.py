@@ -15,8 +15,8 @@ from madvision_assets.domain.failures import Failure, HomeUnusableError
 from madvision_assets.domain.provenance import Provenance, pending_steps
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.video import Video, canonical_address, file_video_id
-from madvision_assets.settings import Settings
-from madvision_assets.tools.doctor import Finding, Health
+from madvision_assets.settings import Executor, Settings
+from madvision_assets.tools.doctor import Finding, Health, has_speech, takes_part_in_processing
 
 ROOT = Path(__file__).resolve().parents[1]
 STALE_AFTER_S = 60.0
@@ -84,17 +84,21 @@ class Workplace:
 
     def probes(self) -> dict[str, Any]:
         """What the doctor looks at, in the order it tells."""
+        kept = {"database": self._check_database, "store": self._check_store}
+        if not takes_part_in_processing():  # the intake's image
+            return kept
         from madvision_assets.defs import resources
         from madvision_assets.tools.media import ffmpeg
 
         analyst = resources.make_analyst(self.settings, self.database)
-        return {
-            "ffmpeg": lambda: (True, ffmpeg.version()),
-            "Whisper model": resources.make_speech(self.settings).check,
-            "analyst": lambda: (True, analyst.check()),
-            "database": self._check_database,
-            "store": self._check_store,
-        }
+        speech = {} if self.transcript_elsewhere else {"Whisper model": resources.make_speech(self.settings).check}
+        tools = {"ffmpeg": lambda: (True, ffmpeg.version()), **speech, "analyst": lambda: (True, analyst.check())}
+        return {**tools, **kept}
+
+    @property
+    def transcript_elsewhere(self) -> bool:
+        """Whether another image does the transcript."""
+        return self.settings.executor is Executor.K8S and not has_speech()
 
     def queue_findings(self) -> list[Finding]:
         """What is the matter with the queue, where there is one: what it leaves alone, and a sensor that stands still.
@@ -120,7 +124,8 @@ class Workplace:
     def _check_database(self) -> tuple[bool, str]:
         self.database.ensure_schema()
         self.database.check()
-        return True, self.database.url
+        newer = self.database.newer_tables()
+        return newer is None, newer or self.database.url
 
     def _check_store(self) -> tuple[bool, str]:
         self.store.check()

@@ -1,7 +1,9 @@
 """Run one video here and now, through the same assets that the daemon would launch."""
 
 import fcntl
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,17 +64,29 @@ def open_instance(folder: Path, template: Path | None) -> dg.DagsterInstance:
     from madvision_assets.tools.database.errors import database_failures
 
     try:
-        history = folder / "history"  # Dagster's own
-        history.mkdir(parents=True, exist_ok=True)
-        # Dagster makes its tables at the first use, and two processes that do so at once fail both.
-        with (history / "opening.lock").open("w") as lock, database_failures():
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with _alone(folder), database_failures():
             return _open(folder, template)
     except OSError as error:
         raise home_failure(error) from error
     except (dg.DagsterError, yaml.YAMLError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{folder / 'dagster.yaml'} cannot be used: {reason}") from error
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time: Dagster makes its tables at the first use, and two that do so at once fail both.
+
+    A folder that can only be read (on a cluster, where ``dagster.yaml`` is mounted) has its tables elsewhere.
+    """
+    if (folder / "dagster.yaml").exists() and not os.access(folder, os.W_OK):
+        yield
+        return
+    history = folder / "history"  # Dagster's own
+    history.mkdir(parents=True, exist_ok=True)
+    with (history / "opening.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _open(folder: Path, template: Path | None) -> dg.DagsterInstance:

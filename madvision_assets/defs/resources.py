@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from madvision_assets.connections import make_database, make_store
+from madvision_assets.connections import make_database, make_s3_settings, make_store
 from madvision_assets.defs.dispatch import Dispatcher
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
 from madvision_assets.defs.reconcile import RECONCILE_S, Reconciler
@@ -22,6 +22,7 @@ from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
 from madvision_assets.tools.analyst.prices import price_of
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.download import Downloader
+from madvision_assets.tools.download.from_bucket import BucketReader, bucket_names
 from madvision_assets.tools.ingest import Ingest
 from madvision_assets.tools.render import ClipRenderer
 from madvision_assets.tools.speech import SpeechEngine
@@ -52,6 +53,17 @@ def make_downloader(settings: "Settings") -> Downloader:
     )
 
 
+def make_ingest(settings: "Settings", store: ObjectStore) -> Ingest:
+    """Who takes videos in, from addresses and out of buckets."""
+    uploads = BucketReader(
+        buckets=bucket_names(settings.upload_buckets),
+        s3=make_s3_settings(settings),
+        max_bytes=settings.max_bytes,
+        time_limit_s=settings.download_timeout_s,
+    )
+    return Ingest(store, make_downloader(settings), settings.max_duration_s, settings.max_bytes, uploads)
+
+
 def make_analyst(settings: "Settings", database: Database) -> Analyst:
     """The analyst asked for; paid calls stay under the ceilings."""
     if settings.effective_analyst == "offline":
@@ -77,7 +89,7 @@ def make_queue(settings: "Settings", database: Database) -> "Queue":
 
 
 def make_bench(
-    store: ObjectStore, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress
+    store: ObjectStore, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress, *, in_pods: bool = False
 ) -> dg.ResourceDefinition:
     """The workbench; where it stands in a run, it keeps the run's turn at its video alive, also between stages."""
 
@@ -87,7 +99,10 @@ def make_bench(
         if run is None or instance is None or PARTITION_TAG not in run.tags:
             yield Workbench(store, work_folder, report)
             return
-        with RunTurn(queue, instance, run).kept_alive() as turn, slots_awaited(instance, turn.interrupted_before):
+        with (
+            RunTurn(queue, instance, run, in_pods=in_pods).kept_alive() as turn,
+            slots_awaited(instance, turn.interrupted_before),
+        ):
             yield Workbench(store, work_folder, report, turn)
 
     return bench
@@ -110,7 +125,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     queue = make_queue(settings, database)
     return {
         "io_manager": ObjectStoreIOManager(store, database, queue),
-        "bench": make_bench(store, settings.work_folder, queue),
+        "bench": make_bench(store, settings.work_folder, queue, in_pods=settings.executor == "k8s"),
         "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
         "reconciler": Reconciler(
             queue,
@@ -119,7 +134,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         ),
         "webhooks": make_webhooks(settings, store, database),
         "database": database,
-        "ingest": Ingest(store, make_downloader(settings), settings.max_duration_s, settings.max_bytes),
+        "ingest": make_ingest(settings, store),
         "speech": make_speech(settings),
         "analyst": make_analyst(settings, database),
         "renderer": ClipRenderer(store),

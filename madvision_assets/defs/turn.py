@@ -39,12 +39,16 @@ class RunTurn:
         queue: the queue.
         instance: where the run is.
         run: the run.
+        in_pods: whether a stage whose worker is told to stop is begun again in another pod, by the same run.
     """
 
-    def __init__(self, queue: "Queue", instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+    def __init__(
+        self, queue: "Queue", instance: dg.DagsterInstance, run: dg.DagsterRun, *, in_pods: bool = False
+    ) -> None:
         self._queue = queue
         self._instance = instance
         self._run = run
+        self._in_pods = in_pods
         self._attempt = attempt_of(run)
         self._turn: Turn | None = None
         self._news: tuple[PipelineStep, float, str] | None = None
@@ -108,6 +112,8 @@ class RunTurn:
         on_purpose = run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
         if on_purpose or self._run.tags.get(SOURCE_TAG) == COMMAND_LINE:
             self.fail(step, CancelledError(f"at {step}"))
+            return
+        if self._in_pods:
             return
         attempt = self._turn.attempt if self._turn is not None else self._attempt
         if attempt is not None:

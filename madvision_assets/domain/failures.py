@@ -188,6 +188,13 @@ class LiveStreamError(PermanentFailure):
     sentence = "The video is a live or upcoming stream. Submit it again once it has ended."
 
 
+class UnknownBucketError(PermanentFailure):
+    """An upload in a bucket that is none of ours."""
+
+    code = "unknown_bucket"
+    sentence = "Uploads are taken only out of the buckets that MADVISION_UPLOAD_BUCKETS names."
+
+
 class PlaylistError(PermanentFailure):
     """Many videos at one address."""
 
@@ -415,14 +422,26 @@ class StoreUnavailableError(TransientFailure):
 
     code = "store_unavailable"
     resource = Resource.STORE
-    sentence = "The object store cannot be reached. It is tried again later."
+    sentence = (
+        "The object store cannot be reached. Check MADVISION_STORE_URL, AWS_ENDPOINT_URL_S3 and the server itself; "
+        "it is tried again later."
+    )
 
 
 class DatabaseUnavailableError(TransientFailure):
     """The database cannot be reached."""
 
     code = "database_unavailable"
-    sentence = "The database cannot be reached. It is tried again later."
+    sentence = (
+        "The database cannot be reached. Check MADVISION_DATABASE_URL and the server itself; it is tried again later."
+    )
+
+
+class InboxUnavailableError(TransientFailure):
+    """The message queue cannot be reached."""
+
+    code = "inbox_unavailable"
+    sentence = "The inbox's message queue cannot be reached. Check MADVISION_INBOX_URL; it is tried again later."
 
 
 class MissingInputError(TransientFailure):
@@ -539,7 +558,41 @@ class StoreDeniedError(OperatorFailure):
 
     code = "store_denied"
     resource = Resource.STORE
-    sentence = "The object store refuses us. Check MADVISION_STORE_URL, the bucket and the AWS credentials."
+    sentence = (
+        "The object store refuses us. Check the bucket in MADVISION_STORE_URL, AWS_REGION, and AWS_ACCESS_KEY_ID with "
+        "AWS_SECRET_ACCESS_KEY (without these, the role of the pod or instance)."
+    )
+
+
+class StoreRegionError(OperatorFailure):
+    """The bucket is in another region than requests are signed for."""
+
+    code = "store_region"
+    resource = Resource.STORE
+    sentence = "The bucket of the object store is in another region. Set AWS_REGION to the bucket's own."
+
+
+class ClockSkewedError(OperatorFailure):
+    """Signatures of a wrong time are refused."""
+
+    code = "clock_skewed"
+    resource = Resource.STORE
+    sentence = "The object store refuses us because this machine's clock is wrong. Set it by a time server (NTP)."
+
+
+class UploadDeniedError(OperatorFailure):
+    """Wrong credentials, no such bucket of uploads."""
+
+    code = "upload_denied"
+    resource = Resource.HOST
+    sentence = "A bucket of uploads refuses us. Check MADVISION_UPLOAD_BUCKETS and the permission to read that bucket."
+
+
+class InboxDeniedError(OperatorFailure):
+    """Wrong credentials, no such queue."""
+
+    code = "inbox_denied"
+    sentence = "The inbox refuses us. Check MADVISION_INBOX_URL, that its queue exists, and our permission to use it."
 
 
 class MediaToolMissingError(OperatorFailure):
@@ -550,11 +603,38 @@ class MediaToolMissingError(OperatorFailure):
     sentence = "The tool ffmpeg cannot be run. Install this package's dependencies again (imageio-ffmpeg brings it)."
 
 
+class DatabaseDeniedError(OperatorFailure):
+    """Wrong user, password or database, or no permission."""
+
+    code = "database_denied"
+    sentence = "The database refuses us. Check user, password and database name in MADVISION_DATABASE_URL."
+
+
 class SchemaOutdatedError(OperatorFailure):
     """The database's tables are not of this version."""
 
     code = "schema_outdated"
     sentence = "The database's tables are not those of this version. Run: madvision migrate."
+
+
+class SchemaForeignError(OperatorFailure):
+    """Migrations that this version does not know, and tables that it cannot work with."""
+
+    code = "schema_foreign"
+    sentence = (
+        "The database's tables are another program's, or of a version too far from this one. "
+        "Give MadVision a database of its own in MADVISION_DATABASE_URL, or install the version that made them."
+    )
+
+
+class MigrationFailedError(OperatorFailure):
+    """A migration broke off; each is one transaction."""
+
+    code = "migration_failed"
+    sentence = (
+        "The tables could not be brought to this version, and are as they were before. "
+        "Mend what is told, then run again: madvision migrate."
+    )
 
 
 # --- poison ---

@@ -3,8 +3,8 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from typing import Annotated, ClassVar, Self
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field
 
@@ -18,6 +18,9 @@ DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 TRACKING_PARAMETERS = re.compile(r"^(utm_.+|fbclid|gclid|igshid|mc_[ce]id)$")
 ID_HASH_HEX_DIGITS = 16
 WEB = "web"  # in place of an extractor's name
+UPLOAD = "s3"  # the scheme of an upload's address
+# Keys that obstore does not read: with an empty or dotted part, or a control character.
+UNREADABLE_KEY = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
 
 
 class Options(Value):
@@ -43,12 +46,52 @@ class Video(Value):
 
     @property
     def source(self) -> str:
-        """What throttles it together with others: the extractor that knows it, else the host; empty for a file."""
+        """What throttles it together with others: its extractor, host or bucket; empty for a file."""
         parts = urlsplit(self.address)
+        if parts.scheme == UPLOAD:
+            return f"{UPLOAD}://{parts.netloc}"
         if parts.scheme not in DEFAULT_PORTS:
             return ""
         extractor, _, _ = self.video_id.partition("-")
         return parts.netloc if extractor == WEB else extractor
+
+
+class Upload(Value):
+    """An object that somebody put into a bucket for us: these bytes, whatever is put under its key later.
+
+    Attributes:
+        bucket: its bucket.
+        key: its key.
+        version_id: its version, in a bucket that keeps versions.
+        etag: else the tag of its contents, without quotes.
+    """
+
+    bucket: str
+    key: str
+    version_id: str | None = None
+    etag: str | None = None
+
+    @property
+    def address(self) -> str:
+        """``s3://bucket/key?versionId=…`` or ``?etag=…``.
+
+        Raises:
+            InvalidAddressError: nothing tells its contents from later ones, or its key cannot be read.
+        """
+        if UNREADABLE_KEY.search(self.key):
+            raise InvalidAddressError("the object's key has an empty or dotted part, or a control character")
+        if not (self.version_id or self.etag):
+            raise InvalidAddressError("the object has neither a version nor an ETag")
+        pin = {"versionId": self.version_id} if self.version_id else {"etag": self.etag}
+        return urlunsplit((UPLOAD, self.bucket, f"/{quote(self.key)}", urlencode(pin), ""))
+
+    @classmethod
+    def of(cls, address: str) -> Self:
+        """The upload with an address that ``address`` gave."""
+        parts = urlsplit(address)
+        pin = dict(parse_qsl(parts.query))
+        key = unquote(parts.path.removeprefix("/"))
+        return cls(bucket=parts.netloc, key=key, version_id=pin.get("versionId"), etag=pin.get("etag"))
 
 
 class ObjectRef(Value):

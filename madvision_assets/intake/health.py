@@ -78,6 +78,7 @@ def make_checks(services: Services) -> Callable[[], list[Check]]:
     parts = (
         _Part("database", services.database.check, CheckStatus.FAILED),
         _Part("store", services.store.check, CheckStatus.FAILED),
+        _Part("tables", services.database.newer_tables, CheckStatus.DEGRADED),
         _Part("queue sensor", partial(_check_sensor, figures), CheckStatus.DEGRADED),
         _Part("breakers", partial(_check_breakers, figures), CheckStatus.DEGRADED),
     )

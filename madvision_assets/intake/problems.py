@@ -38,10 +38,14 @@ _STATUS_OF_FAILURE: Mapping[str, int] = {
     "unknown_video": 404,
     "missing_input": 404,
     "database_unavailable": 503,
+    "database_denied": 503,
     "schema_outdated": 503,
+    "schema_foreign": 503,
     "disk_full": 503,
     "store_unavailable": 503,
     "store_denied": 503,
+    "store_region": 503,
+    "clock_skewed": 503,
 }
 
 

@@ -22,7 +22,7 @@ def submit_one(services: Services, asked: SubmissionRequest) -> Receipt:
         ProblemError: one of its addresses is refused; says which.
         Failure: the database is away.
     """
-    (receipt,) = services.submissions.add([_checked(services, asked)])
+    (receipt,) = services.submissions.add([checked(services, asked)])
     return receipt
 
 
@@ -36,13 +36,36 @@ def submit_many(services: Services, asked: Sequence[Any]) -> list[Receipt | Prob
     wanted: dict[int, NewSubmission] = {}
     for n, each in enumerate(asked):
         try:
-            wanted[n] = _checked(services, SubmissionRequest.model_validate(each))
+            wanted[n] = checked(services, SubmissionRequest.model_validate(each))
         except ValidationError as error:
             answers[n] = ProblemError.of_validation(error)
         except ProblemError as error:
             answers[n] = error
     answers.update(zip(wanted, services.submissions.add(list(wanted.values())), strict=True))
     return [answers[n] for n in range(len(asked))]
+
+
+def checked(services: Services, asked: SubmissionRequest) -> NewSubmission:
+    """What is taken in for a request.
+
+    Raises:
+        ProblemError: one of its addresses is refused; says which.
+    """
+    allow_private = services.settings.allow_private
+    try:
+        address = checked_address(asked.url, allow_private=allow_private)
+        video_id = identify(address)
+    except Failure as failure:
+        raise ProblemError.of(failure, pointer="/url") from failure
+    if asked.callback_url is not None:
+        try:
+            checked_address(asked.callback_url, allow_private=allow_private)
+        except Failure as failure:
+            raise ProblemError.of(failure, pointer="/callback_url") from failure
+    options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
+    video = Video(video_id=video_id, address=address, options=options)
+    callback_url = asked.callback_url.strip() if asked.callback_url else None
+    return NewSubmission(video, asked.priority, callback_url)
 
 
 def accepted(receipt: Receipt, base_url: str) -> SubmissionAccepted:
@@ -60,21 +83,3 @@ def accepted(receipt: Receipt, base_url: str) -> SubmissionAccepted:
         page_url=f"{base_url}/video/{receipt.token}",
         callback_secret=receipt.callback_secret,
     )
-
-
-def _checked(services: Services, asked: SubmissionRequest) -> NewSubmission:
-    allow_private = services.settings.allow_private
-    try:
-        address = checked_address(asked.url, allow_private=allow_private)
-        video_id = identify(address)
-    except Failure as failure:
-        raise ProblemError.of(failure, pointer="/url") from failure
-    if asked.callback_url is not None:
-        try:
-            checked_address(asked.callback_url, allow_private=allow_private)
-        except Failure as failure:
-            raise ProblemError.of(failure, pointer="/callback_url") from failure
-    options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
-    video = Video(video_id=video_id, address=address, options=options)
-    callback_url = asked.callback_url.strip() if asked.callback_url else None
-    return NewSubmission(video, asked.priority, callback_url)

@@ -1,12 +1,13 @@
 """Ingest: from an address to media and audio in the store, and the manifest that says so.
 
-Downloads an ``http(s)`` address, or takes a local file that the command line was given; probes it, makes it an MP4
+Downloads an ``http(s)`` address, fetches an upload out of its bucket, or takes a local file that the command line was
+given; probes it, makes it an MP4
 where it is none, and extracts the audio once, so that a GPU machine fetches megabytes and not gigabytes.
 """
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -20,8 +21,9 @@ from madvision_assets.domain.failures import (
     TooLongError,
 )
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata, Video, file_video_id
+from madvision_assets.domain.video import UPLOAD, MediaInfo, ObjectRef, RawVideo, SourceMetadata, Video, file_video_id
 from madvision_assets.tools.download import Download, Downloader
+from madvision_assets.tools.download.from_bucket import BucketReader
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
 from madvision_assets.tools.store.objects import ObjectStore
 
@@ -45,12 +47,14 @@ class Ingest:
         downloader: fetches addresses.
         max_duration_s: longer videos are refused, seconds.
         max_bytes: larger files are refused.
+        uploads: fetches what lies in a bucket.
     """
 
     store: ObjectStore
     downloader: Downloader
     max_duration_s: float
     max_bytes: int
+    uploads: BucketReader = field(default_factory=BucketReader)
 
     def take(self, video: Video, folder: Path, progress: Progress) -> tuple[RawVideo, Recipe]:
         """Fetch, inspect, normalise and store one video.
@@ -90,8 +94,11 @@ class Ingest:
         return document, self._recipe(fetched)
 
     def _fetch(self, video: Video, folder: Path, progress: Progress) -> Download:
-        if urlsplit(video.address).scheme == "file":
+        scheme = urlsplit(video.address).scheme
+        if scheme == "file":
             return local_file(video)
+        if scheme == UPLOAD:
+            return self.uploads.fetch(video.address, folder / "download", progress)
         return self.downloader.fetch(video.address, folder / "download", progress)
 
     def _check_size(self, path: Path) -> None:
@@ -113,7 +120,7 @@ class Ingest:
 
     def _recipe(self, fetched: Download) -> Recipe:
         return Recipe(
-            engine="yt-dlp" if fetched.engine_version else "file",
+            engine="yt-dlp" if fetched.engine_version else fetched.source.extractor,
             engine_version=fetched.engine_version,
             parameters={"max_height": self.downloader.max_height, "ffmpeg": ffmpeg.version()},
         )

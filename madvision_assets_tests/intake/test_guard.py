@@ -3,6 +3,8 @@
 import io
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -218,3 +220,21 @@ def test_the_access_log_is_json_without_tokens_and_query_strings(intake: Intake)
     assert [line["route"] for line in lines] == ["/video/{token}", "/public/video/status"]
     assert token not in written.getvalue()
     assert "s3cret" not in written.getvalue()
+
+
+def test_a_traceback_in_the_log_does_not_tell_what_variables_held() -> None:
+    code = """
+import structlog
+from madvision_assets.intake.server import log_as_json
+log_as_json()
+def answer(token):
+    return token / 0
+try:
+    answer("a-submitters-token")
+except TypeError:
+    structlog.get_logger().exception("boom")
+"""
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60).stderr
+
+    assert '"name": "answer"' in told
+    assert "a-submitters-token" not in told.replace('answer("a-submitters-token")', "")

@@ -85,8 +85,11 @@ class Database:
     def migrate(self) -> None:
         """Bring the tables to this version; safe to run again, and by several processes at once.
 
+        Those of a newer version are left as they are.
+
         Raises:
-            SchemaOutdatedError: a newer version of this program migrated the database.
+            SchemaForeignError: they are not ours, or too new to work with.
+            MigrationFailedError: nothing has changed.
         """
         from madvision_assets.tools.database import errors, schema
 
@@ -94,12 +97,13 @@ class Database:
             schema.upgrade(self.engine)
 
     def ensure_schema(self) -> None:
-        """Make sure that the tables are of this version: SQLite is migrated, PostgreSQL only looked at.
+        """Make sure that the tables are of this version or newer: SQLite is migrated, PostgreSQL only looked at.
 
         Raises:
             SchemaOutdatedError: PostgreSQL wants ``madvision migrate``.
+            SchemaForeignError: they are not ours, or too new to work with.
         """
-        if self.schema_state().is_current:
+        if self.schema_state().is_usable:
             return
         if not self.is_sqlite:
             raise SchemaOutdatedError
@@ -113,14 +117,25 @@ class Database:
             return schema.read_state(self.engine)
 
     def check(self) -> None:
-        """Return when the database answers and its tables are of this version; raise what is wrong otherwise.
+        """Return when the database answers and its tables can be worked with; raise what is wrong otherwise.
 
         Raises:
-            SchemaOutdatedError: the tables are missing or of another version.
+            SchemaOutdatedError: the tables are missing or of an older version.
+            SchemaForeignError: they are not ours, or too new to work with.
         """
         state = self.schema_state()
-        if not state.is_current:
+        if not state.is_usable:
             raise SchemaOutdatedError(f"they are at revision {state.current or 'none'}, and {state.head} is needed")
+
+    def newer_tables(self) -> str | None:
+        """What to know where a newer version of the program has migrated the tables already, as in a rolling update."""
+        state = self.schema_state()
+        if not state.is_newer:
+            return None
+        return (
+            f"Its tables are of a newer version ({state.current}) than this program ({state.head}). Both go on; "
+            "finish the update, or the way back."
+        )
 
     # --- videos ---
 

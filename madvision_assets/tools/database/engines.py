@@ -41,7 +41,7 @@ def parse(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         # `from None`: SQLAlchemy's own message shows the URL, password included.
         raise ValueError(f"MADVISION_DATABASE_URL is not a URL. Write for example {_EXAMPLES}.") from None
     parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))

@@ -2,15 +2,18 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import exc
 
 from madvision_assets.domain.failures import (
+    DatabaseDeniedError,
     DatabaseUnavailableError,
     DiskFullError,
     Failure,
+    MigrationFailedError,
     SchemaOutdatedError,
     UnexpectedError,
 )
@@ -18,6 +21,13 @@ from madvision_assets.domain.failures import (
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined table, column, function, object; datatype.
 _OUTDATED_SQLSTATES = {"42P01", "42703", "42883", "42704", "42804"}
 _DISK_FULL_SQLSTATES = {"53100"}
+# Invalid authorisation, password, database name; insufficient privilege.
+_DENIED_SQLSTATES = {"28000", "28P01", "3D000", "42501"}
+# Who is turned away at the door has no SQLSTATE in psycopg2; the last is what Supabase's pooler says.
+_TURNED_AWAY = re.compile(
+    r"authentication failed|no password supplied|(role|database) \".*\" does not exist|pg_hba\.conf"
+    r"|not permitted to log in|permission denied for database|Tenant or user not found"
+)
 _OUTDATED_IN_SQLITE = ("no such table", "no such column", "has no column named")
 _DISK_FULL_IN_SQLITE = ("database or disk is full",)
 _UNREACHABLE = (
@@ -56,6 +66,8 @@ def classify_database(error: BaseException) -> Failure:
         return DiskFullError(reason) if full else DatabaseUnavailableError(f"its folder cannot be made: {reason}")
     text = _reason(error)
     sqlstate = getattr(getattr(error, "orig", None), "pgcode", None)
+    if sqlstate in _DENIED_SQLSTATES or _TURNED_AWAY.search(text):
+        return DatabaseDeniedError(text)
     if sqlstate in _DISK_FULL_SQLSTATES or any(words in text for words in _DISK_FULL_IN_SQLITE):
         return DiskFullError(text)
     outdated = sqlstate in _OUTDATED_SQLSTATES or any(words in text for words in _OUTDATED_IN_SQLITE)
@@ -66,8 +78,16 @@ def classify_database(error: BaseException) -> Failure:
     return DatabaseUnavailableError(text) if unreachable else UnexpectedError(text)
 
 
+def migration_failure(error: Exception) -> Failure:
+    """The leaf for whatever broke a migration off."""
+    failure = classify_database(error) if isinstance(error, exc.SQLAlchemyError) else None
+    if isinstance(failure, DatabaseDeniedError | DatabaseUnavailableError | DiskFullError):
+        return failure
+    return MigrationFailedError(_reason(error))
+
+
 def _reason(error: BaseException) -> str:
-    """The driver's own first line; SQLAlchemy adds the statement and its parameters to it."""
+    """The driver's own first line, or that of the address that turned us away; SQLAlchemy adds the statement to it."""
     original = getattr(error, "orig", None) or error
-    lines = str(original).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    lines = str(original).strip().splitlines() or [type(error).__name__]
+    return next(filter(_TURNED_AWAY.search, lines), lines[0])

@@ -29,15 +29,17 @@ class SchemaState(Value):
     Attributes:
         current: its revision; None where it has no tables of ours.
         head: the revision that this version of the program needs.
+        is_newer: a later version of the program migrated it. Migrations only add, so this one can work on.
     """
 
     current: str | None
     head: str
+    is_newer: bool = False
 
     @property
-    def is_current(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether nothing is left to migrate."""
-        return self.current == self.head
+        return self.is_newer or self.current == self.head
 
 
 class QueueRow(Value):

@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
-from madvision_assets.domain.failures import SchemaOutdatedError
+from madvision_assets.domain.failures import SchemaForeignError
+from madvision_assets.tools.database.errors import migration_failure
 from madvision_assets.tools.database.rows import SchemaState
+from madvision_assets.tools.database.tables import metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -23,20 +25,24 @@ _POSTGRES_LOCK = 0x6D61_6476_6973
 
 
 def upgrade(engine: Engine, revision: str = "head") -> None:
-    """Bring the tables up to a revision; several processes may try at once, and one does it.
+    """Bring the tables up to a revision, in one transaction; of several processes that try at once one does it.
+
+    Tables that a newer version has made are left as they are.
 
     Raises:
-        SchemaOutdatedError: the database was migrated by a newer version of this program.
+        SchemaForeignError: see ``read_state``.
+        MigrationFailedError: a migration broke off, and nothing of it is kept.
     """
     from alembic import command
-    from alembic.util import CommandError
 
     with _ALEMBIC, _only_one(engine), engine.begin() as connection:
         _lock_postgres(connection)
+        if _state(connection).is_newer:
+            return
         try:
             command.upgrade(_config(connection), revision)
-        except CommandError as error:
-            raise SchemaOutdatedError("the database is of a newer version than this program") from error
+        except Exception as error:
+            raise migration_failure(error) from error
 
 
 def downgrade(engine: Engine, revision: str) -> None:
@@ -49,14 +55,33 @@ def downgrade(engine: Engine, revision: str) -> None:
 
 
 def read_state(engine: Engine) -> SchemaState:
-    """Which revision the database has, and which this program needs."""
+    """Which revision the database has, and which this program needs.
+
+    Raises:
+        SchemaForeignError: its revision is not known here, and what this program reads and writes is not all there.
+    """
+    with engine.connect() as connection:
+        return _state(connection)
+
+
+def _state(connection: Connection) -> SchemaState:
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    with engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
-        head = ScriptDirectory.from_config(_config(connection)).get_current_head()
-    return SchemaState(current=current, head=head or "")
+    current = ", ".join(MigrationContext.configure(connection).get_current_heads()) or None
+    script = ScriptDirectory.from_config(_config(connection))
+    is_known = current is None or current in {known.revision for known in script.walk_revisions()}
+    if not is_known and (lacking := _lacking(connection)):
+        raise SchemaForeignError(f"they are at revision {current} and lack {', '.join(lacking[:3])}")
+    return SchemaState(current=current, head=script.get_current_head() or "", is_newer=not is_known)
+
+
+def _lacking(connection: Connection) -> list[str]:
+    """Our columns that are not there."""
+    columns = inspect(connection).get_multi_columns()
+    present = {(table, column["name"]) for (_, table), found in columns.items() for column in found}
+    ours = (column for table in metadata.sorted_tables for column in table.columns)
+    return [str(column) for column in ours if (column.table.name, column.name) not in present]
 
 
 def _config(connection: Connection) -> "Config":

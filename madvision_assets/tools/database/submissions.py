@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.queue import PipelineStep, resource_of
@@ -28,11 +28,13 @@ class NewSubmission:
         video: the video; its options count where nobody asked for it before.
         priority: a higher one is done earlier.
         callback_url: where to tell that it ended.
+        callback_secret: key of the signature of callbacks; None has one made.
     """
 
     video: Video
     priority: int = 0
     callback_url: str | None = None
+    callback_secret: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ Receipts = dict[int, Receipt]
 def token_hash(token: str) -> str:
     """What is kept of a token: its sha256, hex. 256 random bits need no salt."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def message_key(identity: str) -> str:
+    """What stands in place of a token's hash where a message asked: as long as one, and never one, for its colon."""
+    return "message:" + hashlib.sha224(identity.encode()).hexdigest()
 
 
 class Submissions:
@@ -84,6 +91,33 @@ class Submissions:
             wanted, lambda connection: {n: self._add(connection, wanted[n], now) for n in in_one_order}
         )
         return [receipts[n] for n in range(len(wanted))]
+
+    def add_once(self, identity: str, wanted: Sequence[NewSubmission]) -> list[QueueRow]:
+        """Take in what one message asks for, all or none; nobody holds a token for it.
+
+        Args:
+            identity: the same whenever this message comes again, and never that of another one.
+            wanted: what it asks for, the same each time.
+
+        Returns:
+            The queue's rows; none where the message was taken in before, which then changes nothing.
+        """
+        now = self._now()
+        keyed = sorted(enumerate(wanted), key=lambda each: each[1].video.video_id)  # or two writers deadlock
+
+        def work(connection: Connection) -> list[QueueRow]:
+            if not self._database.is_sqlite:  # which has one writer at a time
+                connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(identity, 0))))
+            keys = {n: message_key(f"{identity}#{n}") for n, _ in keyed}
+            known = select(submissions.c.token_hash).where(submissions.c.token_hash.in_(keys.values()))
+            if connection.execute(known).first():
+                return []
+            return [self._admit(connection, each, keys[n], each.callback_secret, now) for n, each in keyed]
+
+        if self._database.is_sqlite:
+            return self._kept.run(work)
+        with self._database.writing() as connection:
+            return work(connection)
 
     def find(self, token: str) -> TrackedVideo | None:
         """The video of a token, and where it stands; None for a token that we never gave."""
@@ -115,7 +149,12 @@ class Submissions:
 
     def _add(self, connection: Connection, wanted: NewSubmission, now: datetime) -> Receipt:
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        secret = secrets.token_urlsafe(TOKEN_BYTES) if wanted.callback_url else None
+        secret = wanted.callback_secret or (secrets.token_urlsafe(TOKEN_BYTES) if wanted.callback_url else None)
+        return Receipt(token, secret, self._admit(connection, wanted, token_hash(token), secret, now))
+
+    def _admit(
+        self, connection: Connection, wanted: NewSubmission, key: str, secret: str | None, now: datetime
+    ) -> QueueRow:
         video = wanted.video
         row = admission.admit(
             connection,
@@ -126,7 +165,7 @@ class Submissions:
                 "p_source": video.source,
                 "p_resource": resource_of(PipelineStep.RAW_VIDEO, video.source),
                 "p_priority": wanted.priority,
-                "p_token_hash": token_hash(token),
+                "p_token_hash": key,
                 "p_callback_url": wanted.callback_url,
                 "p_callback_secret": secret,
                 "p_now": now,
@@ -134,4 +173,4 @@ class Submissions:
         )
         if wanted.callback_url and row.status.is_final:
             webhooks.enqueue(connection, row, now)
-        return Receipt(token, secret, row)
+        return row

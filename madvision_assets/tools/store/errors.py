@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from madvision_assets.domain.failures import (
+    ClockSkewedError,
     DiskFullError,
     Failure,
     MissingInputError,
     StoreDeniedError,
+    StoreRegionError,
     StoreUnavailableError,
 )
 
@@ -20,17 +22,29 @@ _REFUSED_BY_DISK = {
 }  # fmt: skip
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _S3_CODE = re.compile(r"<Code>([A-Za-z0-9.]+)</Code>")
+_S3_REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>")
+_SERVER_TIME = re.compile(r"<ServerTime>([0-9TZ:.-]+)</ServerTime>")
 _HTTP_STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html: those that only an operator can mend.
 _DENYING_S3_CODES = {
     "AccessDenied", "AccountProblem", "AllAccessDisabled", "AuthorizationHeaderMalformed",
-    "AuthorizationQueryParametersError", "ExpiredToken", "IllegalLocationConstraintException", "InvalidAccessKeyId",
-    "InvalidBucketName", "InvalidSecurity", "InvalidToken", "NoSuchBucket", "NotSignedUp", "PermanentRedirect",
-    "RequestTimeTooSkewed", "SignatureDoesNotMatch", "TokenRefreshRequired",
+    "AuthorizationQueryParametersError", "ExpiredToken", "InvalidAccessKeyId", "InvalidBucketName", "InvalidSecurity",
+    "InvalidToken", "NoSuchBucket", "NotSignedUp", "SignatureDoesNotMatch", "TokenRefreshRequired",
 }  # fmt: skip
+_OTHER_REGION_S3_CODES = {"IllegalLocationConstraintException", "PermanentRedirect"}
+# All that obstore leaves of a 301 of AWS, whose body would say more.
+_REDIRECTED = "redirect without LOCATION"
 _DENYING_STATUSES = ("301", "400", "401", "403")
 # The last link of AWS's chain: asked only when no other credentials were found, and there to answer only on AWS.
 _CREDENTIAL_SERVICES = ("/latest/api/token", "/latest/meta-data/", "169.254.170.2")
+
+# What the vendor's chain of errors shows of a server that gave no answer.
+_NO_ANSWER = {
+    "dns error": "its host name is not known",
+    "ConnectionRefused": "nothing listens there",
+    "InvalidCertificate": "its certificate is not trusted",
+    "InvalidContentType": "it speaks http, not https",
+}
 
 
 @contextmanager
@@ -60,16 +74,13 @@ def classify_store(error: BaseException, key: str) -> Failure:
     status = _first(_HTTP_STATUS, text).strip()
     if number in _DISK_FULL:
         return DiskFullError(f"{key}: {os.strerror(number)}")
-    if any(service in text for service in _CREDENTIAL_SERVICES):
-        return StoreDeniedError(f"{key}: no AWS credentials were found")
-    reason = _reason(error, number, s3_code, status)
-    if s3_code in _DENYING_S3_CODES:
-        return StoreDeniedError(f"{key}: {reason}")
+    refusal = _refusal_of_s3(key, text, s3_code)
+    if refusal is not None:
+        return refusal
     if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
         return MissingInputError(f"{key} is not in the store")
-    if _is_denied(error, number, status):
-        return StoreDeniedError(f"{key}: {reason}")
-    return StoreUnavailableError(f"{key}: {reason}")
+    leaf = StoreDeniedError if _is_denied(error, number, status) else StoreUnavailableError
+    return leaf(f"{key}: {_reason(error, number, s3_code, status)}")
 
 
 def folder_failure(error: OSError) -> Failure:
@@ -77,6 +88,18 @@ def folder_failure(error: OSError) -> Failure:
     number = _errno(error, str(error))
     leaf = DiskFullError if number in _DISK_FULL else StoreDeniedError
     return leaf(f"the store's folder cannot be made: {os.strerror(number)}")
+
+
+def _refusal_of_s3(key: str, text: str, s3_code: str) -> Failure | None:
+    """The leaf for what S3 alone can refuse, in its own words or for want of credentials; None for all else."""
+    if any(service in text for service in _CREDENTIAL_SERVICES):
+        return StoreDeniedError(f"{key}: no AWS credentials were found")
+    region = _first(_S3_REGION, text)
+    if region or s3_code in _OTHER_REGION_S3_CODES or _REDIRECTED in text:
+        return StoreRegionError(f"{key}: {f'the bucket is in {region}' if region else s3_code or 'HTTP 301'}")
+    if s3_code == "RequestTimeTooSkewed":
+        return ClockSkewedError(f"{key}: the store's clock says {_first(_SERVER_TIME, text) or 'another time'}")
+    return StoreDeniedError(f"{key}: {s3_code}") if s3_code in _DENYING_S3_CODES else None
 
 
 def _is_denied(error: BaseException, number: int, status: str) -> bool:
@@ -108,7 +131,10 @@ def _reason(error: BaseException, number: int, s3_code: str, status: str) -> str
         return f"HTTP {status}"
     if number:
         return os.strerror(number)
-    return "no answer" if "error sending request" in str(error) else type(error).__name__
+    text = str(error)
+    if "error sending request" not in text:
+        return type(error).__name__
+    return "no answer" + next((f": {told}" for seen, told in _NO_ANSWER.items() if seen in text), "")
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:

@@ -20,6 +20,7 @@ from madvision_assets.domain.failures import MissingInputError, StoreUnavailable
 from madvision_assets.domain.video import ObjectRef
 from madvision_assets.tools.store.backends import Location, S3Settings, connect, parse_store_url, validate_key
 from madvision_assets.tools.store.errors import folder_failure, store_failures
+from madvision_assets.tools.store.files import copy_bytes
 from madvision_assets.tools.store.reader import open_ranged
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ __all__ = ["ObjectStore", "Progress", "S3Settings"]
 Progress = Callable[[int, int], None]
 
 PART_BYTES = 8 * 1024 * 1024
-PARTS_AT_ONCE = 4
+PARTS_AT_ONCE = 8
 # S3 allows 10,000; https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 MAX_PARTS = 9_000
 READ_BYTES = 1024 * 1024
@@ -124,7 +125,7 @@ class ObjectStore:
         return True
 
     def put_file(self, path: Path, key: str, media_type: str, progress: Progress | None = None) -> None:
-        """Stream a file into the store in parts; memory stays under about 64 MB whatever its size.
+        """Stream a file into the store; memory stays under about 100 MB whatever its size.
 
         Args:
             path: the file; it must not change meanwhile.
@@ -135,23 +136,15 @@ class ObjectStore:
         Raises:
             OSError: the file cannot be read.
         """
-        import obstore
-
         validate_key(key)
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
-            chunks = _chunks(file, size_bytes, progress)
-            small = size_bytes <= PART_BYTES
+            kept = self.local_path(key)
             with store_failures(key):
-                obstore.put(
-                    self._backend,
-                    key,
-                    b"".join(chunks) if small else chunks,
-                    attributes=self._attributes(media_type),
-                    use_multipart=not small,
-                    chunk_size=max(PART_BYTES, size_bytes // MAX_PARTS + 1),
-                    max_concurrency=PARTS_AT_ONCE,
-                )
+                if kept is not None:
+                    _keep(file, kept, progress)
+                else:
+                    self._send(file, size_bytes, key, media_type, progress)
         self._verify_size(key, size_bytes)
         self._sweep_abandoned(key)
 
@@ -223,21 +216,15 @@ class ObjectStore:
         Raises:
             OSError: the file cannot be made.
         """
-        import obstore
-
-        validate_key(key)
+        kept = self.local_path(key)
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
         try:
-            with partial.open("xb") as file, store_failures(key):
-                result = obstore.get(self._backend, key)
-                size_bytes = result.meta["size"]
-                done_bytes = 0
-                for chunk in result.stream(min_chunk_size=READ_BYTES):
-                    done_bytes += file.write(chunk)
-                    if progress:
-                        progress(done_bytes, size_bytes)
-            if done_bytes != size_bytes:
-                raise StoreUnavailableError(f"{key}: {done_bytes} of {size_bytes} bytes arrived")
+            with partial.open("xb", buffering=0) as file, store_failures(key):
+                if kept is not None:
+                    with kept.open("rb") as stored:
+                        copy_bytes(stored, file, progress)
+                else:
+                    self._receive(key, file, progress)
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -292,6 +279,36 @@ class ObjectStore:
 
     # --- details ---
 
+    def _send(self, file: BinaryIO, size_bytes: int, key: str, media_type: str, progress: Progress | None) -> None:
+        """A file in parts, several at once."""
+        import obstore
+
+        chunks = _chunks(file, size_bytes, progress)
+        small = size_bytes <= PART_BYTES
+        obstore.put(
+            self._backend,
+            key,
+            b"".join(chunks) if small else chunks,
+            attributes=self._attributes(media_type),
+            use_multipart=not small,
+            chunk_size=max(PART_BYTES, size_bytes // MAX_PARTS + 1),
+            max_concurrency=PARTS_AT_ONCE,
+        )
+
+    def _receive(self, key: str, file: BinaryIO, progress: Progress | None) -> None:
+        """An object in one stream."""
+        import obstore
+
+        result = obstore.get(self._backend, key)
+        size_bytes = result.meta["size"]
+        done_bytes = 0
+        for chunk in result.stream(min_chunk_size=READ_BYTES):
+            done_bytes += file.write(chunk)
+            if progress:
+                progress(done_bytes, size_bytes)
+        if done_bytes != size_bytes:
+            raise StoreUnavailableError(f"{key}: {done_bytes} of {size_bytes} bytes arrived")
+
     def _attributes(self, media_type: str) -> "Attributes | None":
         # obstore refuses attributes on a folder, which has no place for them.
         return None if self._location.scheme == "file" else {"Content-Type": media_type}
@@ -317,6 +334,18 @@ class ObjectStore:
             with suppress(FileNotFoundError):  # another writer sweeps as well
                 if _STAGED.fullmatch(staged.name) and staged.stat().st_mtime < oldest:
                     staged.unlink()
+
+
+def _keep(file: BinaryIO, path: Path, progress: Progress | None) -> None:
+    """A file in a folder: beside its place under a name as obstore stages them, which is never listed, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staged = path.with_name(f"{path.name}#{secrets.randbits(32)}")
+    try:
+        with staged.open("xb", buffering=0) as copy:
+            copy_bytes(file, copy, progress)
+        staged.replace(path)
+    finally:
+        staged.unlink(missing_ok=True)
 
 
 def _chunks(file: BinaryIO, size_bytes: int, progress: Progress | None) -> Iterator[bytes]:

@@ -1,0 +1,122 @@
+"""Archiving: videos that ended long ago leave Dagster. Their rows, documents, clips, tokens and lineage stay.
+
+A video's row is held while its partition goes, so that the queue cannot start it in between; and a partition that a run
+or a backfill needs stays, whoever launched it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionsFilter, BulkActionStatus
+from dagster._core.storage.event_log.schema import DynamicPartitionsTable
+
+from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.presence import ENDED
+from madvision_assets.defs.turn import PARTITION_TAG
+from madvision_assets.tools.database.errors import database_failures
+
+if TYPE_CHECKING:
+    from madvision_assets.tools.database.ended import Ended
+
+BATCH = 500  # videos whose rows are held at once
+NAME = str(videos.name)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be archived.
+
+    Attributes:
+        partitions: that Dagster has of videos.
+        video_ids: those to be archived, the first to end first.
+    """
+
+    partitions: int
+    video_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What one batch came to: videos archived, videos left alone, and runs deleted."""
+
+    archived: int
+    left_alone: int
+    runs: int
+
+
+def plan_archive(instance: dg.DagsterInstance, ended: "Ended", keep: int = 0) -> Plan:
+    """Which partitions may go.
+
+    Args:
+        instance: where the partitions are.
+        ended: tells which videos ended long enough ago.
+        keep: so many partitions stay in any case.
+
+    Raises:
+        Failure: a database cannot be used.
+    """
+    with database_failures():
+        partitions = instance.get_dynamic_partitions(NAME)
+    most = max(0, len(partitions) - keep)
+    return Plan(len(partitions), tuple(ended.among(partitions)[:most]))
+
+
+def archive(
+    instance: dg.DagsterInstance, ended: "Ended", video_ids: Sequence[str], *, with_runs: bool = False
+) -> Iterator[Progress]:
+    """Archive these videos, batch by batch; broken off, it may be run again.
+
+    Args:
+        instance: where the partitions and runs are.
+        ended: tells which of them still may go.
+        video_ids: of ``plan_archive``.
+        with_runs: delete their runs and events too.
+
+    Raises:
+        Failure: a database cannot be used.
+        ValueError: a backfill is under way, which may need any partition.
+    """
+    left = iter(video_ids)
+    while batch := list(islice(left, BATCH)):
+        _refuse_during_backfills(instance)
+        with database_failures():
+            # First, and the rows not held yet, since it takes long: broken off, the partitions still tell what is left.
+            runs = _delete_runs(instance, ended.among(batch)) if with_runs else 0
+            with ended.held(batch) as idle:
+                archived = sorted(idle - _in_flight(instance, batch))
+                _delete_partitions(instance, archived)
+        yield Progress(len(archived), len(batch) - len(archived), runs)
+
+
+def _refuse_during_backfills(instance: dg.DagsterInstance) -> None:
+    going = [status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
+    with database_failures():
+        backfills = instance.get_backfills(filters=BulkActionsFilter(statuses=going), limit=1)
+    if backfills:
+        raise ValueError(f"The backfill {backfills[0].backfill_id} is under way: wait for its end, or cancel it.")
+
+
+def _in_flight(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> set[str]:
+    """Those of these videos that a run is about, whether or not it has begun."""
+    going = [status for status in dg.DagsterRunStatus if status not in ENDED]
+    runs = instance.get_runs(dg.RunsFilter(statuses=going, tags={PARTITION_TAG: list(video_ids)}))
+    return {run.tags[PARTITION_TAG] for run in runs}
+
+
+def _delete_partitions(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> None:
+    """In one statement: Dagster's own call deletes a single one, and connects for it anew."""
+    storage: Any = instance.event_log_storage
+    table = DynamicPartitionsTable
+    with storage.index_connection() as connection:
+        connection.execute(table.delete().where(table.c.partitions_def_name == NAME, table.c.partition.in_(video_ids)))
+
+
+def _delete_runs(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> int:
+    """The runs of these videos that have ended; gives how many."""
+    found = instance.get_run_ids(dg.RunsFilter(statuses=list(ENDED), tags={PARTITION_TAG: list(video_ids)}))
+    for run_id in found:
+        instance.delete_run(run_id)
+    return len(found)

@@ -1,0 +1,109 @@
+"""The pools of a Dagster instance: what each bounds, how full it is, and another limit."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import dagster as dg
+
+from madvision_assets.defs.compute import POOL_LIMITS, POOLS
+from madvision_assets.domain.queue import PipelineStep
+
+WHY: Mapping[str, str] = MappingProxyType(
+    {
+        "download": "sources throttle those who open many connections",
+        "gpu": "one model fills a GPU",
+        "llm": "the API limits requests and tokens a minute",
+        "render": "x264 takes every core that it is given",
+    }
+)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """How a pool stands.
+
+    Attributes:
+        name: such as ``gpu``.
+        limit: so many of its stages run at once; 0 is a pause.
+        running: stages that hold a slot.
+        waiting: stages that wait for one.
+        steps: that it bounds.
+        why: it is bounded.
+    """
+
+    name: str
+    limit: int
+    running: int
+    waiting: int
+    steps: tuple[PipelineStep, ...]
+    why: str
+
+
+def read_pools(instance: dg.DagsterInstance) -> list[Pool]:
+    """Every pool, in pipeline order.
+
+    Raises:
+        Failure: the instance's database cannot be used.
+    """
+    from madvision_assets.tools.database.errors import database_failures
+
+    with database_failures():
+        infos = instance.event_log_storage.get_concurrency_infos(list(POOL_LIMITS))
+    return [
+        Pool(
+            name=name,
+            limit=infos[name].limit or 0,
+            running=infos[name].active_slot_count,
+            waiting=infos[name].pending_step_count,
+            steps=tuple(step for step in POOLS if POOLS[step] == name),
+            why=WHY[name],
+        )
+        for name in POOL_LIMITS
+    ]
+
+
+def set_limit(instance: dg.DagsterInstance, name: str, limit: int) -> None:
+    """Let so many stages of a pool run at once, 0 to 1000; what runs already is not stopped.
+
+    Raises:
+        Failure: the instance's database cannot be used.
+    """
+    from madvision_assets.tools.database.errors import database_failures
+
+    with database_failures():
+        instance.event_log_storage.set_concurrency_slots(name, limit)
+
+
+def max_concurrent_runs(instance: dg.DagsterInstance) -> int | None:
+    """How many runs Dagster executes at once; None where nothing bounds them."""
+    runs = instance.get_concurrency_config().run_queue_config
+    return runs.max_concurrent_runs if runs and runs.max_concurrent_runs >= 0 else None
+
+
+def hints(pools: Sequence[Pool], max_in_flight: int, max_runs: int | None) -> list[str]:
+    """What else bounds the pools, and more tightly; a sentence each.
+
+    Args:
+        pools: how they stand.
+        max_in_flight: videos that the queue has under way at once.
+        max_runs: runs that Dagster executes at once, one for each video; None where nothing bounds them.
+    """
+    found = []
+    if max_runs is not None and max_runs < max_in_flight:
+        found.append(
+            f"Dagster executes only {max_runs} of the {max_in_flight} videos in flight (max_concurrent_runs in "
+            f"dagster.yaml), and the others wait where priority does not count: raise it to {max_in_flight}."
+        )
+    bounds = {"MADVISION_MAX_IN_FLIGHT": max_in_flight}
+    if max_runs is not None:
+        bounds["max_concurrent_runs (dagster.yaml)"] = max_runs
+    bound = min(bounds.values())
+    cause = " and ".join(name for name in bounds if bounds[name] == bound)
+    idle = [f"{pool.name} {pool.limit}" for pool in pools if pool.limit > bound]
+    if idle:
+        found.append(f"{', '.join(idle)}, but only {bound} videos are in flight at once: raise {cause}.")
+    paused = [pool.name for pool in pools if pool.limit == 0]
+    if paused:
+        found.append(f"Paused: {', '.join(paused)}. Videos that come there wait, and count as in flight.")
+    return found

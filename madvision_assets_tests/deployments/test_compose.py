@@ -1,0 +1,189 @@
+"""One server: what compose.yaml promises."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+FOLDER = Path(__file__).resolve().parents[2] / "deployments" / "compose"
+TEXT = (FOLDER / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+ONCE = {"bucket", "migrate"}
+UNASKED = {"consumer"}  # it answers nobody
+LIMIT_S = 60
+
+
+def listed() -> list[str]:
+    """Every variable of .env.example, set or not."""
+    lines = (FOLDER / ".env.example").read_text().splitlines()
+    return [found[1] for found in (re.match(r"#?([A-Z][A-Z0-9_]*)=", line) for line in lines) if found]
+
+
+def variables_of(service: str) -> set[str]:
+    """What is put into the environment of a service."""
+    return set(re.findall(r"\$\{(\w+)", json.dumps(SERVICES[service].get("environment", {}))))
+
+
+def on(network: str) -> set[str]:
+    """Who is in a network."""
+    return {name for name, service in SERVICES.items() if network in service["networks"]}
+
+
+def test_every_variable_is_in_the_example_once_and_nothing_else_is() -> None:
+    used = set(re.findall(r"\$\{(\w+)", TEXT))
+
+    assert sorted(listed()) == sorted(used | {"COMPOSE_PROFILES"})
+
+
+def test_what_must_be_set_is_asked_for() -> None:
+    required = set(re.findall(r"\$\{(\w+):\?", TEXT))
+    lines = (FOLDER / ".env.example").read_text().splitlines()
+
+    assert required == {line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")} - {
+        "COMPOSE_PROFILES"
+    }
+
+
+def test_no_secret_has_a_default() -> None:
+    secret = r"\$\{(\w*(?:PASSWORD|SECRET|KEY)\w*):-[^}]"
+
+    assert re.findall(secret, TEXT) == []
+
+
+def test_images_are_pinned() -> None:
+    ours = r"\$\{REGISTRY:-\}madvision/(intake|pipeline|gpu):\$\{TAG:-\d+\.\d+\.\d+\}"
+    theirs = r"[a-z/]+:\d+(\.\d+)+(-[a-z]+)?"
+
+    images = {service["image"] for service in SERVICES.values()}
+
+    assert [image for image in images if not re.fullmatch(f"{ours}|{theirs}", image)] == []
+
+
+def test_only_the_proxy_is_published() -> None:
+    published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+
+    assert published == {"proxy": ["80:80", "443:443", "443:443/udp"]}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    limits = service["deploy"]["resources"]["limits"]
+
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service.get("cap_add", []) == (["NET_BIND_SERVICE"] if name == "proxy" else [])
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {"cpus", "memory"} <= limits.keys()
+    assert {"max-size", "max-file"} <= service["logging"]["options"].keys()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_starts_again_and_is_looked_at(name: str) -> None:
+    service = SERVICES[name]
+
+    assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
+    assert ("test" in service["healthcheck"]) is (name not in ONCE | UNASKED)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_is_waited_for_can_happen(name: str) -> None:
+    for other, wait in SERVICES[name].get("depends_on", {}).items():
+        assert wait["condition"] == ("service_completed_successfully" if other in ONCE else "service_healthy")
+        # With the profile of the other off, this one starts all the same.
+        assert SERVICES[other].get("profiles", []) == SERVICES[name].get("profiles") or (
+            "profiles" not in SERVICES[other] or wait["required"] is False
+        )
+
+
+def test_everybody_who_reads_the_tables_waits_for_the_migration() -> None:
+    readers = {name for name in SERVICES if "MADVISION_DATABASE_URL" in SERVICES[name].get("environment", {})}
+
+    waiting = {name for name in SERVICES if "migrate" in SERVICES[name].get("depends_on", {})}
+
+    assert readers - {"bucket", "migrate"} == waiting - {"proxy"}
+
+
+def test_secrets_are_where_they_are_needed() -> None:
+    def holders(variable: str) -> set[str]:
+        return {name for name in SERVICES if variable in variables_of(name)}
+
+    assert holders("POSTGRES_PASSWORD") == {"postgres"}
+    assert holders("MADVISION_INTERNAL_KEY") == {"intake"}
+    assert holders("OPENAI_API_KEY") == {"code-server", "code-server-gpu"}
+    assert holders("DAGSTER_PASSWORD_HASH") == {"proxy"}
+    assert holders("RABBITMQ_PASSWORD") == {"rabbitmq", "consumer"}
+
+
+def test_networks_part_those_who_need_not_meet() -> None:
+    outside = {name for name, network in COMPOSE["networks"].items() if "internal" not in network}
+
+    assert outside == {"public", "egress"}
+    assert on("public") == {"proxy"}
+    assert on("egress") == {"code-server", "code-server-gpu", "backup"}
+    assert on("edge") == {"proxy", "intake", "webserver"}
+    assert "proxy" not in on("database")
+    assert on("inbox") == {"rabbitmq", "consumer"}
+
+
+def test_the_intake_believes_the_proxys_network() -> None:
+    subnet = COMPOSE["networks"]["edge"]["ipam"]["config"][0]["subnet"]
+
+    assert SERVICES["intake"]["environment"]["MADVISION_TRUSTED_PROXIES"] == subnet
+
+
+def test_the_gpu_is_all_that_tells_the_code_servers_apart() -> None:
+    without, with_gpu = (dict(SERVICES[name]) for name in ("code-server", "code-server-gpu"))
+    (device,) = with_gpu["deploy"]["resources"].pop("reservations")["devices"]
+
+    assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+    assert (without.pop("profiles"), with_gpu.pop("profiles")) == (["cpu"], ["gpu"])
+    assert without == with_gpu
+
+
+def test_mounted_files_are_there_and_volumes_are_declared() -> None:
+    mounts = {mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])}
+
+    assert [path for path in mounts if path.startswith("./") and not (FOLDER / path).is_file()] == []
+    assert {name for name in mounts if re.match(r"[a-z]", name)} == COMPOSE["volumes"].keys()
+
+
+def test_the_workspace_points_at_the_code_server() -> None:
+    (location,) = yaml.safe_load((FOLDER / "workspace.yaml").read_text())["load_from"]
+    (server,) = location.values()
+
+    assert server["host"] in SERVICES["code-server"]["networks"]["code"]["aliases"]
+    assert str(server["port"]) in SERVICES["code-server"]["command"]
+
+
+def test_compose_itself_reads_the_file(tmp_path: Path) -> None:
+    if not _has_compose():
+        pytest.skip("the compose plugin of docker is not installed")
+    filled = re.sub(r"^(\w+)=$", r"\1=secret", (FOLDER / ".env.example").read_text(), flags=re.MULTILINE)
+    variables = tmp_path / ".env"
+    variables.write_text(filled)
+    every = sorted({profile for service in SERVICES.values() for profile in service.get("profiles", [])})
+    profiles = [part for profile in every for part in ("--profile", profile)]
+
+    read = subprocess.run(
+        ["docker", "compose", "-f", FOLDER / "compose.yaml", "--env-file", variables, *profiles, "config", "--quiet"],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+    assert (read.returncode, read.stderr) == (0, "")
+
+
+def _has_compose() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    asked = subprocess.run(["docker", "compose", "version"], capture_output=True, timeout=LIMIT_S, check=False)
+    return asked.returncode == 0

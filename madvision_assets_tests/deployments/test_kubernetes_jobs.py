@@ -1,0 +1,212 @@
+"""Claims about what dagster-k8s makes of our configuration: the instance, the Jobs of runs and steps, the rights."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml  # type: ignore[import-untyped]
+from dagster._serdes import ConfigurableClassData
+from dagster_k8s import client as dagster_k8s_client
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
+from dagster_k8s.launcher import K8sRunLauncher
+from kubernetes.client import ApiClient  # type: ignore[import-untyped]
+from sqlalchemy import make_url
+
+from madvision_assets.defs.compute import GPU_NODE_LABEL, OP_TAGS
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets_tests.databases import new_database
+from madvision_assets_tests.deployments.test_kubernetes_manifests import (
+    CHECK,
+    NEEDS_KUBECTL,
+    SECRETS_FROM_OUTSIDE,
+    TIME_LIMIT_S,
+    assert_hardened,
+    containers,
+    of_kind,
+    templates,
+    values_of,
+)
+from madvision_assets_tests.real_servers import over_tcp
+
+Json = dict[str, Any]
+
+# Of a cluster that nobody asks anything.
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: nowhere
+contexts: [{name: nowhere, context: {cluster: nowhere, user: nobody}}]
+clusters: [{name: nowhere, cluster: {server: "http://127.0.0.1:9"}}]
+users: [{name: nobody, user: {token: none}}]
+"""
+
+pytestmark = NEEDS_KUBECTL
+
+
+@pytest.fixture
+def instance(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dg.DagsterInstance]:
+    """The instance of the config map, on a real PostgreSQL, without a cluster."""
+    data = of_kind("self-hosted", "ConfigMap")
+    (tmp_path / "dagster.yaml").write_text(data["madvision-dagster"]["data"]["dagster.yaml"])
+    with new_database("postgresql", request, tmp_path) as database:
+        url = make_url(over_tcp(database.engine.url.render_as_string(hide_password=False)))
+        given = {
+            **data["madvision-env"]["data"],
+            "DAGSTER_HOME": str(tmp_path),
+            "DAGSTER_PG_HOST": str(url.host),
+            "DAGSTER_PG_PORT": str(url.port),
+            "DAGSTER_PG_USERNAME": str(url.username),
+            "DAGSTER_PG_PASSWORD": str(url.password),
+            "DAGSTER_PG_DB": str(url.database),
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        with dg.DagsterInstance.from_config(str(tmp_path)) as opened:
+            yield opened
+
+
+def test_dagster_opens_the_instance_without_a_cluster_as_step_pods_do(instance: dg.DagsterInstance) -> None:
+    assert type(instance.event_log_storage).__name__ == "PostgresEventLogStorage"
+    assert type(instance.compute_log_manager).__name__ == "S3ComputeLogManager"
+    assert instance.run_monitoring_enabled
+    assert instance.run_monitoring_max_resume_run_attempts == 0
+    assert not instance.run_retries_enabled
+    assert instance.get_concurrency_config().run_queue_config is not None
+    assert instance._run_launcher is None, "a step pod has no token to load it with"
+
+
+def test_the_daemons_probe_works_there_and_sees_that_none_runs(instance: dg.DagsterInstance) -> None:
+    (daemon,) = containers(templates("self-hosted")["madvision-daemon"])
+    program, *arguments = daemon["livenessProbe"]["exec"]["command"]
+    told = subprocess.run(
+        [Path(sys.executable).with_name(program), *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+    )
+
+    assert instance.is_persistent
+    assert (told.returncode, told.stdout.strip()) == (1, "Daemon(s) not running")
+
+
+@pytest.mark.parametrize("step", [None, *PipelineStep])
+def test_the_job_of_a_run_and_of_each_step_is_valid_and_hardened(tmp_path: Path, step: PipelineStep | None) -> None:
+    job = dagster_job(tmp_path, step)
+    template = job["spec"]["template"]
+    spec = template["spec"]
+
+    assert list(CHECK.kubernetes_findings(job)) == []
+    assert_hardened(template)
+    assert job["spec"]["backoffLimit"] == 0
+    assert job["spec"]["activeDeadlineSeconds"]
+    assert job["spec"]["ttlSecondsAfterFinished"]
+    assert template["metadata"]["annotations"]["karpenter.sh/do-not-disrupt"] == "true"
+    name = "madvision-run" if step is None else "madvision-step"
+    assert (spec["serviceAccountName"], spec["priorityClassName"]) == (name, name)
+    assert name in of_kind("self-hosted", "ServiceAccount").keys() & of_kind("self-hosted", "PriorityClass").keys()
+    assert spec["automountServiceAccountToken"] is (step is None)
+    assert set(values_of(template, "secretRef", "secretKeyRef")) <= SECRETS_FROM_OUTSIDE
+    assert (spec.get("nodeSelector") == GPU_NODE_LABEL) is (step is PipelineStep.TRANSCRIPT)
+
+
+def dagster_job(folder: Path, step: PipelineStep | None) -> Json:
+    """What dagster-k8s submits for a run, or for a step of it."""
+    data = of_kind("self-hosted", "ConfigMap")["madvision-dagster"]["data"]
+    given = yaml.safe_load(data["dagster.yaml"])["run_launcher"]
+    (folder / "kubeconfig").write_text(KUBECONFIG)
+    here = {"load_incluster_config": False, "kubeconfig_file": str(folder / "kubeconfig")}
+    config = yaml.safe_dump({**given["config"], **here})
+    launcher = ConfigurableClassData(given["module"], given["class"], config).rehydrate(as_type=K8sRunLauncher)
+    run = dg.DagsterRun(job_name="process_video")
+    context = K8sContainerContext.create_for_run(run, launcher, include_run_tags=True)
+    if step is not None:
+        own = UserDefinedDagsterK8sConfig(**OP_TAGS[step]["dagster-k8s/config"])
+        context = context.merge(K8sContainerContext(run_k8s_config=own))
+    job = construct_dagster_k8s_job(
+        context.get_k8s_job_config("madvision/pipeline:0.2.0", launcher),
+        args=["dagster", "api", "execute_run"],
+        job_name="dagster-run",
+        component="run_worker" if step is None else "step_worker",
+        user_defined_k8s_config=context.run_k8s_config,
+        labels={"dagster/op": step.value} if step else {},
+    )
+    told: Json = ApiClient().sanitize_for_serialization(job)
+    return told
+
+
+# What dagster-k8s does as whom: launcher.py in the daemon, terminate in the webserver, executor.py in a run.
+DONE_BY = {
+    "madvision-webserver": {"delete_job"},
+    "madvision-daemon": {
+        "create_namespaced_job_with_retries",
+        "get_job_status",
+        "delete_job",
+        "get_pod_names_in_job",
+        "get_pod_debug_info",
+        "get_job_debug_info",
+    },
+    "madvision-run": {"create_namespaced_job_with_retries", "get_job_status", "delete_job", "get_pod_by_name"},
+}
+VERBS = {"read": "get", "list": "list", "create": "create", "delete": "delete"}
+
+
+@pytest.mark.parametrize("account", DONE_BY)
+def test_a_role_grants_what_dagster_k8s_calls_and_no_more(account: str) -> None:
+    needed = {right for method in DONE_BY[account] for right in _rights(method)}
+    rules = of_kind("self-hosted", "Role")[account]["rules"]
+
+    assert _granted(rules) == needed
+
+
+def test_who_runs_the_doctor_may_look_and_nothing_else() -> None:
+    rules = of_kind("self-hosted", "Role")["madvision-code-server"]["rules"]
+
+    assert _granted(rules) == {("pods", "list"), ("events", "list"), ("pods/log", "get")}
+
+
+def _granted(rules: list[Json]) -> set[tuple[str, str]]:
+    return {(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
+
+
+def test_who_has_no_role_gets_no_token() -> None:
+    roles = of_kind("aws", "RoleBinding")
+    for name, account in of_kind("aws", "ServiceAccount").items():
+        assert (account.get("automountServiceAccountToken", True) is True) == (name in roles), name
+    for name, template in templates("aws").items():
+        spec = template["spec"]
+        assert (spec.get("automountServiceAccountToken", True) is True) == (spec["serviceAccountName"] in roles), name
+
+
+def _rights(method: str) -> Iterator[tuple[str, str]]:
+    """What a method of dagster-k8s' client asks of the API server, read from its source."""
+    for node in ast.walk(_methods()[method]):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        name = node.func.attr
+        if found := re.fullmatch(r"(read|list|create|delete)_namespaced_(\w+)", name):
+            resource = {"pod_log": "pods/log", "job_status": "jobs/status"}.get(found[2], f"{found[2]}s")
+            yield resource, VERBS[found[1]]
+        elif name in _methods():
+            yield from _rights(name)
+
+
+@cache
+def _methods() -> Mapping[str, ast.FunctionDef]:
+    (client,) = (
+        node
+        for node in ast.parse(inspect.getsource(dagster_k8s_client)).body
+        if isinstance(node, ast.ClassDef) and node.name == "DagsterKubernetesClient"
+    )
+    return {node.name: node for node in client.body if isinstance(node, ast.FunctionDef)}
