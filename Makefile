@@ -51,7 +51,7 @@ types: $(READY)
 
 test-fast: $(READY)
 	@echo "== Tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: $(READY)
 	@echo "== Long tests"

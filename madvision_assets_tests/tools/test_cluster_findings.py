@@ -199,7 +199,7 @@ def test_without_permission_the_role_is_told(api: FakeApi) -> None:
     (found,) = api.findings()
 
     assert (found.health, found.found) == (Health.FAILED, forbidden)
-    assert "Role that may get and list pods, pods/log and events" in found.remedy
+    assert "Role that may list pods and events, and get pods/log" in found.remedy
 
 
 def test_without_a_cluster_the_way_to_one_is_told(tmp_path: Path) -> None:
