@@ -7,7 +7,6 @@ import dagster as dg
 
 from madvision_assets.defs import compute
 from madvision_assets.defs.assets import PIPELINE
-from madvision_assets.defs.checks import CHECKS
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.resources import make_resources
 from madvision_assets.defs.sensors import SENSORS
@@ -20,7 +19,6 @@ def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | 
     """The definitions for these settings; tests and the command line put their own resources in place."""
     return dg.Definitions(
         assets=PIPELINE,
-        asset_checks=CHECKS,
         jobs=[process_video],
         sensors=SENSORS,
         resources={**make_resources(settings), **(resource_overrides or {})},

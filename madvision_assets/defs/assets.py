@@ -1,11 +1,12 @@
 """The pipeline: raw_video -> transcript -> content_type -> clip_candidates -> clips."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import dagster as dg
 
-from madvision_assets.defs import compute, reports
+from madvision_assets.defs import checks, compute, reports
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.workbench import Workbench
 from madvision_assets.domain import selection
@@ -19,6 +20,7 @@ from madvision_assets.tools.database import Database
 from madvision_assets.tools.ingest import Ingest
 from madvision_assets.tools.render import ClipRenderer
 from madvision_assets.tools.speech import SpeechEngine
+from madvision_assets.tools.store.documents import DOCUMENTS
 
 OWNERS = ["team:madvision"]
 
@@ -27,17 +29,29 @@ def asset_of(
     step: PipelineStep, *, kinds: set[str], code_version: str
 ) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """What the five assets have in common."""
-    return dg.asset(
+    declare = dg.asset(
         name=step.value,
         partitions_def=videos,
         group_name="madvision",
         owners=OWNERS,
         kinds=kinds,
         code_version=code_version,
+        check_specs=checks.SPECS[step],
+        dagster_type=dg.PythonObjectDagsterType(DOCUMENTS[step]),
         pool=compute.POOLS[step],
         op_tags=compute.OP_TAGS[step],
         retry_policy=compute.LOST_WORKER_POLICY,
     )
+
+    def make(stage: Callable[..., Any]) -> dg.AssetsDefinition:
+        @wraps(stage)
+        def yielding(*inputs: Any, **named: Any) -> Iterator[Any]:
+            # With checks, Dagster 1.13 refuses the annotation of what is returned; a generator's it does not read.
+            yield stage(*inputs, **named)
+
+        return declare(yielding)
+
+    return make
 
 
 @asset_of(PipelineStep.RAW_VIDEO, kinds={"ytdlp", "s3"}, code_version="1")
@@ -51,7 +65,7 @@ def raw_video(
     with bench.stage(context) as stage:
         video = database.get_video(stage.video_id)
         document, recipe = ingest.take(video, stage.folder, stage.progress)
-        return stage.done(document, recipe, reports.raw_video(document))
+        return stage.done(document, recipe, reports.raw_video(document), checks.media_decodes(document, bench.store))
 
 
 @asset_of(PipelineStep.TRANSCRIPT, kinds={"whisper", "pytorch"}, code_version="1")
@@ -73,7 +87,13 @@ def transcript(
             covered_s=heard.covered_s,
             segments=heard.segments,
         )
-        return stage.done(document, heard.recipe, reports.transcript(document))
+        return stage.done(
+            document,
+            heard.recipe,
+            reports.transcript(document),
+            checks.transcript_covers_speech(document),
+            checks.transcript_in_order(raw_video, document),
+        )
 
 
 @asset_of(PipelineStep.CONTENT_TYPE, kinds={"openai"}, code_version="1")
@@ -120,7 +140,8 @@ def clip_candidates(
             rejected=chosen.rejected,
             provisional=proposal.provisional,
         )
-        return stage.done(document, proposal.recipe, reports.clip_candidates(document))
+        fits = checks.candidates_fit_transcript(transcript, document)
+        return stage.done(document, proposal.recipe, reports.clip_candidates(document), fits)
 
 
 @asset_of(PipelineStep.CLIPS, kinds={"ffmpeg", "s3"}, code_version="1")
@@ -141,7 +162,8 @@ def clips(
             outcome_reason=clip_candidates.outcome_reason,
             clips=rendered.clips,
         )
-        return stage.done(document, rendered.recipe, reports.clips(document, bench.store, rendered.contact_sheet))
+        report = reports.clips(document, bench.store, rendered.contact_sheet)
+        return stage.done(document, rendered.recipe, report, checks.clips_match_plan(clip_candidates, document))
 
 
 PIPELINE = (raw_video, transcript, content_type, clip_candidates, clips)

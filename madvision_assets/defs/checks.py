@@ -1,18 +1,24 @@
-"""Checks of what the stages made; blocking where the next stage would waste money on a bad input."""
+"""Checks of what a stage made, at its end; blocking where the next stage would waste money on a bad input.
+
+They are plain functions, declared to Dagster as part of their asset: no steps, and on Kubernetes no pods, of their own.
+"""
 
 import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from itertools import pairwise
+from typing import ParamSpec
 
 import dagster as dg
 
-from madvision_assets.defs import assets
 from madvision_assets.defs.partitions import videos
-from madvision_assets.defs.workbench import Workbench
 from madvision_assets.domain.clips import ClipCandidate, ClipCandidates, Clips
-from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.failures import PermanentFailure
+from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import probe
+from madvision_assets.tools.store.objects import ObjectStore
 
 # Checks by partition are a preview in Dagster 1.13; our tests hold the one version that is pinned.
 warnings.filterwarnings("ignore", message="Specifying a partitions_def", category=dg.PreviewWarning)
@@ -24,14 +30,43 @@ AIR_S = 0.5  # more than the lead and the tail of any clip
 CLIP_DURATION_SLACK_S = 0.1
 CLIP_OFFSET_SLACK_S = 0.05
 
+P = ParamSpec("P")
+Check = Callable[P, dg.AssetCheckResult]
 
-@dg.asset_check(asset=assets.raw_video, partitions_def=videos, blocking=True)
-def media_decodes(raw_video: RawVideo, bench: dg.ResourceParam[Workbench]) -> dg.AssetCheckResult:
+SPECS: Mapping[PipelineStep, list[dg.AssetCheckSpec]] = {step: [] for step in PipelineStep}
+
+
+def check_of(step: PipelineStep, *, blocking: bool = False) -> Callable[[Check[P]], Check[P]]:
+    """Make a function a check of a stage: its asset declares it, and its results have its name."""
+
+    def declare(check: Check[P]) -> Check[P]:
+        name, about = check.__name__, check.__doc__
+        spec = dg.AssetCheckSpec(name, asset=step.value, description=about, blocking=blocking, partitions_def=videos)
+        SPECS[step].append(spec)
+
+        @wraps(check)
+        def named(*documents: P.args, **options: P.kwargs) -> dg.AssetCheckResult:
+            return check(*documents, **options)._replace(check_name=name)
+
+        return named
+
+    return declare
+
+
+def refusal(step: PipelineStep, results: Sequence[dg.AssetCheckResult]) -> str | None:
+    """What the blocking checks have against the document; None where all passed."""
+    blocking = {spec.name for spec in SPECS[step] if spec.blocking}
+    failed = (r for r in results if r.check_name in blocking and not r.passed)
+    return "; ".join(f"{step}/{r.check_name}: {r.description}" for r in failed) or None
+
+
+@check_of(PipelineStep.RAW_VIDEO, blocking=True)
+def media_decodes(raw_video: RawVideo, store: ObjectStore) -> dg.AssetCheckResult:
     """The stored media opens, decodes at several points, and lasts as long as its header says."""
     try:
-        with bench.store.open(raw_video.media.key) as media:
+        with store.open(raw_video.media.key) as media:
             decoded = probe.verify_decodes(media)
-    except Failure as failure:
+    except PermanentFailure as failure:  # any other speaks of the store, and is the stage's own
         return dg.AssetCheckResult(passed=False, description=str(failure), metadata={"cause": failure.code})
     info = raw_video.info
     advertised_s = info.advertised_duration_s or info.duration_s
@@ -43,7 +78,7 @@ def media_decodes(raw_video: RawVideo, bench: dg.ResourceParam[Workbench]) -> dg
     )
 
 
-@dg.asset_check(asset=assets.transcript, partitions_def=videos)
+@check_of(PipelineStep.TRANSCRIPT)
 def transcript_covers_speech(transcript: Transcript) -> dg.AssetCheckResult:
     """Most of the audible seconds lie in a segment; less means music, noise, or missed speech."""
     share = transcript.covered_s / transcript.audible_s if transcript.audible_s else 1.0
@@ -55,12 +90,7 @@ def transcript_covers_speech(transcript: Transcript) -> dg.AssetCheckResult:
     )
 
 
-@dg.asset_check(
-    asset=assets.transcript,
-    partitions_def=videos,
-    blocking=True,
-    additional_ins={"raw_video": dg.AssetIn("raw_video")},
-)
+@check_of(PipelineStep.TRANSCRIPT, blocking=True)
 def transcript_in_order(raw_video: RawVideo, transcript: Transcript) -> dg.AssetCheckResult:
     """Segments are in time order, do not overlap, and lie inside the video."""
     end_s = max(raw_video.info.duration_s, transcript.duration_s) + DURATION_SLACK_S
@@ -73,12 +103,7 @@ def transcript_in_order(raw_video: RawVideo, transcript: Transcript) -> dg.Asset
     return _verdict(problems, f"{len(transcript.segments)} segments in order.")
 
 
-@dg.asset_check(
-    asset=assets.clip_candidates,
-    partitions_def=videos,
-    blocking=True,
-    additional_ins={"transcript": dg.AssetIn("transcript")},
-)
+@check_of(PipelineStep.CLIP_CANDIDATES, blocking=True)
 def candidates_fit_transcript(transcript: Transcript, clip_candidates: ClipCandidates) -> dg.AssetCheckResult:
     """Candidates lie inside the transcript and do not overlap."""
     by_time = sorted(clip_candidates.candidates, key=lambda c: c.start_s)
@@ -92,11 +117,7 @@ def candidates_fit_transcript(transcript: Transcript, clip_candidates: ClipCandi
     return _verdict(problems, f"{len(by_time)} candidates fit.")
 
 
-@dg.asset_check(
-    asset=assets.clips,
-    partitions_def=videos,
-    additional_ins={"clip_candidates": dg.AssetIn("clip_candidates")},
-)
+@check_of(PipelineStep.CLIPS)
 def clips_match_plan(clip_candidates: ClipCandidates, clips: Clips) -> dg.AssetCheckResult:
     """Every candidate has its clip, as long as planned, with picture and sound starting together."""
     problems = [
@@ -128,6 +149,3 @@ def _holds(transcript: Transcript, candidate: ClipCandidate) -> bool:
 
 def _verdict(problems: list[str], fine: str) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=not problems, description="; ".join(problems[:10]) or fine)
-
-
-CHECKS = (media_decodes, transcript_covers_speech, transcript_in_order, candidates_fit_transcript, clips_match_plan)

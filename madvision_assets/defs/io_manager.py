@@ -2,7 +2,8 @@
 
 Facts go through here, bytes go through the store. The order makes a stage complete or absent: the immutable document
 first, its lineage row second (refused where the run's turn at the video is over), the pointer to it third, and then the
-queue is told. A database or store that is away for a moment is waited for: the work behind a document may be hours.
+queue is told. Of a failed check the queue hears before the pointer moves, lest a crash in between let the stage pass.
+A database or store that is away for a moment is waited for: the work behind a document may be hours.
 """
 
 from contextlib import suppress
@@ -11,9 +12,14 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from madvision_assets.defs.turn import attempt_of
-from madvision_assets.defs.workbench import as_dagster_failure, interrupts_end_the_run, require_video_id
+from madvision_assets.defs.workbench import REFUSED, as_dagster_failure, interrupts_end_the_run, require_video_id
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.failures import DatabaseUnavailableError, Failure, StoreUnavailableError
+from madvision_assets.domain.failures import (
+    CheckFailedError,
+    DatabaseUnavailableError,
+    Failure,
+    StoreUnavailableError,
+)
 from madvision_assets.domain.provenance import Document
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.tools.database import Database
@@ -23,7 +29,6 @@ from madvision_assets.tools.store.objects import ObjectStore
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
 
-STAGES = frozenset(step.value for step in PipelineStep)
 PATIENCE_S = 180.0
 
 
@@ -60,8 +65,7 @@ class ObjectStoreIOManager(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> Document:
         """Read the newest version of the upstream document of the same video; the reading stage has the failure."""
-        reader, upstream = context.op_def.name, context.asset_key.to_user_string()
-        step = PipelineStep(reader if reader in STAGES else upstream)  # a check reads for the stage that it checks
+        step = PipelineStep(context.op_def.name)
         require_video_id(",".join(context.asset_partition_keys), step)  # a range of them is no video
         kind: Any = context.dagster_type.typing_type
         try:
@@ -83,12 +87,16 @@ class ObjectStoreIOManager(dg.IOManager):
 
     def _publish_once(self, document: Document, context: dg.OutputContext) -> str:
         """Each of its acts may be done again without harm."""
+        refused = context.output_metadata.get(REFUSED)
         if self._queue is not None:
             self._queue.require_turn(document.video_id, document.origin.run_id)
         uri = write_document(self._store, document)
         self._database.add_lineage(document, uri)
+        if self._queue is not None and refused:
+            run, failure = context.step_context.dagster_run, CheckFailedError(refused.value)
+            self._queue.fail(document.video_id, run.run_id, attempt_of(run), document.asset, failure)
         point_current(self._store, document)
-        if self._queue is not None:
+        if self._queue is not None and not refused:
             made = document if isinstance(document, Clips) else None
             ends = document.asset is last_step(context.step_context)
             self._queue.finish_step(document.video_id, document.origin.run_id, document.asset, ends=ends, made=made)

@@ -14,7 +14,6 @@ from dagster._core.instance.ref import InstanceRef
 
 from madvision_assets.defs import presence
 from madvision_assets.defs.assets import PIPELINE
-from madvision_assets.defs.checks import CHECKS
 from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.turn import COMMAND_LINE, SOURCE_TAG
@@ -132,7 +131,7 @@ def run_video(
         presence.end_lost_runs(instance)
         add_partition(instance, video_id)
         result = dg.materialize(
-            [*PIPELINE, *CHECKS],
+            PIPELINE,
             resources=definitions.resources,
             instance=instance,
             partition_key=video_id,
@@ -143,7 +142,7 @@ def run_video(
         )
         if not result.success:
             reconciler: Any = (definitions.resources or {})["reconciler"]
-            reconciler.settle(result.dagster_run, instance)  # of a check that blocks, the queue has not heard yet
+            reconciler.settle(result.dagster_run, instance)  # the backstop, where no daemon runs
     if was_interrupted(result):
         raise KeyboardInterrupt
     evaluations = result.get_asset_check_evaluations()

@@ -13,7 +13,7 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus
 
 from madvision_assets.defs.turn import ATTEMPT_TAG, PARTITION_TAG, attempt_of
-from madvision_assets.domain.failures import CancelledError, CheckFailedError, Failure, WorkerLostError, leaf_of
+from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError, leaf_of
 from madvision_assets.domain.queue import PipelineStep
 
 if TYPE_CHECKING:
@@ -133,16 +133,10 @@ def is_at_a_stage(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
 
 def failure_of(run: dg.DagsterRun, instance: dg.DagsterInstance, step: PipelineStep) -> tuple[PipelineStep, Failure]:
     """Where and why a run failed, by its events; without a word on it, its worker was lost at ``step``."""
-    for event in _events(run, instance, DagsterEventType.STEP_FAILURE):
-        told = event.step_failure_data.user_failure_data
+    for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE):
+        told = entry.get_dagster_event().step_failure_data.user_failure_data
         if told is not None and "failure_cause" in told.metadata:
             return _as_told(told.metadata)
-    for event in _events(run, instance, DagsterEventType.ASSET_CHECK_EVALUATION):
-        check = event.asset_check_evaluation_data
-        if check.blocking and not check.passed:
-            name = f"{check.asset_key.to_user_string()}/{check.check_name}"
-            at = PipelineStep(check.asset_key.to_user_string())
-            return at, CheckFailedError(f"{name}: {check.description or 'no reason given'}")
     return step, WorkerLostError(f"run {run.run_id} ended without a word at {step}")
 
 
@@ -151,7 +145,3 @@ def _as_told(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failure]:
     leaf = leaf_of(str(values["failure_cause"]))
     failure = leaf(str(values.get("failure_details", "")), retry_after_s=values.get("retry_after_s"))
     return PipelineStep(str(values["pipeline_step"])), failure
-
-
-def _events(run: dg.DagsterRun, instance: dg.DagsterInstance, kind: DagsterEventType) -> list[dg.DagsterEvent]:
-    return [e.dagster_event for e in instance.all_logs(run.run_id, of_type=kind) if e.dagster_event is not None]

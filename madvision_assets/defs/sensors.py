@@ -74,7 +74,7 @@ def queue_reconciler(
 
 @dg.run_status_sensor(run_status=dg.DagsterRunStatus.FAILURE, default_status=RUNNING)
 def failed_runs(context: dg.RunStatusSensorContext, reconciler: dg.ResourceParam[Reconciler]) -> dg.SkipReason:
-    """The backstop for runs that crashed, and for blocking checks."""
+    """The backstop for runs that crashed."""
     return dg.SkipReason(reconciler.settle(context.dagster_run, context.instance) or "The table knows.")
 
 

@@ -19,6 +19,7 @@ from typing import IO, Any, Protocol, TypeVar
 
 import dagster as dg
 
+from madvision_assets.defs.checks import refusal
 from madvision_assets.defs.turn import RunTurn
 from madvision_assets.domain.failures import (
     DiskFullError,
@@ -35,6 +36,7 @@ from madvision_assets.tools.store.objects import ObjectStore
 
 MINUTE_S = 60
 ALMOST = 0.99
+REFUSED = "refused"  # why a blocking check turned a document down, in its metadata
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 DISK_REFUSES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
@@ -141,8 +143,13 @@ class Stage:
         """Report how far it is; 1 is kept for when all is done."""
         self.bench.tell(self.video_id, self.step, min(ALMOST, max(0.0, fraction)), text)
 
-    def done(self, document: Doc, recipe: Recipe, metadata: Mapping[str, Any]) -> "dg.MaterializeResult[Doc]":
-        """Seal the document and hand it to Dagster; the IO manager persists it."""
+    def done(
+        self, document: Doc, recipe: Recipe, metadata: Mapping[str, Any], *checked: dg.AssetCheckResult
+    ) -> "dg.MaterializeResult[Doc]":
+        """Seal the document and hand it to Dagster with the results of its checks; the IO manager persists it.
+
+        Where a blocking check failed, Dagster then ends the step as failed, and tries it no more.
+        """
         wall_s = time.monotonic() - self.started_s
         code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key]
         sealed = document.seal(
@@ -159,12 +166,15 @@ class Stage:
         common: dict[str, Any] = {"wall_s": round(wall_s, 2), "cost_usd": recipe.cost_usd, "engine": recipe.engine}
         if recipe.model:
             common["model"] = recipe.model
+        if refused := refusal(self.step, checked):
+            common[REFUSED] = refused
         for video in (v for v in (document, *self.inputs) if isinstance(v, RawVideo)):
             common["wall_s_per_video_minute"] = round(wall_s / max(video.info.duration_s, 1) * MINUTE_S, 2)
         return dg.MaterializeResult(
             value=sealed,
             data_version=dg.DataVersion(sealed.origin.data_version),
             metadata={**metadata, **common},
+            check_results=checked,
         )
 
 

@@ -8,8 +8,10 @@ import pytest
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs import compute
 from madvision_assets.defs.assets import PIPELINE
+from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.settings import Executor, Settings
+from madvision_assets.tools.store.documents import DOCUMENTS
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,7 @@ def test_each_asset_has_what_operators_look_for() -> None:
         assert spec.owners
         assert spec.kinds
         assert spec.code_version
+        assert asset.op.output_defs[0].dagster_type.typing_type is DOCUMENTS[PipelineStep(spec.key.to_user_string())]
         assert asset.partitions_def is not None
         assert asset.op.pool == compute.POOLS[PipelineStep(asset.key.to_user_string())]
 
@@ -52,16 +55,20 @@ def test_only_the_transcript_goes_to_the_gpu_nodes() -> None:
     assert compute.GPU_TAINT in transcript["pod_spec_config"]["tolerations"]
 
 
-def test_every_stage_has_a_check_and_money_is_guarded_by_blocking_ones(definitions: dg.Definitions) -> None:
-    checks = [spec for check in definitions.asset_checks or () for spec in check.check_specs]
+def test_the_checks_are_their_assets_own_and_money_is_guarded_by_blocking_ones(definitions: dg.Definitions) -> None:
+    known = [key.to_user_string() for key in definitions.resolve_asset_graph().asset_check_keys]
+    specs = [spec for asset in PIPELINE for spec in asset.check_specs]
 
-    assert {spec.asset_key.to_user_string() for spec in checks} == {
-        "raw_video",
-        "transcript",
-        "clip_candidates",
-        "clips",
+    assert not definitions.asset_checks
+    assert {f"{spec.asset_key.to_user_string()}:{spec.name}": spec.blocking for spec in specs} == {
+        "raw_video:media_decodes": True,
+        "transcript:transcript_covers_speech": False,
+        "transcript:transcript_in_order": True,
+        "clip_candidates:candidates_fit_transcript": True,
+        "clips:clips_match_plan": False,
     }
-    assert {spec.name for spec in checks if spec.blocking} >= {"media_decodes", "candidates_fit_transcript"}
+    assert len(known) == len(specs)
+    assert all(spec.description and spec.partitions_def is videos for spec in specs)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,14 @@
-"""Claims about what a video that is given up, or whose check failed, leaves behind."""
+"""Claims about what a video that is given up leaves behind."""
 
 import fcntl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
-import pytest
 
 from madvision_assets.defs.sensors import queue_reconciler
-from madvision_assets.domain.failures import ConnectionLostError, CorruptMediaError
+from madvision_assets.domain.failures import ConnectionLostError
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
-from madvision_assets.tools.media import probe
 from madvision_assets_tests.quick import Factory, factory
 
 RAW = PipelineStep.RAW_VIDEO
@@ -69,24 +66,3 @@ def test_a_folder_that_somebody_works_in_is_left_to_him(tmp_path: Path, media: P
 
         reconcile(works)
         assert list(works.settings.work_folder.iterdir()) == []
-
-
-def test_what_did_not_pass_a_blocking_check_is_made_again_when_somebody_asks_again(
-    tmp_path: Path, media: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise CorruptMediaError("nothing decodes at 1.0 s")
-
-    with factory(tmp_path, media) as works:
-        works.submit()
-        with monkeypatch.context() as broken:
-            broken.setattr(probe, "verify_decodes", refuse)
-            works.tick()
-        reconcile(works)
-        assert works.row().failure_cause == "check_failed"
-
-        works.submit()
-        works.tick()
-
-        assert works.row().status is QueueStatus.DONE
-        assert works.tools.calls[RAW] == 2

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
@@ -11,7 +10,6 @@ from dagster import DagsterRunStatus
 from madvision_assets.defs.reconcile import Reconciler, Seen
 from madvision_assets.domain.failures import CorruptMediaError, SupersededError
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
-from madvision_assets.tools.media import probe
 from madvision_assets_tests.quick import Factory, factory
 
 LOOKS = 3
@@ -183,23 +181,6 @@ def test_a_failure_that_the_worker_could_not_tell_is_read_from_its_run(
     row = works.row()
     assert (row.status, row.failure_cause, row.pipeline_step) == (QueueStatus.FAILED, "corrupt_media", "transcript")
     assert row.failure_details == "at 3 s"
-
-
-def test_a_blocking_check_that_fails_ends_the_video_with_its_name(
-    works: Factory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any, **__: Any) -> None:
-        raise CorruptMediaError("nothing decodes at 1.0 s")
-
-    works.submit()
-    monkeypatch.setattr(probe, "verify_decodes", refuse)
-    works.tick()
-
-    look(works)
-
-    row = works.row()
-    assert (row.status, row.failure_cause) == (QueueStatus.FAILED, "check_failed")
-    assert "raw_video/media_decodes" in (row.failure_details or "")
 
 
 def test_a_run_that_ended_well_without_a_last_word_is_queued_and_found_done(
