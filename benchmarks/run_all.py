@@ -3,13 +3,14 @@
 import sys
 
 import import_cost
+import pods
 import queue_size
 import row_to_finish
 import store_throughput
 import submissions_per_second
 from measure import show
 
-BENCHMARKS = (import_cost, submissions_per_second, queue_size, row_to_finish, store_throughput)
+BENCHMARKS = (import_cost, submissions_per_second, queue_size, row_to_finish, store_throughput, pods)
 
 if __name__ == "__main__":
     sys.exit(not show([figure for benchmark in BENCHMARKS for figure in benchmark.figures()]))

@@ -71,10 +71,14 @@ class Workplace:
 
     def delete_partitions(self, video_ids: Collection[str]) -> None:
         """Make videos unknown to Dagster."""
-        from madvision_assets.defs.launch import delete_partitions, open_instance
+        from madvision_assets.defs.launch import open_instance
+        from madvision_assets.defs.partitions import delete_partitions
+        from madvision_assets.tools.database.errors import database_failures
+        from madvision_assets.tools.database.operations import batches
 
-        with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
-            delete_partitions(instance, video_ids)
+        with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance, database_failures():
+            for batch in batches(video_ids):
+                delete_partitions(instance, batch)
 
     def clips(self, video_id: str) -> Clips:
         """The newest clips of a video."""

@@ -7,13 +7,12 @@ or a backfill needs stays, whoever launched it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionsFilter, BulkActionStatus
-from dagster._core.storage.event_log.schema import DynamicPartitionsTable
 
-from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.partitions import delete_partitions, videos
 from madvision_assets.defs.presence import ENDED
 from madvision_assets.defs.turn import PARTITION_TAG
 from madvision_assets.tools.database.errors import database_failures
@@ -87,7 +86,7 @@ def archive(
             runs = _delete_runs(instance, ended.among(batch)) if with_runs else 0
             with ended.held(batch) as idle:
                 archived = sorted(idle - _in_flight(instance, batch))
-                _delete_partitions(instance, archived)
+                delete_partitions(instance, archived)
         yield Progress(len(archived), len(batch) - len(archived), runs)
 
 
@@ -104,14 +103,6 @@ def _in_flight(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> set[st
     going = [status for status in dg.DagsterRunStatus if status not in ENDED]
     runs = instance.get_runs(dg.RunsFilter(statuses=going, tags={PARTITION_TAG: list(video_ids)}))
     return {run.tags[PARTITION_TAG] for run in runs}
-
-
-def _delete_partitions(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> None:
-    """In one statement: Dagster's own call deletes a single one, and connects for it anew."""
-    storage: Any = instance.event_log_storage
-    table = DynamicPartitionsTable
-    with storage.index_connection() as connection:
-        connection.execute(table.delete().where(table.c.partitions_def_name == NAME, table.c.partition.in_(video_ids)))
 
 
 def _delete_runs(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> int:

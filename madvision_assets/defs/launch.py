@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,20 +100,6 @@ def _open(folder: Path, template: Path | None) -> dg.DagsterInstance:
 def add_partition(instance: dg.DagsterInstance, video_id: str) -> None:
     """Make a video known to Dagster."""
     instance.add_dynamic_partitions(str(videos.name), [video_id])
-
-
-def delete_partitions(instance: dg.DagsterInstance, video_ids: Collection[str]) -> None:
-    """Make videos unknown to Dagster; those that it does not know are none the worse.
-
-    Raises:
-        Failure: its database cannot be used.
-    """
-    from madvision_assets.tools.database.errors import database_failures
-
-    with database_failures():
-        known = set(instance.get_dynamic_partitions(str(videos.name)))
-        for video_id in known.intersection(video_ids):
-            instance.delete_dynamic_partition(str(videos.name), video_id)
 
 
 def run_video(
