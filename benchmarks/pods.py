@@ -14,9 +14,6 @@ from measure import Figure, show, told
 from madvision_assets_tests.cluster import PodRecord
 from madvision_assets_tests.deployments.staging import GPU_NODE, Staged, staged
 from madvision_assets_tests.real_servers import postgres, swift_s3
-from madvision_assets_tests.waiting import wait_for
-
-LIMIT_S = 300
 
 
 def figures() -> list[Figure]:
@@ -28,7 +25,7 @@ def figures() -> list[Figure]:
         with postgres(folders[1]) as url, swift_s3(folders[2]) as s3, staged(folders[0], url, s3) as system:
             system.cluster.add_node(GPU_NODE)
             video_id, _ = system.submit()
-            wait_for(lambda: system.is_final(video_id) and not system.pods(), LIMIT_S, "the end")
+            system.wait_for_end(video_id)
             return _told(system)
 
 

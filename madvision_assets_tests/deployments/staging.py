@@ -43,6 +43,12 @@ GPU_NODE = Node(
 )
 CPU_NODE = Node("cpu-1", {})
 START_LIMIT_S = 120
+STAGE_LIMIT_S = 240
+TERMINATE = """
+mutation Terminate($runs: [String!]!) {
+  terminateRuns(runIds: $runs) { ... on TerminateRunsResult { terminateRunResults { __typename } } }
+}
+"""
 PORTS = {"intake": 8000, "code-server": 4266, "webserver": 3000}
 
 
@@ -90,6 +96,26 @@ class Staged:
         labels = {"app.kubernetes.io/name": "dagster", **({"dagster/op": step.value} if step else {})}
         found = self.cluster.pods(labels=labels)
         return [pod["metadata"]["name"] for pod in found if pod["status"]["phase"] in {"Pending", "Running"}]
+
+    def wait_heard(self, video_id: str) -> None:
+        """Wait until a worker is in the middle of the transcript."""
+
+        def is_heard() -> bool:
+            row = self.queue.get(video_id)
+            return row is not None and row.pipeline_step is PipelineStep.TRANSCRIPT and "hear" in row.message
+
+        wait_for(is_heard, STAGE_LIMIT_S, f"{video_id} in the middle of its transcript")
+
+    def wait_for_end(self, video_id: str) -> None:
+        """Wait until nothing more happens to a video, and no pod is left of its runs."""
+        wait_for(lambda: self.is_final(video_id) and not self.pods(), STAGE_LIMIT_S, f"the end of {video_id}")
+
+    def terminate(self, run_id: str) -> None:
+        """Stop a run, as the Dagster UI does."""
+        asked = {"query": TERMINATE, "variables": {"runs": [run_id]}}
+        told = httpx.post(f"{self.ui}/graphql", json=asked, timeout=60).raise_for_status().json()
+        (result,) = told["data"]["terminateRuns"]["terminateRunResults"]
+        assert result["__typename"] == "TerminateRunSuccess", result
 
     def doctor(self) -> str:
         """What ``madvision doctor`` says in the code server's pod, and with its rights."""

@@ -31,7 +31,6 @@ from madvision_assets_tests.deployments.test_kubernetes_manifests import CHECK
 from madvision_assets_tests.real_servers import S3Request, S3Server
 from madvision_assets_tests.waiting import wait_for
 
-START_LIMIT_S = 120
 STAGE_LIMIT_S = 120
 GPU_IMAGE, IMAGE = "madvision/gpu:0.2.0", "madvision/pipeline:0.2.0"
 
@@ -74,13 +73,12 @@ def story(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, s3_server
         waited = wait_for(lambda: unschedulable(system), STAGE_LIMIT_S, "a transcript that waits for a GPU node")
         doctor = system.doctor()
         system.cluster.add_node(GPU_NODE)
-        wait_for(lambda: is_heard(system, video_id), STAGE_LIMIT_S, "the middle of the transcript")
+        system.wait_heard(video_id)
         (pod,) = system.pods(PipelineStep.TRANSCRIPT)
         system.cluster.preempt(pod)
-        wait_for(lambda: system.is_final(video_id), STAGE_LIMIT_S, "the end")
+        system.wait_for_end(video_id)
         bearer = {"Authorization": f"Bearer {token}"}
         status = httpx.get(f"{system.intake}/public/video/status", headers=bearer).raise_for_status().json()
-        wait_for(lambda: not system.pods(), START_LIMIT_S, "the end of the run's pods")
         yield Story(system, video_id, status, waited, doctor, s3_server.requests()[before:])
 
 
@@ -91,12 +89,6 @@ def unschedulable(system: Staged) -> str:
             if condition.get("reason") == "Unschedulable":
                 return str(condition["message"])
     return ""
-
-
-def is_heard(system: Staged, video_id: str) -> bool:
-    """Whether a worker is in the middle of the transcript."""
-    row = system.queue.get(video_id)
-    return row is not None and row.pipeline_step is PipelineStep.TRANSCRIPT and "hear" in row.message
 
 
 def test_a_submission_becomes_clips(story: Story) -> None:
