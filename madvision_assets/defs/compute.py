@@ -8,14 +8,14 @@ import dagster as dg
 
 from madvision_assets.domain.queue import PipelineStep
 
-# Pools bound what runs at once over all runs.
+# Pools bound what runs at once over all runs; why each does, `madvision pools` tells (defs/pools.py).
 POOLS: Mapping[PipelineStep, str] = MappingProxyType(
     {
-        PipelineStep.RAW_VIDEO: "download",  # sources throttle those who open many connections
-        PipelineStep.TRANSCRIPT: "gpu",  # one model fills a GPU
-        PipelineStep.CONTENT_TYPE: "llm",  # the API limits requests and tokens a minute
+        PipelineStep.RAW_VIDEO: "download",
+        PipelineStep.TRANSCRIPT: "gpu",
+        PipelineStep.CONTENT_TYPE: "llm",
         PipelineStep.CLIP_CANDIDATES: "llm",
-        PipelineStep.CLIPS: "render",  # x264 takes every core it is given
+        PipelineStep.CLIPS: "render",
     }
 )
 
