@@ -155,7 +155,8 @@ def staged(folder: Path, postgres_url: str, s3: S3Server) -> Iterator[Staged]:
             "DAGSTER_PG_PORT": str(server.port),
             "DAGSTER_PG_USERNAME": "postgres",
             "DAGSTER_PG_DB": names["dagster"],
-            "MADVISION_WHISPER_MODEL": str(DEMO_MODEL),
+            # Two slashes: a path below /tmp would be taken for one in the pods' volume of that name.
+            "MADVISION_WHISPER_MODEL": f"/{DEMO_MODEL}",
             "MADVISION_ANALYST": "offline",
             "MADVISION_ALLOW_PRIVATE": "1",
             "OMP_WAIT_POLICY": "PASSIVE",
