@@ -218,8 +218,9 @@ audio.extract_flac(path, folder / "audio.flac")
 plan = plan_cut(info.duration_s - 12, info.duration_s - 2, info)
 cut.cut_clip(path, plan, folder / "clip.mp4")
 cut.inspect_clip(folder / "clip.mp4", plan)
-own, children = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-print(own, children)
+# Not its own ru_maxrss, which begins with the peak of the process that started this one.
+own = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 """
 
 
