@@ -12,8 +12,6 @@ from madvision_assets_tests.real_servers.postgresql import over_tcp, postgres, p
 from madvision_assets_tests.real_servers.s3 import S3_BUCKET, S3Request, S3Server, swift_s3, swift_server
 from madvision_assets_tests.real_servers.servers import Server, free_port
 
-_free_port = free_port
-
 __all__ = [
     "S3_BUCKET",
     "S3Request",
