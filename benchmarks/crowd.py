@@ -17,7 +17,7 @@ from madvision_assets.tools.store.documents import point_current, write_document
 
 HOSTS = 200
 CLIPS_OF_A_VIDEO = 4
-ENGINE = Recipe(engine="bench")
+ENGINE = Recipe(engine="runtime")
 
 # Every video by its number, with what is derived from it; the rest of each table is said below.
 CROWD = """

@@ -35,7 +35,7 @@ def intake(database_url: str, home: Path) -> Iterator[int]:
     """`madvision serve`, without a limit of requests; its port."""
     ours = {"MADVISION_DATABASE_URL": database_url, "MADVISION_REQUESTS_PER_MINUTE": "0"}
     environment = {**local_environment(home), **ours}
-    with serving("intake", ["-m", "madvision_assets.cli", "serve", "--port"], environment, home) as port:
+    with serving("intake", ["-m", "madvision_assets.command.main", "serve", "--port"], environment, home) as port:
         yield port
 
 

@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+from madvision_assets.tools.store.objects import ObjectStore
 
 if TYPE_CHECKING:
     from madvision_assets.settings import Settings
@@ -11,13 +12,13 @@ if TYPE_CHECKING:
 
 def make_store(settings: "Settings") -> ObjectStore:
     """The object store."""
-    return ObjectStore.from_url(settings.effective_store_url, s3=make_s3_settings(settings))
+    return ObjectStore.from_url(settings.effective_store_url, s3=make_aws_access(settings))
 
 
-def make_s3_settings(settings: "Settings") -> S3Settings:
+def make_aws_access(settings: "Settings") -> AwsAccess:
     """How to reach S3, for the store and for uploads."""
     secret, token = settings.aws_secret_access_key, settings.aws_session_token
-    return S3Settings(
+    return AwsAccess(
         endpoint_url=settings.aws_endpoint_url_s3 or settings.aws_endpoint_url,
         region=settings.aws_region or settings.aws_default_region,
         access_key_id=settings.aws_access_key_id,

@@ -67,7 +67,7 @@ class Crew:
 
     def reconcile(self, looks: int) -> set[str]:
         """So many evaluations of the reconciling sensor; what it says it did."""
-        given = {name: self.given[name] for name in ("reconciler", "bench")}
+        given = {name: self.given[name] for name in ("reconciler", "runtime")}
         cursor: str | None = None
         told = set()
         for _ in range(looks):

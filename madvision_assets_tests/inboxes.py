@@ -11,15 +11,15 @@ import boto3  # type: ignore[import-untyped]
 import pika  # type: ignore[import-untyped]
 from moto.server import ThreadedMotoServer
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.tools.inbox import Inbox, make_inbox
-from madvision_assets.tools.store.backends import S3Settings
 from madvision_assets_tests.rabbitmq import HOST, RabbitMQ, rabbitmq, rabbitmq_program
 from madvision_assets_tests.real_servers import free_port
 
 KINDS = ("sqs", "rabbitmq")
 MAX_RECEIVES = 3
 VISIBILITY_S = 2  # so long SQS waits for who received a message and was not heard of since
-AWS = S3Settings(region="us-east-1", access_key_id="testing", secret_access_key="testing")
+AWS = AwsAccess(region="us-east-1", access_key_id="testing", secret_access_key="testing")
 
 
 class Posts(Protocol):

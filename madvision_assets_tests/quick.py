@@ -27,9 +27,9 @@ from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions
-from madvision_assets.tools.render import ClipRenderer
 from madvision_assets.tools.speech import Speech
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.render import ClipRenderer
 
 GREETING = "Hello there."
 Act = Callable[[], object]

@@ -7,12 +7,13 @@ from typing import Any, TypeVar
 
 import pytest
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.provenance import Document, InputRef, Recipe
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata
-from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.real_servers import S3Server
 
 BACKENDS = ("memory", "folder", "s3")
@@ -32,12 +33,12 @@ def make_store(backend: str, request: pytest.FixtureRequest, folder: Path) -> Ob
 
 
 def s3_store(server: S3Server, *, bucket: str = BUCKET, **settings: str) -> ObjectStore:
-    """A store under a prefix of its own; ``settings`` replace those of ``S3Settings``."""
+    """A store under a prefix of its own; ``settings`` replace those of ``AwsAccess``."""
     server.create_bucket(BUCKET)
     return ObjectStore.from_url(f"s3://{bucket}/{secrets.token_hex(4)}", s3=s3_settings(server, **settings))
 
 
-def s3_settings(server: S3Server, **settings: str) -> S3Settings:
+def s3_settings(server: S3Server, **settings: str) -> AwsAccess:
     """How to reach the server."""
     right: dict[str, Any] = {
         "endpoint_url": server.endpoint_url,
@@ -45,7 +46,7 @@ def s3_settings(server: S3Server, **settings: str) -> S3Settings:
         "access_key_id": server.access_key_id,
         "secret_access_key": server.secret_access_key,
     }
-    return S3Settings(**{**right, **settings})
+    return AwsAccess(**{**right, **settings})
 
 
 def object_ref(name: str, media_type: str = "video/mp4") -> ObjectRef:

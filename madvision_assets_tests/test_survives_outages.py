@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import AnalystUnavailableError
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
-from madvision_assets.tools.store.objects import S3Settings
 from madvision_assets_tests.fakes import rate_limited, server_error
 from madvision_assets_tests.real_servers import S3_BUCKET, Server, postgres_server, swift_server
 from madvision_assets_tests.waiting import wait_for
@@ -113,18 +113,18 @@ def test_a_database_that_is_away_while_a_transcript_is_made_costs_nothing(
 
 
 @pytest.fixture
-def s3(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str], S3Settings]]:
+def s3(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str], AwsAccess]]:
     """An S3 server of the test's own, to be killed; the variables that name it, and the same as settings."""
     folder = tmp_path / "swift"
     folder.mkdir()
     with swift_server(folder) as (server, front):
         server.create_bucket(S3_BUCKET)
-        settings = S3Settings(server.endpoint_url, server.region, server.access_key_id, server.secret_access_key)
+        settings = AwsAccess(server.endpoint_url, server.region, server.access_key_id, server.secret_access_key)
         yield front, dict(server.environment()), settings
 
 
 def test_while_the_store_is_away_a_transcript_is_kept_and_downloads_wait(
-    tmp_path: Path, database: tuple[str, Server], s3: tuple[Server, dict[str, str], S3Settings], talk: bytes
+    tmp_path: Path, database: tuple[str, Server], s3: tuple[Server, dict[str, str], AwsAccess], talk: bytes
 ) -> None:
     front, variables, settings = s3
     variables |= {"MADVISION_BREAKER_PAUSE_S": str(BREAKER_PAUSE_S)}

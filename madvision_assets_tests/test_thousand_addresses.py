@@ -83,7 +83,7 @@ def intake(settings: Settings, log: Path) -> Iterator[httpx.Client]:
         "MADVISION_ALLOW_PRIVATE": "1",
         "MADVISION_REQUESTS_PER_MINUTE": "0",
     }
-    command = [sys.executable, "-m", "madvision_assets.cli", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "madvision_assets.command.main", "serve", "--port", "0"]
     with log.open("wb") as out:
         process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=out, stderr=out)
         try:

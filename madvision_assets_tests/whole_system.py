@@ -18,13 +18,14 @@ import httpx
 from parts import System, whole_system
 from system import local_environment
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.store.documents import read_current
-from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests import footage
 from madvision_assets_tests.databases import history, shut_breakers
 from madvision_assets_tests.fakes import KEY, FakeOpenAI
@@ -210,7 +211,7 @@ def processes_of(home: Path) -> dict[int, str]:
 
 @contextmanager
 def trial(
-    home: Path, database_url: str, environment: Mapping[str, str] | None = None, s3: S3Settings | None = None
+    home: Path, database_url: str, environment: Mapping[str, str] | None = None, s3: AwsAccess | None = None
 ) -> Iterator[Trial]:
     """The whole system, on this database; a store in its home unless the environment names another."""
     with Site() as site, FakeOpenAI() as openai:

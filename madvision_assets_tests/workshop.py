@@ -8,7 +8,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from madvision_assets.cli import Workplace, main
+from madvision_assets.command.main import Workplace, main
 from madvision_assets.settings import load_settings, variable_names
 from madvision_assets_tests.sample import DEMO_MODEL
 

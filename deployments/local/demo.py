@@ -11,10 +11,10 @@ import httpx
 from parts import site, whole_system
 from system import DEMO_MODEL, SAMPLE, Process, demo_environment, home_folder
 
-from madvision_assets.display import StageDisplay, make_console, show_clips
+from madvision_assets.command.display import StageDisplay, make_console, show_clips
+from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.settings import load_settings
-from madvision_assets.workplace import Workplace
 
 TIME_LIMIT_S = 900
 POLL_S = 0.5

@@ -56,7 +56,7 @@ class System:
         self._plans = {
             "code-server": Plan([*server, *address, str(code_port)], partial(listens, code_port)),
             "intake": Plan(
-                ["madvision_assets.cli", "serve", *address, str(intake_port)], partial(listens, intake_port)
+                ["madvision_assets.command.main", "serve", *address, str(intake_port)], partial(listens, intake_port)
             ),
             "daemon": Plan(["dagster._daemon", "run", *where]),
         }
@@ -102,7 +102,7 @@ def whole_system(home: Path, environment: Mapping[str, str], *, with_ui: bool) -
     Raises:
         RuntimeError: a part did not start; with the end of its log.
     """
-    run(python("-m", "madvision_assets.cli", "migrate"), environment)
+    run(python("-m", "madvision_assets.command.main", "migrate"), environment)
     prepare_instance(home, environment)
     system = System(home, environment, with_ui=with_ui)
     try:

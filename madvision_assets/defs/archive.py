@@ -13,8 +13,8 @@ import dagster as dg
 from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionsFilter, BulkActionStatus
 
 from madvision_assets.defs.partitions import delete_partitions, videos
-from madvision_assets.defs.presence import ENDED
-from madvision_assets.defs.turn import PARTITION_TAG
+from madvision_assets.defs.runtime.lease import PARTITION_TAG
+from madvision_assets.defs.runtime.liveness import ENDED
 from madvision_assets.tools.database.errors import database_failures
 
 if TYPE_CHECKING:

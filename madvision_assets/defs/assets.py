@@ -8,7 +8,7 @@ import dagster as dg
 
 from madvision_assets.defs import checks, compute, reports
 from madvision_assets.defs.partitions import videos
-from madvision_assets.defs.workbench import Workbench
+from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain import selection
 from madvision_assets.domain.clips import ClipCandidates, Clips
 from madvision_assets.domain.content_type import ContentType
@@ -17,10 +17,10 @@ from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.analyst import Analyst
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.ingest import Ingest
-from madvision_assets.tools.render import ClipRenderer
 from madvision_assets.tools.speech import SpeechEngine
 from madvision_assets.tools.store.documents import DOCUMENTS
+from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.render import ClipRenderer
 
 OWNERS = ["team:madvision"]
 
@@ -57,27 +57,27 @@ def asset_of(
 @asset_of(PipelineStep.RAW_VIDEO, kinds={"ytdlp", "s3"}, code_version="1")
 def raw_video(
     context: dg.AssetExecutionContext,
-    bench: dg.ResourceParam[Workbench],
+    runtime: dg.ResourceParam[StageRuntime],
     database: dg.ResourceParam[Database],
     ingest: dg.ResourceParam[Ingest],
 ) -> dg.MaterializeResult[RawVideo]:
     """The video and its audio (16 kHz mono FLAC), downloaded, inspected and kept in the store."""
-    with bench.stage(context) as stage:
+    with runtime.stage(context) as stage:
         video = database.get_video(stage.video_id)
         document, recipe = ingest.take(video, stage.folder, stage.progress)
-        return stage.done(document, recipe, reports.raw_video(document), checks.media_decodes(document, bench.store))
+        return stage.done(document, recipe, reports.raw_video(document), checks.media_decodes(document, runtime.store))
 
 
 @asset_of(PipelineStep.TRANSCRIPT, kinds={"whisper", "pytorch"}, code_version="1")
 def transcript(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
-    bench: dg.ResourceParam[Workbench],
+    runtime: dg.ResourceParam[StageRuntime],
     speech: dg.ResourceParam[SpeechEngine],
 ) -> dg.MaterializeResult[Transcript]:
     """What is said, with the time of every word, by Whisper on our own machines (the GPU pool)."""
-    with bench.stage(context, raw_video) as stage:
-        with bench.store.open(raw_video.audio.key) as audio:
+    with runtime.stage(context, raw_video) as stage:
+        with runtime.store.open(raw_video.audio.key) as audio:
             heard = speech.transcribe(audio, raw_video.info.duration_s, stage.progress)
         document = Transcript(
             video_id=stage.video_id,
@@ -101,11 +101,11 @@ def content_type(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
     transcript: Transcript,
-    bench: dg.ResourceParam[Workbench],
+    runtime: dg.ResourceParam[StageRuntime],
     analyst: dg.ResourceParam[Analyst],
 ) -> dg.MaterializeResult[ContentType]:
     """What kind of video it is, out of a closed set, with the reason."""
-    with bench.stage(context, raw_video, transcript) as stage:
+    with runtime.stage(context, raw_video, transcript) as stage:
         verdict = analyst.classify(transcript, raw_video.source, stage.progress)
         document = ContentType(
             video_id=stage.video_id,
@@ -124,11 +124,11 @@ def clip_candidates(
     raw_video: RawVideo,
     transcript: Transcript,
     content_type: ContentType,
-    bench: dg.ResourceParam[Workbench],
+    runtime: dg.ResourceParam[StageRuntime],
     analyst: dg.ResourceParam[Analyst],
 ) -> dg.MaterializeResult[ClipCandidates]:
     """The insightful moments: proposed by the analyst as segments, given times and vetted by our own rules."""
-    with bench.stage(context, raw_video, transcript, content_type) as stage:
+    with runtime.stage(context, raw_video, transcript, content_type) as stage:
         options = raw_video.options
         proposal = analyst.propose(transcript, content_type.kind, raw_video.source, options, stage.progress)
         chosen = selection.select(proposal.moments, transcript, options, raw_video.info.duration_s)
@@ -150,11 +150,11 @@ def clips(
     raw_video: RawVideo,
     transcript: Transcript,
     clip_candidates: ClipCandidates,
-    bench: dg.ResourceParam[Workbench],
+    runtime: dg.ResourceParam[StageRuntime],
     renderer: dg.ResourceParam[ClipRenderer],
 ) -> dg.MaterializeResult[Clips]:
     """The clips: frame-accurate MP4s with captions and thumbnails, each inspected before it is published."""
-    with bench.stage(context, raw_video, transcript, clip_candidates) as stage:
+    with runtime.stage(context, raw_video, transcript, clip_candidates) as stage:
         rendered = renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress)
         document = Clips(
             video_id=stage.video_id,
@@ -162,7 +162,7 @@ def clips(
             outcome_reason=clip_candidates.outcome_reason,
             clips=rendered.clips,
         )
-        report = reports.clips(document, bench.store, rendered.contact_sheet)
+        report = reports.clips(document, runtime.store, rendered.contact_sheet)
         return stage.done(document, rendered.recipe, report, checks.clips_match_plan(clip_candidates, document))
 
 

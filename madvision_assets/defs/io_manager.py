@@ -1,8 +1,8 @@
 """``ObjectStoreIOManager``: persists every document, and a row of lineage with it.
 
 Facts go through here, bytes go through the store. The order makes a stage complete or absent: the immutable document
-first, its lineage row second (refused where the run's turn at the video is over), the pointer to it third, and then the
-queue is told. Of a failed check the queue hears before the pointer moves, lest a crash in between let the stage pass.
+first, its lineage row second (refused where the run's lease on the video is over), the pointer to it third, and then
+the queue is told. Of a failed check the queue hears before the pointer moves, lest a crash in between let it pass.
 A database or store that is away for a moment is waited for: the work behind a document may be hours.
 """
 
@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from madvision_assets.defs.turn import attempt_of
-from madvision_assets.defs.workbench import REFUSED, as_dagster_failure, interrupts_end_the_run, require_video_id
+from madvision_assets.defs.runtime.lease import attempt_of
+from madvision_assets.defs.runtime.stage_context import (
+    REFUSED,
+    as_dagster_failure,
+    interrupts_end_the_run,
+    require_video_id,
+)
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import (
     CheckFailedError,
@@ -51,7 +56,7 @@ class ObjectStoreIOManager(dg.IOManager):
         self._patience_s = patience_s
 
     def handle_output(self, context: dg.OutputContext, obj: Document) -> None:
-        """Publish the document, once; a run whose turn is over publishes nothing."""
+        """Publish the document, once; a run whose lease is over publishes nothing."""
         step = PipelineStep(context.asset_key.to_user_string())
         if not isinstance(obj, Document) or obj.asset is not step or obj.video_id != context.partition_key:
             raise TypeError(f"{step}/{context.partition_key} must be its own sealed document, not {type(obj).__name__}")
@@ -89,7 +94,7 @@ class ObjectStoreIOManager(dg.IOManager):
         """Each of its acts may be done again without harm."""
         refused = context.output_metadata.get(REFUSED)
         if self._queue is not None:
-            self._queue.require_turn(document.video_id, document.origin.run_id)
+            self._queue.require_lease(document.video_id, document.origin.run_id)
         uri = write_document(self._store, document)
         self._database.add_lineage(document, uri)
         if self._queue is not None and refused:

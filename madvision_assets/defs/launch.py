@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ import dagster as dg
 import yaml  # type: ignore[import-untyped]
 from dagster._core.instance.ref import InstanceRef
 
-from madvision_assets.defs import presence
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
-from madvision_assets.defs.turn import COMMAND_LINE, SOURCE_TAG
-from madvision_assets.defs.workbench import home_failure
+from madvision_assets.defs.runtime import liveness
+from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
+from madvision_assets.defs.runtime.stage_context import home_failure
 from madvision_assets.domain.queue import PipelineStep
 
 MINIMAL_INSTANCE = "telemetry:\n  enabled: false\n"
@@ -103,7 +103,7 @@ def add_partition(instance: dg.DagsterInstance, video_id: str) -> None:
 
 
 def run_video(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, video_id: str, steps: Sequence[PipelineStep]
+    resources: Mapping[str, object], instance: dg.DagsterInstance, video_id: str, steps: Sequence[PipelineStep]
 ) -> RunReport:
     """Materialise these steps of one video in this process, and tell how it went.
 
@@ -113,12 +113,12 @@ def run_video(
     """
     from madvision_assets.tools.database.errors import database_failures
 
-    with database_failures(), presence.present(instance) as tags:
-        presence.end_lost_runs(instance)
+    with database_failures(), liveness.process_announced(instance) as tags:
+        liveness.end_lost_runs(instance)
         add_partition(instance, video_id)
         result = dg.materialize(
             PIPELINE,
-            resources=definitions.resources,
+            resources=resources,
             instance=instance,
             partition_key=video_id,
             selection=dg.AssetSelection.assets(*(step.value for step in steps)),
@@ -127,7 +127,7 @@ def run_video(
             tags={SOURCE_TAG: COMMAND_LINE, **tags},
         )
         if not result.success:
-            reconciler: Any = (definitions.resources or {})["reconciler"]
+            reconciler: Any = resources["reconciler"]
             reconciler.settle(result.dagster_run, instance)  # the backstop, where no daemon runs
     if was_interrupted(result):
         raise KeyboardInterrupt

@@ -7,29 +7,30 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from madvision_assets.connections import make_database, make_s3_settings, make_store
-from madvision_assets.defs.dispatch import Dispatcher
+from madvision_assets.connections import make_aws_access, make_database, make_store
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
-from madvision_assets.defs.reconcile import RECONCILE_S, Reconciler
-from madvision_assets.defs.slots import slots_awaited
-from madvision_assets.defs.turn import PARTITION_TAG, RunTurn
-from madvision_assets.defs.workbench import ProgressSink, Workbench, no_progress
+from madvision_assets.defs.runtime.lease import PARTITION_TAG, RunLease
+from madvision_assets.defs.runtime.pool_wait import pools_awaited
+from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
+from madvision_assets.defs.runtime.stage_context import ProgressSink, StageRuntime, no_progress
 from madvision_assets.domain.clips import Clips
 from madvision_assets.tools.analyst import Analyst
-from madvision_assets.tools.analyst.budget import Budget, BudgetedAnalyst
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
 from madvision_assets.tools.analyst.prices import price_of
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.download import Downloader
-from madvision_assets.tools.download.from_bucket import BucketReader, bucket_names
-from madvision_assets.tools.ingest import Ingest
-from madvision_assets.tools.render import ClipRenderer
+from madvision_assets.tools.egress import EgressProxy
 from madvision_assets.tools.speech import SpeechEngine
 from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
-from madvision_assets.tools.webhooks import WebhookSender
+from madvision_assets.tools.store.uploads import BucketReader, bucket_names
+from madvision_assets.work.budget import Budget, BudgetedAnalyst
+from madvision_assets.work.dispatch import Dispatcher
+from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.render import ClipRenderer
+from madvision_assets.work.webhooks import WebhookSender
 
 if TYPE_CHECKING:
     from madvision_assets.settings import Settings
@@ -50,6 +51,7 @@ def make_downloader(settings: "Settings") -> Downloader:
         max_bytes=settings.max_bytes,
         max_duration_s=settings.max_duration_s,
         time_limit_s=settings.download_timeout_s,
+        open_proxy=EgressProxy,
     )
 
 
@@ -57,7 +59,7 @@ def make_ingest(settings: "Settings", store: ObjectStore) -> Ingest:
     """Who takes videos in, from addresses and out of buckets."""
     uploads = BucketReader(
         buckets=bucket_names(settings.upload_buckets),
-        s3=make_s3_settings(settings),
+        s3=make_aws_access(settings),
         max_bytes=settings.max_bytes,
         time_limit_s=settings.download_timeout_s,
     )
@@ -88,24 +90,24 @@ def make_queue(settings: "Settings", database: Database) -> "Queue":
     return Queue(database, retry, BreakerRules(pause_s=settings.breaker_pause_s))
 
 
-def make_bench(
+def make_runtime(
     store: ObjectStore, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress, *, in_pods: bool = False
 ) -> dg.ResourceDefinition:
-    """The workbench; where it stands in a run, it keeps the run's turn at its video alive, also between stages."""
+    """The workbench; where it stands in a run, it keeps the run's lease on its video alive, also between stages."""
 
     @dg.resource
-    def bench(context: dg.InitResourceContext) -> Iterator[Workbench]:
+    def runtime(context: dg.InitResourceContext) -> Iterator[StageRuntime]:
         run, instance = context.run, context.instance
         if run is None or instance is None or PARTITION_TAG not in run.tags:
-            yield Workbench(store, work_folder, report)
+            yield StageRuntime(store, work_folder, report)
             return
         with (
-            RunTurn(queue, instance, run, in_pods=in_pods).kept_alive() as turn,
-            slots_awaited(instance, turn.interrupted_before),
+            RunLease(queue, instance, run, in_pods=in_pods).kept_alive() as lease,
+            pools_awaited(instance, lease.interrupted_before),
         ):
-            yield Workbench(store, work_folder, report, turn)
+            yield StageRuntime(store, work_folder, report, lease)
 
-    return bench
+    return runtime
 
 
 def make_webhooks(settings: "Settings", store: ObjectStore, database: Database) -> WebhookSender:
@@ -125,7 +127,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     queue = make_queue(settings, database)
     return {
         "io_manager": ObjectStoreIOManager(store, database, queue),
-        "bench": make_bench(store, settings.work_folder, queue, in_pods=settings.executor == "k8s"),
+        "runtime": make_runtime(store, settings.work_folder, queue, in_pods=settings.executor == "k8s"),
         "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
         "reconciler": Reconciler(
             queue,

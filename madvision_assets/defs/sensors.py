@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from madvision_assets.defs.compute import limit_pools
-from madvision_assets.defs.dispatch import Dispatcher, Launch
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.partitions import videos
-from madvision_assets.defs.reconcile import RECONCILE_S, Reconciler
-from madvision_assets.defs.turn import ATTEMPT_TAG, SOURCE_TAG
-from madvision_assets.defs.workbench import Workbench
+from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
+from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
+from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.webhooks import WebhookSender
+from madvision_assets.work.dispatch import Dispatcher, Launch
+from madvision_assets.work.webhooks import WebhookSender
 
 # The daemon looks every five seconds, and at five exactly a tick that began a moment late would cost the next one.
 TICK_S = 4
@@ -57,7 +57,7 @@ def run_request(launch: Launch) -> dg.RunRequest:
 def queue_reconciler(
     context: dg.SensorEvaluationContext,
     reconciler: dg.ResourceParam[Reconciler],
-    bench: dg.ResourceParam[Workbench],
+    runtime: dg.ResourceParam[StageRuntime],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that the table shows in flight and that are not, go on; an instance that is new gets its pools' limits.
 
@@ -66,7 +66,7 @@ def queue_reconciler(
     limit_pools(context.instance)
     seen = {video_id: (sign, count) for video_id, (sign, count) in json.loads(context.cursor or "{}").items()}
     silent, repairs = reconciler.look(context.instance, seen)
-    bench.sweep_given_up(reconciler.is_given_up)
+    runtime.sweep_given_up(reconciler.is_given_up)
     return dg.SensorResult(
         cursor=json.dumps(silent), skip_reason=dg.SkipReason("; ".join(repairs) or "Table and runs agree.")
     )

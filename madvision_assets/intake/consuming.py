@@ -15,7 +15,8 @@ from typing import Any
 
 import structlog
 
-from madvision_assets.connections import make_s3_settings
+from madvision_assets.connections import make_aws_access
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import (
     Failure,
     InboxDeniedError,
@@ -33,9 +34,8 @@ from madvision_assets.settings import Settings
 from madvision_assets.tools.database.figures import Figures
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.submissions import NewSubmission
-from madvision_assets.tools.download.from_bucket import bucket_names
 from madvision_assets.tools.inbox import Inbox, Message, make_inbox
-from madvision_assets.tools.store.backends import S3Settings
+from madvision_assets.tools.store.uploads import bucket_names
 
 CONSUMER = "consumer"  # its name among the heartbeats
 # Also the longest that a signal waits for an idle consumer.
@@ -191,9 +191,9 @@ class Consumer:
         log.warning("message_refused", reason=reason, **more)
 
 
-def _aws(settings: Settings) -> S3Settings:
+def _aws(settings: Settings) -> AwsAccess:
     """As for S3, but at the endpoint of all services."""
-    return replace(make_s3_settings(settings), endpoint_url=settings.aws_endpoint_url)
+    return replace(make_aws_access(settings), endpoint_url=settings.aws_endpoint_url)
 
 
 def _stopped_by_signals() -> threading.Event:

@@ -17,7 +17,7 @@ RAW = PipelineStep.RAW_VIDEO
 def reconcile(works: Factory) -> None:
     """One evaluation of the reconciling sensor."""
     given = works.resources()
-    with dg.build_sensor_context(works.instance, resources={n: given[n] for n in ("reconciler", "bench")}) as context:
+    with dg.build_sensor_context(works.instance, resources={n: given[n] for n in ("reconciler", "runtime")}) as context:
         queue_reconciler(context)
 
 

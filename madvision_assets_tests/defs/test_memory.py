@@ -27,7 +27,7 @@ from madvision_assets_tests.workshop import Workshop
 
 home, source = Path(sys.argv[1]), sys.argv[2]
 with Workshop(home).environment():
-    from madvision_assets.cli import Workplace
+    from madvision_assets.command.main import Workplace
     from madvision_assets.settings import load_settings
     workplace = Workplace(load_settings())
     video_id = workplace.register(source).video_id

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
-from madvision_assets.defs.reconcile import Reconciler, Seen
+from madvision_assets.defs.runtime.reconcile import Reconciler, Seen
 from madvision_assets.domain.failures import CorruptMediaError, SupersededError
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
 from madvision_assets_tests.quick import Factory, factory
@@ -95,7 +95,7 @@ def test_a_worker_without_a_sign_of_life_is_lost_and_the_third_one_parks_the_vid
     for nth in (1, 2, 3):
         [request] = works.ask()
         run_id = started(works, request)
-        turn = works.queue.begin("web-a", run_id, nth, PipelineStep.RAW_VIDEO)
+        lease = works.queue.begin("web-a", run_id, nth, PipelineStep.RAW_VIDEO)
 
         assert look(works, LOOKS + 1) == ["web-a: its worker is lost"]
 
@@ -103,9 +103,9 @@ def test_a_worker_without_a_sign_of_life_is_lost_and_the_third_one_parks_the_vid
         run = works.instance.get_run_by_id(run_id)
         assert run is not None
         assert run.status is DagsterRunStatus.FAILURE
-        assert not works.queue.beat(turn)
+        assert not works.queue.beat(lease)
         with pytest.raises(SupersededError):
-            works.queue.require_turn("web-a", run_id)
+            works.queue.require_lease("web-a", run_id)
     row = works.row()
     assert (row.status, row.failure_cause) == (QueueStatus.PARKED, "poison_input")
     assert run_id in (row.failure_details or "")
@@ -114,12 +114,12 @@ def test_a_worker_without_a_sign_of_life_is_lost_and_the_third_one_parks_the_vid
 
 def test_a_worker_that_gives_signs_of_life_is_not_lost_however_long_it_takes(works: Factory) -> None:
     request = claimed(works)
-    turn = works.queue.begin("web-a", started(works, request), 1, PipelineStep.RAW_VIDEO)
+    lease = works.queue.begin("web-a", started(works, request), 1, PipelineStep.RAW_VIDEO)
     reconciler = Reconciler(works.queue, LOOKS, one_process=True)
     seen: Seen = {}
 
     for _ in range(5 * LOOKS):
-        assert works.queue.beat(turn)
+        assert works.queue.beat(lease)
         seen, repairs = reconciler.look(works.instance, seen)
         assert repairs == []
 

@@ -19,11 +19,11 @@ import dagster as dg
 import pytest
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
-from madvision_assets.defs import presence
 from madvision_assets.defs.compute import POOL_LIMITS
 from madvision_assets.defs.launch import open_instance
-from madvision_assets.defs.slots import slots_awaited
-from madvision_assets.defs.workbench import StoppedError, interrupts_end_the_run
+from madvision_assets.defs.runtime import liveness
+from madvision_assets.defs.runtime.pool_wait import pools_awaited
+from madvision_assets.defs.runtime.stage_context import StoppedError, interrupts_end_the_run
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests import footage
@@ -61,7 +61,10 @@ def started(workshop: Workshop, *arguments: str) -> Iterator[subprocess.Popen[by
     log = workshop.home.parent / "command.log"
     with workshop.environment(), log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "madvision_assets.cli", *arguments], stdout=out, stderr=out, start_new_session=True
+            [sys.executable, "-m", "madvision_assets.command.main", *arguments],
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
     try:
         yield process
@@ -129,7 +132,7 @@ def run_with_slot(instance: dg.DagsterInstance, process: str) -> str:
     @dg.job
     def work() -> None: ...
 
-    run = instance.create_run_for_job(work, tags={presence.TAG: process}, status=dg.DagsterRunStatus.STARTED)
+    run = instance.create_run_for_job(work, tags={liveness.TAG: process}, status=dg.DagsterRunStatus.STARTED)
     assert instance.event_log_storage.claim_concurrency_slot("gpu", run.run_id, "transcript").is_claimed
     return run.run_id
 
@@ -137,26 +140,26 @@ def run_with_slot(instance: dg.DagsterInstance, process: str) -> str:
 def test_a_run_whose_process_was_killed_gives_its_slot_back_and_one_that_lives_keeps_it(
     instance: dg.DagsterInstance,
 ) -> None:
-    with presence.present(instance) as tags:
-        name = tags[presence.TAG]
+    with liveness.process_announced(instance) as tags:
+        name = tags[liveness.TAG]
         run_id = run_with_slot(instance, name)
-        presence.end_lost_runs(instance)
+        liveness.end_lost_runs(instance)
         assert instance.event_log_storage.get_concurrency_run_ids() == {run_id}
-    (Path(instance.root_directory) / presence.FOLDER / name).touch()  # nobody holds a lock on it: what a kill leaves
+    (Path(instance.root_directory) / liveness.FOLDER / name).touch()  # nobody holds a lock on it: what a kill leaves
 
-    presence.end_lost_runs(instance)
+    liveness.end_lost_runs(instance)
 
     lost = instance.get_run_by_id(run_id)
     assert lost is not None
     assert lost.status is dg.DagsterRunStatus.FAILURE
     assert instance.event_log_storage.get_concurrency_run_ids() == set()
-    assert list((Path(instance.root_directory) / presence.FOLDER).iterdir()) == []
+    assert list((Path(instance.root_directory) / liveness.FOLDER).iterdir()) == []
 
 
 def test_a_signal_ends_the_wait_for_a_slot_and_the_queue_is_told(instance: dg.DagsterInstance) -> None:
     run_with_slot(instance, "somebody else")
     told: list[str] = []
-    with slots_awaited(instance, told.append):
+    with pools_awaited(instance, told.append):
         threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
         with pytest.raises(dg.DagsterExecutionInterruptedError):

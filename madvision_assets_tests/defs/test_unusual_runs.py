@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterEventType
 
-from madvision_assets.defs.reconcile import is_at_a_stage
+from madvision_assets.defs.runtime.reconcile import is_at_a_stage
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets_tests.quick import QUIET, factory
 from madvision_assets_tests.waiting import wait_for

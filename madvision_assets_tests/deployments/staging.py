@@ -123,7 +123,7 @@ class Staged:
         kubeconfig = self.cluster.kubeconfig.with_name("code-server")
         self.cluster._write_kubeconfig(pod, kubeconfig)
         here = {"PATH": os.environ["PATH"], "COLUMNS": "500", "KUBECONFIG": str(kubeconfig)}
-        command = [sys.executable, "-m", "madvision_assets.cli", "doctor"]
+        command = [sys.executable, "-m", "madvision_assets.command.main", "doctor"]
         told = subprocess.run(
             command, env={**here, **self.variables}, check=False, capture_output=True, text=True, timeout=60
         )

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url, text
 
 from madvision_assets.definitions import build_defs
-from madvision_assets.defs.reconcile import Reconciler
+from madvision_assets.defs.runtime.reconcile import Reconciler
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
 from madvision_assets.domain.video import Options, RawVideo, Video

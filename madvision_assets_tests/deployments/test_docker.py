@@ -198,7 +198,7 @@ def takes_a_submission(address: str) -> None:
 def test_the_intake_runs_on_its_packages_alone(tmp_path: Path) -> None:
     variables = closed(tmp_path / "packages", "intake")
 
-    with intake([sys.executable, "-S", "-m", "madvision_assets.cli"], tmp_path, variables) as address:
+    with intake([sys.executable, "-S", "-m", "madvision_assets.command.main"], tmp_path, variables) as address:
         takes_a_submission(address)
 
 

@@ -18,12 +18,13 @@ import psycopg2  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import make_url
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
 from madvision_assets.settings import variable_names
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.tables import metadata
-from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.databases import Clock, get, run_all, submit
 from madvision_assets_tests.real_servers import postgres, postgres_programs
 
@@ -271,7 +272,7 @@ def test_a_restored_backup_is_as_closed_as_before(
 
 
 def test_storage_is_addressed_below_its_path() -> None:
-    s3 = S3Settings(endpoint_url=ENDPOINT, region="eu-central-1", access_key_id="key", secret_access_key="secret")
+    s3 = AwsAccess(endpoint_url=ENDPOINT, region="eu-central-1", access_key_id="key", secret_access_key="secret")
     ours = ObjectStore.from_url("s3://madvision/store", s3=s3).presigned_url("media/web-1/a.mp4", 60)
     client = boto3.client(
         "s3", endpoint_url=ENDPOINT, region_name="eu-central-1", aws_access_key_id="k", aws_secret_access_key="s"

@@ -20,7 +20,7 @@ from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.intake.schemas import SubmissionRequest
 from madvision_assets.intake.services import Services, make_services
 from madvision_assets.intake.submitting import submit_one
-from madvision_assets.tools.database.queue import Queue, Turn, utc_now
+from madvision_assets.tools.database.queue import Lease, Queue, utc_now
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.store.documents import point_current, write_document
 from madvision_assets_tests import footage
@@ -62,12 +62,12 @@ class Showroom:
         receipt = submit_one(self.services, SubmissionRequest(url=url))
         return Shown(receipt.token, receipt.row)
 
-    def running(self, url: str, step: PipelineStep = PipelineStep.RAW_VIDEO) -> tuple[Shown, Turn]:
-        """A video at work in a step, with the turn that moves it."""
+    def running(self, url: str, step: PipelineStep = PipelineStep.RAW_VIDEO) -> tuple[Shown, Lease]:
+        """A video at work in a step, with the lease that moves it."""
         shown = self.submitted(url)
         return shown, self.begun(shown, step)
 
-    def begun(self, shown: Shown, step: PipelineStep = PipelineStep.RAW_VIDEO) -> Turn:
+    def begun(self, shown: Shown, step: PipelineStep = PipelineStep.RAW_VIDEO) -> Lease:
         """Start a video that was submitted."""
         self.queue.claim_due(1000)
         row = self.queue.get(shown.row.video_id)
@@ -76,30 +76,30 @@ class Showroom:
 
     def failed(self, url: str, step: PipelineStep, failure: Failure) -> Shown:
         """A video whose step failed: it waits, is given up or parked, as the failure has it."""
-        shown, turn = self.running(url, step)
-        self.fail(turn, step, failure)
+        shown, lease = self.running(url, step)
+        self.fail(lease, step, failure)
         return shown
 
-    def fail(self, turn: Turn, step: PipelineStep, failure: Failure) -> None:
+    def fail(self, lease: Lease, step: PipelineStep, failure: Failure) -> None:
         """The step under way fails."""
-        self.queue.fail(turn.video_id, turn.run_id, turn.attempt, step, failure)
+        self.queue.fail(lease.video_id, lease.run_id, lease.attempt, step, failure)
 
     def finish(
-        self, turn: Turn, outcome: Outcome, reason: str = "found", moments: tuple[tuple[str, str], ...] = ()
+        self, lease: Lease, outcome: Outcome, reason: str = "found", moments: tuple[tuple[str, str], ...] = ()
     ) -> None:
         """The video ends with these clips, ``(title, reason)``, best first."""
-        clips = tuple(self._clip(turn.video_id, rank, *told) for rank, told in enumerate(moments, 1))
-        made = sealed(Clips(video_id=turn.video_id, outcome=outcome, outcome_reason=reason, clips=clips))
+        clips = tuple(self._clip(lease.video_id, rank, *told) for rank, told in enumerate(moments, 1))
+        made = sealed(Clips(video_id=lease.video_id, outcome=outcome, outcome_reason=reason, clips=clips))
         write_document(self.services.store, made)
         point_current(self.services.store, made)
-        self.queue.finish_step(turn.video_id, turn.run_id, PipelineStep.CLIPS, ends=True, made=made)
+        self.queue.finish_step(lease.video_id, lease.run_id, PipelineStep.CLIPS, ends=True, made=made)
 
     def done(
         self, url: str, outcome: Outcome, reason: str = "found", moments: tuple[tuple[str, str], ...] = ()
     ) -> Shown:
         """A video that ended so."""
-        shown, turn = self.running(url, PipelineStep.CLIPS)
-        self.finish(turn, outcome, reason, moments)
+        shown, lease = self.running(url, PipelineStep.CLIPS)
+        self.finish(lease, outcome, reason, moments)
         return shown
 
     @cached_property

@@ -35,7 +35,7 @@ from madvision_assets_tests.waiting import wait_for
 
 LIMIT_S = 30.0
 SECRET = "not-a-token-but-a-callback-secret"
-CONSUME = "from madvision_assets.cli_inbox import consume; consume()"
+CONSUME = "from madvision_assets.command.inbox import consume; consume()"
 
 
 class Pair(NamedTuple):

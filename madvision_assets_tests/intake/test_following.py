@@ -115,8 +115,8 @@ def test_an_unknown_token_is_not_found_wherever_it_is_given(intake: Intake, toke
 
 def test_a_running_video_shows_how_far_it_is(intake: Intake) -> None:
     queue, token, video_id = _begin(intake, "https://media.example.org/running.mp4", PipelineStep.TRANSCRIPT)
-    turn = queue.begin(video_id, "run-1", None, PipelineStep.TRANSCRIPT)
-    queue.report(turn, PipelineStep.TRANSCRIPT, 0.5, "3 of 6 minutes heard")
+    lease = queue.begin(video_id, "run-1", None, PipelineStep.TRANSCRIPT)
+    queue.report(lease, PipelineStep.TRANSCRIPT, 0.5, "3 of 6 minutes heard")
 
     told = intake.status(token)
 

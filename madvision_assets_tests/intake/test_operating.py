@@ -42,12 +42,12 @@ def test_a_failed_video_is_queued_again(intake: Intake) -> None:
 def test_a_running_video_is_taken_from_its_worker(intake: Intake) -> None:
     video_id = intake.submit("https://internal.example.org/running.mp4")["video_id"]
     queue = Queue(intake.services.database)
-    turn = queue.begin(video_id, "run-1", None, PipelineStep.RAW_VIDEO)
+    lease = queue.begin(video_id, "run-1", None, PipelineStep.RAW_VIDEO)
 
     status, told = _perform(intake, video_id=video_id)
 
     assert (status, told["status"]) == (202, "queued")
-    assert not queue.report(turn, PipelineStep.RAW_VIDEO, 0.5, "still here")
+    assert not queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "still here")
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer ü".encode()}])

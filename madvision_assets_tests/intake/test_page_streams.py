@@ -36,7 +36,7 @@ def client(room: Showroom) -> Iterator[httpx.Client]:
 
 
 def test_a_stream_tells_each_change_once_and_ends_with_the_last(client: httpx.Client, room: Showroom) -> None:
-    shown, turn = room.running("https://example.org/stream.mp4")
+    shown, lease = room.running("https://example.org/stream.mp4")
     told: list[tuple[str, float]] = []
     with client.stream("GET", f"{shown.path}/events", timeout=20) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -45,19 +45,19 @@ def test_a_stream_tells_each_change_once_and_ends_with_the_last(client: httpx.Cl
                 status = json.loads(line.removeprefix("data: "))
                 told.append((status["status"], status["step_progress"]))
                 if len(told) == 1:
-                    room.queue.beat(turn)
-                    room.queue.report(turn, PipelineStep.RAW_VIDEO, 0.5, "half")
+                    room.queue.beat(lease)
+                    room.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half")
                 elif len(told) == 2:
-                    room.finish(turn, Outcome.CLIPS, moments=MOMENTS)
+                    room.finish(lease, Outcome.CLIPS, moments=MOMENTS)
 
     assert told == [("running", 0.0), ("running", 0.5), ("done", 1.0)]
     assert len(status["clips"]) == 2
 
 
 def test_a_sign_of_life_alone_is_no_news(room: Showroom) -> None:
-    shown, turn = room.running("https://example.org/heartbeat.mp4")
+    shown, lease = room.running("https://example.org/heartbeat.mp4")
     before = room.services.submissions.find(shown.token)
-    room.queue.beat(turn)
+    room.queue.beat(lease)
     after = room.services.submissions.find(shown.token)
 
     assert before is not None

@@ -102,13 +102,13 @@ def test_the_page_follows_its_video_to_the_clips_without_being_loaded_again(
     page.evaluate("window.notReloaded = true")
     expect(page).to_have_title("In the queue · MadVision")
 
-    turn = room.begun(shown)
+    lease = room.begun(shown)
     expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
-    room.queue.report(turn, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
+    room.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
     expect(page.get_by_text("half of it is here")).to_be_visible()
     expect(page.locator("#percent")).to_have_text("15%")
     assert page.get_by_role("progressbar", name="Download").evaluate("bar => bar.value") == 0.5
-    room.finish(turn, Outcome.CLIPS, moments=MOMENTS)
+    room.finish(lease, Outcome.CLIPS, moments=MOMENTS)
 
     expect(page).to_have_title("2 clips are ready · MadVision")
     expect(page.locator("video")).to_have_count(2)
@@ -148,14 +148,14 @@ def test_a_clip_that_plays_goes_on_while_the_video_is_processed_again(
     page: Page, base_url: str, room: Showroom
 ) -> None:
     shown = room.done("https://example.org/again.mp4", Outcome.CLIPS, moments=MOMENTS)
-    turn = room.queue.begin(shown.row.video_id, "by hand", None, PipelineStep.CLIP_CANDIDATES)
+    lease = room.queue.begin(shown.row.video_id, "by hand", None, PipelineStep.CLIP_CANDIDATES)
     page.goto(base_url + shown.path)
     video = page.locator("video").first.element_handle()
     assert video is not None
 
-    room.queue.begin(turn.video_id, turn.run_id, None, PipelineStep.CLIPS)
+    room.queue.begin(lease.video_id, lease.run_id, None, PipelineStep.CLIPS)
     expect(page.get_by_role("heading", name="Cutting the clips")).to_be_visible()
-    room.queue.report(turn, PipelineStep.CLIPS, 0.5, "one of two")
+    room.queue.report(lease, PipelineStep.CLIPS, 0.5, "one of two")
     expect(page.get_by_text("one of two")).to_be_visible()
 
     assert video.evaluate("video => video.isConnected")
@@ -170,12 +170,12 @@ def test_news_that_overtake_the_page_on_its_way_are_not_lost(
 
     def hold(route: Route) -> None:
         old = route.fetch()
-        room.finish(turn, Outcome.NO_SPEECH, "only music")
+        room.finish(lease, Outcome.NO_SPEECH, "only music")
         wait_until(lambda: streams.open == 0)  # the last news have been sent
         route.fulfill(response=old)
 
     page.route(f"**{shown.path}", hold, times=1)
-    turn = room.begun(shown)
+    lease = room.begun(shown)
 
     expect(page.get_by_text("only music")).to_be_visible()
 
@@ -186,9 +186,9 @@ def test_without_streams_the_page_asks_for_news(page: Page, room: Showroom) -> N
     app.state.streams = Streams(limit=0)
     with served(app) as base_url:
         page.goto(base_url + shown.path)
-        turn = room.begun(shown)
+        lease = room.begun(shown)
         expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
-        room.finish(turn, Outcome.NO_SPEECH, "only music")
+        room.finish(lease, Outcome.NO_SPEECH, "only music")
         expect(page.get_by_text("only music")).to_be_visible()
         page.goto("about:blank")
 
@@ -231,8 +231,8 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, base_url: str, room: Sh
 
 
 def test_without_javascript_the_page_of_a_video_says_the_same(browser: Browser, base_url: str, room: Showroom) -> None:
-    shown, turn = room.running("https://example.org/no-script.mp4")
-    room.queue.report(turn, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
+    shown, lease = room.running("https://example.org/no-script.mp4")
+    room.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
 
@@ -240,6 +240,6 @@ def test_without_javascript_the_page_of_a_video_says_the_same(browser: Browser, 
 
     expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
     expect(page.get_by_text("half of it is here")).to_be_visible()
-    room.finish(turn, Outcome.NO_SPEECH, "only music")
+    room.finish(lease, Outcome.NO_SPEECH, "only music")
     expect(page.get_by_text("only music")).to_be_visible()  # it looks again by itself
     context.close()

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from madvision_assets.tools.cluster import pod_findings
-from madvision_assets.tools.doctor import Finding, Health
+from madvision_assets.domain.health import Finding, Health
+from madvision_assets.tools.cluster.findings import pod_findings
 from madvision_assets_tests.cluster import Cluster, Node
 from madvision_assets_tests.site import Page, Site
 from madvision_assets_tests.waiting import wait_for

@@ -23,7 +23,7 @@ from madvision_assets.domain.queue import PipelineStep, QueueStatus
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
-from madvision_assets.tools.database.queue import Queue, Turn
+from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets.tools.database.tables import (
@@ -52,20 +52,20 @@ class Place:
         Submissions(self.database, now=self.clock).add([NewSubmission(v, priority, callback_url) for v in videos])
         return [video.video_id for video in videos]
 
-    def start(self, video_id: str, step: PipelineStep) -> Turn:
+    def start(self, video_id: str, step: PipelineStep) -> Lease:
         """A run by hand begins a step."""
         return self.queue.begin(video_id, f"run-of-{video_id}", None, step)
 
     def fail(self, video_id: str, step: PipelineStep, failure: Failure) -> None:
         """A run by hand fails at a step."""
-        turn = self.start(video_id, step)
-        self.queue.fail(video_id, turn.run_id, turn.attempt, step, failure)
+        lease = self.start(video_id, step)
+        self.queue.fail(video_id, lease.run_id, lease.attempt, step, failure)
 
     def finish(self, video_id: str) -> None:
         """A run by hand makes the clips."""
-        turn = self.start(video_id, PipelineStep.CLIPS)
+        lease = self.start(video_id, PipelineStep.CLIPS)
         made = Clips(video_id=video_id, outcome=Outcome.TOO_SHORT, outcome_reason="three seconds")
-        self.queue.finish_step(video_id, turn.run_id, PipelineStep.CLIPS, ends=True, made=made)
+        self.queue.finish_step(video_id, lease.run_id, PipelineStep.CLIPS, ends=True, made=made)
 
     def row(self, video_id: str) -> QueueRow:
         """The row of a video."""
@@ -109,14 +109,14 @@ def test_a_restarted_video_is_queued_from_every_state_with_nothing_held_against_
 
 def test_a_running_video_that_is_restarted_is_taken_from_its_worker_and_its_history_is_closed(place: Place) -> None:
     (video_id,) = place.submit("a")
-    turn = place.start(video_id, PipelineStep.TRANSCRIPT)
+    lease = place.start(video_id, PipelineStep.TRANSCRIPT)
 
     row = place.operations.restart(video_id, None, None)
 
     assert (row.status, row.pipeline_step) == (QueueStatus.QUEUED, PipelineStep.TRANSCRIPT)
-    assert not place.queue.beat(turn)
+    assert not place.queue.beat(lease)
     with pytest.raises(SupersededError):
-        place.queue.require_turn(video_id, turn.run_id)
+        place.queue.require_lease(video_id, lease.run_id)
     (attempt,) = place.operations.history(video_id)
     assert (attempt.ended_at, attempt.status, attempt.failure_cause) == (place.clock.now, "queued", "superseded")
 
@@ -171,12 +171,12 @@ def test_a_video_in_the_queue_keeps_its_place_when_it_is_requeued(place: Place) 
 def test_requeueing_videos_leaves_those_that_run_to_their_workers(place: Place) -> None:
     idle, running = place.submit("a", "b")
     place.database.add_video("web-new", "https://example.org/new")
-    turn = place.start(running, PipelineStep.TRANSCRIPT)
+    lease = place.start(running, PipelineStep.TRANSCRIPT)
 
     wanted = [idle, running, "web-new"]
     assert place.operations.requeue(video_ids=wanted, from_step=PipelineStep.TRANSCRIPT) == 2
 
-    assert place.queue.beat(turn)
+    assert place.queue.beat(lease)
     assert place.row("web-new").from_step is PipelineStep.TRANSCRIPT
 
 
@@ -246,11 +246,11 @@ def test_a_video_behind_a_breaker_is_told_with_the_cause_and_the_time_of_the_bre
 def test_the_history_holds_every_attempt_with_its_cause(place: Place) -> None:
     (video_id,) = place.submit("a")
     place.fail(video_id, PipelineStep.RAW_VIDEO, PrivateVideoError("members only"))
-    turn = place.queue.begin(video_id, "run-2", None, PipelineStep.TRANSCRIPT)
+    lease = place.queue.begin(video_id, "run-2", None, PipelineStep.TRANSCRIPT)
 
     first, second = place.operations.history(video_id)
     assert (first.status, first.failure_cause, first.failure_details) == ("failed", "private_video", "members only")
-    assert (second.attempt, second.run_id, second.ended_at) == (turn.attempt, "run-2", None)
+    assert (second.attempt, second.run_id, second.ended_at) == (lease.attempt, "run-2", None)
     assert place.operations.history("web-nobody") == []
 
 
@@ -272,10 +272,10 @@ def test_a_forgotten_video_leaves_no_row_in_any_table(place: Place) -> None:
 
 def test_a_running_video_is_not_forgotten(place: Place) -> None:
     idle, running = place.submit("a", "b")
-    turn = place.start(running, PipelineStep.TRANSCRIPT)
+    lease = place.start(running, PipelineStep.TRANSCRIPT)
 
     assert place.operations.forget([idle, running]) == 1
-    assert place.queue.beat(turn)
+    assert place.queue.beat(lease)
     assert place.operations.extent([idle, running]).known == {running}
 
 
@@ -283,7 +283,7 @@ def test_a_forgotten_video_that_probed_a_breaker_lets_another_one_try(place: Pla
     hit, probing = place.submit("a", "b")
     place.fail(hit, PipelineStep.RAW_VIDEO, SourceRateLimitedError())
     place.clock.move(3600)
-    turn = place.start(probing, PipelineStep.RAW_VIDEO)
+    lease = place.start(probing, PipelineStep.RAW_VIDEO)
     (breaker,) = place.operations.open_breakers()
     assert breaker.probe_video_id == probing
 
@@ -291,7 +291,7 @@ def test_a_forgotten_video_that_probed_a_breaker_lets_another_one_try(place: Pla
 
     (breaker,) = place.operations.open_breakers()
     assert (breaker.state, breaker.probe_video_id) == (BreakerState.OPEN, None)
-    assert not place.queue.beat(turn)
+    assert not place.queue.beat(lease)
     assert place.operations.forget([probing]) == 1
 
 

@@ -1,4 +1,4 @@
-"""Claims about turns at a video: who has one, how it ends, and that nobody else can; on SQLite and PostgreSQL alike."""
+"""Claims about leases on a video: who has one, how it ends, that nobody else can; on SQLite and PostgreSQL alike."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,7 +19,7 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.queue import LEGAL_MOVES, PipelineStep, QueueStatus, RetryRules
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.queue import Queue, Turn
+from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import video_processing_queue
 from madvision_assets_tests.databases import (
@@ -81,7 +81,7 @@ def test_the_database_refuses_a_row_that_cannot_be(
         connection.execute(video_processing_queue.update().values(**values))
 
 
-# --- a turn from its claim to its end ---
+# --- a lease from its claim to its end ---
 
 
 def test_a_claimed_video_goes_through_all_steps_and_is_done(database: Database, queue: Queue, clock: Clock) -> None:
@@ -92,9 +92,9 @@ def test_a_claimed_video_goes_through_all_steps_and_is_done(database: Database, 
     seen = []
     for step in PipelineStep:
         clock.move(10)
-        turn = queue.begin(VIDEO, "run", 1, step)
-        assert turn == Turn(VIDEO, "run", 1)
-        assert queue.report(turn, step, 0.5, "half of it")
+        lease = queue.begin(VIDEO, "run", 1, step)
+        assert lease == Lease(VIDEO, "run", 1)
+        assert queue.report(lease, step, 0.5, "half of it")
         row = get(queue)
         assert (row.pipeline_step, row.step_progress, row.message) == (step, 0.5, "half of it")
         assert row.heartbeat_at == clock.now
@@ -144,17 +144,17 @@ def test_a_claimed_video_that_could_not_be_launched_goes_back(
 def test_progress_is_kept_between_0_and_1_and_words_are_kept_without_what_no_database_takes(
     queue: Queue, claimed: QueueRow
 ) -> None:
-    turn = queue.begin(VIDEO, "run", claimed.attempt, RAW)
+    lease = queue.begin(VIDEO, "run", claimed.attempt, RAW)
 
     for fraction, kept in ((1.0000001, 1.0), (-1.0, 0.0), (float("nan"), 0.0)):
-        assert queue.report(turn, RAW, fraction, "heard: \0 and \ud800" + "x" * 1000)
+        assert queue.report(lease, RAW, fraction, "heard: \0 and \ud800" + "x" * 1000)
         assert get(queue).step_progress == kept
     assert get(queue).message.startswith("heard:  and ?xxx")
     assert queue.fail(VIDEO, "run", 1, RAW, PrivateVideoError("page said \0 \udcff")) is QueueStatus.FAILED
 
 
 def test_a_launched_run_that_comes_to_life_takes_its_turn_and_no_other_can(queue: Queue, claimed: QueueRow) -> None:
-    assert queue.take(VIDEO, "run", claimed.attempt) == Turn(VIDEO, "run", 1)
+    assert queue.take(VIDEO, "run", claimed.attempt) == Lease(VIDEO, "run", 1)
     assert queue.take(VIDEO, "run", claimed.attempt) is not None
     assert queue.take(VIDEO, "twin", claimed.attempt) is None
     assert queue.take(VIDEO, "run", claimed.attempt + 1) is None
@@ -251,17 +251,17 @@ def test_workers_lost_on_one_step_do_not_count_against_the_next(queue: Queue, cl
 
 
 @pytest.fixture
-def overtaken(queue: Queue, claimed: QueueRow, clock: Clock) -> Turn:
-    """The turn of a worker that was believed lost and is not; the video is at its second attempt."""
-    turn = queue.begin(VIDEO, "old", claimed.attempt, RAW)
-    queue.fail(VIDEO, "old", turn.attempt, RAW, WorkerLostError())
+def overtaken(queue: Queue, claimed: QueueRow, clock: Clock) -> Lease:
+    """The lease of a worker that was believed lost and is not; the video is at its second attempt."""
+    lease = queue.begin(VIDEO, "old", claimed.attempt, RAW)
+    queue.fail(VIDEO, "old", lease.attempt, RAW, WorkerLostError())
     clock.move(3600)
     (again,) = queue.claim_due(1)
     queue.begin(VIDEO, "new", again.attempt, RAW)
-    return turn
+    return lease
 
 
-def test_an_older_attempt_can_do_nothing(database: Database, queue: Queue, overtaken: Turn) -> None:
+def test_an_older_attempt_can_do_nothing(database: Database, queue: Queue, overtaken: Lease) -> None:
     before = get(queue), history(database, VIDEO)
 
     assert not queue.beat(overtaken)
@@ -273,7 +273,7 @@ def test_an_older_attempt_can_do_nothing(database: Database, queue: Queue, overt
         with pytest.raises(SupersededError):
             queue.begin(VIDEO, "old", attempt, TRANSCRIPT)
     with pytest.raises(SupersededError):
-        queue.require_turn(VIDEO, "old")
+        queue.require_lease(VIDEO, "old")
     with pytest.raises(SupersededError):
         database.add_lineage(document("old"), "memory://a")
 
@@ -281,9 +281,9 @@ def test_an_older_attempt_can_do_nothing(database: Database, queue: Queue, overt
     assert database.lineage_of(VIDEO) == []
 
 
-def test_the_attempt_that_holds_the_turn_publishes(database: Database, queue: Queue, overtaken: Turn) -> None:
+def test_the_attempt_that_holds_the_turn_publishes(database: Database, queue: Queue, overtaken: Lease) -> None:
     assert overtaken.run_id == "old"
-    queue.require_turn(VIDEO, "new")
+    queue.require_lease(VIDEO, "new")
     database.add_lineage(document("new"), "memory://a")
 
     assert [row.run_id for row in database.lineage_of(VIDEO)] == ["new"]
@@ -297,14 +297,14 @@ def test_a_run_whose_turn_ended_badly_publishes_nothing_even_before_anybody_else
     queue.fail(VIDEO, "run", claimed.attempt, RAW, failure)
 
     with pytest.raises(SupersededError):
-        queue.require_turn(VIDEO, "run")
+        queue.require_lease(VIDEO, "run")
 
 
 def test_a_run_that_did_not_hear_that_it_was_done_may_tell_the_same_again(queue: Queue, claimed: QueueRow) -> None:
     run_all(queue, "run", claimed.attempt, CLIPS)
     before = get(queue)
 
-    queue.require_turn(VIDEO, "run")
+    queue.require_lease(VIDEO, "run")
     queue.finish_step(VIDEO, "run", CLIPS, ends=True, made=made(VIDEO))
 
     assert get(queue) == before
@@ -313,7 +313,7 @@ def test_a_run_that_did_not_hear_that_it_was_done_may_tell_the_same_again(queue:
 def test_where_a_video_is_not_in_the_queue_anybody_may_publish(database: Database, queue: Queue) -> None:
     database.add_video(VIDEO, "http://example.org/")
 
-    queue.require_turn(VIDEO, "run")
+    queue.require_lease(VIDEO, "run")
     database.add_lineage(document("run"), "memory://a")
 
 

@@ -17,7 +17,7 @@ from madvision_assets.domain.failures import (
     StoreUnavailableError,
 )
 from madvision_assets.domain.queue import PipelineStep, QueueStatus, RetryRules
-from madvision_assets.tools.database import Database, turns
+from madvision_assets.tools.database import Database, leases
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import webhook_deliveries
@@ -136,11 +136,11 @@ def test_a_probe_that_takes_long_keeps_its_lease_as_long_as_it_gives_signs_of_li
     queue.fail(VIDEO, "run", claimed.attempt, RAW, BotCheckError())
     clock.move(60)
     (row,) = queue.claim_due(1)
-    turn = queue.begin(VIDEO, "probe", row.attempt, RAW)
+    lease = queue.begin(VIDEO, "probe", row.attempt, RAW)
     submit(database, 2, at=clock.now)
     for _ in range(10):
         clock.move(600)
-        queue.beat(turn)
+        queue.beat(lease)
         assert queue.claim_due(2) == []
 
     clock.move(1000)
@@ -192,17 +192,17 @@ def test_a_postgresql_that_goes_away_is_a_leaf_and_leaves_nothing_half_written(
 
         (row,) = queue.claim_due(1)
         kill_all()  # between two calls: nobody notices
-        turn = queue.begin(VIDEO, "run", row.attempt, RAW)
+        lease = queue.begin(VIDEO, "run", row.attempt, RAW)
         before = get(queue), history(database, VIDEO)
 
         def write_half() -> None:
             with database.writing() as connection:
-                turns.change(connection, VIDEO, message="half written")
+                leases.change(connection, VIDEO, message="half written")
                 kill_all()
-                turns.note(connection, row, pipeline_step="clips")
+                leases.note(connection, row, pipeline_step="clips")
 
         with pytest.raises(DatabaseUnavailableError):
             write_half()
 
         assert (get(queue), history(database, VIDEO)) == before
-        assert queue.beat(turn)
+        assert queue.beat(lease)

@@ -14,7 +14,7 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.queue import PipelineStep, QueueStatus
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.queue import Queue, Turn
+from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.databases import (
     VIDEO,
@@ -33,12 +33,12 @@ RAW, TRANSCRIPT, KIND, CANDIDATES, CLIPS = PipelineStep
 def test_a_run_by_hand_takes_over_and_the_other_cannot_take_back(
     database: Database, queue: Queue, claimed: QueueRow
 ) -> None:
-    turn = queue.begin(VIDEO, "queued", claimed.attempt, RAW)
+    lease = queue.begin(VIDEO, "queued", claimed.attempt, RAW)
 
     by_hand = queue.begin(VIDEO, "by hand", None, RAW)
 
-    assert by_hand == Turn(VIDEO, "by hand", 2)
-    assert not queue.beat(turn)
+    assert by_hand == Lease(VIDEO, "by hand", 2)
+    assert not queue.beat(lease)
     for run_id, attempt in (("queued", 1), ("queued", None), ("queued", 2)):
         with pytest.raises(SupersededError):
             queue.begin(VIDEO, run_id, attempt, TRANSCRIPT)
@@ -63,7 +63,7 @@ def test_a_run_by_hand_of_a_video_without_a_row_makes_one(database: Database, qu
         queue.begin(VIDEO, "run", None, RAW)
     database.add_video(VIDEO, "http://example.org/a")
 
-    assert queue.begin(VIDEO, "run", None, RAW) == Turn(VIDEO, "run", 1)
+    assert queue.begin(VIDEO, "run", None, RAW) == Lease(VIDEO, "run", 1)
     run_all(queue, "run", None, *PipelineStep)
 
     assert (get(queue).status, get(queue).source) == (QueueStatus.DONE, "example.org")

@@ -27,7 +27,7 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.queue import PipelineStep, QueueStatus, RetryRules, is_legal_move
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.queue import Queue, Turn
+from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets_tests.databases import Clock, emptied, history, made, new_database, shut_breakers, submit, url_of
@@ -69,7 +69,7 @@ class Moves(RuleBasedStateMachine):
         emptied(self.database)
         self.queue = Queue(self.database, RetryRules(max_retries=2), now=self.clock, spread=lambda: 1.0)
         self.runs: list[tuple[str, str, int | None]] = []
-        self.turns: set[Turn] = set()
+        self.leases: set[Lease] = set()
         self.rows: dict[str, QueueRow] = {}
         Submissions(self.database, self.clock).add([NewSubmission(video) for video in VIDEOS])
 
@@ -101,7 +101,7 @@ class Moves(RuleBasedStateMachine):
         """A run begins a step; a refusal is fine."""
         video_id, run_id, attempt = self.a_run(number)
         with suppress(Failure):
-            self.turns.add(self.queue.begin(video_id, run_id, attempt, step))
+            self.leases.add(self.queue.begin(video_id, run_id, attempt, step))
 
     @precondition(lambda self: self.runs)
     @rule(number=st.integers(0, 3), step=steps, ends=st.booleans())
@@ -137,17 +137,17 @@ class Moves(RuleBasedStateMachine):
     def at_most_one_holds_a_video_and_it_is_the_one_in_its_row(self) -> None:
         """Whoever cannot report cannot publish either."""
         holders = Counter[str]()
-        for turn in self.turns:
-            held = self.queue.report(turn, RAW, 0.5, "")
-            row = self.queue.get(turn.video_id)
+        for lease in self.leases:
+            held = self.queue.report(lease, RAW, 0.5, "")
+            row = self.queue.get(lease.video_id)
             assert row is not None
             assert held == (
-                row.status is QueueStatus.RUNNING and (row.run_id, row.attempt) == (turn.run_id, turn.attempt)
+                row.status is QueueStatus.RUNNING and (row.run_id, row.attempt) == (lease.run_id, lease.attempt)
             )
-            holders[turn.video_id] += held
+            holders[lease.video_id] += held
             if not held and row.status is not QueueStatus.DONE:
                 with pytest.raises(SupersededError):
-                    self.queue.require_turn(turn.video_id, turn.run_id)
+                    self.queue.require_lease(lease.video_id, lease.run_id)
         assert not holders or max(holders.values()) <= 1
 
     @invariant()
@@ -206,9 +206,9 @@ def _work(url: str, worker: int) -> Counter[str]:
     while did["turns"] < TURNS_EACH:
         for row in queue.claim_due(WORKERS):
             run_id = f"{worker}:{row.video_id}:{row.attempt}"
-            turn = queue.begin(row.video_id, run_id, row.attempt, RAW)
+            lease = queue.begin(row.video_id, run_id, row.attempt, RAW)
             for n in range(5):
-                assert queue.report(turn, RAW, n / 5, "downloading")
+                assert queue.report(lease, RAW, n / 5, "downloading")
             if row.attempt % 3:
                 queue.fail(row.video_id, run_id, row.attempt, RAW, IncompleteDownloadError())
             else:
@@ -223,12 +223,12 @@ def test_eight_processes_on_one_sqlite_file_do_not_lock_each_other_out(database:
 
     with ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn")) as pool:
         working = [pool.submit(_work, url_of(database), worker) for worker in range(WORKERS)]
-        turns = sum(each.result(60)["turns"] for each in working)
+        leases = sum(each.result(60)["turns"] for each in working)
 
     queue = Queue(database)
     rows = [queue.get(video_id) for video_id in ids]
     assert queue.running() == []
-    assert sum(row.attempt for row in rows if row) == turns >= WORKERS * TURNS_EACH
+    assert sum(row.attempt for row in rows if row) == leases >= WORKERS * TURNS_EACH
     for row in rows:
         assert row is not None
         assert (row.status is QueueStatus.DONE) == (row.attempt > 0 and row.attempt % 3 == 0)

@@ -23,7 +23,12 @@ from madvision_assets_tests.site import Site
 PUBLIC_ADDRESS = "93.184.215.14"
 PUBLIC_HOST = "site.example"
 DOWNLOADER = Downloader(
-    allow_private=True, max_height=1080, max_bytes=50_000_000, max_duration_s=600.0, time_limit_s=60.0
+    allow_private=True,
+    max_height=1080,
+    max_bytes=50_000_000,
+    max_duration_s=600.0,
+    time_limit_s=60.0,
+    open_proxy=EgressProxy,
 )
 Fetch = Callable[..., Download]
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from madvision_assets.cli_store import store
+from madvision_assets.command.store import store
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import Failure, StoreDeniedError, StoreUnavailableError
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.store import copying
-from madvision_assets.tools.store.backends import S3Settings, parse_store_url
+from madvision_assets.tools.store.backends import parse_store_url
 from madvision_assets.tools.store.copying import Copied, Place, copy_objects
 from madvision_assets.tools.store.documents import point_current, read_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore
@@ -25,13 +26,14 @@ MEDIA = f"media/{VIDEO_ID}"
 COPY_AND_MEASURE = """
 import resource, sys
 import obstore
-from madvision_assets.tools.store.backends import S3Settings, parse_store_url
+from madvision_assets.domain.aws import AwsAccess
+from madvision_assets.tools.store.backends import parse_store_url
 from madvision_assets.tools.store.copying import Place, copy_objects
 
 def peak_bytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
-source, target = (Place(parse_store_url(url), S3Settings(*sys.argv[3:])) for url in sys.argv[1:3])
+source, target = (Place(parse_store_url(url), AwsAccess(*sys.argv[3:])) for url in sys.argv[1:3])
 before_bytes = peak_bytes()
 copy_objects(source, target)
 print(peak_bytes() - before_bytes)
@@ -153,7 +155,7 @@ def test_a_copy_that_was_broken_off_goes_on(source: ObjectStore, tmp_path: Path)
 def test_a_copy_into_itself_is_refused(source: ObjectStore) -> None:
     for inside in (source.url, f"{source.url}/backup"):
         with pytest.raises(ValueError, match="place of its own"):
-            copy_objects(place_of(source), Place(parse_store_url(inside), S3Settings()))
+            copy_objects(place_of(source), Place(parse_store_url(inside), AwsAccess()))
 
 
 def test_a_server_that_is_away_or_refuses_is_told(source: ObjectStore, s3_server: S3Server) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from obstore import exceptions
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import (
     ClockSkewedError,
     DiskFullError,
@@ -17,7 +18,7 @@ from madvision_assets.domain.failures import (
     StoreUnavailableError,
 )
 from madvision_assets.tools.store.errors import classify_store
-from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.site import Page, Site
 from madvision_assets_tests.stores import s3_store
@@ -125,7 +126,7 @@ def test_what_aws_answers_to_a_wrong_region_or_clock_says_what_to_set(
 ) -> None:
     with Site() as aws:
         aws.add("/bbb/key", answer)
-        settings = S3Settings(aws.url(""), "us-east-1", access_key_id="key", secret_access_key="a-secret")
+        settings = AwsAccess(aws.url(""), "us-east-1", access_key_id="key", secret_access_key="a-secret")
         with pytest.raises(leaf, match=details) as refused:
             ObjectStore.from_url("s3://bbb", s3=settings).get_bytes("key")
 

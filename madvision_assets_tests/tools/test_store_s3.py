@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import StoreDeniedError, StoreUnavailableError
-from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.stores import s3_settings, s3_store
 
@@ -18,14 +19,15 @@ MEGABYTE = 1024 * 1024
 UP_AND_DOWN = """
 import resource, sys
 from pathlib import Path
-from madvision_assets.tools.store.objects import ObjectStore, S3Settings
+from madvision_assets.domain.aws import AwsAccess
+from madvision_assets.tools.store.objects import ObjectStore
 
 def peak_bytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 url, folder, *given = sys.argv[1:]
 names = ("endpoint_url", "region", "access_key_id", "secret_access_key")
-store = ObjectStore.from_url(url, s3=S3Settings(**dict(zip(names, given))))
+store = ObjectStore.from_url(url, s3=AwsAccess(**dict(zip(names, given))))
 store.check()
 before_bytes = peak_bytes()
 reference = store.store_media(Path(folder, "big.bin"), "web-1", "bin", "application/octet-stream")
@@ -106,7 +108,7 @@ def test_the_environment_gives_the_credentials_that_are_not_given(
     for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, s3_server.environment()[name])
 
-    ObjectStore.from_url("s3://contract/env", s3=S3Settings(endpoint_url=s3_server.endpoint_url, region="")).check()
+    ObjectStore.from_url("s3://contract/env", s3=AwsAccess(endpoint_url=s3_server.endpoint_url, region="")).check()
 
 
 BAD_ENDPOINTS = [
@@ -122,7 +124,7 @@ BAD_ENDPOINTS = [
 @pytest.mark.parametrize("endpoint_url", BAD_ENDPOINTS)
 def test_an_endpoint_that_is_no_address_is_refused_by_the_name_of_its_variable(endpoint_url: str) -> None:
     with pytest.raises(ValueError, match="AWS_ENDPOINT_URL_S3") as refused:
-        S3Settings(endpoint_url=endpoint_url)
+        AwsAccess(endpoint_url=endpoint_url)
 
     assert "secret" not in str(refused.value)
 

@@ -191,7 +191,7 @@ class Database:
 
         statement = statements.insert_lineage(document, uri, sqlite=self.is_sqlite)
         with self.writing() as connection:
-            statements.require_turn(connection, document.video_id, document.origin.run_id)
+            statements.require_lease(connection, document.video_id, document.origin.run_id)
             try:
                 connection.execute(statement)
             except IntegrityError as error:

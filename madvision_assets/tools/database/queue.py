@@ -1,6 +1,6 @@
-"""The queue's moves: each one transaction, decided by ``domain.queue``, refused where the caller's turn is over.
+"""The queue's moves: each one transaction, decided by ``domain.queue``, refused where the caller's lease is over.
 
-A *turn* is one attempt at one video: whoever holds it may report, publish and end it. A later attempt takes it away
+A *lease* is one attempt at one video: whoever holds it may report, publish and end it. A later attempt takes it away
 (fencing), so a worker that was believed lost and is not can do no harm.
 """
 
@@ -24,7 +24,7 @@ from madvision_assets.domain.queue import (
     overall_progress,
     resource_of,
 )
-from madvision_assets.tools.database import Database, breakers, claims, statements, turns, webhooks
+from madvision_assets.tools.database import Database, breakers, claims, leases, statements, webhooks
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import processing_attempts, video_processing_queue
 
@@ -35,7 +35,7 @@ queue = video_processing_queue
 
 
 @dataclass(frozen=True)
-class Turn:
+class Lease:
     """One attempt at one video by one run; ``attempt`` is the fencing token."""
 
     video_id: str
@@ -92,7 +92,7 @@ class Queue:
         """Put a claimed video back, since no run came of it; False where somebody else has moved it on."""
         now = self._now()
         with self._database.writing() as connection:
-            row = turns.lock(connection, video_id)
+            row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
                 return False
             self._end(connection, row, QueueStatus.QUEUED, now, next_attempt_at=now, message="")
@@ -102,7 +102,7 @@ class Queue:
         """A claimed video has all its documents already; False where somebody else has moved it on."""
         now = self._now()
         with self._database.writing() as connection:
-            row = turns.lock(connection, video_id)
+            row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
                 return False
             self._end(connection, row, QueueStatus.DONE, now, **_done(made))
@@ -122,7 +122,7 @@ class Queue:
 
     # --- the worker's side ---
 
-    def begin(self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep) -> Turn:
+    def begin(self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep) -> Lease:
         """A run begins a step.
 
         Args:
@@ -133,23 +133,23 @@ class Queue:
             step: which step.
 
         Raises:
-            SupersededError: the turn of this run is over.
+            SupersededError: the lease of this run is over.
             UnknownVideoError: nobody submitted the video.
-            Failure: the cause for which a breaker is open that guards this step; the turn is over then, and the video
+            Failure: the cause for which a breaker is open that guards this step; the lease is over then, and the video
                 waits. A run by hand is let through.
         """
         now = self._now()
         with self._database.writing() as connection:
-            row = turns.lock(connection, video_id) or self._add(connection, video_id, now)
+            row = leases.lock(connection, video_id) or self._add(connection, video_id, now)
             held = row.status is QueueStatus.RUNNING and row.run_id == run_id
             if attempt is None and not held:
-                if turns.had_turn(connection, video_id, run_id):
+                if leases.held_lease(connection, video_id, run_id):
                     raise SupersededError(_holder(row))
                 row = self._start(connection, row, run_id, now)
-            elif attempt is not None and not self._is_turn(row, run_id, attempt):
+            elif attempt is not None and not self._holds_lease(row, run_id, attempt):
                 raise SupersededError(_holder(row))
             resource = resource_of(step, row.source)
-            turns.change(
+            leases.change(
                 connection,
                 video_id,
                 run_id=run_id,
@@ -161,16 +161,16 @@ class Queue:
                 heartbeat_at=now,
                 updated_at=now,
             )
-            turns.note(connection, row, run_id=run_id, pipeline_step=step.value)
+            leases.note(connection, row, run_id=run_id, pipeline_step=step.value)
             row = row.model_copy(update={"run_id": run_id})
             refusal = self._refusal(connection, row, step, now, by_hand=attempt is None)
         if refusal is not None:
             raise refusal
-        return Turn(video_id, run_id, row.attempt)
+        return Lease(video_id, run_id, row.attempt)
 
-    def take(self, video_id: str, run_id: str, attempt: int) -> Turn | None:
-        """A launched run has come to life; None where its turn is over before it began."""
-        turn = Turn(video_id, run_id, attempt)
+    def take(self, video_id: str, run_id: str, attempt: int) -> Lease | None:
+        """A launched run has come to life; None where its lease is over before it began."""
+        lease = Lease(video_id, run_id, attempt)
         mine = and_(
             queue.c.video_id == video_id,
             queue.c.attempt == attempt,
@@ -179,10 +179,10 @@ class Queue:
         )
         values = {"run_id": run_id, "heartbeat_at": self._now()}
         with self._database.writing() as connection:
-            return turn if connection.execute(queue.update().where(mine).values(**values)).rowcount == 1 else None
+            return lease if connection.execute(queue.update().where(mine).values(**values)).rowcount == 1 else None
 
-    def report(self, turn: Turn, step: PipelineStep, fraction: float, message: str) -> bool:
-        """A sign of life with progress; False where the turn is over. Late news of a finished step is passed over."""
+    def report(self, lease: Lease, step: PipelineStep, fraction: float, message: str) -> bool:
+        """A sign of life with progress; False where the lease is over. Late news of a finished step is passed over."""
         now = self._now()
         news: dict[str, Any] = {
             "step_progress": min(1.0, max(0.0, fraction)),
@@ -195,20 +195,20 @@ class Queue:
             name: case((is_current, literal(new, queue.c[name].type)), else_=queue.c[name])
             for name, new in news.items()
         }
-        return self._beat(turn, **told, heartbeat_at=now)
+        return self._beat(lease, **told, heartbeat_at=now)
 
-    def beat(self, turn: Turn) -> bool:
-        """A sign of life; False where the turn is over."""
-        return self._beat(turn, heartbeat_at=self._now())
+    def beat(self, lease: Lease) -> bool:
+        """A sign of life; False where the lease is over."""
+        return self._beat(lease, heartbeat_at=self._now())
 
-    def require_turn(self, video_id: str, run_id: str) -> None:
-        """Return where this run may publish for the video: it holds the turn, or the video has no row at all.
+    def require_lease(self, video_id: str, run_id: str) -> None:
+        """Return where this run may publish for the video: it holds the lease, or the video has no row at all.
 
         Raises:
             SupersededError: a later attempt has taken it over.
         """
         with self._database.reading() as connection:
-            statements.require_turn(connection, video_id, run_id)
+            statements.require_lease(connection, video_id, run_id)
 
     def finish_step(self, video_id: str, run_id: str, step: PipelineStep, *, ends: bool, made: Clips | None) -> None:
         """A step's document is published.
@@ -222,7 +222,7 @@ class Queue:
         """
         now = self._now()
         with self._database.writing() as connection:
-            row = turns.lock(connection, video_id)
+            row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.run_id != run_id:
                 return
             breakers.record_success(connection, breakers.used(resource_of(step, row.source)), video_id)
@@ -239,7 +239,7 @@ class Queue:
                 following = step.next or step
                 place = {"pipeline_step": following.value, "resource": resource_of(following, row.source)}
                 waits = {"step_progress": 0.0, "message": WAITS_ITS_TURN, "updated_at": now}
-                turns.change(connection, video_id, **{**values, **place, **waits})
+                leases.change(connection, video_id, **{**values, **place, **waits})
             else:  # somebody did some steps by hand
                 self._end_by_hand(connection, row, step, values, now)
 
@@ -249,13 +249,13 @@ class Queue:
         """A run failed at a step: wait, give up or park, as the taxonomy has it.
 
         Returns:
-            The new status; None where this run does not hold the turn, which changes nothing.
+            The new status; None where this run does not hold the lease, which changes nothing.
         """
         if isinstance(failure, SupersededError):
             return None
         now = self._now()
         with self._database.writing() as connection:
-            row = turns.lock(connection, video_id)
+            row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING:
                 return None
             if row.run_id != run_id and not (row.run_id is None and row.attempt == attempt):
@@ -268,7 +268,7 @@ class Queue:
     # --- details ---
 
     def _start(self, connection: Connection, row: QueueRow, run_id: str | None, now: datetime) -> QueueRow:
-        started = turns.change(
+        started = leases.change(
             connection,
             row.video_id,
             status=QueueStatus.RUNNING.value,
@@ -283,7 +283,7 @@ class Queue:
         )
         if row.status is QueueStatus.RUNNING:
             superseded = {"status": QueueStatus.QUEUED.value, "failure_cause": SupersededError.code}
-            turns.note(connection, row, ended_at=now, **superseded)
+            leases.note(connection, row, ended_at=now, **superseded)
         connection.execute(
             processing_attempts.insert().values(
                 video_id=row.video_id,
@@ -297,11 +297,11 @@ class Queue:
         return started
 
     def _end(self, connection: Connection, row: QueueRow, status: QueueStatus, now: datetime, **values: Any) -> None:
-        """A turn is over."""
+        """A lease is over."""
         if status.is_final:
             values["finished_at"] = now
-        ended = turns.change(connection, row.video_id, status=status.value, updated_at=now, **values)
-        turns.note(
+        ended = leases.change(connection, row.video_id, status=status.value, updated_at=now, **values)
+        leases.note(
             connection,
             row,
             run_id=row.run_id,
@@ -318,7 +318,7 @@ class Queue:
     def _end_by_hand(
         self, connection: Connection, row: QueueRow, step: PipelineStep, values: dict[str, Any], now: datetime
     ) -> None:
-        if turns.was_done(connection, row):  # and its clips are still there
+        if leases.was_done(connection, row):  # and its clips are still there
             done = {"pipeline_step": PipelineStep.CLIPS.value, "resource": None, "progress": 1.0, "message": ""}
             self._end(connection, row, QueueStatus.DONE, now, **{**values, **done})
             return
@@ -351,7 +351,7 @@ class Queue:
     def _refusal(
         self, connection: Connection, row: QueueRow, step: PipelineStep, now: datetime, *, by_hand: bool
     ) -> Failure | None:
-        """Why the step may not begin, in which case the turn is over; else None."""
+        """Why the step may not begin, in which case the lease is over; else None."""
         used = breakers.used(resource_of(step, row.source))
         # Whoever starts a run by hand may know that a cause is mended; its success closes the breaker.
         refusing = breakers.admit(connection, used, row.video_id, now, insists=by_hand)
@@ -394,26 +394,26 @@ class Queue:
         """The row of a video that is run by hand before anybody queued it."""
         video = statements.require_video(connection, video_id)
         connection.execute(statements.upsert_queue(video, 0, now, sqlite=self._database.is_sqlite))
-        row = turns.lock(connection, video_id)
+        row = leases.lock(connection, video_id)
         assert row is not None  # noqa: S101 - it was just written
         return row
 
     @staticmethod
-    def _is_turn(row: QueueRow, run_id: str, attempt: int) -> bool:
+    def _holds_lease(row: QueueRow, run_id: str, attempt: int) -> bool:
         mine = row.run_id is None or row.run_id == run_id
         return row.status is QueueStatus.RUNNING and row.attempt == attempt and mine
 
-    def _beat(self, turn: Turn, **values: Any) -> bool:
+    def _beat(self, lease: Lease, **values: Any) -> bool:
         mine = and_(
-            queue.c.video_id == turn.video_id,
-            queue.c.run_id == turn.run_id,
-            queue.c.attempt == turn.attempt,
+            queue.c.video_id == lease.video_id,
+            queue.c.run_id == lease.run_id,
+            queue.c.attempt == lease.attempt,
             queue.c.status == QueueStatus.RUNNING.value,
         )
         with self._database.writing() as connection:
             held: bool = connection.execute(queue.update().where(mine).values(**values)).rowcount == 1
             if held:
-                breakers.renew_probe(connection, turn.video_id, self._now())
+                breakers.renew_probe(connection, lease.video_id, self._now())
         return held
 
 

@@ -125,8 +125,8 @@ def require_video(connection: Connection, video_id: str) -> Video:
     return Video.model_validate(row)
 
 
-def require_turn(connection: Connection, video_id: str, run_id: str) -> None:
-    """Return where a run may publish for a video: it holds the turn, or the video is not in the queue at all.
+def require_lease(connection: Connection, video_id: str, run_id: str) -> None:
+    """Return where a run may publish for a video: it holds the lease, or the video is not in the queue at all.
 
     A run that has just ended the video may tell the same again, where it did not hear that it was told.
 

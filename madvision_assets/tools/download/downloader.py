@@ -3,13 +3,14 @@
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import TypeAdapter
 
-import madvision_assets
 from madvision_assets.domain.failures import (
     ConnectionLostError,
     DownloadTimeoutError,
@@ -28,7 +29,6 @@ from madvision_assets.tools.download.errors import classify
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
 from madvision_assets.tools.download.metadata import source_metadata
 from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
-from madvision_assets.tools.egress import EgressProxy
 
 CHILD = "madvision_assets.tools.download.child"
 STALL_LIMIT_S = 120.0
@@ -41,6 +41,22 @@ VAGUE = (ConnectionLostError, ExtractionFailedError, SourceServerError, Unexpect
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
 OnProgress = Callable[[float, str], None]
+
+
+class FilteringProxy(Protocol):
+    """The child's only way to the network (``tools.egress`` has one)."""
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+
+    @property
+    def refusals(self) -> Sequence[str]:
+        """What it did not let through, in the order of asking."""
+
+    @property
+    def unresolved(self) -> Sequence[str]:
+        """Hosts that have no address."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,8 @@ class Downloader:
         max_bytes: refuse more.
         max_duration_s: refuse more, seconds.
         time_limit_s: of one ``fetch``, seconds.
-        stall_limit_s: without progress, seconds.
         open_proxy: makes the proxy, given ``allow_private``.
+        stall_limit_s: without progress, seconds.
     """
 
     allow_private: bool
@@ -77,8 +93,8 @@ class Downloader:
     max_bytes: int
     max_duration_s: float
     time_limit_s: float
+    open_proxy: Callable[[bool], AbstractContextManager[FilteringProxy]]
     stall_limit_s: float = STALL_LIMIT_S
-    open_proxy: Callable[[bool], EgressProxy] = EgressProxy
 
     def fetch(self, address: str, folder: Path, progress: OnProgress) -> Download:
         """Downloads the video at an address into a folder of its own, going on where an earlier call stopped.
@@ -143,7 +159,7 @@ def child_environment(folder: Path, proxy: str) -> Mapping[str, str]:
     """All the variables that the child sees: none of ours but the search path for programs."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),  # noqa: TID251 - no setting of ours: yt-dlp looks for tools there
-        "PYTHONPATH": str(Path(madvision_assets.__file__).parents[1]),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "LANG": "C.UTF-8",
@@ -152,7 +168,7 @@ def child_environment(folder: Path, proxy: str) -> Mapping[str, str]:
     }
 
 
-def _failure(problem: Problem, proxy: EgressProxy) -> Failure:
+def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:
     """What the child reports, unless the proxy knows better: yt-dlp may swallow or reword its answers."""
     failure = classify(problem.report)
     if proxy.refusals and problem.report.code is None:

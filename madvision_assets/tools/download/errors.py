@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from madvision_assets.domain import egress
 from madvision_assets.domain import failures as f
 from madvision_assets.tools.download.messages import ErrorReport
-from madvision_assets.tools.egress import messages as egress
 
 MAX_MESSAGE_CHARS = 2000
 MAX_CHAIN = 10

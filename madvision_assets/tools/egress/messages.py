@@ -19,12 +19,6 @@ CONNECTION_FIELDS = frozenset(
         b"upgrade",
     }
 )
-# What a client reads of our own answers; ``tools.download.errors`` looks for these words.
-REFUSED = "MadVision refused a non-public address"
-UNRESOLVED = "MadVision could not resolve the host"
-UNREACHABLE = "MadVision could not connect to the host"
-BROKEN_ANSWER = "MadVision got no answer from the host"
-BAD_REQUEST = "MadVision takes CONNECT and http requests only"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Self
 
+from madvision_assets.domain import egress as words
 from madvision_assets.domain.failures import HostUnresolvedError, RefusedAddressError
 from madvision_assets.tools.egress import messages
 from madvision_assets.tools.egress.messages import AnswerHead, ProxyRequest
@@ -112,7 +113,7 @@ class EgressProxy:
             head, rest = _read_head(client)
             request = messages.parse_request(head)
         except ValueError:
-            client.sendall(messages.own_answer(400, messages.BAD_REQUEST))
+            client.sendall(messages.own_answer(400, words.BAD_REQUEST))
             return
         upstream = self._reach(client, request)
         if upstream is None:
@@ -134,12 +135,12 @@ class EgressProxy:
             return self._connect_first(addresses, request.port)
         except RefusedAddressError:
             self.refusals.append(host)
-            client.sendall(messages.own_answer(403, messages.REFUSED, "X-MadVision-Refused: non-public address"))
+            client.sendall(messages.own_answer(403, words.REFUSED, "X-MadVision-Refused: non-public address"))
         except HostUnresolvedError:
             self.unresolved.append(host)
-            client.sendall(messages.own_answer(502, messages.UNRESOLVED))
+            client.sendall(messages.own_answer(502, words.UNRESOLVED))
         except OSError:
-            client.sendall(messages.own_answer(502, messages.UNREACHABLE))
+            client.sendall(messages.own_answer(502, words.UNREACHABLE))
         return None
 
     def _connect_first(self, addresses: Sequence[str], port: int) -> socket.socket:
@@ -157,7 +158,7 @@ class EgressProxy:
         with contextlib.suppress(ValueError):
             self._relay(client, upstream, head.feed)
         if not head.complete:
-            client.sendall(messages.own_answer(502, messages.BROKEN_ANSWER))
+            client.sendall(messages.own_answer(502, words.BROKEN_ANSWER))
 
     def _relay(self, client: socket.socket, upstream: socket.socket, to_client: Callable[[bytes], bytes]) -> None:
         """Passes bytes both ways until one side ends or nothing comes for the idle timeout."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import without_secrets
-from madvision_assets.tools.store.backends import S3Settings
 
 __all__ = ["Inbox", "Message", "make_inbox"]
 
@@ -67,7 +67,7 @@ class Inbox(Protocol):
         """Let the connection go, and with it what was received; the next call makes another."""
 
 
-def make_inbox(url: str, *, max_receives: int, aws: S3Settings) -> Inbox:
+def make_inbox(url: str, *, max_receives: int, aws: AwsAccess) -> Inbox:
     """The inbox at an address.
 
     Args:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import Failure, InboxDeniedError, InboxUnavailableError
 from madvision_assets.tools.inbox import Message
-from madvision_assets.tools.store.backends import S3Settings
 
 BATCH = 10  # the most that SQS gives at once
 CONNECT_TIMEOUT_S = 5
@@ -34,7 +34,7 @@ class SqsInbox:
         aws: credentials and region, from boto3's own chain where they are None; ``endpoint_url`` in place of the URL's.
     """
 
-    def __init__(self, url: str, aws: S3Settings) -> None:
+    def __init__(self, url: str, aws: AwsAccess) -> None:
         self._url = url
         self._aws = aws
         self._open: Any = None

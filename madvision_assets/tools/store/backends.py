@@ -1,11 +1,13 @@
 """Store URLs, and the obstore backend for each of the three schemes."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
+
+from madvision_assets.domain.aws import AwsAccess
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, LocalStore, MemoryStore, S3Store
@@ -25,40 +27,7 @@ RETRY_LIMIT = timedelta(seconds=15)
 
 _KEY = re.compile(r"[A-Za-z0-9._=+@-]+(/[A-Za-z0-9._=+@-]+)*")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_HOST = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
 _EXAMPLES = "file:///var/lib/madvision, s3://bucket/prefix or memory://"
-
-
-@dataclass(frozen=True)
-class S3Settings:
-    """How to reach S3; what is None or empty comes from the AWS environment variables, or AWS's chain of credentials.
-
-    Addresses are path-style (``endpoint/bucket/key``), which every server takes.
-
-    Attributes:
-        endpoint_url: of an S3-compatible server. Plain ``http://`` is allowed only where it is said here.
-        region: such as ``eu-central-1``.
-        access_key_id: with ``secret_access_key``, and ``session_token`` where the key is a temporary one.
-        secret_access_key: see there.
-        session_token: see there.
-
-    Raises:
-        ValueError: the endpoint is no address of a server; obstore would panic on it, later.
-    """
-
-    endpoint_url: str | None = None
-    region: str | None = None
-    access_key_id: str | None = None
-    secret_access_key: str | None = field(default=None, repr=False)
-    session_token: str | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        """Check the endpoint."""
-        if not self.endpoint_url:
-            return
-        parts = urlsplit(self.endpoint_url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not _HOST.fullmatch(parts.netloc):
-            raise ValueError("AWS_ENDPOINT_URL_S3 must be the address of a server, such as https://s3.example.org:9000")
 
 
 @dataclass(frozen=True)
@@ -141,7 +110,7 @@ def validate_key(key: str) -> str:
     return key
 
 
-def connect(location: Location, s3: S3Settings) -> "Backend":
+def connect(location: Location, s3: AwsAccess) -> "Backend":
     """The obstore backend of a location; a folder is created, nothing else is touched."""
     from obstore.store import LocalStore, MemoryStore
 
@@ -152,7 +121,7 @@ def connect(location: Location, s3: S3Settings) -> "Backend":
     return _connect_s3(location, s3)
 
 
-def _connect_s3(location: Location, s3: S3Settings) -> "S3Store":
+def _connect_s3(location: Location, s3: AwsAccess) -> "S3Store":
     from obstore.store import S3Store
 
     given: dict[str, str | None] = {

@@ -14,8 +14,9 @@ from itertools import islice
 from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import MissingInputError, StoreUnavailableError
-from madvision_assets.tools.store.backends import Location, S3Settings, connect
+from madvision_assets.tools.store.backends import Location, connect
 from madvision_assets.tools.store.errors import folder_failure, store_failures
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Place:
     """
 
     location: Location
-    s3: S3Settings
+    s3: AwsAccess
 
     def open(self) -> "Backend":
         """The backend; a folder is made."""

@@ -16,9 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
+from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import MissingInputError, StoreUnavailableError
 from madvision_assets.domain.video import ObjectRef
-from madvision_assets.tools.store.backends import Location, S3Settings, connect, parse_store_url, validate_key
+from madvision_assets.tools.store.backends import Location, connect, parse_store_url, validate_key
 from madvision_assets.tools.store.errors import folder_failure, store_failures
 from madvision_assets.tools.store.files import copy_bytes
 from madvision_assets.tools.store.reader import open_ranged
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from madvision_assets.tools.store.backends import Backend
 
-__all__ = ["ObjectStore", "Progress", "S3Settings"]
+__all__ = ["ObjectStore", "Progress"]
 
 # Bytes done, bytes in all.
 Progress = Callable[[int, int], None]
@@ -55,12 +56,12 @@ class ObjectStore:
         s3: how to reach S3; ignored by the other schemes.
     """
 
-    def __init__(self, location: Location, s3: S3Settings | None = None) -> None:
+    def __init__(self, location: Location, s3: AwsAccess | None = None) -> None:
         self._location = location
-        self._s3 = s3 or S3Settings()
+        self._s3 = s3 or AwsAccess()
 
     @classmethod
-    def from_url(cls, url: str, *, s3: S3Settings | None = None) -> Self:
+    def from_url(cls, url: str, *, s3: AwsAccess | None = None) -> Self:
         """A store at ``file:///…``, ``s3://bucket/prefix`` or ``memory://`` (each of the last kind is a new one).
 
         Raises:

@@ -1,0 +1,154 @@
+"""What the command line shows: progress by stage, the table of clips, the doctor's findings, failures."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import wraps
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.health import Finding, Health
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.wording import timecode
+from madvision_assets.settings import SettingsError
+from madvision_assets.tools.store.objects import ObjectStore
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
+UNBROKEN = 1000  # columns
+WIDE_ENOUGH = 150  # columns in which paths still fit into the table
+STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.FAILED: "red"}
+
+
+class StageDisplay:
+    """A bar for each stage on a terminal; a line for each finished stage elsewhere."""
+
+    def __init__(self, console: Console, steps: Sequence[PipelineStep]) -> None:
+        self._console = console
+        self._width = max(len(step) for step in PipelineStep)
+        self._started: dict[PipelineStep, float] = {}
+        self._ended: set[PipelineStep] = set()
+        self._bars = Progress(
+            TextColumn("{task.fields[step]}", markup=False),
+            BarColumn(bar_width=28),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[said]}", style="dim", markup=False),
+            console=console,
+        )
+        self._tasks: dict[PipelineStep, TaskID] = {
+            step: self._bars.add_task("", start=False, total=1.0, step=step.value.ljust(self._width), said="waiting")
+            for step in (steps if console.is_terminal else ())
+        }
+
+    def report(self, _video_id: str, step: PipelineStep, fraction: float, text: str) -> None:
+        """The progress sink of a run."""
+        if step not in self._started:
+            self._started[step] = time.monotonic()
+            if step in self._tasks:
+                self._bars.start_task(self._tasks[step])
+        if step in self._tasks:
+            self._bars.update(self._tasks[step], completed=fraction, said=text)
+        elif fraction >= 1.0 and step not in self._ended:
+            self._ended.add(step)
+            took_s = time.monotonic() - self._started[step]
+            self._console.print(f"{step.value.ljust(self._width)}  done in {took_s:.1f} s")
+
+    @contextmanager
+    def shown(self) -> Iterator[Callable[[str, PipelineStep, float, str], None]]:
+        """Show it while a run goes on; gives the sink."""
+        if not self._tasks:
+            yield self.report
+            return
+        with self._bars:
+            yield self.report
+
+
+def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
+    """The clips: title, from-to, score, file; on a narrow terminal the files stand below, each on a line of its own."""
+    files = {clip.rank: _place(store, clip.media.key) for clip in clips.clips}
+    in_table = console.width >= WIDE_ENOUGH
+    count = len(clips.clips)
+    table = Table(title=Text(f"{count} clip{'s' * (count != 1)} of {clips.video_id}"))
+    for name, justify in (
+        ("#", "right"),
+        ("Title", "left"),
+        ("From-to", "left"),
+        ("Seconds", "right"),
+        ("Score", "right"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=name == "From-to")  # type: ignore[arg-type] # rich's Literal
+    if in_table:
+        table.add_column("File", overflow="fold")
+    for clip in clips.clips:
+        span = f"{timecode(clip.start_s)}-{timecode(clip.end_s)}"
+        row = [str(clip.rank), clip.title, span, f"{clip.duration_s:.1f}", f"{clip.score:.2f}"]
+        table.add_row(*map(Text, [*row, files[clip.rank]] if in_table else row))
+    console.print(table)
+    if not in_table:
+        for rank, file in files.items():
+            console.print(f"{rank}  {file}", soft_wrap=True)
+
+
+def _place(store: ObjectStore, key: str) -> str:
+    """Where an object is: its path in a folder store, else its address."""
+    return str(store.local_path(key) or store.uri(key))
+
+
+def findings_table(findings: Iterable[Finding]) -> Table:
+    """The doctor's findings."""
+    table = Table(title="madvision doctor")
+    for column in ("Part", "State", "Found", "What to do"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        state = Text(finding.health.value, STYLES[finding.health])
+        table.add_row(finding.part, state, Text(finding.found), Text(finding.remedy))
+    return table
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console; where no terminal tells a width, wide enough that nothing is broken."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else UNBROKEN
+    # No markup: titles, addresses and paths are foreign words, and may look like it.
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+
+
+def tell(console: Console, label: str, style: str, text: str) -> None:
+    """A line that begins with a coloured word."""
+    console.print(Text.assemble((label, style), " ", text), soft_wrap=True)
+
+
+def told_plainly(command: Callable[..., None]) -> Callable[..., None]:
+    """Failures leave as a sentence and an exit code, never as a traceback."""
+
+    @wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except Failure as failure:
+            tell(make_console(stderr=True), f"{failure.code}:", "red", str(failure))
+            sys.exit(EXIT_FAILED)
+        except KeyboardInterrupt:
+            going_on = "What is finished is kept; the same command goes on from there."
+            tell(make_console(stderr=True), "Stopped.", "yellow", going_on)
+            sys.exit(EXIT_INTERRUPTED)
+        except (SettingsError, ValueError) as error:
+            tell(make_console(stderr=True), "error:", "red", str(error))
+            sys.exit(EXIT_USAGE)
+
+    return wrapper
+
+
+def local_time(moment: datetime) -> str:
+    """A time for a person."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,139 @@
+"""The ``madvision`` command."""
+
+import sys
+
+import click
+
+from madvision_assets.command import inbox, queue, scale, store
+from madvision_assets.command.display import (
+    EXIT_FAILED,
+    StageDisplay,
+    findings_table,
+    local_time,
+    make_console,
+    show_clips,
+    tell,
+    told_plainly,
+)
+from madvision_assets.command.workplace import Workplace
+from madvision_assets.domain.failures import without_secrets
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.settings import Executor, load_settings, present_names, variable_names
+
+__all__ = ["Workplace", "main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="madvision-assets")
+def main() -> None:
+    """Videos in, insightful clips out."""
+
+
+@main.command()
+@click.argument("source", metavar="URL_OR_FILE")
+@queue.from_step_option("Do this stage and all later ones again, even where they are done.")
+@told_plainly
+def process(source: str, from_step: str | None) -> None:
+    """Run one video here and now, and print its clips.
+
+    Stages that are done already are not done again. Ends with 0 also where there is honestly nothing to cut.
+    """
+    console = make_console()
+    settings = load_settings()
+    workplace = Workplace(settings)
+    video = workplace.register(source)
+    steps = workplace.pending(video.video_id, PipelineStep(from_step) if from_step else None)
+    tell(console, f"Video {video.video_id}:", "bold", without_secrets(video.address))
+    for step, provenance in workplace.current(video.video_id).items():
+        if provenance is not None and step not in steps:
+            console.print(f"{step.value.ljust(15)}  already done {local_time(provenance.created_at)}, not done again")
+    if steps:
+        display = StageDisplay(console, steps)
+        with display.shown() as sink:
+            report = workplace.run(video.video_id, steps, sink)
+        for warning in report.warnings:
+            tell(console, "warning:", "yellow", warning)
+        if report.failure is not None:
+            label = f"{report.failure.step} failed ({report.failure.cause}):"
+            tell(make_console(stderr=True), label, "red", report.failure.sentence)
+            sys.exit(EXIT_FAILED)
+    else:
+        console.print("All five stages are done; nothing to do. Use --from STEP to do one again.")
+    made = workplace.clips(video.video_id)
+    if made.clips:
+        show_clips(console, made, workplace.store)
+    else:
+        tell(console, f"No clips ({made.outcome.value}):", "bold", made.outcome_reason)
+
+
+@main.command()
+@click.argument("identity", metavar="VIDEO_OR_CLIP_ID")
+@click.option("--format", "form", type=click.Choice(["tree", "table", "json", "csv", "mermaid"]), default="tree")
+@told_plainly
+def lineage(identity: str, form: str) -> None:
+    """Print from which exact versions, model and prompt each stage of a video was made."""
+    from madvision_assets.lineage import render
+    from madvision_assets.lineage.queries import video_lineage
+
+    workplace = Workplace(load_settings())
+    found = video_lineage(workplace.database, workplace.store, identity)
+    if form == "tree":
+        make_console().print(render.to_tree(found))
+        return
+    text = {"table": render.to_table, "json": render.to_json, "csv": render.to_csv, "mermaid": render.to_mermaid}
+    click.echo(text[form](found))
+
+
+@main.command()
+@told_plainly
+def doctor() -> None:
+    """Check packages, ffmpeg, model, key, database, store and queue, and tell what to do about each."""
+    from madvision_assets.domain.health import Health
+    from madvision_assets.tools.cluster import pod_findings
+    from madvision_assets.work.doctor import examine, packages, takes_part_in_processing, variables
+
+    settings = load_settings()
+    on_cluster = settings.executor is Executor.K8S
+    installed = packages(transcript_elsewhere=on_cluster)
+    findings = [installed, *variables(present_names(), variable_names())]
+    if installed.health is Health.OK:  # without them nothing else can be looked at
+        workplace = Workplace(settings, prepare=False)
+        findings += examine(workplace.probes())
+        findings += workplace.queue_findings()
+        findings += pod_findings() if on_cluster and takes_part_in_processing() else []
+    make_console().print(findings_table(findings))
+    failed = [f.part for f in findings if f.health is Health.FAILED]
+    if failed:
+        click.echo(f"Not ready: {', '.join(failed)}.", err=True)
+        sys.exit(EXIT_FAILED)
+    click.echo("Ready.")
+
+
+@main.command()
+@told_plainly
+def migrate() -> None:
+    """Bring the database's tables to this version."""
+    workplace = Workplace(load_settings(), prepare=False)
+    workplace.database.migrate()
+    click.echo(workplace.database.newer_tables() or f"The tables at {workplace.database.url} are up to date.")
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is every one.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@told_plainly
+def serve(host: str, port: int) -> None:
+    """Take submissions over HTTP, and show their pages."""
+    from madvision_assets.intake.server import serve as serve_intake
+
+    settings = load_settings()
+    Workplace(settings)
+    serve_intake(settings, host, port)
+
+
+for command in (*queue.COMMANDS, *inbox.COMMANDS, *scale.COMMANDS, store.store):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

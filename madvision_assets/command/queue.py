@@ -1,0 +1,225 @@
+"""The commands that feed, show and move the queue: submit, status, requeue, forget."""
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import IO, Any
+
+import click
+
+from madvision_assets.command.display import EXIT_FAILED, make_console, tell, told_plainly
+from madvision_assets.command.workplace import Workplace, identify
+from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
+from madvision_assets.domain.provenance import is_video_id
+from madvision_assets.domain.queue import MAX_PRIORITY, PipelineStep, QueueStatus
+from madvision_assets.domain.video import Video
+from madvision_assets.settings import load_settings
+
+BATCH = 500
+COMMENT = "#"
+STANDARD_INPUT = "-"
+MAX_NAMED = 5
+
+as_format = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+
+
+def from_step_option(text: str) -> Callable[[Any], Any]:
+    """The option ``--from STEP``."""
+    return click.option("--from", "from_step", type=click.Choice([step.value for step in PipelineStep]), help=text)
+
+
+@click.command()
+@click.argument("sources", metavar="URL_OR_FILE...", nargs=-1)
+@click.option("--file", "listed", type=click.File("rb"), metavar="LIST", help="One address or file a line; - is stdin.")
+@click.option("--priority", type=click.IntRange(-MAX_PRIORITY, MAX_PRIORITY), default=0, help="Higher is earlier.")
+@as_format
+@told_plainly
+def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, form: str) -> None:
+    """Queue videos, and print the ID and the token of each.
+
+    In a list, empty lines and those that begin with # are passed over. A line that is no address is told with its
+    number, the others are taken, and the command ends with 1.
+    """
+    if bool(sources) == (listed is not None):
+        raise click.UsageError("Give addresses or files, or a list of them with --file.")
+    from madvision_assets.command.display_queue import ReceiptPrinter
+    from madvision_assets.tools.database.submissions import NewSubmission, Submissions
+
+    submissions = Submissions(Workplace(load_settings()).database)
+    bad: list[int] = []
+    # On the command line all or nothing: what is wrong there is seen before anything is taken.
+    videos = _listed_videos(listed, bad) if listed else iter([_video(source) for source in sources])
+    with ReceiptPrinter(make_console(), form) as printer:
+        while batch := list(islice(videos, BATCH)):
+            receipts = submissions.add([NewSubmission(video, priority) for video in batch])
+            printer.print(receipts)
+    if bad:
+        lines = f"{len(bad)} line{'s' * (len(bad) != 1)}"
+        tell(make_console(stderr=True), "error:", "red", f"{lines} could not be taken, and the others were.")
+        sys.exit(EXIT_FAILED)
+
+
+@click.command()
+@click.argument("identity", metavar="[VIDEO_ID_OR_TOKEN]", required=False)
+@click.option("--status", "status_name", type=click.Choice([each.value for each in QueueStatus]))
+@click.option("--cause", metavar="CODE", help="Only what failed or waits for this cause.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Videos to list.")
+@as_format
+@told_plainly
+def status(identity: str | None, status_name: str | None, cause: str | None, limit: int, form: str) -> None:
+    """Tell how the queue stands, or one video with its history."""
+    from madvision_assets.command import display_queue
+    from madvision_assets.tools.database.operations import Operations
+
+    workplace = Workplace(load_settings())
+    view: display_queue.View
+    if identity is not None:
+        view = display_queue.look_at_video(workplace.database, _video_id_of(workplace, identity))
+    else:
+        wanted = QueueStatus(status_name) if status_name else None
+        view = display_queue.look_at_queue(Operations(workplace.database), wanted, cause, limit)
+    if form == "json":
+        click.echo(json.dumps(view.as_json(), indent=2))
+    else:
+        view.show(make_console())
+
+
+@click.command()
+@click.option("--cause", metavar="CODE", help="All that failed, were parked or wait for this cause, which is mended.")
+@click.option("--video", "named", metavar="ID", multiple=True, help="This video; - takes IDs from stdin.")
+@from_step_option("Do this stage and all later ones again.")
+@told_plainly
+def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) -> None:
+    """Queue videos again, with nothing held against them.
+
+    With --cause, the breakers that it opened are closed too. A video that is being processed is left alone.
+    """
+    if (cause is None) == (not named):
+        raise click.UsageError("Give either --cause CODE or --video ID.")
+    from madvision_assets.tools.database.operations import Operations
+
+    operations = Operations(Workplace(load_settings()).database)
+    step = PipelineStep(from_step) if from_step else None
+    if cause is not None:
+        _require_cause(cause, operations)
+        count = operations.requeue(cause=cause, from_step=step)
+        click.echo(f"{_videos(count)} queued again that {cause} held up." if count else f"{cause} holds up no video.")
+        return
+    wanted = _ids(named)
+    extent = operations.extent(wanted)
+    unknown = sorted(wanted - extent.known)
+    if unknown:
+        raise UnknownVideoError(_named(unknown))
+    count = operations.requeue(video_ids=wanted, from_step=step)
+    click.echo(f"{_videos(count)} queued again.")
+    if count < len(wanted):
+        left = f"being processed just now, and left alone: {_videos(len(wanted) - count)}."
+        tell(make_console(stderr=True), "note:", "yellow", left)
+
+
+@click.command()
+@click.argument("named", metavar="VIDEO_ID...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@told_plainly
+def forget(named: tuple[str, ...], yes: bool) -> None:
+    """Delete all that is kept of videos: objects, rows, tokens and partitions; - takes IDs from stdin.
+
+    What was broken off can be run again. A video that is being processed is not forgotten.
+    """
+    from madvision_assets.work import forgetting
+
+    if STANDARD_INPUT in named and not yes:
+        raise click.UsageError("With IDs from stdin nobody can be asked: add --yes.")
+    workplace = Workplace(load_settings())
+    asked = _ids(named)
+    belongings = forgetting.find(workplace.database, workplace.store, asked)
+    if not belongings.video_ids and not belongings.running:
+        raise UnknownVideoError(_named(sorted(asked)))
+    running = belongings.running
+    if belongings.video_ids:
+        click.echo(belongings.sentence)
+        if not yes:
+            click.confirm("This cannot be undone. Go on?", abort=True)
+        workplace.delete_partitions(belongings.video_ids)
+        folder = workplace.settings.work_folder
+        started = forgetting.forget(workplace.database, workplace.store, folder, belongings.video_ids)
+        click.echo(f"{_videos(len(belongings.video_ids - started))} forgotten.")
+        running |= started
+    errors = make_console(stderr=True)
+    if belongings.unknown:
+        tell(errors, "note:", "yellow", f"Not known: {_named(sorted(belongings.unknown))}")
+    if running:
+        sentence = "Being processed, and not forgotten; terminate the run in Dagster first, or wait for its end:"
+        tell(errors, "error:", "red", f"{sentence} {_named(sorted(running))}")
+        sys.exit(EXIT_FAILED)
+
+
+def _video(source: str) -> Video:
+    video_id, address = identify(source)
+    return Video(video_id=video_id, address=address)
+
+
+def _listed_videos(listed: IO[bytes], bad: list[int]) -> Iterator[Video]:
+    """The videos of a list; the numbers of the lines that name none go to ``bad``."""
+    errors = make_console(stderr=True)
+    for number, line in enumerate(listed, start=1):
+        try:
+            source = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+            if source and not source.startswith(COMMENT):
+                yield _video(source)
+        except (Failure, click.BadParameter, UnicodeDecodeError) as error:
+            bad.append(number)
+            reason = error.message if isinstance(error, click.BadParameter) else str(error)
+            tell(errors, f"line {number}:", "red", reason)
+
+
+def _ids(named: Sequence[str]) -> set[str]:
+    """The IDs that were typed, and those on stdin where ``-`` is among them."""
+    wanted = {name.strip() for name in named if name != STANDARD_INPUT}
+    if STANDARD_INPUT in named:
+        wanted |= {line.strip() for line in sys.stdin}
+    wanted.discard("")
+    impossible = sorted(name for name in wanted if not is_video_id(name))
+    if impossible:
+        raise UnknownVideoError(_named(impossible))
+    return wanted
+
+
+def _video_id_of(workplace: Workplace, identity: str) -> str:
+    from madvision_assets.tools.database.submissions import Submissions
+
+    try:
+        return workplace.database.get_video(identity).video_id
+    except UnknownVideoError:
+        tracked = Submissions(workplace.database).find(identity)
+        if tracked is None:
+            raise
+        return tracked.row.video_id
+
+
+def _require_cause(cause: str, operations: Any) -> None:
+    """Refuse a code that no failure has.
+
+    Raises:
+        click.BadParameter: names those that occur.
+    """
+    if leaf_of(cause).code == cause:
+        return
+    occurring = {count.failure_cause for count in operations.counts() if count.failure_cause}
+    occurring |= {breaker.cause for breaker in operations.open_breakers() if breaker.cause}
+    told = f"In the queue there are: {', '.join(sorted(occurring))}." if occurring else "The queue holds no failure."
+    raise click.BadParameter(f"{cause[:100]!r} is the code of no failure. {told}", param_hint="--cause")
+
+
+def _named(identities: Iterable[str]) -> str:
+    names = [identity[:100] for identity in identities]
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
+
+
+def _videos(count: int) -> str:
+    return f"{count:,} video{'s' * (count != 1)}"
+
+
+COMMANDS = (submit, status, requeue, forget)

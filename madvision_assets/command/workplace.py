@@ -1,0 +1,178 @@
+"""What the commands work with: store, database and Dagster's instance, made from settings."""
+
+import hashlib
+import os
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from madvision_assets.connections import make_database, make_store
+from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.failures import Failure, HomeUnusableError
+from madvision_assets.domain.health import Finding, Health
+from madvision_assets.domain.provenance import Provenance, pending_steps
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.video import Video, canonical_address, file_video_id
+from madvision_assets.settings import Executor, Settings
+from madvision_assets.work.doctor import has_speech, takes_part_in_processing
+
+ROOT = Path(__file__).resolve().parents[2]
+STALE_AFTER_S = 60.0
+START_SENSOR = "Start the Dagster daemon (make up starts one), and switch the sensor on in its page."
+
+
+class Workplace:
+    """What the commands work with, made from settings."""
+
+    def __init__(self, settings: Settings, *, prepare: bool = True) -> None:
+        self.settings = settings
+        self.store = make_store(settings)
+        self.database = make_database(settings)
+        if prepare:
+            make_home(settings.home_folder)
+            self.database.ensure_schema()
+
+    def register(self, source: str) -> Video:
+        """The row of an address or a local file, made on first sight."""
+        video_id, address = identify(source)
+        return self.database.add_video(video_id, address)
+
+    def current(self, video_id: str) -> dict[PipelineStep, Provenance | None]:
+        """For each stage the provenance of its newest document; None where there is none that can be read."""
+        from madvision_assets.tools.store.documents import current_provenance
+
+        return {step: current_provenance(self.store, step, video_id) for step in PipelineStep}
+
+    def pending(self, video_id: str, from_step: PipelineStep | None) -> tuple[PipelineStep, ...]:
+        """The stages that are still to be done, those among them that a check has turned down."""
+        from madvision_assets.tools.database.queue import Queue
+
+        row = Queue(self.database).get(video_id)
+        return pending_steps(self.current(video_id), from_step or (row.from_step if row else None))
+
+    def run(self, video_id: str, steps: tuple[PipelineStep, ...], sink: Any) -> Any:
+        """Materialise these stages in this process."""
+        from madvision_assets.defs import resources
+        from madvision_assets.defs.launch import open_instance, run_video
+
+        queue = resources.make_queue(self.settings, self.database)
+        runtime = resources.make_runtime(self.store, self.settings.work_folder, queue, sink)
+        given = {**resources.make_resources(self.settings), "runtime": runtime}
+        with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
+            return run_video(given, instance, video_id, steps)
+
+    @property
+    def dagster_folder(self) -> Path:
+        """The Dagster instance: DAGSTER_HOME, else below our own home."""
+        return self.settings.dagster_home or self.settings.home_folder / "dagster"
+
+    def delete_partitions(self, video_ids: Collection[str]) -> None:
+        """Make videos unknown to Dagster."""
+        from madvision_assets.defs.launch import open_instance
+        from madvision_assets.defs.partitions import delete_partitions
+        from madvision_assets.tools.database.errors import database_failures
+        from madvision_assets.tools.database.operations import batches
+
+        with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance, database_failures():
+            for batch in batches(video_ids):
+                delete_partitions(instance, batch)
+
+    def clips(self, video_id: str) -> Clips:
+        """The newest clips of a video."""
+        from madvision_assets.tools.store.documents import read_current
+
+        return read_current(self.store, Clips, video_id)
+
+    def probes(self) -> dict[str, Any]:
+        """What the doctor looks at, in the order it tells."""
+        kept = {"database": self._check_database, "store": self._check_store}
+        if not takes_part_in_processing():  # the intake's image
+            return kept
+        from madvision_assets.defs import resources
+        from madvision_assets.tools.media import ffmpeg
+
+        analyst = resources.make_analyst(self.settings, self.database)
+        speech = {} if self.transcript_elsewhere else {"Whisper model": resources.make_speech(self.settings).check}
+        tools = {"ffmpeg": lambda: (True, ffmpeg.version()), **speech, "analyst": lambda: (True, analyst.check())}
+        return {**tools, **kept}
+
+    @property
+    def transcript_elsewhere(self) -> bool:
+        """Whether another image does the transcript."""
+        return self.settings.executor is Executor.K8S and not has_speech()
+
+    def queue_findings(self) -> list[Finding]:
+        """What is the matter with the queue, where there is one: what it leaves alone, and a sensor that stands still.
+
+        Nothing where the database cannot be asked, which a probe of its own tells.
+        """
+        from madvision_assets.command.display_queue import ago, what_to_do
+        from madvision_assets.tools.database.figures import QUEUE_SENSOR, Figures
+        from madvision_assets.tools.database.operations import Operations
+
+        figures, operations = Figures(self.database), Operations(self.database)
+        now = datetime.now(UTC)
+        try:
+            shut, beat, has_work = figures.open_breakers(), figures.last_beat(QUEUE_SENSOR), operations.has_work()
+        except Failure:
+            return []
+        found = [Finding(f"breaker {b.name}", Health.WARNING, f"open: {b.cause}", what_to_do(b)) for b in shut]
+        if has_work if beat is None else (now - beat).total_seconds() > STALE_AFTER_S:
+            seen = f"its last sign of life was {ago(beat, now)}" if beat else "it never gave a sign of life"
+            found.append(Finding("queue sensor", Health.WARNING, seen, START_SENSOR))
+        return found
+
+    def _check_database(self) -> tuple[bool, str]:
+        self.database.ensure_schema()
+        self.database.check()
+        newer = self.database.newer_tables()
+        return newer is None, newer or self.database.url
+
+    def _check_store(self) -> tuple[bool, str]:
+        self.store.check()
+        return True, self.store.url
+
+
+def identify(source: str) -> tuple[str, str]:
+    """Video ID and address of what was typed: an ``http(s)`` address, or a file on this machine.
+
+    Raises:
+        InvalidAddressError: it begins like an address and is none.
+        click.BadParameter: it is neither, or the file cannot be read.
+    """
+    if source.strip().lower().startswith(("http://", "https://")):
+        from madvision_assets.tools.download import identify as identify_address
+
+        address = canonical_address(source)
+        return identify_address(address), address
+    try:
+        path = Path(source).expanduser().resolve()
+        if not path.is_file():
+            raise FileNotFoundError
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "there is no such file"
+        raise click.BadParameter(
+            f"{source[:200]!r} is neither a file on this machine that can be read ({reason}) "
+            "nor an http:// or https:// address.",
+            param_hint="URL_OR_FILE",
+        ) from error
+    return file_video_id(digest), path.as_uri()
+
+
+def make_home(folder: Path) -> None:
+    """Make the folder of local state.
+
+    Raises:
+        HomeUnusableError: it cannot be made, or not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeUnusableError(f"{folder}: {os.strerror(error.errno or 0)}") from error
+    if not os.access(folder, os.W_OK):
+        raise HomeUnusableError(f"{folder} cannot be written to")

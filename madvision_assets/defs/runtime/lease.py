@@ -1,0 +1,148 @@
+"""A run's lease on its video: kept alive by a thread while the run lives, given up as soon as somebody took it over.
+
+The thread alone writes progress to the database, so a stage never waits for it; a database that is away costs a few
+reports and nothing else.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from madvision_assets.domain.failures import CancelledError, Failure, SupersededError
+from madvision_assets.domain.queue import PipelineStep
+
+if TYPE_CHECKING:
+    from madvision_assets.tools.database.queue import Lease, Queue
+
+ATTEMPT_TAG = "madvision/attempt"
+SOURCE_TAG = "madvision/source"
+COMMAND_LINE = "command line"
+PARTITION_TAG = "dagster/partition"
+
+REPORT_INTERVAL_S = 1.0
+BEAT_INTERVAL_S = 5.0
+
+
+def attempt_of(run: dg.DagsterRun) -> int | None:
+    """The attempt that the queue launched a run for; None for one that somebody started, or started again, by hand."""
+    attempt = run.tags.get(ATTEMPT_TAG, "")
+    return int(attempt) if attempt.isdecimal() and run.parent_run_id is None else None
+
+
+class RunLease:
+    """What a run tells the queue of its video.
+
+    Args:
+        queue: the queue.
+        instance: where the run is.
+        run: the run.
+        in_pods: whether a stage whose worker is told to stop is begun again in another pod, by the same run.
+    """
+
+    def __init__(
+        self, queue: "Queue", instance: dg.DagsterInstance, run: dg.DagsterRun, *, in_pods: bool = False
+    ) -> None:
+        self._queue = queue
+        self._instance = instance
+        self._run = run
+        self._in_pods = in_pods
+        self._attempt = attempt_of(run)
+        self._lease: Lease | None = None
+        self._news: tuple[PipelineStep, float, str] | None = None
+        self._over = False
+        self._stopping = threading.Event()
+
+    @property
+    def _video_id(self) -> str:
+        return self._run.tags.get(PARTITION_TAG, "")
+
+    @contextmanager
+    def kept_alive(self) -> Iterator["RunLease"]:
+        """Give signs of life until the end."""
+        thread = threading.Thread(target=self._keep_alive, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._stopping.set()
+            thread.join()
+
+    def begin(self, step: PipelineStep) -> None:
+        """A stage begins.
+
+        Raises:
+            SupersededError: the video was taken over by a later run.
+            Failure: a breaker is open that guards this stage.
+        """
+        self._lease = self._queue.begin(self._video_id, self._run.run_id, self._attempt, step)
+
+    def report(self, step: PipelineStep, fraction: float, text: str) -> None:
+        """Progress of the stage.
+
+        Raises:
+            SupersededError: the video was taken over by a later run.
+        """
+        self._news = (step, fraction, text)
+        if self._over:
+            raise SupersededError
+
+    def fail(self, step: PipelineStep, failure: Failure) -> None:
+        """The stage failed; where the database is away, the reconciler finds it in Dagster's events later.
+
+        Raises:
+            Failure: the database is away.
+        """
+        self._stopping.set()
+        self._queue.fail(self._video_id, self._run.run_id, self._attempt, step, failure)
+
+    def interrupted(self, step: PipelineStep) -> None:
+        """The process was told to stop: somebody wants this video stopped, or the machine goes down.
+
+        Raises:
+            Failure: the database is away.
+        """
+        from madvision_assets.tools.database.errors import database_failures
+
+        self._stopping.set()
+        with database_failures():
+            run = self._instance.get_run_by_id(self._run.run_id)
+        on_purpose = run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
+        if on_purpose or self._run.tags.get(SOURCE_TAG) == COMMAND_LINE:
+            self.fail(step, CancelledError(f"at {step}"))
+            return
+        if self._in_pods:
+            return
+        attempt = self._lease.attempt if self._lease is not None else self._attempt
+        if attempt is not None:
+            self._queue.release(self._video_id, attempt)
+
+    def interrupted_before(self, step: str) -> None:
+        """Likewise, while the run waited for a slot of the pool of this step."""
+        with suppress(Failure):  # the reconciler will find out
+            self.interrupted(PipelineStep(step))
+
+    def _keep_alive(self) -> None:
+        quiet_s = BEAT_INTERVAL_S
+        while not self._stopping.wait(REPORT_INTERVAL_S):
+            quiet_s += REPORT_INTERVAL_S
+            try:
+                if self._lease is None:
+                    self._take()
+                elif self._news is not None or quiet_s >= BEAT_INTERVAL_S:
+                    self._beat(self._lease)
+                    quiet_s = 0.0
+            except Exception:  # noqa: BLE001, S112 - the next one may come through; without any the worker counts as lost
+                continue
+
+    def _take(self) -> None:
+        if self._attempt is not None:
+            self._lease = self._queue.take(self._video_id, self._run.run_id, self._attempt)
+
+    def _beat(self, lease: "Lease") -> None:
+        news, self._news = self._news, None
+        held = self._queue.report(lease, *news) if news else self._queue.beat(lease)
+        # A lease that a stage began meanwhile is another one.
+        self._over = not held and lease == self._lease

@@ -1,0 +1,147 @@
+"""Queue against Dagster: what a run left undone in the table when it crashed, was cancelled or got lost is done here.
+
+The table is the truth, and workers write it themselves. This is for those that could not: their run has ended and the
+row still says ``running``; their process gives no sign of life; or no run ever came of a claim. Whether a sign of life
+is missing is judged by its not changing over several looks, never by comparing clocks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterRunStatus
+
+from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, PARTITION_TAG, attempt_of
+from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError, leaf_of
+from madvision_assets.domain.queue import PipelineStep
+
+if TYPE_CHECKING:
+    from madvision_assets.tools.database.queue import Queue
+    from madvision_assets.tools.database.rows import QueueRow
+
+# Between two looks.
+RECONCILE_S = 10
+# A run that Dagster still means to start is Dagster's to watch (``run_monitoring`` in dagster.yaml).
+NOT_BEGUN = {
+    DagsterRunStatus.QUEUED,
+    DagsterRunStatus.NOT_STARTED,
+    DagsterRunStatus.MANAGED,
+    DagsterRunStatus.STARTING,
+}
+Seen = dict[str, tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Reconciler:
+    """Repairs drift between the queue and Dagster's runs.
+
+    Args:
+        queue: the queue.
+        looks: so many looks in a row without a sign of life make a worker lost.
+        one_process: whether a run is one process, which then gives signs of life between its stages too; elsewhere
+            only a stage under way does, and Dagster watches the rest.
+    """
+
+    queue: "Queue"
+    looks: int
+    one_process: bool
+
+    def look(self, instance: dg.DagsterInstance, seen: Mapping[str, tuple[str, int]]) -> tuple[Seen, list[str]]:
+        """Compare every video in flight with its run.
+
+        Args:
+            instance: where the runs are.
+            seen: what the last look gave.
+
+        Returns:
+            What the next look is to be given, and a sentence for each repair.
+        """
+        silent: Seen = {}
+        repairs = []
+        for row in self.queue.running():
+            run = find_run(instance, row)
+            # With the run's state: however long it waited to be started, its silence counts from its start.
+            sign = f"{row.attempt} {row.heartbeat_at} {run.status.value if run else None}"
+            before, count = seen.get(row.video_id, ("", 0))
+            silent[row.video_id] = (sign, count + 1 if before == sign else 0)
+            repair = self._repair(instance, row, run, is_silent=silent[row.video_id][1] >= self.looks)
+            if repair:
+                repairs.append(f"{row.video_id}: {repair}")
+        return silent, repairs
+
+    def is_given_up(self, video_id: str) -> bool:
+        """Whether nothing more happens to a video by itself."""
+        row = self.queue.get(video_id)
+        return row is None or row.status.is_final
+
+    def settle(self, run: dg.DagsterRun, instance: dg.DagsterInstance) -> str | None:
+        """Bring the table in line with a run that has ended; None where there is nothing to do.
+
+        Only a row that is still running, and that this run holds, is changed; so it may be told twice.
+        """
+        # A killed worker could not give back its slots of the pools; Dagster itself would only minutes later.
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        row = self.queue.get(run.tags.get(PARTITION_TAG, ""))
+        if row is None:
+            return None
+        if run.status is DagsterRunStatus.SUCCESS:
+            held = row.run_id == run.run_id and self.queue.release(row.video_id, row.attempt)
+            return "its run ended well; queued to see what is left" if held else None
+        step, failure = (
+            (row.pipeline_step, CancelledError(f"run {run.run_id}"))
+            if run.status is DagsterRunStatus.CANCELED
+            else failure_of(run, instance, row.pipeline_step)
+        )
+        status = self.queue.fail(row.video_id, run.run_id, attempt_of(run), step, failure)
+        return f"{failure.code}: {status}" if status else None
+
+    def _repair(
+        self, instance: dg.DagsterInstance, row: "QueueRow", run: dg.DagsterRun | None, *, is_silent: bool
+    ) -> str | None:
+        if run is None:
+            return "no run came of its claim; queued" if is_silent and self._release(row) else None
+        if run.is_finished:
+            return self.settle(run, instance)
+        if not is_silent or run.status in NOT_BEGUN or not (self.one_process or is_at_a_stage(run, instance)):
+            return None
+        lost = WorkerLostError(f"run {run.run_id} gave no sign of life at {row.pipeline_step}")
+        if self.queue.fail(row.video_id, run.run_id, attempt_of(run), row.pipeline_step, lost) is None:
+            return None
+        instance.report_run_failed(run, "Its worker gives no sign of life: the queue has taken the video back.")
+        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        return "its worker is lost"
+
+    def _release(self, row: "QueueRow") -> bool:
+        return self.queue.release(row.video_id, row.attempt)
+
+
+def find_run(instance: dg.DagsterInstance, row: "QueueRow") -> dg.DagsterRun | None:
+    """The run of a row's attempt, whether or not it has told the row its ID yet."""
+    if row.run_id is not None:
+        return instance.get_run_by_id(row.run_id)
+    tags = {PARTITION_TAG: row.video_id, ATTEMPT_TAG: str(row.attempt)}
+    runs = instance.get_runs(dg.RunsFilter(tags=tags), limit=1)
+    return runs[0] if runs else None
+
+
+def is_at_a_stage(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
+    """Whether a stage is under way, as far as Dagster heard; one that waits for its next try is not."""
+    stats = instance.get_run_step_stats(run.run_id, [step.value for step in PipelineStep])
+    return any(step.partial_attempt_start is not None for step in stats)
+
+
+def failure_of(run: dg.DagsterRun, instance: dg.DagsterInstance, step: PipelineStep) -> tuple[PipelineStep, Failure]:
+    """Where and why a run failed, by its events; without a word on it, its worker was lost at ``step``."""
+    for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE):
+        told = entry.get_dagster_event().step_failure_data.user_failure_data
+        if told is not None and "failure_cause" in told.metadata:
+            return _as_told(told.metadata)
+    return step, WorkerLostError(f"run {run.run_id} ended without a word at {step}")
+
+
+def _as_told(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failure]:
+    values = {name: entry.value for name, entry in metadata.items()}
+    leaf = leaf_of(str(values["failure_cause"]))
+    failure = leaf(str(values.get("failure_details", "")), retry_after_s=values.get("retry_after_s"))
+    return PipelineStep(str(values["pipeline_step"])), failure

@@ -1,0 +1,103 @@
+"""Checks of every outside part, each with what to do about it."""
+
+import difflib
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.health import Finding, Health
+
+# What everything is made of, and what else the processing and the transcript are (the images of deployments/docker).
+INTAKE = ("alembic", "boto3", "fastapi", "obstore", "psycopg2-binary", "sqlalchemy", "uvicorn", "yt-dlp")
+DAGSTER = ("dagster", "dagster-webserver", "dagster-postgres", "dagster-aws", "dagster-k8s")
+PROCESSING = (*DAGSTER, "openai", "ffmpeg-python", "imageio-ffmpeg", "av", "pandas")
+SPEECH = ("openai-whisper", "torch")
+
+# Variables that begin with our prefix, and that others than the settings read: dagster.yaml, the tests.
+OTHERS_VARIABLES = ("MADVISION_LOG_BUCKET", "MADVISION_TEST_DATABASE_URL")
+PREFIX = "MADVISION_"
+# Kubernetes tells every pod where each service is; ours are called madvision-something.
+SERVICE_LINK = re.compile(r"(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?)$")
+
+REINSTALL = "Run: pip install -e . -c constraints.txt"
+
+
+# A probe says what it found, and whether the part is ready; it raises a leaf of the taxonomy where it is broken.
+Probe = Callable[[], tuple[bool, str]]
+
+
+def examine(probes: Mapping[str, Probe]) -> Iterator[Finding]:
+    """Each probe in the given order."""
+    for part, probe in probes.items():
+        yield _finding(part, probe)
+
+
+def packages(*, transcript_elsewhere: bool = False) -> Finding:
+    """Whether everything is installed that is needed here.
+
+    Args:
+        transcript_elsewhere: another image does the transcript, as on Kubernetes.
+    """
+    part = "Python packages"
+    if not takes_part_in_processing():
+        missing = _missing(INTAKE)
+        told = "this is the intake's image, without Dagster: it takes submissions, and processes nothing"
+    elif transcript_elsewhere and not has_speech():
+        missing = _missing((*INTAKE, *PROCESSING))
+        told = "all are installed but Whisper and torch: the transcript runs in MADVISION_GPU_IMAGE"
+    else:
+        missing = _missing((*INTAKE, *PROCESSING, *SPEECH))
+        told = "all are installed"
+    if missing:
+        return Finding(part, Health.FAILED, f"missing: {', '.join(missing)}", REINSTALL)
+    return Finding(part, Health.OK, told)
+
+
+def takes_part_in_processing() -> bool:
+    """Whether any of Dagster is installed here, which the intake's image goes without."""
+    return len(_missing(DAGSTER)) < len(DAGSTER)
+
+
+def has_speech() -> bool:
+    """Whether the transcript could be made here: the pipeline's image leaves that to another one."""
+    return not _missing(SPEECH)
+
+
+def variables(present: Iterable[str], known: Collection[str]) -> list[Finding]:
+    """A warning for each variable that begins like ours and that nobody reads.
+
+    Args:
+        present: names that are set.
+        known: names that the settings read.
+    """
+    ours = {name for name in present if name.startswith(PREFIX) and not SERVICE_LINK.search(name)}
+    unread = sorted(ours - {*known, *OTHERS_VARIABLES})
+    return [Finding(name, Health.WARNING, "nobody reads this variable", _meant(name, known)) for name in unread]
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+    return f"Perhaps it should be {near[0]}." if near else "Remove it; .env.example lists those that are read."
+
+
+def _missing(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not _is_installed(name)]
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        version(name)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _finding(part: str, probe: Probe) -> Finding:
+    try:
+        ready, found = probe()
+    except Failure as failure:
+        return Finding(part, Health.FAILED, failure.details or failure.code, failure.sentence)
+    except ImportError as error:
+        return Finding(part, Health.FAILED, f"cannot be loaded: {error}", REINSTALL)
+    return Finding(part, Health.OK if ready else Health.WARNING, found)

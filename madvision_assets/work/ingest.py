@@ -1,0 +1,156 @@
+"""Ingest: from an address to media and audio in the store, and the manifest that says so.
+
+Downloads an ``http(s)`` address, fetches an upload out of its bucket, or takes a local file that the command line was
+given; probes it, makes it an MP4
+where it is none, and extracts the audio once, so that a GPU machine fetches megabytes and not gigabytes.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from madvision_assets.domain.failures import (
+    FileChangedError,
+    IncompleteDownloadError,
+    NotFoundError,
+    NotMediaError,
+    TooLargeError,
+    TooLongError,
+)
+from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.video import (
+    UPLOAD,
+    MediaInfo,
+    ObjectRef,
+    RawVideo,
+    SourceMetadata,
+    Upload,
+    Video,
+    file_video_id,
+)
+from madvision_assets.tools.download import Download, Downloader
+from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.tools.store.uploads import BucketReader
+
+Progress = Callable[[float, str], None]
+
+# A source's word on its duration is rounded; shorter than this means that parts are missing.
+DURATION_SLACK_S = 2.0
+DURATION_SLACK_SHARE = 0.03
+DOWNLOAD_SHARE = 0.7  # of the progress bar
+
+# Python's table differs from system to system.
+MEDIA_TYPES = {".mp4": "video/mp4", ".mkv": "video/x-matroska", ".webm": "video/webm", ".flac": "audio/flac"}
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Takes videos in.
+
+    Args:
+        store: where media and audio go.
+        downloader: fetches addresses.
+        max_duration_s: longer videos are refused, seconds.
+        max_bytes: larger files are refused.
+        uploads: fetches what lies in a bucket.
+    """
+
+    store: ObjectStore
+    downloader: Downloader
+    max_duration_s: float
+    max_bytes: int
+    uploads: BucketReader = field(default_factory=BucketReader)
+
+    def take(self, video: Video, folder: Path, progress: Progress) -> tuple[RawVideo, Recipe]:
+        """Fetch, inspect, normalise and store one video.
+
+        Args:
+            video: its row.
+            folder: scratch; a broken download is resumed from what an earlier try left there.
+            progress: gets a fraction from 0 to 1 and a few words.
+
+        Raises:
+            Failure: a leaf of the taxonomy: of the download, of the media, or of the store.
+        """
+        fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
+        self._check_size(fetched.path)
+        info = probe.probe(fetched.path)
+        self._check_duration(info, fetched.source)
+        progress(0.72, "making an MP4 where it is none")
+        media_path = normalise.to_mp4(
+            fetched.path, folder, info, lambda f: progress(0.72 + 0.08 * f, "making an MP4 where it is none")
+        )
+        if media_path != fetched.path:
+            info = probe.probe(media_path)
+            self._check_duration(info, fetched.source)  # spliced streams tell their length only now
+        progress(0.8, "extracting the audio")
+        audio_path = folder / "audio.flac"
+        audio.extract_flac(media_path, audio_path, progress=lambda f: progress(0.8 + 0.1 * f, "extracting the audio"))
+        progress(0.9, "storing")
+        document = RawVideo(
+            video_id=video.video_id,
+            address=video.address,
+            media=self._store(media_path, video.video_id),
+            audio=self._store(audio_path, video.video_id),
+            info=info,
+            source=fetched.source,
+            options=video.options,
+        )
+        return document, self._recipe(fetched)
+
+    def _fetch(self, video: Video, folder: Path, progress: Progress) -> Download:
+        scheme = urlsplit(video.address).scheme
+        if scheme == "file":
+            return local_file(video)
+        if scheme == UPLOAD:
+            path = self.uploads.fetch(video.address, folder / "download", progress)
+            name = PurePosixPath(Upload.of(video.address).key)
+            return Download(path, SourceMetadata(extractor=UPLOAD, title=name.stem), engine_version="")
+        return self.downloader.fetch(video.address, folder / "download", progress)
+
+    def _check_size(self, path: Path) -> None:
+        size_bytes = path.stat().st_size
+        if size_bytes > self.max_bytes:
+            raise TooLargeError(f"{size_bytes} bytes; the limit is {self.max_bytes}")
+
+    def _check_duration(self, info: MediaInfo, source: SourceMetadata) -> None:
+        if info.duration_s > self.max_duration_s:
+            raise TooLongError(f"{info.duration_s:.0f} s; the limit is {self.max_duration_s:.0f} s")
+        promised_s = source.duration_s or 0.0
+        slack_s = max(DURATION_SLACK_S, DURATION_SLACK_SHARE * promised_s)
+        if info.duration_s < promised_s - slack_s:
+            raise IncompleteDownloadError(f"{info.duration_s:.1f} s arrived of {promised_s:.1f} s")
+
+    def _store(self, path: Path, video_id: str) -> ObjectRef:
+        media_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
+        return self.store.store_media(path, video_id, path.suffix.lstrip("."), media_type)
+
+    def _recipe(self, fetched: Download) -> Recipe:
+        return Recipe(
+            engine="yt-dlp" if fetched.engine_version else fetched.source.extractor,
+            engine_version=fetched.engine_version,
+            parameters={"max_height": self.downloader.max_height, "ffmpeg": ffmpeg.version()},
+        )
+
+
+def local_file(video: Video) -> Download:
+    """A file on this machine, as the command line registered it; it is read where it lies.
+
+    Raises:
+        NotFoundError: it is not there any more.
+        NotMediaError: it is a folder or a device.
+        FileChangedError: it is another one by now.
+    """
+    path = Path(url2pathname(urlsplit(video.address).path))
+    if not path.exists():
+        raise NotFoundError(f"no file {path.name}")
+    if not path.is_file():
+        raise NotMediaError(f"{path.name} is not a regular file")
+    with path.open("rb") as file:
+        if file_video_id(hashlib.file_digest(file, "sha256").hexdigest()) != video.video_id:
+            raise FileChangedError(path.name)
+    return Download(path=path, source=SourceMetadata(extractor="file", title=path.stem), engine_version="")

@@ -1,0 +1,377 @@
+"""Claims about the commands that feed, show and move the queue."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from rich.console import Console
+from sqlalchemy import select
+
+from madvision_assets.command.display_queue import look_at_queue, look_at_video
+from madvision_assets.command.main import Workplace
+from madvision_assets.defs.launch import add_partition, open_instance
+from madvision_assets.defs.partitions import videos
+from madvision_assets.domain.failures import ApiKeyInvalidError, Failure, PrivateVideoError
+from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.tools.database.operations import Operations
+from madvision_assets.tools.database.queue import Lease, Queue
+from madvision_assets.tools.database.submissions import Submissions
+from madvision_assets.tools.database.tables import heartbeats, submissions
+from madvision_assets_tests.workshop import Workshop
+
+ONE, TWO, THREE = (f"https://example.org/{name}.mp4" for name in ("one", "two", "three"))
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Workshop:
+    return Workshop(tmp_path / "home")
+
+
+@pytest.fixture
+def workplace(workshop: Workshop) -> Workplace:
+    return workshop.workplace()
+
+
+def submitted(workshop: Workshop, *addresses: str) -> list[str]:
+    """IDs of videos, queued."""
+    told = json.loads(workshop.run("submit", *addresses, "--format", "json").stdout)
+    return [each["video_id"] for each in told]
+
+
+def start(workplace: Workplace, video_id: str, step: PipelineStep = PipelineStep.RAW_VIDEO) -> Lease:
+    return Queue(workplace.database).begin(video_id, f"run-of-{video_id}", None, step)
+
+
+def fail(workplace: Workplace, video_id: str, step: PipelineStep, failure: Failure) -> None:
+    lease = start(workplace, video_id, step)
+    Queue(workplace.database).fail(video_id, lease.run_id, lease.attempt, step, failure)
+
+
+def status_of(workplace: Workplace, video_id: str) -> str | None:
+    row = Queue(workplace.database).get(video_id)
+    return row.status.value if row else None
+
+
+# --- submit ---
+
+
+def test_a_submitted_video_is_queued_and_its_token_leads_to_it(workshop: Workshop, workplace: Workplace) -> None:
+    result = workshop.run("submit", "http://Example.com:80/talk.mp4#x", "--priority", "7")
+
+    assert result.exit_code == 0, result.output
+    video_id, status, token = result.stdout.split()
+    tracked = Submissions(workplace.database).find(token)
+    assert tracked is not None
+    assert (tracked.address, tracked.row.video_id, tracked.row.priority) == ("http://example.com/talk.mp4", video_id, 7)
+    assert status == "queued"
+
+
+def test_the_same_video_submitted_twice_is_one_video_with_two_tokens(workshop: Workshop, workplace: Workplace) -> None:
+    first, second = (workshop.run("submit", ONE).stdout.split() for _ in range(2))
+
+    assert first[0] == second[0]
+    assert first[2] != second[2]
+    with workplace.database.reading() as connection:
+        assert len(connection.execute(select(submissions)).all()) == 2
+
+
+def test_of_a_list_the_good_lines_are_taken_and_the_bad_ones_are_told_with_their_numbers(
+    workshop: Workshop, workplace: Workplace
+) -> None:
+    listed = f"\ufeff{ONE}\n\n# a comment\nftp://x/y\n  {TWO}  \r\n".encode() + b"\xff\xfe\nhttp://u:p@h/x\n"
+
+    result = workshop.run("submit", "--file", "-", "--format", "json", typed=listed)
+
+    assert result.exit_code == 1
+    assert len(json.loads(result.stdout)) == 2
+    assert [f"line {n}:" in result.stderr for n in range(1, 8)] == [False, False, False, True, False, True, True]
+    assert "3 lines could not be taken" in result.stderr
+    assert len(Operations(workplace.database).rows()) == 2
+
+
+def test_a_list_of_thousands_is_taken_in_batches(workshop: Workshop, workplace: Workplace, tmp_path: Path) -> None:
+    listed = tmp_path / "addresses.txt"
+    listed.write_text("".join(f"https://example.org/{n}.mp4\n" for n in range(1100)))
+
+    result = workshop.run("submit", "--file", str(listed))
+
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 1100
+    assert sum(count.count for count in Operations(workplace.database).counts()) == 1100
+
+
+def test_an_address_on_the_command_line_that_is_none_leaves_all_the_others_untaken(
+    workshop: Workshop, workplace: Workplace
+) -> None:
+    assert workshop.run("submit", ONE, "/no/such.mp4").exit_code == 2
+    assert Operations(workplace.database).counts() == []
+
+
+def test_an_empty_list_is_an_empty_result(workshop: Workshop) -> None:
+    result = workshop.run("submit", "--file", "-", "--format", "json", typed="# nothing\n")
+
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "arguments", [["submit"], ["submit", ONE, "--file", "-"], ["submit", ONE, "--priority", "101"]]
+)
+def test_submit_called_wrongly_is_a_usage_error(workshop: Workshop, arguments: list[str]) -> None:
+    assert workshop.run(*arguments).exit_code == 2
+
+
+# --- status ---
+
+
+def test_status_shows_counts_breakers_with_what_to_do_and_the_most_urgent_videos(
+    workshop: Workshop, workplace: Workplace
+) -> None:
+    one, two, three = submitted(workshop, ONE, TWO, THREE)
+    fail(workplace, one, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("401"))
+    start(workplace, two, PipelineStep.TRANSCRIPT)
+
+    told = workshop.run("status").stdout
+
+    assert "3 videos in the queue" in told
+    assert "OPENAI_API_KEY" in told
+    assert "madvision requeue --cause api_key_invalid" in told
+    assert told.rindex(two) < told.rindex(three) < told.rindex(one)
+    assert three not in workshop.run("status", "--status", "running").stdout
+    assert three not in workshop.run("status", "--cause", "api_key_invalid").stdout
+    assert "1 of 3 videos" in workshop.run("status", "--limit", "1").stdout
+
+
+def test_status_for_a_program_holds_the_same(workshop: Workshop, workplace: Workplace) -> None:
+    one, two = submitted(workshop, ONE, TWO)
+    fail(workplace, one, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("401"))
+
+    told = json.loads(workshop.run("status", "--format", "json").stdout)
+
+    assert {each["failure_cause"]: each["count"] for each in told["counts"]} == {None: 1, "api_key_invalid": 1}
+    assert [each["name"] for each in told["breakers"]] == ["analyst"]
+    assert [each["video_id"] for each in told["videos"]] == [two, one]
+
+
+def test_status_of_a_video_by_id_or_token_tells_its_history_and_what_went_wrong(
+    workshop: Workshop, workplace: Workplace
+) -> None:
+    video_id, _, token = workshop.run("submit", ONE).stdout.split()
+    fail(workplace, video_id, PipelineStep.RAW_VIDEO, PrivateVideoError("members only"))
+
+    by_id, by_token = workshop.run("status", video_id), workshop.run("status", token)
+
+    assert by_id.exit_code == by_token.exit_code == 0
+    for told in (by_id.stdout, by_token.stdout):
+        assert str(PrivateVideoError("members only")) in told
+        assert ONE in told
+        assert token not in told
+    (attempt,) = json.loads(workshop.run("status", video_id, "--format", "json").stdout)["attempts"]
+    assert (attempt["status"], attempt["failure_cause"]) == ("failed", "private_video")
+
+
+def test_status_of_nobody_is_a_sentence(workshop: Workshop) -> None:
+    result = workshop.run("status", "nobody")
+
+    assert result.exit_code == 1
+    assert "unknown_video" in result.stderr
+
+
+def test_status_of_an_empty_queue_says_how_to_fill_it(workshop: Workshop) -> None:
+    assert "madvision submit" in workshop.run("status").stdout
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_ids_and_commands_are_whole_on_every_terminal_and_foreign_words_command_none(
+    workshop: Workshop, workplace: Workplace, width: int
+) -> None:
+    (video_id,) = submitted(workshop, "https://www.youtube.com/watch?v=dQw4w9WgXcQ")
+    fail(workplace, video_id, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("[bold]\x1b[2J"))
+    console = Console(width=width, record=True, markup=False, emoji=False, highlight=False)
+
+    look_at_queue(Operations(workplace.database), None, None, 20).show(console)
+    look_at_video(workplace.database, video_id).show(console)
+
+    told = console.export_text()
+    assert told.count(video_id) >= 2
+    assert "madvision requeue --cause api_key_invalid" in told
+    assert "[bold]" in told
+    assert "\x1b" not in told
+
+
+# --- requeue ---
+
+
+def test_requeueing_a_cause_says_how_many_and_closes_its_breaker(workshop: Workshop, workplace: Workplace) -> None:
+    one, two = submitted(workshop, ONE, TWO)
+    fail(workplace, one, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("401"))
+
+    result = workshop.run("requeue", "--cause", "api_key_invalid")
+
+    assert (result.exit_code, result.stdout) == (0, "1 video queued again that api_key_invalid held up.\n")
+    assert Operations(workplace.database).open_breakers() == []
+    assert [status_of(workplace, each) for each in (one, two)] == ["queued", "queued"]
+    assert "holds up no video" in workshop.run("requeue", "--cause", "api_key_invalid").stdout
+
+
+def test_a_cause_that_is_none_is_a_usage_error_that_lists_those_that_occur(
+    workshop: Workshop, workplace: Workplace
+) -> None:
+    (one,) = submitted(workshop, ONE)
+    fail(workplace, one, PipelineStep.RAW_VIDEO, PrivateVideoError())
+
+    result = workshop.run("requeue", "--cause", "privat_video")
+
+    assert result.exit_code == 2
+    assert "private_video" in result.stderr
+
+
+def test_videos_are_requeued_by_id_from_a_step_and_running_ones_are_left_alone(
+    workshop: Workshop, workplace: Workplace
+) -> None:
+    one, two, three = submitted(workshop, ONE, TWO, THREE)
+    fail(workplace, one, PipelineStep.RAW_VIDEO, PrivateVideoError())
+    start(workplace, two)
+
+    result = workshop.run("requeue", "--video", "-", "--video", three, "--from", "clips", typed=f"{one}\n{two}\n\n")
+
+    assert (result.exit_code, result.stdout) == (0, "2 videos queued again.\n")
+    assert "left alone: 1 video" in result.stderr
+    row = Queue(workplace.database).get(one)
+    assert row is not None
+    assert (row.status, row.from_step) == ("queued", "clips")
+    assert status_of(workplace, two) == "running"
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--cause", "unexpected", "--video", "web-x"], ["--video", "x", "--from", "y"]]
+)
+def test_requeue_called_wrongly_is_a_usage_error(workshop: Workshop, arguments: list[str]) -> None:
+    assert workshop.run("requeue", *arguments).exit_code == 2
+
+
+def test_requeueing_a_video_that_nobody_knows_requeues_none(workshop: Workshop, workplace: Workplace) -> None:
+    (one,) = submitted(workshop, ONE)
+    fail(workplace, one, PipelineStep.RAW_VIDEO, PrivateVideoError())
+
+    for unknown in ("web-nobody", "../etc"):
+        result = workshop.run("requeue", "--video", one, "--video", unknown)
+        assert result.exit_code == 1
+        assert unknown in result.stderr
+    assert status_of(workplace, one) == "failed"
+
+
+# --- forget ---
+
+
+def keep(workplace: Workplace, video_id: str) -> list[Path]:
+    """Objects, scratch files and a partition of a video; gives the files."""
+    keys = [f"{folder}/{video_id}/{name}" for folder in (*PipelineStep, "media") for name in ("a.json", "current.json")]
+    for key in keys:
+        workplace.store.put_bytes(key, b"12345")
+    scratch = workplace.settings.work_folder / video_id / "raw_video" / "part"
+    scratch.parent.mkdir(parents=True)
+    scratch.touch()
+    with open_instance(workplace.dagster_folder, None) as instance:
+        add_partition(instance, video_id)
+    return [*(path for key in keys if (path := workplace.store.local_path(key))), scratch]
+
+
+def partitions(workplace: Workplace) -> list[str]:
+    with dg.DagsterInstance.from_config(str(workplace.dagster_folder)) as instance:
+        return list(instance.get_dynamic_partitions(str(videos.name)))
+
+
+def test_forgetting_asks_with_what_goes_and_leaves_nothing_of_the_video_and_all_of_others(
+    workshop: Workshop, workplace: Workplace
+) -> None:
+    one, two = submitted(workshop, ONE, TWO)
+    gone, kept = keep(workplace, one), keep(workplace, two)
+
+    refused = workshop.run("forget", one, typed="n\n")
+    assert refused.exit_code == 1
+    assert "12 objects (60 bytes), 3 rows, 1 token" in refused.stdout
+    assert all(path.exists() for path in gone)
+
+    agreed = workshop.run("forget", one, typed="y\n")
+    assert agreed.exit_code == 0, agreed.output
+    assert "1 video forgotten." in agreed.stdout
+    assert not any(path.exists() or path.parent.exists() for path in gone)
+    assert all(path.exists() for path in kept)
+    assert partitions(workplace) == [two]
+    assert workshop.run("status", one).exit_code == 1
+    assert status_of(workplace, two) == "queued"
+
+
+def test_a_running_video_is_not_forgotten_and_the_others_are(workshop: Workshop, workplace: Workplace) -> None:
+    one, two = submitted(workshop, ONE, TWO)
+    files = keep(workplace, one)
+    start(workplace, one)
+
+    result = workshop.run("forget", "-", "--yes", typed=f"{one}\n{two}\nweb-nobody\n")
+
+    assert result.exit_code == 1
+    assert "1 video forgotten." in result.stdout
+    assert one in result.stderr
+    assert "web-nobody" in result.stderr
+    assert all(path.exists() for path in files)
+    assert status_of(workplace, two) is None
+
+
+def test_a_forgetting_that_was_broken_off_before_the_rows_can_be_run_again(
+    workshop: Workshop, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (one,) = submitted(workshop, ONE)
+    keep(workplace, one)
+
+    def broken(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Operations, "forget", broken)
+        assert workshop.run("forget", one, "--yes").exit_code == 130
+    assert status_of(workplace, one) == "queued"
+
+    assert workshop.run("forget", one, "--yes").exit_code == 0
+    assert status_of(workplace, one) is None
+
+
+def test_objects_without_rows_are_forgotten_too(workshop: Workshop, workplace: Workplace) -> None:
+    files = keep(workplace, "web-orphan")
+
+    assert "1 video forgotten." in workshop.run("forget", "web-orphan", "--yes").stdout
+    assert not any(path.exists() for path in files)
+
+
+def test_forgetting_nobody_is_a_sentence_and_stdin_cannot_answer(workshop: Workshop) -> None:
+    for unknown in ("web-nobody", "../../etc"):
+        result = workshop.run("forget", unknown, "--yes")
+        assert result.exit_code == 1
+        assert "unknown_video" in result.stderr
+    assert workshop.run("forget", "-", typed="web-x\n").exit_code == 2
+
+
+# --- doctor ---
+
+
+def test_doctor_tells_open_breakers_and_a_sensor_that_stands_still_as_warnings(
+    workshop: Workshop, workplace: Workplace
+) -> None:
+    assert "queue sensor" not in workshop.run("doctor").stdout, "nobody used the queue"
+    (one,) = submitted(workshop, ONE)
+    fail(workplace, one, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("401"))
+
+    result = workshop.run("doctor")
+
+    assert result.exit_code == 0
+    assert "Ready." in result.stdout
+    assert "breaker analyst" in result.stdout
+    assert "madvision requeue --cause api_key_invalid" in result.stdout
+    assert "never gave a sign of life" in result.stdout
+    with workplace.database.writing() as connection:
+        connection.execute(heartbeats.insert().values(name="queue_sensor", beat_at=datetime.now(UTC)))
+    assert "queue sensor" not in workshop.run("doctor").stdout
+    with workplace.database.writing() as connection:
+        connection.execute(heartbeats.update().values(beat_at=datetime.now(UTC) - timedelta(minutes=5)))
+    assert "last sign of life was 5 min ago" in workshop.run("doctor").stdout

@@ -1,0 +1,97 @@
+"""Claims about the doctor: what each image must hold, and variables that nobody reads."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from madvision_assets.domain.health import Health
+from madvision_assets.settings import variable_names
+from madvision_assets.work import doctor
+
+ROOT = Path(__file__).resolve().parents[2]
+ALL = {*doctor.INTAKE, *doctor.PROCESSING, *doctor.SPEECH}
+# Python without any installed package but those of one folder.
+ASK = """
+import sys
+sys.path += sys.argv[1:3]
+from madvision_assets.work.doctor import packages
+found = packages(transcript_elsewhere=sys.argv[3] == "k8s")
+print(found.health.value, found.found)
+"""
+
+
+def packages_where(folder: Path, *installed: str, executor: str = "in_process") -> str:
+    """What the doctor tells where these packages are installed, which it knows by their metadata, and no others."""
+    for name in installed:
+        metadata = folder / f"{name.replace('-', '_')}-1.dist-info" / "METADATA"
+        metadata.parent.mkdir()
+        metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    command = [sys.executable, "-I", "-S", "-c", ASK, str(ROOT), str(folder), executor]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_here_everything_is_installed() -> None:
+    assert doctor.packages().health is Health.OK
+
+
+def test_the_image_of_the_intake_needs_no_dagster(tmp_path: Path) -> None:
+    told = packages_where(tmp_path, *doctor.INTAKE, executor="k8s")
+
+    assert told.startswith("ok")
+    assert "takes submissions, and processes nothing" in told
+
+
+@pytest.mark.parametrize(
+    ("executor", "expected"),
+    [("k8s", "ok all are installed but Whisper and torch"), ("in_process", "failed missing: openai-whisper, torch")],
+)
+def test_without_torch_the_transcript_must_run_elsewhere(tmp_path: Path, executor: str, expected: str) -> None:
+    told = packages_where(tmp_path, *doctor.INTAKE, *doctor.PROCESSING, executor=executor)
+
+    assert told.startswith(expected)
+
+
+@pytest.mark.parametrize("missing", ["dagster-k8s", "obstore", "av"])
+def test_a_package_that_is_missing_is_named(tmp_path: Path, missing: str) -> None:
+    assert packages_where(tmp_path, *ALL - {missing}).strip() == f"failed missing: {missing}"
+
+
+def test_each_image_installs_what_the_doctor_asks_for_there() -> None:
+    def pinned(image: str) -> set[str]:
+        lines = (ROOT / "deployments" / "docker" / f"{image}.txt").read_text().splitlines()
+        return {line.partition("==")[0] for line in lines}
+
+    assert set(doctor.INTAKE) <= pinned("intake")
+    assert not set(doctor.DAGSTER) & pinned("intake")
+    assert {*doctor.INTAKE, *doctor.PROCESSING} <= pinned("pipeline")
+    assert "openai-whisper" in pinned("gpu") - pinned("pipeline")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("MADVISION_DATABASE_ULR", "Perhaps it should be MADVISION_DATABASE_URL."),
+        ("MADVISION_STORE_URI", "Perhaps it should be MADVISION_STORE_URL."),
+        ("MADVISION_COLOUR", "Remove it; .env.example lists those that are read."),
+    ],
+)
+def test_a_variable_that_nobody_reads_is_told_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    (found,) = doctor.variables(["PATH", "MADVISION_HOME", name], variable_names())
+
+    assert (found.part, found.health, found.remedy) == (name, Health.WARNING, meant)
+
+
+def test_variables_that_we_or_others_read_are_not_told() -> None:
+    present = [*variable_names(), *doctor.OTHERS_VARIABLES, "PATH", "OPENAI_ORG_ID", "XMADVISION_HOME"]
+
+    assert doctor.variables(present, variable_names()) == []
+
+
+def test_what_kubernetes_tells_every_pod_of_our_services_is_not_told() -> None:
+    tcp = "MADVISION_INTAKE_PORT_8000_TCP"
+    links = ["MADVISION_INTAKE_SERVICE_HOST", "MADVISION_INTAKE_SERVICE_PORT", "MADVISION_INTAKE_SERVICE_PORT_HTTP"]
+    links += ["MADVISION_INTAKE_PORT", tcp, f"{tcp}_ADDR", f"{tcp}_PORT", f"{tcp}_PROTO"]
+
+    assert doctor.variables(links, variable_names()) == []
