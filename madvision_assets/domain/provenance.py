@@ -9,7 +9,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, ClassVar, Self
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Generic, Self, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -25,6 +26,9 @@ class Value(BaseModel):
     """A frozen value that refuses unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+D = TypeVar("D", bound="Document", covariant=True)
 
 
 class InputRef(Value):
@@ -144,6 +148,14 @@ class Document(Value):
         }
         text = json.dumps(identity, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:DATA_VERSION_HEX_DIGITS]
+
+
+@dataclass(frozen=True)
+class Made(Generic[D]):
+    """What a stage's work comes to: a document, not sealed yet, and what made it."""
+
+    document: D
+    recipe: Recipe
 
 
 def is_video_id(text: str) -> bool:
