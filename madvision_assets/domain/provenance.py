@@ -28,7 +28,7 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-D = TypeVar("D", bound="Document", covariant=True)
+D_co = TypeVar("D_co", bound="Document", covariant=True)
 
 
 class InputRef(Value):
@@ -151,10 +151,10 @@ class Document(Value):
 
 
 @dataclass(frozen=True)
-class Made(Generic[D]):
+class Made(Generic[D_co]):
     """What a stage's work comes to: a document, not sealed yet, and what made it."""
 
-    document: D
+    document: D_co
     recipe: Recipe
 
 
