@@ -8,8 +8,9 @@ from sqlalchemy import delete, text
 
 from madvision_assets.connections import make_store
 from madvision_assets.domain.clips import Clip, Clips, Outcome, clip_id
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.video import ObjectRef, web_video_id
+from madvision_assets.domain.video import web_video_id
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.tables import submissions, video_processing_queue, videos

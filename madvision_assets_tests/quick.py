@@ -19,7 +19,7 @@ from madvision_assets.defs import resources, sensors
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata, Video
 from madvision_assets.settings import Settings

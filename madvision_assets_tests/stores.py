@@ -10,9 +10,10 @@ import pytest
 from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
-from madvision_assets.domain.provenance import Document, InputRef, Recipe
+from madvision_assets.domain.documents import Document, ObjectRef
+from madvision_assets.domain.provenance import InputRef, Recipe
 from madvision_assets.domain.transcript import Segment, Transcript
-from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata
+from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.real_servers import S3Server
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.fakes import slow
 from madvision_assets_tests.real_servers import Server, postgres_server
 from madvision_assets_tests.waiting import wait_for

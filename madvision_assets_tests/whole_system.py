@@ -20,7 +20,8 @@ from system import local_environment
 
 from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow

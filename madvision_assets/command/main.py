@@ -17,7 +17,7 @@ from madvision_assets.command.display import (
 )
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.failures import without_secrets
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Executor, load_settings, present_names, variable_names
 
 __all__ = ["Workplace", "main"]

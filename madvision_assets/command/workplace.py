@@ -13,8 +13,8 @@ from madvision_assets.connections import make_database, make_store
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure, HomeUnusableError
 from madvision_assets.domain.health import Finding, Health
-from madvision_assets.domain.provenance import Provenance, pending_steps
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.provenance import Provenance
+from madvision_assets.domain.stages import PipelineStep, pending_steps
 from madvision_assets.domain.video import Video, canonical_address, file_video_id
 from madvision_assets.settings import Executor, Settings
 from madvision_assets.work.doctor import has_speech, takes_part_in_processing

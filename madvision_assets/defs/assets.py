@@ -12,34 +12,34 @@ from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain import selection
 from madvision_assets.domain.clips import ClipCandidates, Clips
 from madvision_assets.domain.content_type import ContentType
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.documents import Document, Made
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.analyst import Analyst
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.speech import SpeechEngine
-from madvision_assets.tools.store.documents import DOCUMENTS
 from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.publish import Finished
 from madvision_assets.work.render import ClipRenderer
 
 OWNERS = ["team:madvision"]
 
 
-def asset_of(
-    step: PipelineStep, *, kinds: set[str], code_version: str
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """What the five assets have in common."""
+def asset_of(step: PipelineStep, *, code_version: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """What the assets have in common, out of the rows of their stages."""
+    document = step.stage.document
     declare = dg.asset(
         name=step.value,
         partitions_def=videos,
         group_name="madvision",
         owners=OWNERS,
-        kinds=kinds,
+        kinds=set(step.stage.kinds),
         code_version=code_version,
         check_specs=checks.SPECS[step],
-        dagster_type=dg.PythonObjectDagsterType(DOCUMENTS[step]),
-        pool=compute.POOLS[step],
-        op_tags=compute.OP_TAGS[step],
+        dagster_type=finished(document),
+        pool=step.stage.pool.value,
+        op_tags=compute.op_tags(step),
         retry_policy=compute.LOST_WORKER_POLICY,
     )
 
@@ -54,27 +54,36 @@ def asset_of(
     return make
 
 
-@asset_of(PipelineStep.RAW_VIDEO, kinds={"ytdlp", "s3"}, code_version="1")
+def finished(document: type[Document]) -> dg.DagsterType:
+    """The type of what a stage hands over: its own document, finished."""
+    return dg.DagsterType(
+        lambda _, value: isinstance(value, Finished) and isinstance(value.document, document),
+        name=document.__name__,
+        typing_type=document,
+    )
+
+
+@asset_of(PipelineStep.RAW_VIDEO, code_version="1")
 def raw_video(
     context: dg.AssetExecutionContext,
     runtime: dg.ResourceParam[StageRuntime],
     database: dg.ResourceParam[Database],
     ingest: dg.ResourceParam[Ingest],
-) -> dg.MaterializeResult[RawVideo]:
+) -> dg.MaterializeResult[Finished]:
     """The video and its audio (16 kHz mono FLAC), downloaded, inspected and kept in the store."""
     with runtime.stage(context) as stage:
         video = database.get_video(stage.video_id)
         document, recipe = ingest.take(video, stage.folder, stage.progress)
-        return stage.done(document, recipe, reports.raw_video(document), checks.media_decodes(document, runtime.store))
+        return stage.done(Made(document, recipe), reports.raw_video(document), checks.media_decodes(document, runtime.store))
 
 
-@asset_of(PipelineStep.TRANSCRIPT, kinds={"whisper", "pytorch"}, code_version="1")
+@asset_of(PipelineStep.TRANSCRIPT, code_version="1")
 def transcript(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
     runtime: dg.ResourceParam[StageRuntime],
     speech: dg.ResourceParam[SpeechEngine],
-) -> dg.MaterializeResult[Transcript]:
+) -> dg.MaterializeResult[Finished]:
     """What is said, with the time of every word, by Whisper on our own machines (the GPU pool)."""
     with runtime.stage(context, raw_video) as stage:
         with runtime.store.open(raw_video.audio.key) as audio:
@@ -88,22 +97,21 @@ def transcript(
             segments=heard.segments,
         )
         return stage.done(
-            document,
-            heard.recipe,
+            Made(document, heard.recipe),
             reports.transcript(document),
             checks.transcript_covers_speech(document),
             checks.transcript_in_order(raw_video, document),
         )
 
 
-@asset_of(PipelineStep.CONTENT_TYPE, kinds={"openai"}, code_version="1")
+@asset_of(PipelineStep.CONTENT_TYPE, code_version="1")
 def content_type(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
     transcript: Transcript,
     runtime: dg.ResourceParam[StageRuntime],
     analyst: dg.ResourceParam[Analyst],
-) -> dg.MaterializeResult[ContentType]:
+) -> dg.MaterializeResult[Finished]:
     """What kind of video it is, out of a closed set, with the reason."""
     with runtime.stage(context, raw_video, transcript) as stage:
         verdict = analyst.classify(transcript, raw_video.source, stage.progress)
@@ -115,10 +123,10 @@ def content_type(
             topics=verdict.topics,
             provisional=verdict.provisional,
         )
-        return stage.done(document, verdict.recipe, reports.content_type(document))
+        return stage.done(Made(document, verdict.recipe), reports.content_type(document))
 
 
-@asset_of(PipelineStep.CLIP_CANDIDATES, kinds={"openai"}, code_version="1")
+@asset_of(PipelineStep.CLIP_CANDIDATES, code_version="1")
 def clip_candidates(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
@@ -126,7 +134,7 @@ def clip_candidates(
     content_type: ContentType,
     runtime: dg.ResourceParam[StageRuntime],
     analyst: dg.ResourceParam[Analyst],
-) -> dg.MaterializeResult[ClipCandidates]:
+) -> dg.MaterializeResult[Finished]:
     """The insightful moments: proposed by the analyst as segments, given times and vetted by our own rules."""
     with runtime.stage(context, raw_video, transcript, content_type) as stage:
         options = raw_video.options
@@ -141,10 +149,10 @@ def clip_candidates(
             provisional=proposal.provisional,
         )
         fits = checks.candidates_fit_transcript(transcript, document)
-        return stage.done(document, proposal.recipe, reports.clip_candidates(document), fits)
+        return stage.done(Made(document, proposal.recipe), reports.clip_candidates(document), fits)
 
 
-@asset_of(PipelineStep.CLIPS, kinds={"ffmpeg", "s3"}, code_version="1")
+@asset_of(PipelineStep.CLIPS, code_version="1")
 def clips(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
@@ -152,7 +160,7 @@ def clips(
     clip_candidates: ClipCandidates,
     runtime: dg.ResourceParam[StageRuntime],
     renderer: dg.ResourceParam[ClipRenderer],
-) -> dg.MaterializeResult[Clips]:
+) -> dg.MaterializeResult[Finished]:
     """The clips: frame-accurate MP4s with captions and thumbnails, each inspected before it is published."""
     with runtime.stage(context, raw_video, transcript, clip_candidates) as stage:
         rendered = renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress)
@@ -163,7 +171,7 @@ def clips(
             clips=rendered.clips,
         )
         report = reports.clips(document, runtime.store, rendered.contact_sheet)
-        return stage.done(document, rendered.recipe, report, checks.clips_match_plan(clip_candidates, document))
+        return stage.done(Made(document, rendered.recipe), report, checks.clips_match_plan(clip_candidates, document))
 
 
 PIPELINE = (raw_video, transcript, content_type, clip_candidates, clips)

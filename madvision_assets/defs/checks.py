@@ -14,7 +14,7 @@ import dagster as dg
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.clips import ClipCandidate, ClipCandidates, Clips
 from madvision_assets.domain.failures import PermanentFailure
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import probe

@@ -17,8 +17,8 @@ from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime import liveness
 from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
-from madvision_assets.defs.runtime.stage_context import home_failure
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.defs.runtime.failing import home_failure, of_dagster_failure
+from madvision_assets.domain.stages import PipelineStep
 
 MINIMAL_INSTANCE = "telemetry:\n  enabled: false\n"
 # What a stage prints goes to the terminal; capturing it takes four helper processes, which die loudly of a Ctrl-C.
@@ -150,10 +150,10 @@ def was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
 def _failure(result: dg.ExecuteInProcessResult, evaluations: Sequence[dg.AssetCheckEvaluation]) -> StageFailure:
     for event in result.filter_events(lambda e: e.is_step_failure):
         data = event.step_failure_data
-        user = data.user_failure_data
-        if user is not None and user.description and "failure_cause" in user.metadata:
-            step = str(user.metadata["pipeline_step"].value)
-            return StageFailure(step, str(user.metadata["failure_cause"].value), user.description)
+        known = of_dagster_failure(data.user_failure_data.metadata) if data.user_failure_data else None
+        if known is not None:
+            step, failure = known
+            return StageFailure(step, failure.code, str(failure))
     for evaluation in evaluations:
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
             name = f"{evaluation.asset_key.to_user_string()}/{evaluation.check_name}"

@@ -29,6 +29,7 @@ from madvision_assets.tools.store.uploads import BucketReader, bucket_names
 from madvision_assets.work.budget import Budget, BudgetedAnalyst
 from madvision_assets.work.dispatch import Dispatcher
 from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.publish import Publisher
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -93,7 +94,7 @@ def make_queue(settings: "Settings", database: Database) -> "Queue":
 def make_runtime(
     store: ObjectStore, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress, *, in_pods: bool = False
 ) -> dg.ResourceDefinition:
-    """The workbench; where it stands in a run, it keeps the run's lease on its video alive, also between stages."""
+    """What stages stand on; within a run, it keeps the run's lease on its video alive, also between stages."""
 
     @dg.resource
     def runtime(context: dg.InitResourceContext) -> Iterator[StageRuntime]:
@@ -126,7 +127,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     database = make_database(settings)
     queue = make_queue(settings, database)
     return {
-        "io_manager": ObjectStoreIOManager(store, database, queue),
+        "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
         "runtime": make_runtime(store, settings.work_folder, queue, in_pods=settings.executor == "k8s"),
         "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
         "reconciler": Reconciler(

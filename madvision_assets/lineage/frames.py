@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING
 
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ def to_frame(lineage: "VideoLineage") -> "pd.DataFrame":
     rows = lineage.materialisations
     counting = {(stage.asset, stage.data_version) for stage in lineage.stages}
     columns: dict[str, object] = {
-        "asset": pd.Categorical([row.asset.value for row in rows], [step.value for step in PipelineStep], ordered=True),
+        "asset": pd.Categorical([row.asset for row in rows], [step.value for step in PipelineStep], ordered=True),
         "current": pd.Series([(row.asset, row.data_version) in counting for row in rows], dtype="bool"),
     }
     for name in TEXT_COLUMNS:

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure
-from madvision_assets.domain.provenance import pending_steps
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep, pending_steps
 from madvision_assets.tools.store.documents import current_provenance, read_current
 from madvision_assets.tools.store.objects import ObjectStore
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import (
     FileChangedError,
     IncompleteDownloadError,
@@ -21,16 +22,7 @@ from madvision_assets.domain.failures import (
     TooLongError,
 )
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.video import (
-    UPLOAD,
-    MediaInfo,
-    ObjectRef,
-    RawVideo,
-    SourceMetadata,
-    Upload,
-    Video,
-    file_video_id,
-)
+from madvision_assets.domain.video import UPLOAD, MediaInfo, RawVideo, SourceMetadata, Upload, Video, file_video_id
 from madvision_assets.tools.download import Download, Downloader
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
 from madvision_assets.tools.store.objects import ObjectStore

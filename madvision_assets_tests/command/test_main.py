@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.defs.runtime.stage_context import no_progress
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.fakes import FakeOpenAI
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.sample import SAMPLE

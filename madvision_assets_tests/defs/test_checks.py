@@ -7,9 +7,10 @@ import pytest
 
 from madvision_assets.defs import checks
 from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import MissingInputError
 from madvision_assets.domain.transcript import Segment, Transcript
-from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata
+from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata
 from madvision_assets.tools.media.probe import probe
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests import footage

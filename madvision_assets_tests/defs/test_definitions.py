@@ -9,7 +9,7 @@ from madvision_assets.definitions import build_defs
 from madvision_assets.defs import compute
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.partitions import videos
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Executor, Settings
 from madvision_assets.tools.store.documents import DOCUMENTS
 

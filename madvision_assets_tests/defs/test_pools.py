@@ -10,7 +10,7 @@ from madvision_assets.defs.compute import OP_TAGS, POOL_LIMITS, POOLS, limit_poo
 from madvision_assets.defs.launch import open_instance
 from madvision_assets.defs.pools import WHY, Pool, hints, max_concurrent_runs, read_pools, set_limit
 from madvision_assets.domain.costs import CORES
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.databases import KINDS, new_database, url_of
 
 QUEUED = """

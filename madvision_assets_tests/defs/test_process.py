@@ -14,7 +14,7 @@ from click.testing import Result
 
 from madvision_assets.domain.clips import Clips, Outcome
 from madvision_assets.domain.failures import CorruptMediaError
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.media import probe

@@ -9,7 +9,8 @@ import pytest
 
 from madvision_assets.defs import checks, io_manager
 from madvision_assets.domain.failures import CorruptMediaError, StoreUnavailableError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import probe
 from madvision_assets.tools.store.documents import current_version, read_current

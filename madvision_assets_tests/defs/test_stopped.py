@@ -24,7 +24,8 @@ from madvision_assets.defs.launch import open_instance
 from madvision_assets.defs.runtime import liveness
 from madvision_assets.defs.runtime.pool_wait import pools_awaited
 from madvision_assets.defs.runtime.stage_context import StoppedError, interrupts_end_the_run
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests import footage
 from madvision_assets_tests.quick import factory

@@ -21,7 +21,8 @@ from sqlalchemy import create_engine, make_url, text
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs.runtime.reconcile import Reconciler
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Options, RawVideo, Video
 from madvision_assets.settings import variable_names
 from madvision_assets.tools.analyst import Proposal

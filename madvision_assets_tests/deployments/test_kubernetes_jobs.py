@@ -22,7 +22,7 @@ from kubernetes.client import ApiClient  # type: ignore[import-untyped]
 from sqlalchemy import make_url
 
 from madvision_assets.defs.compute import GPU_NODE_LABEL, OP_TAGS
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.databases import new_database
 from madvision_assets_tests.deployments.test_kubernetes_manifests import (
     CHECK,

@@ -15,7 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from madvision_assets.defs.compute import GPU_NODE_LABEL, GPU_RESOURCES, GPU_TAINT, OP_TAGS
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 
 Json = dict[str, Any]
 

@@ -19,7 +19,8 @@ import pytest
 from parts import has_loaded
 
 from madvision_assets.defs.compute import POOL_LIMITS
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.reader import BUFFER_BYTES

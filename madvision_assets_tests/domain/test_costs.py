@@ -17,8 +17,8 @@ from madvision_assets.domain.costs import (
     usd_per_month,
 )
 from madvision_assets.domain.prices import GPUS, PRICES, SPOT, Price, with_other_prices
-from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.sizing import Load, sizes
+from madvision_assets.domain.stages import PipelineStep
 
 TABLE = {
     **PRICES,

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from madvision_assets.domain.clips import Clip, Clips, Outcome
 from madvision_assets.domain.clips import clip_id as id_of_clip
 from madvision_assets.domain.failures import Failure
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import SubmissionRequest
 from madvision_assets.intake.services import Services, make_services
 from madvision_assets.intake.submitting import submit_one

@@ -18,7 +18,8 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from madvision_assets.domain.failures import PrivateVideoError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.intake.consuming import Consumer
 from madvision_assets.intake.services import Services, make_services

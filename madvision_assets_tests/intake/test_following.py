@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from madvision_assets.domain.clips import Clip, Clips, Outcome
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import (
     ApiKeyInvalidError,
     BotCheckError,
@@ -18,8 +19,7 @@ from madvision_assets.domain.failures import (
     Failure,
     NoAudioTrackError,
 )
-from madvision_assets.domain.queue import PipelineStep
-from madvision_assets.domain.video import ObjectRef
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake import status
 from madvision_assets.intake.clips import readable_name, vtt_of
 from madvision_assets.tools.database.queue import Queue

@@ -17,7 +17,8 @@ from madvision_assets.domain.failures import (
     SupersededError,
     WorkerLostError,
 )
-from madvision_assets.domain.queue import LEGAL_MOVES, PipelineStep, QueueStatus, RetryRules
+from madvision_assets.domain.queue import LEGAL_MOVES, QueueStatus, RetryRules
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.rows import QueueRow

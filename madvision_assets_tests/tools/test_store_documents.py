@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import pointer_key
 from madvision_assets.domain.failures import MissingInputError, UnreadableDocumentError
-from madvision_assets.domain.provenance import pointer_key
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.store.documents import (
     DOCUMENTS,

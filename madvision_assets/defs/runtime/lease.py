@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from madvision_assets.domain.failures import CancelledError, Failure, SupersededError
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Lease, Queue

@@ -7,14 +7,15 @@ is missing is judged by its not changing over several looks, never by comparing 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus
 
+from madvision_assets.defs.runtime.failing import of_dagster_failure
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, PARTITION_TAG, attempt_of
-from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError, leaf_of
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError
+from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
@@ -135,13 +136,8 @@ def failure_of(run: dg.DagsterRun, instance: dg.DagsterInstance, step: PipelineS
     """Where and why a run failed, by its events; without a word on it, its worker was lost at ``step``."""
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE):
         told = entry.get_dagster_event().step_failure_data.user_failure_data
-        if told is not None and "failure_cause" in told.metadata:
-            return _as_told(told.metadata)
+        known = of_dagster_failure(told.metadata) if told is not None else None
+        if known is not None:
+            return known
     return step, WorkerLostError(f"run {run.run_id} ended without a word at {step}")
 
-
-def _as_told(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failure]:
-    values = {name: entry.value for name, entry in metadata.items()}
-    leaf = leaf_of(str(values["failure_cause"]))
-    failure = leaf(str(values.get("failure_details", "")), retry_after_s=values.get("retry_after_s"))
-    return PipelineStep(str(values["pipeline_step"])), failure

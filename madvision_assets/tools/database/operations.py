@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_,
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failures import Resource, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Value
-from madvision_assets.domain.queue import PipelineStep, QueueStatus, overall_progress, resource_of
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import FIRST_STEP, PipelineStep, overall_progress, resource_of
 from madvision_assets.tools.database import Database, breakers, statements
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow
@@ -286,7 +287,7 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
         "updated_at": now,
     }
     if from_step is not None:
-        from_host = from_step is PipelineStep.RAW_VIDEO
+        from_host = from_step is FIRST_STEP
         host = case((queue.c.source != "", f"{Resource.HOST}:" + queue.c.source))
         values |= {
             "from_step": from_step.value,

@@ -14,16 +14,10 @@ from sqlalchemy import Connection, and_, case, literal, or_, select
 
 from madvision_assets.domain.breakers import Breaker, BreakerRules, BreakerState, breaker_name
 from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.failure_records import to_columns
 from madvision_assets.domain.failures import CheckFailedError, Failure, FailureClass, Resource, SupersededError
-from madvision_assets.domain.queue import (
-    PipelineStep,
-    QueueStatus,
-    RetryRules,
-    Verdict,
-    judge,
-    overall_progress,
-    resource_of,
-)
+from madvision_assets.domain.queue import QueueStatus, RetryRules, Verdict, judge
+from madvision_assets.domain.stages import LAST_STEP, PipelineStep, overall_progress, resource_of
 from madvision_assets.tools.database import Database, breakers, claims, leases, statements, webhooks
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import processing_attempts, video_processing_queue
@@ -218,7 +212,7 @@ class Queue:
             run_id: the run that made it.
             step: which step.
             ends: whether the run does no step after it.
-            made: the clips, after the last step.
+            made: the clips, which say how the video ended, after the last step.
         """
         now = self._now()
         with self._database.writing() as connection:
@@ -319,7 +313,7 @@ class Queue:
         self, connection: Connection, row: QueueRow, step: PipelineStep, values: dict[str, Any], now: datetime
     ) -> None:
         if leases.was_done(connection, row):  # and its clips are still there
-            done = {"pipeline_step": PipelineStep.CLIPS.value, "resource": None, "progress": 1.0, "message": ""}
+            done = {"pipeline_step": LAST_STEP.value, "resource": None, "progress": 1.0, "message": ""}
             self._end(connection, row, QueueStatus.DONE, now, **{**values, **done})
             return
         following = step.next or step
@@ -343,8 +337,7 @@ class Queue:
             # What did not pass its check is there, and would be taken for done.
             from_step=step.value if isinstance(verdict.failure, CheckFailedError) else row.from_step,
             next_attempt_at=verdict.next_attempt_at,
-            failure_cause=verdict.failure.code,
-            failure_details=verdict.failure.details,
+            **to_columns(verdict.failure),
             message="",
         )
 
@@ -429,7 +422,7 @@ def _holder(row: QueueRow) -> str:
 def _done(made: Clips) -> dict[str, Any]:
     """The columns of a video that is done."""
     return {
-        "pipeline_step": PipelineStep.CLIPS.value,
+        "pipeline_step": LAST_STEP.value,
         "resource": None,
         "from_step": None,
         "progress": 1.0,

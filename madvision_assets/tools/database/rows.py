@@ -5,7 +5,8 @@ from pydantic import AwareDatetime
 from madvision_assets.domain.breakers import Breaker, BreakerState
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.provenance import Provenance, Value, VideoId
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Options
 
 

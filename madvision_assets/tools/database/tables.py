@@ -26,7 +26,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from madvision_assets.domain.breakers import BreakerState
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
-from madvision_assets.domain.queue import MAX_PRIORITY, PipelineStep, QueueStatus
+from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 
 VIDEO_ID_CHARS = 100
 # SQLite has no regular expressions: the same set of strings as VIDEO_ID_PATTERN, in its own wildcards.
