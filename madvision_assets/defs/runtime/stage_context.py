@@ -4,7 +4,6 @@ It is what keeps the assets short: ``with runtime.stage(context, *inputs) as sta
 ``stage.done(...)`` at its end.
 """
 
-import errno
 import fcntl
 import os
 import shutil
@@ -21,14 +20,8 @@ import dagster as dg
 
 from madvision_assets.defs.checks import refusal
 from madvision_assets.defs.runtime.lease import RunLease
-from madvision_assets.domain.failures import (
-    DiskFullError,
-    Failure,
-    FailureClass,
-    HomeUnusableError,
-    UnexpectedError,
-    UnknownVideoError,
-)
+from madvision_assets.domain.disk import home_failure
+from madvision_assets.domain.failures import Failure, FailureClass, UnexpectedError, UnknownVideoError
 from madvision_assets.domain.provenance import Document, InputRef, Recipe, is_video_id
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.video import RawVideo
@@ -37,8 +30,6 @@ from madvision_assets.tools.store.objects import ObjectStore
 MINUTE_S = 60
 ALMOST = 0.99
 REFUSED = "refused"  # why a blocking check turned a document down, in its metadata
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-DISK_REFUSES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 Doc = TypeVar("Doc", bound=Document)
 
@@ -92,7 +83,7 @@ def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, lea
         except (Failure, dg.Failure):
             raise
         except Exception as error:
-            leaf = home_failure(error) if isinstance(error, OSError) else unexpected(error)
+            leaf = (home_failure(error) if isinstance(error, OSError) else None) or unexpected(error)
             if isinstance(leaf, UnexpectedError):
                 context.log.exception("A fault without a leaf in the taxonomy")
             raise leaf from error
@@ -306,16 +297,6 @@ def require_video_id(partition_key: str, step: PipelineStep) -> None:
 def resumable(step: PipelineStep, failure: Failure) -> bool:
     """Whether the scratch folder is worth keeping: a broken download goes on from what it left there."""
     return step is PipelineStep.RAW_VIDEO and failure.failure_class in {FailureClass.TRANSIENT, FailureClass.SOURCE}
-
-
-def home_failure(error: OSError) -> Failure:
-    """The leaf for what the disk says of our home; the tools turn what else it says into leaves of theirs."""
-    reason = os.strerror(error.errno or 0)
-    if error.errno in DISK_FULL:
-        return DiskFullError(reason)
-    if error.errno in DISK_REFUSES:
-        return HomeUnusableError(f"{Path(error.filename).name}: {reason}" if error.filename else reason)
-    return unexpected(error)
 
 
 def unexpected(error: Exception) -> Failure:
