@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from madvision_assets.connections import make_database, make_store
+from madvision_assets.domain import disk
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure, HomeUnusableError
 from madvision_assets.domain.health import Finding, Health
@@ -173,6 +174,6 @@ def make_home(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HomeUnusableError(f"{folder}: {os.strerror(error.errno or 0)}") from error
+        raise HomeUnusableError(f"{folder}: {disk.reason(error.errno)}") from error
     if not os.access(folder, os.W_OK):
         raise HomeUnusableError(f"{folder} cannot be written to")

@@ -17,7 +17,8 @@ from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime import liveness
 from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
-from madvision_assets.defs.runtime.failing import home_failure, of_dagster_failure
+from madvision_assets.defs.runtime.failing import of_dagster_failure, unexpected
+from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.stages import PipelineStep
 
 MINIMAL_INSTANCE = "telemetry:\n  enabled: false\n"
@@ -66,7 +67,7 @@ def open_instance(folder: Path, template: Path | None) -> dg.DagsterInstance:
         with _alone(folder), database_failures():
             return _open(folder, template)
     except OSError as error:
-        raise home_failure(error) from error
+        raise home_failure(error) or unexpected(error) from error
     except (dg.DagsterError, yaml.YAMLError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{folder / 'dagster.yaml'} cannot be used: {reason}") from error

@@ -1,16 +1,14 @@
 """How a stage's failure leaves it: as a leaf of the taxonomy, told to the queue, and in the form that Dagster shows."""
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 
 from madvision_assets.defs.runtime.lease import RunLease
-from madvision_assets.domain.disk import disk_failure
+from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failure_records import from_record, to_record
 from madvision_assets.domain.failures import Failure, UnexpectedError, UnknownVideoError
 from madvision_assets.domain.provenance import is_video_id
@@ -57,10 +55,10 @@ def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, lea
         except (Failure, dg.Failure):
             raise
         except Exception as error:
-            leaf = home_failure(error) if isinstance(error, OSError) else unexpected(error)
-            if isinstance(leaf, UnexpectedError):
+            leaf = home_failure(error) if isinstance(error, OSError) else None
+            if leaf is None:
                 context.log.exception("A fault without a leaf in the taxonomy")
-            raise leaf from error
+            raise leaf or unexpected(error) from error
     except Failure as failure:
         _tell(context, lease, partial(RunLease.fail, step=step, failure=failure))
         raise
@@ -77,14 +75,6 @@ def require_video_id(partition_key: str, step: PipelineStep) -> None:
     """
     if not is_video_id(partition_key):
         raise as_dagster_failure(UnknownVideoError(repr(partition_key[:100])), step)
-
-
-def home_failure(error: OSError) -> Failure:
-    """The leaf for what the disk says of our home; the tools turn what else it says into leaves of theirs."""
-    reason = os.strerror(error.errno or 0)
-    return disk_failure(error, f"{Path(error.filename).name}: {reason}" if error.filename else reason) or unexpected(
-        error
-    )
 
 
 def unexpected(error: Exception) -> Failure:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.error import URLError
 
+from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     DiskFullError,
     Failure,
@@ -174,7 +175,7 @@ def classify_speech(error: BaseException) -> Failure:
         return ModelMissingError("the weights are not here and could not be downloaded")
     if isinstance(error, FileNotFoundError) or ("Model " in text and "not found" in text):
         return ModelMissingError(text)
-    if isinstance(error, OSError) and error.errno == 28:  # noqa: PLR2004 - ENOSPC
+    if isinstance(error, OSError) and disk.is_full(error.errno):
         return DiskFullError(text)
     return TranscriptionFailedError(f"{type(error).__name__}: {text}")
 
