@@ -137,7 +137,7 @@ class Trial:
 
     def lineage(self, video_id: str) -> Counter[PipelineStep]:
         """How many times each step was done to its end."""
-        return Counter(row.asset for row in self.database.lineage_of(video_id))
+        return Counter(PipelineStep(row.asset) for row in self.database.lineage_of(video_id))
 
     def versions(self, video_id: str) -> dict[PipelineStep, int]:
         """How many versions of each step's document are in the store."""

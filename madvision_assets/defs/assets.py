@@ -74,7 +74,9 @@ def raw_video(
     with runtime.stage(context) as stage:
         video = database.get_video(stage.video_id)
         document, recipe = ingest.take(video, stage.folder, stage.progress)
-        return stage.done(Made(document, recipe), reports.raw_video(document), checks.media_decodes(document, runtime.store))
+        return stage.done(
+            Made(document, recipe), reports.raw_video(document), checks.media_decodes(document, runtime.store)
+        )
 
 
 @asset_of(PipelineStep.TRANSCRIPT, code_version="1")

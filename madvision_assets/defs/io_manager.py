@@ -32,10 +32,9 @@ class ObjectStoreIOManager(dg.IOManager):
         document = obj.document if isinstance(obj, Finished) else None
         if document is None or document.asset != step or document.video_id != context.partition_key:
             raise TypeError(f"{step}/{context.partition_key} must be its own sealed document, not {type(obj).__name__}")
-        run, ends = context.step_context.dagster_run, step is last_step(context.step_context)
         try:
             with interrupts_end_the_run(lambda: context.step_context):
-                uri = self._publisher.publish(obj, attempt=attempt_of(run), ends=ends)
+                uri = self._publish(obj, step, context)
         except Failure as failure:
             self._tell_queue(context, document.video_id, step, failure)
             raise as_dagster_failure(failure, step) from failure
@@ -53,6 +52,12 @@ class ObjectStoreIOManager(dg.IOManager):
             self._tell_queue(context, context.asset_partition_key, step, failure)
             raise as_dagster_failure(failure, step) from failure
         return document
+
+    def _publish(self, finished: Finished, step: PipelineStep, context: dg.OutputContext) -> str:
+        if self._publisher.queue is None:  # then perhaps there is no run either
+            return self._publisher.publish(finished, attempt=None, ends=False)
+        attempt = attempt_of(context.step_context.dagster_run)
+        return self._publisher.publish(finished, attempt=attempt, ends=step is last_step(context.step_context))
 
     def _tell_queue(
         self, context: dg.OutputContext | dg.InputContext, video_id: str, step: PipelineStep, failure: Failure

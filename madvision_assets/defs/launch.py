@@ -16,8 +16,8 @@ from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime import liveness
-from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
 from madvision_assets.defs.runtime.failing import of_dagster_failure, unexpected
+from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.stages import PipelineStep
 

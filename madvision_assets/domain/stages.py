@@ -283,6 +283,12 @@ class PipelineStep(StrEnum):
 
 
 FIRST_STEP, *_, LAST_STEP = PipelineStep
+_NAMES = {step.value for step in PipelineStep}
+
+
+def is_stage(name: str) -> bool:
+    """Whether this version of the program knows a stage of that name."""
+    return name in _NAMES
 
 
 def overall_progress(step: PipelineStep, fraction: float) -> float:
@@ -324,5 +330,4 @@ def pending_steps(
 
 
 def _is_newest(used: InputRef, newest: Mapping[str, str]) -> bool:
-    is_ours = used.asset in PipelineStep
-    return newest.get(used.asset) == used.data_version or not is_ours
+    return newest.get(used.asset) == used.data_version or not is_stage(used.asset)

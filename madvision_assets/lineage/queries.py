@@ -9,7 +9,7 @@ from madvision_assets.domain.clips import Clip, ClipCandidates, Clips, Role
 from madvision_assets.domain.documents import Envelope, ObjectRef
 from madvision_assets.domain.failures import NewerDocumentError, UnknownClipError, UnreadableDocumentError
 from madvision_assets.domain.provenance import Provenance, Value
-from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.stages import PipelineStep, is_stage
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.rows import LineageRow
@@ -124,9 +124,7 @@ def _stage(
         superseded=len(versions - {origin.data_version}),
         # Of a stage that only a newer version knows, nothing newer can be known.
         outdated_inputs=tuple(
-            used.asset
-            for used in origin.inputs
-            if used.asset in PipelineStep and newest.get(used.asset) != used.data_version
+            used.asset for used in origin.inputs if is_stage(used.asset) and newest.get(used.asset) != used.data_version
         ),
         unreadable=unreadable,
     )

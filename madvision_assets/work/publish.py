@@ -1,9 +1,9 @@
 """Publishing a document, so that a stage is complete or absent, whatever breaks off in between.
 
-The order: the immutable document first, its lineage row second (refused where the run's lease on the video is over), the
-pointer to it third, and then the queue is told. Of a failed check the queue hears before the pointer moves, lest a crash
-in between let it pass. A database or store that is away for a moment is waited for: the work behind a document may be
-hours.
+The order: the immutable document first, its lineage row second (refused where the run's lease on the video is over),
+the pointer to it third, and then the queue is told. Of a failed check the queue hears before the pointer moves, lest a
+crash in between let it pass. A database or store that is away for a moment is waited for: the work behind a document
+may be hours.
 """
 
 from contextlib import suppress

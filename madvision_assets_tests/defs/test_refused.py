@@ -13,7 +13,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import probe
-from madvision_assets.tools.store.documents import current_version, read_current
+from madvision_assets.tools.store.documents import current_envelope, read_current
 from madvision_assets_tests.quick import Factory, factory
 
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
@@ -123,7 +123,7 @@ def test_a_worker_lost_while_it_publishes_what_was_turned_down_leaves_no_stage_t
     monkeypatch.setattr(io_manager, "point_current", dies)
     works.tick()
 
-    assert current_version(works.tools.store, RAW, "web-a") is None
+    assert current_envelope(works.tools.store, RAW, "web-a") is None
     assert (works.row().failure_cause, works.row().from_step) == ("check_failed", RAW)
 
 

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from madvision_assets.domain.clips import Clip, Clips, Outcome
+from madvision_assets.domain.clips import Clip, Clips, Outcome, Role
 from madvision_assets.domain.clips import clip_id as id_of_clip
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.stages import PipelineStep
@@ -126,9 +126,10 @@ class Showroom:
             audio_video_offset_s=0,
             width=footage.WIDTH,
             height=footage.HEIGHT,
-            media=keep(film, video_id, "mp4", "video/mp4"),
-            captions=keep(captions, video_id, "srt", "application/x-subrip"),
-            thumbnail=keep(still, video_id, "jpg", "image/jpeg"),
+            files={
+                role: keep(file, video_id, role.suffix, role.media_type)
+                for role, file in ((Role.SOURCE, film), (Role.CAPTIONS, captions), (Role.THUMBNAIL, still))
+            },
         )
 
 

@@ -140,4 +140,3 @@ def failure_of(run: dg.DagsterRun, instance: dg.DagsterInstance, step: PipelineS
         if known is not None:
             return known
     return step, WorkerLostError(f"run {run.run_id} ended without a word at {step}")
-
