@@ -28,9 +28,11 @@ OWNERS = ["team:madvision"]
 
 def asset_of(step: PipelineStep, *, code_version: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """What the assets have in common, out of the rows of their stages."""
-    document = step.stage.document
+    document, before = step.stage.document, step.previous
     declare = dg.asset(
         name=step.value,
+        # One stage of a video at a time, which is what the queue tells of: also where it does not read the one before.
+        deps=[before.value] if before and before not in step.inputs else [],
         partitions_def=videos,
         group_name="madvision",
         owners=OWNERS,

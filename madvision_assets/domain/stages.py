@@ -276,6 +276,12 @@ class PipelineStep(StrEnum):
         later = self.onwards()[1:]
         return later[0] if later else None
 
+    @property
+    def previous(self) -> "PipelineStep | None":
+        """The step before this one; None before the first."""
+        steps = tuple(PipelineStep)
+        return steps[steps.index(self) - 1] if self is not steps[0] else None
+
     def onwards(self) -> tuple["PipelineStep", ...]:
         """This step and every later one, in pipeline order."""
         steps = tuple(PipelineStep)
