@@ -20,6 +20,7 @@ class LeftBehind:
     """A home that a released version has left, with its store, and the database that goes with it.
 
     Attributes:
+        version: one of ``VERSIONS``.
         home: what ``MADVISION_HOME`` is to be.
         database_url: of another database than the SQLite file in the home; None for that one.
         videos: the IDs of its videos, by name: ``talk`` is done with clips, ``silence`` done without any, ``waits``
@@ -27,6 +28,7 @@ class LeftBehind:
         tokens: what follows them, by the same names.
     """
 
+    version: str
     home: Path
     database_url: str | None
     videos: Mapping[str, str]
@@ -57,7 +59,8 @@ def unpacked(version: str, folder: Path, database_url: str | None = None) -> Lef
         (folder / "madvision.db").unlink()
         load_dump(FOLDER / version / "postgresql.sql.xz", database_url)
     told = json.loads((FOLDER / version / "tokens.json").read_text())
-    return LeftBehind(folder, database_url, told["videos"], told["tokens"]["postgresql" if database_url else "sqlite"])
+    tokens = told["tokens"]["postgresql" if database_url else "sqlite"]
+    return LeftBehind(version, folder, database_url, told["videos"], tokens)
 
 
 def load_dump(dump: Path, database_url: str) -> None:
