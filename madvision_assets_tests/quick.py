@@ -23,6 +23,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata, Video
 from madvision_assets.settings import Settings
+from madvision_assets.tools.analyst import Analyst
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
@@ -51,7 +52,7 @@ class QuickTools:
     media: Path
     plans: dict[PipelineStep, list[Act]] = field(default_factory=dict)
     calls: Counter[PipelineStep] = field(default_factory=Counter)
-    analyst: OfflineAnalyst = field(default_factory=OfflineAnalyst)
+    analyst: Analyst = field(default_factory=OfflineAnalyst)
     words: str = ""
 
     def plan(self, step: PipelineStep, *acts: Act | Exception) -> None:
