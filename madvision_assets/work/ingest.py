@@ -20,7 +20,7 @@ from madvision_assets.domain.failures import (
     TooLargeError,
     TooLongError,
 )
-from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.provenance import Made, Recipe
 from madvision_assets.domain.video import (
     UPLOAD,
     MediaInfo,
@@ -65,7 +65,7 @@ class Ingest:
     max_bytes: int
     uploads: BucketReader = field(default_factory=BucketReader)
 
-    def take(self, video: Video, folder: Path, progress: Progress) -> tuple[RawVideo, Recipe]:
+    def take(self, video: Video, folder: Path, progress: Progress) -> Made[RawVideo]:
         """Fetch, inspect, normalise and store one video.
 
         Args:
@@ -100,7 +100,7 @@ class Ingest:
             source=fetched.source,
             options=video.options,
         )
-        return document, self._recipe(fetched)
+        return Made(document, self._recipe(fetched))
 
     def _fetch(self, video: Video, folder: Path, progress: Progress) -> Download:
         scheme = urlsplit(video.address).scheme
