@@ -13,7 +13,8 @@ import pytest
 
 from madvision_assets.connections import make_database
 from madvision_assets.defs.resources import make_analyst
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.tables import lineage

@@ -14,12 +14,8 @@ from typing import Any
 import pytest
 
 from madvision_assets.connections import make_database, make_store
-from madvision_assets.domain.clips import ClipCandidates, Clips
-from madvision_assets.domain.content_type import ContentType
-from madvision_assets.domain.provenance import Document
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
-from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import RawVideo
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
@@ -27,9 +23,7 @@ from madvision_assets_tests.quick import Factory, factory
 from madvision_assets_tests.released import VERSIONS, LeftBehind, unpacked
 from madvision_assets_tests.workshop import Workshop
 
-KINDS: dict[str, type[Document]] = {
-    kind.asset.value: kind for kind in (RawVideo, Transcript, ContentType, ClipCandidates, Clips)
-}
+KINDS = {step.value: step.stage.document for step in PipelineStep}
 # Where a later version may add a key: the way to an object in the document, and the document.
 PLACES: dict[str, tuple[str | int, ...]] = {
     "raw_video": ("info",),

@@ -96,7 +96,8 @@ class Workplace:
         from madvision_assets.tools.media import ffmpeg
 
         analyst = resources.make_analyst(self.settings, self.database)
-        speech = {} if self.transcript_elsewhere else {"Whisper model": resources.make_speech(self.settings).check}
+        engine = resources.make_speech_engine(self.settings)
+        speech = {} if self.transcript_elsewhere else {"Whisper model": engine.check}
         tools = {"ffmpeg": lambda: (True, ffmpeg.version()), **speech, "analyst": lambda: (True, analyst.check())}
         return {**tools, **kept}
 

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from madvision_assets.domain import captions
-from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Role, clip_id
+from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Role, clip_id
 from madvision_assets.domain.cutting import plan_cut
-from madvision_assets.domain.documents import ObjectRef
+from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
@@ -26,13 +26,11 @@ class Rendered:
     """What came of a video's candidates.
 
     Attributes:
-        clips: one for each candidate, in rank order.
-        recipe: what cut them.
+        made: the manifest, with a clip for each candidate in rank order, and what cut them.
         contact_sheet: a JPEG of all thumbnails; None without clips.
     """
 
-    clips: tuple[Clip, ...]
-    recipe: Recipe
+    made: Made[Clips]
     contact_sheet: bytes | None
 
 
@@ -55,19 +53,24 @@ class ClipRenderer:
         Raises:
             Failure: of ffmpeg, of a clip's inspection, or of the store; nothing is published then.
         """
-        made: list[Clip] = []
+        clips: list[Clip] = []
         thumbnails: list[bytes] = []
         if chosen.candidates:
             with self._source(raw_video.media, folder) as source:
                 for number, candidate in enumerate(chosen.candidates):
                     tell = partial(_tell, progress, number, len(chosen.candidates))
                     clip, thumbnail = self._one(raw_video, transcript, candidate, source, folder, tell)
-                    made.append(clip)
+                    clips.append(clip)
                     thumbnails.append(thumbnail)
-        recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
-        return Rendered(
-            tuple(made), recipe, frames.contact_sheet(thumbnails, columns=SHEET_COLUMNS) if thumbnails else None
+        document = Clips(
+            video_id=raw_video.video_id,
+            outcome=chosen.outcome,
+            outcome_reason=chosen.outcome_reason,
+            clips=tuple(clips),
         )
+        recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
+        sheet = frames.contact_sheet(thumbnails, columns=SHEET_COLUMNS) if thumbnails else None
+        return Rendered(Made(document, recipe), sheet)
 
     def _one(
         self,

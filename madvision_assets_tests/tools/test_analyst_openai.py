@@ -62,13 +62,13 @@ def long_talk(hours: float) -> Transcript:
 
 
 def test_the_kind_comes_with_its_reason_topics_and_price(fake: FakeOpenAI) -> None:
-    verdict = analyst(fake).classify(sample_talk(), SOURCE)
+    made = analyst(fake).classify(sample_talk(), SOURCE)
+    verdict, recipe = made.document, made.recipe
 
     assert verdict.kind is ContentKind.KNOWLEDGE
     assert verdict.reason
     assert "bicycle" in verdict.topics
     assert not verdict.provisional
-    recipe = verdict.recipe
     assert (recipe.engine, recipe.model, recipe.prompt_version) == ("openai", "gpt-4o-2024-11-20", "classify-1")
     assert recipe.usage["requests"] == 1
     expected = (recipe.usage["input_tokens"] * 2.50 + recipe.usage["output_tokens"] * 10.00) / 1e6
@@ -114,7 +114,7 @@ def test_a_weak_moment_scores_under_the_threshold_and_a_fair_one_above_it() -> N
 def test_a_transcript_without_speech_is_answered_without_a_request(fake: FakeOpenAI) -> None:
     silent = transcript_of([], duration_s=9)
 
-    assert analyst(fake).classify(silent, SOURCE).kind is ContentKind.OTHER
+    assert analyst(fake).classify(silent, SOURCE).document.kind is ContentKind.OTHER
     assert analyst(fake).propose(silent, ContentKind.OTHER, SOURCE, Options()).moments == ()
     assert not fake.requests
 
@@ -261,7 +261,7 @@ def test_a_server_error_is_retried_by_the_sdk_and_by_nobody_else(fake: FakeOpenA
 def test_a_passing_fault_goes_unnoticed(fake: FakeOpenAI) -> None:
     fake.script(fakes.server_error(), fakes.rate_limited())
 
-    assert analyst(fake).classify(sample_talk(), SOURCE).kind is ContentKind.KNOWLEDGE
+    assert analyst(fake).classify(sample_talk(), SOURCE).document.kind is ContentKind.KNOWLEDGE
 
 
 def test_a_refusal_and_a_bad_answer_are_not_asked_again_at_once(fake: FakeOpenAI) -> None:
