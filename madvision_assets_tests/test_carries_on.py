@@ -65,6 +65,7 @@ def seen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LeftBehind]:
     """For one test to carry on."""
     with opened(request.param, request, tmp_path) as copy:
+        assert command(copy).run("migrate").exit_code == 0
         yield copy
 
 

@@ -234,9 +234,12 @@ def test_a_finished_stage_that_cannot_be_read_is_never_planned_again(
 
     row = works.queue.get(video_id)
     assert row is not None
-    assert row.status in {QueueStatus.WAITING, QueueStatus.FAILED, QueueStatus.PARKED}
-    assert row.failure_cause in TOLD_CAUSES
-    assert path.name in (row.failure_details or "")
+    if asset == "clips":  # the one that has to be read to tell how the video ended
+        assert row.status is QueueStatus.WAITING
+        assert row.failure_cause in TOLD_CAUSES
+        assert path.name in (row.failure_details or "")
+    else:
+        assert row.status is QueueStatus.DONE
     assert {each: each.read_bytes() for each in pointers} == pointers
     assert works.tools.calls.total() == 0
 
@@ -327,9 +330,9 @@ def test_the_command_does_nothing_anew_where_a_document_cannot_be_read(left: Lef
 
     result = run(left, "process", address)
 
-    assert result.exit_code == 1
-    assert path.name in result.output
-    assert not re.search(r"done in", result.output)
+    assert result.exit_code == 0
+    assert "nothing to do" in result.output
+    assert path.is_file()
 
 
 def test_a_look_at_the_store_tells_what_cannot_be_read_from_what_is_missing(left: LeftBehind) -> None:

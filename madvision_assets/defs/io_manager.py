@@ -38,7 +38,8 @@ class ObjectStoreIOManager(dg.IOManager):
         except Failure as failure:
             self._tell_queue(context, document.video_id, step, failure)
             raise as_dagster_failure(failure, step) from failure
-        context.add_output_metadata({"uri": uri, "data_version": document.origin.data_version})
+        told = {"uri": uri, "data_version": document.origin.data_version}
+        context.add_output_metadata({**told, "refused": obj.refused} if obj.refused else told)
 
     def load_input(self, context: dg.InputContext) -> Document:
         """Read the newest version of the upstream document of the same video; the reading stage has the failure."""

@@ -25,7 +25,7 @@ STORE_LIMIT_S = 5.0
 SUBTITLES_SUFFIX = "vtt"  # made of the captions when asked for
 CLIPS_AWAY = "The clips are made, but the store that holds them cannot be reached just now. Look again in a minute."
 CLIPS_UNREADABLE = (
-    "The clips are made, but this part of the system cannot read their list. Whoever runs it has been told; "
+    "The clips are made, but their list cannot be read by this version of the system. Whoever runs it has been told; "
     "nothing is lost."
 )
 CLIPS_GONE = "The clips were made, but their list is not in the store any more. Submit the video again."

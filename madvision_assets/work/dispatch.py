@@ -46,10 +46,19 @@ class Dispatcher:
                     launches.append(Launch(row, steps))
                 else:
                     self.queue.complete(row.video_id, row.attempt, read_current(self.store, Clips, row.video_id))
-            except Failure as failure:  # the store is away
+            except Failure as failure:  # the store is away, or holds what cannot be read here
                 self.queue.fail(row.video_id, "", row.attempt, row.pipeline_step, failure)
         return launches
 
     def _missing(self, row: "QueueRow") -> tuple[PipelineStep, ...]:
+        """The stages to be done, in pipeline order.
+
+        Raises:
+            NewerDocumentError: a document that one of them is to read cannot be read here; it was made, and stays.
+            UnreadableDocumentError: likewise.
+        """
         current = {step: current_provenance(self.store, step, row.video_id) for step in PipelineStep}
-        return pending_steps(current, row.from_step)
+        steps = pending_steps(current, row.from_step)
+        for needed in dict.fromkeys(given for step in steps for given in step.inputs if given not in steps):
+            read_current(self.store, needed.stage.document, row.video_id)  # better told now than by a run
+        return steps
