@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -82,20 +82,20 @@ class Installation:
             self.madvision("process", address_of("talk"))
             moments = moments_of(read_document(self.videos["talk"], "transcript")["segments"])
             openai.script(None, Fault(content=json.dumps({"moments": moments})))
-            self.madvision("process", address_of("talk"), "--from", "content_type", **paid)
+            self.madvision("process", address_of("talk"), "--from", "content_type", variables=paid)
             self.madvision("process", str(film))
             openai.script(None)
             openai.always(server_error())
-            self.madvision("process", address_of("waits"), code=1, **paid)
+            self.madvision("process", address_of("waits"), code=1, variables=paid)
             openai.always(refusal())
-            self.madvision("process", address_of("fails"), code=1, **paid)
+            self.madvision("process", address_of("fails"), code=1, variables=paid)
 
-    def madvision(self, *arguments: str, code: int = 0, **variables: str) -> str:
+    def madvision(self, *arguments: str, code: int = 0, variables: Mapping[str, str] | None = None) -> str:
         """One command of the version; gives what it printed."""
         done = subprocess.run(
             [Path(sys.executable).parent / "madvision", *arguments],
             cwd=self.scratch,
-            env={**self.environment, **variables},
+            env={**self.environment, **(variables or {})},
             capture_output=True,
             text=True,
             timeout=LIMIT_S,
@@ -323,7 +323,7 @@ def dumped(url: str) -> str:
 
     where = make_url(url)
     command = [
-        *(postgres_programs() / "pg_dump", "--inserts", "--no-owner", "--no-privileges", "--no-comments"),
+        *(str(postgres_programs() / "pg_dump"), "--inserts", "--no-owner", "--no-privileges", "--no-comments"),
         *("-h", str(where.query["host"]), "-p", str(where.query["port"]), "-U", str(where.username)),
         str(where.database),
     ]
