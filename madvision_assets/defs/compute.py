@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from madvision_assets.defs import dagster_inside
 from madvision_assets.domain.queue import PipelineStep
 
 # Pools bound what runs at once over all runs; why each does, `madvision pools` tells (defs/pools.py).
@@ -25,9 +26,8 @@ POOL_LIMITS: Mapping[str, int] = MappingProxyType({"download": 4, "gpu": 1, "llm
 
 def limit_pools(instance: dg.DagsterInstance) -> None:
     """Give each pool that has no limit yet ours; one that an operator has set stays."""
-    storage = instance.event_log_storage
-    for pool in POOL_LIMITS.keys() - {known.name for known in storage.get_pool_limits()}:
-        storage.set_concurrency_slots(pool, POOL_LIMITS[pool])
+    for pool in POOL_LIMITS.keys() - dagster_inside.pool_limits(instance).keys():
+        dagster_inside.limit_pool(instance, pool, POOL_LIMITS[pool])
 
 
 # The transcript alone needs a GPU; the taint keeps everything else off those nodes.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from madvision_assets.defs.dagster_inside import assets_of_run, run_of, step_of
 from madvision_assets.defs.runtime.lease import attempt_of
 from madvision_assets.defs.runtime.stage_context import (
     REFUSED,
@@ -61,7 +62,7 @@ class ObjectStoreIOManager(dg.IOManager):
         if not isinstance(obj, Document) or obj.asset is not step or obj.video_id != context.partition_key:
             raise TypeError(f"{step}/{context.partition_key} must be its own sealed document, not {type(obj).__name__}")
         try:
-            with interrupts_end_the_run(lambda: context.step_context):
+            with interrupts_end_the_run(lambda: step_of(context)):
                 uri = self._publish(obj, context)
         except Failure as failure:
             self._tell_queue(context, obj.video_id, step, failure)
@@ -74,7 +75,7 @@ class ObjectStoreIOManager(dg.IOManager):
         require_video_id(",".join(context.asset_partition_keys), step)  # a range of them is no video
         kind: Any = context.dagster_type.typing_type
         try:
-            with interrupts_end_the_run(lambda: context.step_context):
+            with interrupts_end_the_run(lambda: step_of(context)):
                 document: Document = read_current(self._store, kind, context.asset_partition_key)
         except Failure as failure:
             self._tell_queue(context, context.asset_partition_key, step, failure)
@@ -98,12 +99,12 @@ class ObjectStoreIOManager(dg.IOManager):
         uri = write_document(self._store, document)
         self._database.add_lineage(document, uri)
         if self._queue is not None and refused:
-            run, failure = context.step_context.dagster_run, CheckFailedError(refused.value)
+            run, failure = run_of(step_of(context)), CheckFailedError(refused.value)
             self._queue.fail(document.video_id, run.run_id, attempt_of(run), document.asset, failure)
         point_current(self._store, document)
         if self._queue is not None and not refused:
             made = document if isinstance(document, Clips) else None
-            ends = document.asset is last_step(context.step_context)
+            ends = document.asset is last_step(step_of(context))
             self._queue.finish_step(document.video_id, document.origin.run_id, document.asset, ends=ends, made=made)
         return uri
 
@@ -112,7 +113,7 @@ class ObjectStoreIOManager(dg.IOManager):
     ) -> None:
         if self._queue is None:
             return
-        run = context.step_context.dagster_run
+        run = run_of(step_of(context))
         try:
             self._queue.fail(video_id, run.run_id, attempt_of(run), step, failure)
         except Failure as also:  # the reconciler will find out
@@ -121,5 +122,5 @@ class ObjectStoreIOManager(dg.IOManager):
 
 def last_step(context: dg.StepExecutionContext) -> PipelineStep:
     """The last of our stages that the run does."""
-    selected = {key.to_user_string() for key in context.job_def.asset_layer.executable_asset_keys}
+    selected = assets_of_run(context)
     return [step for step in PipelineStep if step.value in selected][-1]

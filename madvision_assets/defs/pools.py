@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import dagster as dg
 
+from madvision_assets.defs import dagster_inside
 from madvision_assets.defs.compute import POOL_LIMITS, POOLS
 from madvision_assets.domain.queue import PipelineStep
 
@@ -49,13 +50,13 @@ def read_pools(instance: dg.DagsterInstance) -> list[Pool]:
     from madvision_assets.tools.database.errors import database_failures
 
     with database_failures():
-        infos = instance.event_log_storage.get_concurrency_infos(list(POOL_LIMITS))
+        uses = dagster_inside.pools_at_work(instance, POOL_LIMITS)
     return [
         Pool(
             name=name,
-            limit=infos[name].limit or 0,
-            running=infos[name].active_slot_count,
-            waiting=infos[name].pending_step_count,
+            limit=uses[name].limit,
+            running=uses[name].running,
+            waiting=uses[name].waiting,
             steps=tuple(step for step in POOLS if POOLS[step] == name),
             why=WHY[name],
         )
@@ -72,13 +73,7 @@ def set_limit(instance: dg.DagsterInstance, name: str, limit: int) -> None:
     from madvision_assets.tools.database.errors import database_failures
 
     with database_failures():
-        instance.event_log_storage.set_concurrency_slots(name, limit)
-
-
-def max_concurrent_runs(instance: dg.DagsterInstance) -> int | None:
-    """How many runs Dagster executes at once; None where nothing bounds them."""
-    runs = instance.get_concurrency_config().run_queue_config
-    return runs.max_concurrent_runs if runs and runs.max_concurrent_runs >= 0 else None
+        dagster_inside.limit_pool(instance, name, limit)
 
 
 def hints(pools: Sequence[Pool], max_in_flight: int, max_runs: int | None) -> list[str]:

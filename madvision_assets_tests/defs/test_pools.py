@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 
 from madvision_assets.defs.compute import OP_TAGS, POOL_LIMITS, POOLS, limit_pools
+from madvision_assets.defs.dagster_inside import max_concurrent_runs
 from madvision_assets.defs.launch import open_instance
-from madvision_assets.defs.pools import WHY, Pool, hints, max_concurrent_runs, read_pools, set_limit
+from madvision_assets.defs.pools import WHY, Pool, hints, read_pools, set_limit
 from madvision_assets.domain.costs import CORES
 from madvision_assets.domain.queue import PipelineStep
 from madvision_assets_tests.databases import KINDS, new_database, url_of

@@ -19,6 +19,7 @@ from typing import IO, Any, Protocol, TypeVar
 import dagster as dg
 
 from madvision_assets.defs.checks import refusal
+from madvision_assets.defs.dagster_inside import retried_elsewhere, step_of
 from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failures import Failure, FailureClass, UnexpectedError, UnknownVideoError
@@ -59,7 +60,7 @@ def interrupts_end_the_run(step_context: Callable[[], dg.StepExecutionContext]) 
     try:
         yield
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as interrupt:
-        if step_context().retry_mode.deferred:
+        if retried_elsewhere(step_context()):
             raise
         raise StoppedError from interrupt
 
@@ -68,7 +69,7 @@ def interrupts_end_the_run(step_context: Callable[[], dg.StepExecutionContext]) 
 def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> Iterator[None]:
     """Let failures and interrupts leave in the form that Dagster takes."""
     try:
-        with interrupts_end_the_run(context.get_step_execution_context):
+        with interrupts_end_the_run(lambda: step_of(context)):
             yield
     except Failure as failure:
         raise as_dagster_failure(failure, step) from failure
@@ -142,7 +143,7 @@ class Stage:
         Where a blocking check failed, Dagster then ends the step as failed, and tries it no more.
         """
         wall_s = time.monotonic() - self.started_s
-        code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key]
+        code_version = self.context.assets_def.get_asset_spec(self.context.asset_key).code_version
         sealed = document.seal(
             recipe,
             run_id=self.context.run.run_id,
