@@ -1,6 +1,6 @@
 """Archiving: videos that ended long ago leave Dagster. Their rows, documents, clips, tokens and lineage stay.
 
-A video's row is held while its partition goes, so that the queue cannot start it in between; and a partition that a run
+A video's row is held while its partition goes, so that the queue cannot claim it in between; and a partition that a run
 or a backfill needs stays, whoever launched it.
 """
 
