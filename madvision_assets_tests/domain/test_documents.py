@@ -1,4 +1,4 @@
-"""Claims about the form of documents: every released version's is read, unknown keys are passed over, writing is strict."""
+"""Claims about the form of documents: that of every released version is read, and writing is strict."""
 
 import json
 from typing import Any

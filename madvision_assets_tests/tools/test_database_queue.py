@@ -68,7 +68,6 @@ def test_the_database_allows_the_legal_moves_and_no_other(database: Database, cl
         ({"status": "failed", "failure_cause": None}, "failure_cause"),
         ({"status": "parked", "failure_cause": None}, "failure_cause"),
         ({"status": "lost"}, "status"),
-        ({"pipeline_step": "upload"}, "pipeline_step"),
         ({"progress": 1.01}, "progress"),
         ({"priority": 101}, "priority"),
         ({"retry": -1}, "counts"),
