@@ -164,7 +164,8 @@ def test_an_engine_that_is_registered_is_chosen_by_its_name_checked_and_heard(
     done = workshop.run("process", str(talk))
 
     assert done.exit_code == 0, done.output
-    provenance = workshop.workplace().current(done.output.split()[1].rstrip(":"))[PipelineStep.TRANSCRIPT]
+    video_id = done.output.split()[1].rstrip(":")
+    provenance = workshop.workplace().provenance(video_id, PipelineStep.TRANSCRIPT)
     assert provenance is not None
     assert (provenance.engine, provenance.model) == ("listener", "ears")
     assert made[-1].asked
