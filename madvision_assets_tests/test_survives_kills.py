@@ -9,7 +9,7 @@ import pytest
 
 from madvision_assets.domain.clips import Role
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets_tests.fakes import slow
+from madvision_assets_tests.openai_faults import slow
 from madvision_assets_tests.real_servers import Server, postgres_server
 from madvision_assets_tests.waiting import wait_for
 from madvision_assets_tests.whole_system import PATIENCE_S, Trial, processes_of, short_talk, trial

@@ -44,8 +44,8 @@ def process(source: str, from_step: str | None) -> None:
     video = workplace.register(source)
     steps = workplace.pending(video.video_id, PipelineStep(from_step) if from_step else None)
     tell(console, f"Video {video.video_id}:", "bold", without_secrets(video.address))
-    for step, provenance in workplace.current(video.video_id).items():
-        if provenance is not None and step not in steps:
+    for step in PipelineStep:
+        if step not in steps and (provenance := workplace.provenance(video.video_id, step)):
             console.print(f"{step.value.ljust(15)}  already done {local_time(provenance.created_at)}, not done again")
     if steps:
         display = StageDisplay(console, steps)

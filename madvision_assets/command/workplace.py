@@ -15,7 +15,7 @@ from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure, HomeUnusableError
 from madvision_assets.domain.health import Finding, Health
 from madvision_assets.domain.provenance import Provenance
-from madvision_assets.domain.stages import PipelineStep, pending_steps
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video, canonical_address, file_video_id
 from madvision_assets.settings import Executor, Settings
 from madvision_assets.tools.speech.registry import find_engine
@@ -42,18 +42,19 @@ class Workplace:
         video_id, address = identify(source)
         return self.database.add_video(video_id, address)
 
-    def current(self, video_id: str) -> dict[PipelineStep, Provenance | None]:
-        """For each stage the provenance of its newest document; None where there is none that can be read."""
+    def provenance(self, video_id: str, step: PipelineStep) -> Provenance | None:
+        """Of the newest document of a stage; None where there is none."""
         from madvision_assets.tools.store.documents import current_provenance
 
-        return {step: current_provenance(self.store, step, video_id) for step in PipelineStep}
+        return current_provenance(self.store, step, video_id)
 
     def pending(self, video_id: str, from_step: PipelineStep | None) -> tuple[PipelineStep, ...]:
         """The stages that are still to be done, those among them that a check has turned down."""
         from madvision_assets.tools.database.queue import Queue
+        from madvision_assets.work.dispatch import missing_steps
 
         row = Queue(self.database).get(video_id)
-        return pending_steps(self.current(video_id), from_step or (row.from_step if row else None))
+        return missing_steps(self.store, video_id, from_step or (row.from_step if row else None))
 
     def run(self, video_id: str, steps: tuple[PipelineStep, ...], sink: Any) -> Any:
         """Materialise these stages in this process."""

@@ -4,14 +4,14 @@ from typing import Any
 
 import dagster as dg
 
+from madvision_assets.defs import dagster_inside
 from madvision_assets.domain.stages import PipelineStep, Pool
 
 
 def limit_pools(instance: dg.DagsterInstance) -> None:
     """Give each pool that has no limit yet ours; one that an operator has set stays."""
-    storage = instance.event_log_storage
-    for pool in set(Pool) - {known.name for known in storage.get_pool_limits()}:
-        storage.set_concurrency_slots(pool.value, pool.limit)
+    for pool in set(Pool) - dagster_inside.pool_limits(instance).keys():
+        dagster_inside.limit_pool(instance, pool.value, pool.limit)
 
 
 # The taint keeps everything else off those nodes.

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from madvision_assets.defs.dagster_inside import assets_of_run, run_of, step_of
 from madvision_assets.defs.runtime.failing import as_dagster_failure, interrupts_end_the_run, require_video_id
 from madvision_assets.defs.runtime.lease import attempt_of
 from madvision_assets.domain.documents import Document
@@ -33,7 +34,7 @@ class ObjectStoreIOManager(dg.IOManager):
         if document is None or document.asset != step or document.video_id != context.partition_key:
             raise TypeError(f"{step}/{context.partition_key} must be its own sealed document, not {type(obj).__name__}")
         try:
-            with interrupts_end_the_run(lambda: context.step_context):
+            with interrupts_end_the_run(lambda: step_of(context)):
                 uri = self._publish(obj, step, context)
         except Failure as failure:
             self._tell_queue(context, document.video_id, step, failure)
@@ -47,7 +48,7 @@ class ObjectStoreIOManager(dg.IOManager):
         require_video_id(",".join(context.asset_partition_keys), step)  # a range of them is no video
         kind: Any = context.dagster_type.typing_type
         try:
-            with interrupts_end_the_run(lambda: context.step_context):
+            with interrupts_end_the_run(lambda: step_of(context)):
                 document: Document = read_current(self._publisher.store, kind, context.asset_partition_key)
         except Failure as failure:
             self._tell_queue(context, context.asset_partition_key, step, failure)
@@ -57,8 +58,8 @@ class ObjectStoreIOManager(dg.IOManager):
     def _publish(self, finished: Finished, step: PipelineStep, context: dg.OutputContext) -> str:
         if self._publisher.queue is None:  # then perhaps there is no run either
             return self._publisher.publish(finished, attempt=None, ends=False)
-        attempt = attempt_of(context.step_context.dagster_run)
-        return self._publisher.publish(finished, attempt=attempt, ends=step is last_step(context.step_context))
+        running = step_of(context)
+        return self._publisher.publish(finished, attempt=attempt_of(run_of(running)), ends=step is last_step(running))
 
     def _tell_queue(
         self, context: dg.OutputContext | dg.InputContext, video_id: str, step: PipelineStep, failure: Failure
@@ -66,7 +67,7 @@ class ObjectStoreIOManager(dg.IOManager):
         queue = self._publisher.queue
         if queue is None:
             return
-        run = context.step_context.dagster_run
+        run = run_of(step_of(context))
         try:
             queue.fail(video_id, run.run_id, attempt_of(run), step, failure)
         except Failure as also:  # the reconciler will find out
@@ -75,5 +76,5 @@ class ObjectStoreIOManager(dg.IOManager):
 
 def last_step(context: dg.StepExecutionContext) -> PipelineStep:
     """The last of our stages that the run does."""
-    selected = {key.to_user_string() for key in context.job_def.asset_layer.executable_asset_keys}
+    selected = assets_of_run(context)
     return [step for step in PipelineStep if step.value in selected][-1]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from madvision_assets.defs import dagster_inside
 from madvision_assets.domain.stages import PipelineStep, Pool
 
 
@@ -38,13 +39,13 @@ def read_pools(instance: dg.DagsterInstance) -> list[PoolState]:
     from madvision_assets.tools.database.errors import database_failures
 
     with database_failures():
-        infos = instance.event_log_storage.get_concurrency_infos([pool.value for pool in Pool])
+        uses = dagster_inside.pools_at_work(instance, [pool.value for pool in Pool])
     return [
         PoolState(
             name=pool.value,
-            limit=infos[pool].limit or 0,
-            running=infos[pool].active_slot_count,
-            waiting=infos[pool].pending_step_count,
+            limit=uses[pool].limit,
+            running=uses[pool].running,
+            waiting=uses[pool].waiting,
             steps=tuple(step for step in PipelineStep if step.stage.pool is pool),
             why=pool.why,
         )
@@ -61,13 +62,7 @@ def set_limit(instance: dg.DagsterInstance, name: str, limit: int) -> None:
     from madvision_assets.tools.database.errors import database_failures
 
     with database_failures():
-        instance.event_log_storage.set_concurrency_slots(name, limit)
-
-
-def max_concurrent_runs(instance: dg.DagsterInstance) -> int | None:
-    """How many runs Dagster executes at once; None where nothing bounds them."""
-    runs = instance.get_concurrency_config().run_queue_config
-    return runs.max_concurrent_runs if runs and runs.max_concurrent_runs >= 0 else None
+        dagster_inside.limit_pool(instance, name, limit)
 
 
 def hints(pools: Sequence[PoolState], max_in_flight: int, max_runs: int | None) -> list[str]:

@@ -12,9 +12,9 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from madvision_assets.domain.failures import NewerDocumentError, UnreadableDocumentError
 from madvision_assets.domain.provenance import InputRef, Provenance, Recipe, Value, VideoId
@@ -164,7 +164,7 @@ class Made(Generic[D_co]):
 class _Versioned(Value):
     """All that every version of every document has."""
 
-    schema_version: int = 1
+    schema_version: Annotated[int, Field(strict=True, ge=1)] = 1
 
 
 class Envelope(_Versioned):

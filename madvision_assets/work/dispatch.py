@@ -41,7 +41,7 @@ class Dispatcher:
         launches = []
         for row in self.queue.claim_due(self.max_in_flight):
             try:
-                steps = self._missing(row)
+                steps = missing_steps(self.store, row.video_id, row.from_step)
                 if steps:
                     launches.append(Launch(row, steps))
                 else:
@@ -50,15 +50,22 @@ class Dispatcher:
                 self.queue.fail(row.video_id, "", row.attempt, row.pipeline_step, failure)
         return launches
 
-    def _missing(self, row: "QueueRow") -> tuple[PipelineStep, ...]:
-        """The stages to be done, in pipeline order.
 
-        Raises:
-            NewerDocumentError: a document that one of them is to read cannot be read here; it was made, and stays.
-            UnreadableDocumentError: likewise.
-        """
-        current = {step: current_provenance(self.store, step, row.video_id) for step in PipelineStep}
-        steps = pending_steps(current, row.from_step)
-        for needed in dict.fromkeys(given for step in steps for given in step.inputs if given not in steps):
-            read_current(self.store, needed.stage.document, row.video_id)  # better told now than by a run
-        return steps
+def missing_steps(store: ObjectStore, video_id: str, from_step: PipelineStep | None) -> tuple[PipelineStep, ...]:
+    """The stages of a video that are to be done, in pipeline order.
+
+    Args:
+        store: tells which are done.
+        video_id: of which video.
+        from_step: this stage and all later ones are to be done in any case.
+
+    Raises:
+        NewerDocumentError: a document that one of them is to read cannot be read here; it was made, and stays.
+        UnreadableDocumentError: likewise.
+    """
+    forced = from_step.onwards() if from_step else ()
+    current = {step: current_provenance(store, step, video_id) for step in PipelineStep if step not in forced}
+    steps = pending_steps(current, from_step)
+    for needed in dict.fromkeys(given for step in steps for given in step.inputs if given not in steps):
+        read_current(store, needed.stage.document, video_id)  # better told now than by a run
+    return steps

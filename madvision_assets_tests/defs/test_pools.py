@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 
 from madvision_assets.defs.compute import limit_pools
+from madvision_assets.defs.dagster_inside import max_concurrent_runs
 from madvision_assets.defs.launch import open_instance
-from madvision_assets.defs.pools import PoolState, hints, max_concurrent_runs, read_pools, set_limit
+from madvision_assets.defs.pools import PoolState, hints, read_pools, set_limit
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.databases import KINDS, new_database, url_of
 

@@ -33,7 +33,8 @@ from typing import Any
 CHECKOUT = Path.cwd()
 sys.path.insert(0, str(CHECKOUT))  # the tests of the version that runs, and not those beside this file
 
-from madvision_assets_tests.fakes import FakeOpenAI, Fault, refusal, server_error  # noqa: E402
+from madvision_assets_tests.fakes import FakeOpenAI  # noqa: E402
+from madvision_assets_tests.openai_faults import Fault, refusal, server_error  # noqa: E402
 from madvision_assets_tests.real_servers import postgres_programs  # noqa: E402
 from madvision_assets_tests.real_servers.postgresql import postgres  # noqa: E402
 from madvision_assets_tests.sample import DEMO_MODEL, SAMPLE  # noqa: E402

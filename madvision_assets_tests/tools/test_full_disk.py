@@ -20,7 +20,7 @@ ADAPTERS: dict[str, Callable[[OSError], Failure]] = {
     "database": classify_database,
     "download": lambda error: classify(describe(error)),
     "download, in words": lambda error: classify(describe(RuntimeError(str(error)))),
-    "media, by PyAV": lambda error: classify_av(av.error.OSError(error.errno, error.strerror)),
+    "media, by PyAV": lambda error: classify_av(av.error.OSError(*error.args)),
     "media, by ffmpeg": lambda error: ffmpeg._failure([], f"the file: {error.strerror}", "cutting", 1),
     "speech": classify_speech,
     "store": lambda error: classify_store(error, "key"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from madvision_assets.defs.dagster_inside import retried_elsewhere, step_of
 from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failure_records import from_record, to_record
@@ -31,7 +32,7 @@ def interrupts_end_the_run(step_context: Callable[[], dg.StepExecutionContext]) 
     try:
         yield
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as interrupt:
-        if step_context().retry_mode.deferred:
+        if retried_elsewhere(step_context()):
             raise
         raise StoppedError from interrupt
 
@@ -40,7 +41,7 @@ def interrupts_end_the_run(step_context: Callable[[], dg.StepExecutionContext]) 
 def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> Iterator[None]:
     """Let failures and interrupts leave in the form that Dagster takes."""
     try:
-        with interrupts_end_the_run(context.get_step_execution_context):
+        with interrupts_end_the_run(lambda: step_of(context)):
             yield
     except Failure as failure:
         raise as_dagster_failure(failure, step) from failure
@@ -88,11 +89,10 @@ def as_dagster_failure(failure: Failure, step: PipelineStep) -> dg.Failure:
     return dg.Failure(description=str(failure), metadata=metadata, allow_retries=False)
 
 
-def of_dagster_failure(metadata: Mapping[str, dg.MetadataValue[Any]]) -> tuple[PipelineStep, Failure] | None:
-    """Where and why, out of the metadata of such a failure; None of any other."""
-    values = {name: entry.value for name, entry in metadata.items()}
-    failure = from_record(values)
-    return (PipelineStep(str(values[STEP])), failure) if failure else None
+def of_dagster_failure(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failure] | None:
+    """Where and why, out of the metadata of such a failure, as plain values; None of any other."""
+    failure = from_record(metadata)
+    return (PipelineStep(str(metadata[STEP])), failure) if failure else None
 
 
 def _tell(context: dg.AssetExecutionContext, lease: RunLease | None, word: Callable[[RunLease], None]) -> None:

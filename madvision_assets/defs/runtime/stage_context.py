@@ -73,7 +73,7 @@ class StageContext:
         Where a blocking check failed, Dagster then ends the step as failed, and tries it no more.
         """
         wall_s = time.monotonic() - self.started_s
-        code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key]
+        code_version = self.context.assets_def.get_asset_spec(self.context.asset_key).code_version
         store = self.runtime.store
         sealed = made.document.seal(
             made.recipe,

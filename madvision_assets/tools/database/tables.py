@@ -156,7 +156,7 @@ video_processing_queue = Table(
     Column("priority", Integer, nullable=False),
     Column("retry", Integer, nullable=False),
     Column("lost_workers", Integer, nullable=False),
-    Column("attempt", Integer, nullable=False),  # counts every start: the fencing token
+    Column("attempt", Integer, nullable=False),  # counts the attempts: the fencing token
     Column("failure_cause", Text),
     Column("failure_details", PlainText),
     Column("next_attempt_at", UtcDateTime, nullable=False),
