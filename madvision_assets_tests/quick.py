@@ -77,7 +77,13 @@ class QuickTools:
         )  # fmt: skip
         source = SourceMetadata(extractor="quick")
         document = RawVideo(
-            video_id=video.video_id, address=video.address, media=stored, audio=stored, info=info, source=source
+            video_id=video.video_id,
+            address=video.address,
+            media=stored,
+            audio=stored,
+            info=info,
+            source=source,
+            options=video.options,
         )
         return Made(document, Recipe(engine="quick"))
 

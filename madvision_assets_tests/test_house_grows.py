@@ -3,20 +3,12 @@
 The copy is type-checked and run, so a place that had to know of the change and does not is found here.
 """
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
-LIMIT_S = 240
-PACKAGE = "madvision_assets"
+from madvision_assets_tests.house import PACKAGE, House, after
 
 ROW = """
     HEADLINE = (
@@ -147,7 +139,7 @@ from madvision_assets_tests.quick import factory
 
 home = Path(sys.argv[1])
 words = "The most important lesson: measure first, because a wrong answer never improved a result."
-with factory(home, footage.talking(home / "talk.mp4"), allow_private=True) as works, serving(works.settings) as intake:
+with factory(home, footage.talking(home / "talk.mp4", 6.0), allow_private=True) as works, serving(works.settings) as intake:
     works.tools.words = words
     receipt = intake.submit(options={"min_clip_s": 1})
     [result] = works.tick()
@@ -169,56 +161,9 @@ with factory(home, footage.talking(home / "talk.mp4"), allow_private=True) as wo
 """
 
 
-class House:
-    """A copy of the package, to be changed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        shutil.copytree(ROOT / PACKAGE, folder / PACKAGE, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", folder)
-        self.touched: set[str] = set()
-
-    def write(self, name: str, text: str) -> None:
-        """A new file."""
-        (self.folder / PACKAGE / name).write_text(text)
-        self.touched.add(name)
-
-    def edit(self, name: str, *changes: tuple[str, str]) -> None:
-        """Put something in the place of what stands in a file once."""
-        path = self.folder / PACKAGE / name
-        text = path.read_text()
-        for before, after in changes:
-            assert text.count(before) == 1, (name, before)
-            text = text.replace(before, after)
-        path.write_text(text)
-        self.touched.add(name)
-
-    def faults(self, *names: str) -> list[str]:
-        """What mypy has against these files."""
-        files = [f"{PACKAGE}/{name}" for name in names]
-        command = [sys.executable, "-m", "mypy", "--follow-imports=silent", "--no-error-summary", *files]
-        told = subprocess.run(command, cwd=self.folder, check=False, capture_output=True, text=True, timeout=LIMIT_S)
-        return told.stdout.splitlines()
-
-    def ask(self, code: str, *arguments: str) -> Any:
-        """What a script in a process of its own, with the copy in place of the package, prints as JSON."""
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT)])}
-        command = [sys.executable, "-c", code, *arguments]
-        told = subprocess.run(
-            command, cwd=self.folder, env=environment, check=False, capture_output=True, text=True, timeout=LIMIT_S
-        )
-        assert told.returncode == 0, told.stderr[-3000:]
-        return json.loads(told.stdout.splitlines()[-1])
-
-
 @pytest.fixture
 def house(tmp_path: Path) -> House:
     return House(tmp_path)
-
-
-def after(line: str, more: str) -> tuple[str, str]:
-    """The change that puts more after a line."""
-    return line, line + more
 
 
 def add_stage(house: House, row: str = ROW, *, last: bool = False) -> None:

@@ -90,11 +90,13 @@ def doctor() -> None:
     """Check packages, ffmpeg, model, key, database, store and queue, and tell what to do about each."""
     from madvision_assets.domain.health import Health
     from madvision_assets.tools.cluster import pod_findings
+    from madvision_assets.tools.speech.registry import find_engine
     from madvision_assets.work.doctor import examine, packages, takes_part_in_processing, variables
 
     settings = load_settings()
     on_cluster = settings.executor is Executor.K8S
-    installed = packages(transcript_elsewhere=on_cluster)
+    engine = find_engine(settings.whisper_engine)
+    installed = packages(engine.extra, transcript_elsewhere=on_cluster)
     findings = [installed, *variables(present_names(), variable_names())]
     if installed.health is Health.OK:  # without them nothing else can be looked at
         workplace = Workplace(settings, prepare=False)

@@ -18,7 +18,8 @@ from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video, canonical_address, file_video_id
 from madvision_assets.settings import Executor, Settings
-from madvision_assets.work.doctor import has_speech, takes_part_in_processing
+from madvision_assets.tools.speech.registry import find_engine
+from madvision_assets.work.doctor import is_installed, takes_part_in_processing
 
 ROOT = Path(__file__).resolve().parents[2]
 STALE_AFTER_S = 60.0
@@ -105,7 +106,8 @@ class Workplace:
     @property
     def transcript_elsewhere(self) -> bool:
         """Whether another image does the transcript."""
-        return self.settings.executor is Executor.K8S and not has_speech()
+        engine = find_engine(self.settings.whisper_engine)
+        return self.settings.executor is Executor.K8S and not is_installed(engine.extra)
 
     def queue_findings(self) -> list[Finding]:
         """What is the matter with the queue, where there is one: what it leaves alone, and a sensor that stands still.

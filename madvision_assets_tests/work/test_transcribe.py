@@ -10,17 +10,15 @@ import pytest
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.segments import HeardSegment, HeardWord
-from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.media.audio import RATE_HZ, extract_flac
-from madvision_assets.tools.speech import Device, EngineDescriptor, EngineOptions, Heard, SpeechEngine, registry
+from madvision_assets.tools.speech import Heard, SpeechEngine
 from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.transcribe import WINDOW_S, Transcriber
 from madvision_assets_tests import footage
 from madvision_assets_tests.sample import DEMO_MODEL, SAMPLE, spoken_sentences
 from madvision_assets_tests.stores import raw_video
-from madvision_assets_tests.workshop import Workshop
 
 WORD_ERROR_LIMIT = 0.05
 # Tone, then silence past the second window, then tone again: three windows, the second of them without sound.
@@ -32,7 +30,6 @@ SAID = "The most important lesson is to measure first, because a wrong answer ne
 class Listener:
     """An engine that keeps what it is given, and hears one sentence in the first seconds of each window."""
 
-    options: EngineOptions | None = None
     asked: list[tuple[float, str | None]] = field(default_factory=list)
 
     def transcribe(self, samples: Any, language: str | None) -> Heard:
@@ -45,12 +42,12 @@ class Listener:
         return Heard("nl", (HeardSegment(SAID, 0.0, said_s, words),))
 
     def check(self) -> tuple[bool, str]:
-        """Ready, with the model that was asked for."""
-        return True, f"listening as {self.options and self.options.model}"
+        """Always ready."""
+        return True, "listening"
 
     def recipe(self) -> Recipe:
         """Its name."""
-        return Recipe(engine="listener", model=self.options and self.options.model)
+        return Recipe(engine="listener")
 
 
 def transcribed(folder: Path, flac: Path, engine: SpeechEngine, told: list[float] | None = None) -> Made[Transcript]:
@@ -143,32 +140,3 @@ def test_progress_rises_to_one(tmp_path: Path, long_flac: Path) -> None:
 
     assert told == sorted(told)
     assert told[-1] == 1
-
-
-def test_an_engine_that_is_registered_is_chosen_by_its_name_checked_and_heard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[Listener] = []
-
-    def make(options: EngineOptions) -> Listener:
-        made.append(Listener(options))
-        return made[-1]
-
-    listener = EngineDescriptor("listener", make, extra="intake", devices=(Device.CPU,), models="any word")
-    monkeypatch.setattr(registry, "ENGINES", {**registry.ENGINES, listener.name: listener})
-    talk = footage.talking(tmp_path / "talk.mp4", 20.0)
-    chosen = {"MADVISION_WHISPER_ENGINE": "listener", "MADVISION_WHISPER_MODEL": "ears"}
-    workshop = Workshop(tmp_path / "home", {**chosen, "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"})
-
-    assert "listening as ears" in workshop.run("doctor").output
-    done = workshop.run("process", str(talk))
-
-    assert done.exit_code == 0, done.output
-    video_id = done.output.split()[1].rstrip(":")
-    provenance = workshop.workplace().provenance(video_id, PipelineStep.TRANSCRIPT)
-    assert provenance is not None
-    assert (provenance.engine, provenance.model) == ("listener", "ears")
-    assert made[-1].asked
-    assert made[-1].options == EngineOptions(
-        "ears", tmp_path / "home" / "models", api_key="", base_url="http://127.0.0.1:9/v1"
-    )
