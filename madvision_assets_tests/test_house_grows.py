@@ -139,7 +139,8 @@ from madvision_assets_tests.quick import factory
 
 home = Path(sys.argv[1])
 words = "The most important lesson: measure first, because a wrong answer never improved a result."
-with factory(home, footage.talking(home / "talk.mp4", 6.0), allow_private=True) as works, serving(works.settings) as intake:
+talk = footage.talking(home / "talk.mp4", 6.0)
+with factory(home, talk, allow_private=True) as works, serving(works.settings) as intake:
     works.tools.words = words
     receipt = intake.submit(options={"min_clip_s": 1})
     [result] = works.tick()
