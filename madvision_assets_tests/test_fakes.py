@@ -155,7 +155,7 @@ def test_a_response_that_is_held_back_when_the_server_goes_away_never_comes(fake
     fake.script(openai_faults.slow(5.0))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(call, fake, request_body())
-        wait_for(lambda: fake.completions, 5)
+        wait_for(lambda: fake.completions, 60)
         fake.go_away()
         with pytest.raises(http.client.RemoteDisconnected):
             answer.result(5)

@@ -26,7 +26,7 @@ OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
 SECRETS_FROM_OUTSIDE = {"madvision-secrets", "madvision-postgresql", "madvision-tls"}
 # By the chart's own service account.
 RUNS_WITHOUT_OURS = {"helm"}
-TIME_LIMIT_S = 60
+TIME_LIMIT_S = 180
 
 NEEDS_KUBECTL = pytest.mark.skipif(
     shutil.which("kubectl") is None, reason="kubectl, which renders the manifests, is not here"

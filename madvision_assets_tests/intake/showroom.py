@@ -27,7 +27,7 @@ from madvision_assets_tests import footage
 from madvision_assets_tests.intake.serving import settings_in
 from madvision_assets_tests.stores import sealed
 
-WAIT_LIMIT_S = 20.0
+WAIT_LIMIT_S = 90.0
 SUBTITLES = b"1\n00:00:00,200 --> 00:00:02,500\nA small step\n\n2\n00:00:02,600 --> 00:00:05,000\nwell explained\n\n"
 
 

@@ -34,7 +34,7 @@ from madvision_assets_tests.intake.test_messages import notification
 from madvision_assets_tests.real_servers import postgres_server
 from madvision_assets_tests.waiting import wait_for
 
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 SECRET = "not-a-token-but-a-callback-secret"
 CONSUME = "from madvision_assets.command.inbox import consume; consume()"
 
