@@ -75,7 +75,7 @@ def test_what_every_match_contains_is_found(pattern: str, texts: set[str]) -> No
     assert required_texts(pattern) == texts
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from([r"(?i)(?:ab|c{2,3}d)e*f(gh)?i", r"x(?:y(?:z|w)){1,2}?v", r"(?>ab)(?:c|d|)e", r"k(l)(?(1)m|n)o"]),
     st.data(),
