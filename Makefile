@@ -27,9 +27,9 @@ install: $(READY)
 $(READY): pyproject.toml constraints.txt setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "MadVision needs Python 3.11 or newer; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
-	@echo "== Installing into $(VENV): about 200 packages, a few minutes on the first run; log: $(VENV)/install.log"
 	@if test -e $(BIN)/pip && ! grep -qF '$(CURDIR)/$(BIN)/python' $(BIN)/pip; then \
 		echo "== $(VENV) was made in another folder, whose code it would run: it is made anew"; rm -rf $(VENV); fi
+	@echo "== Installing into $(VENV): about 200 packages, a few minutes on the first run; log: $(VENV)/install.log"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@# torch first and by itself: whatever else asks for it later is then satisfied (docs/decisions/0002).
 	@{ $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch \

@@ -1,7 +1,9 @@
 """Claims about the house: light imports, tests that claim something, and documents that say what is true."""
 
 import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -128,3 +130,29 @@ def test_what_a_document_points_at_is_there(path: Path) -> None:
 
     assert [link for link in links if not (path.parent / link).exists()] == []
     assert [name for name in modules if not any((room / name).exists() for room in rooms)] == []
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a folder, where nothing can be installed."""
+    command = ["make", *words, "PYTHON=true"]
+    variables = {"PATH": os.environ["PATH"]}  # and none of the make that may run these tests
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
+    )
+
+
+def test_an_environment_that_was_copied_from_another_folder_is_made_anew(tmp_path: Path) -> None:
+    here, copy = tmp_path / "here", tmp_path / "copy"
+    (here / ".venv" / "bin").mkdir(parents=True)
+    (here / ".venv" / "bin" / "pip").write_text(f"#!{here}/.venv/bin/python\n")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py"):
+        shutil.copy(ROOT / name, here)
+    make(here, "--touch", "install")
+    shutil.copytree(here, copy)
+
+    at_home, copied = make(here, "install"), make(copy, "install")
+
+    assert (at_home.returncode, "Installing" in at_home.stdout) == (0, False)
+    assert ".venv was made in another folder" in copied.stdout
+    assert "Installing" in copied.stdout
+    assert not (copy / ".venv").exists()
