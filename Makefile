@@ -3,7 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.installed
+# The stamp knows its folder: a .venv that was copied or moved here would run the code of the checkout that it comes from.
+READY := $(VENV)/.installed-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 # Whisper on few cores: waiting threads must not burn what the working ones need.
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
@@ -13,7 +14,10 @@ export GOMP_SPINCOUNT := 0
 help:
 	@echo "make demo       the sample talk, from its address to its clips"
 	@echo "make up         the system, left running: Dagster UI and daemon, on loopback"
-	@echo "make test       format, lint, types, import contracts, tests"
+	@echo "make test       format, lint, types, import contracts, tests, and how much of the code they run"
+	@echo "make lint       format, lint and import contracts alone"
+	@echo "make types      types alone"
+	@echo "make test-fast  the tests alone"
 	@echo "make test-long  the tests that take a minute or more each"
 	@echo "make bench      every benchmark, beside its peer"
 	@echo "make clean      removes .venv; the local state (.madvision) stays"
@@ -23,6 +27,8 @@ install: $(READY)
 $(READY): pyproject.toml constraints.txt setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "MadVision needs Python 3.11 or newer; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@if test -e $(BIN)/pip && ! grep -qF '$(CURDIR)/$(BIN)/python' $(BIN)/pip; then \
+		echo "== $(VENV) was made in another folder, whose code it would run: it is made anew"; rm -rf $(VENV); fi
 	@echo "== Installing into $(VENV): about 200 packages, a few minutes on the first run; log: $(VENV)/install.log"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@# torch first and by itself: whatever else asks for it later is then satisfied (docs/decisions/0002).
@@ -51,7 +57,7 @@ types: $(READY)
 
 test-fast: $(READY)
 	@echo "== Tests"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov
 
 test-long: $(READY)
 	@echo "== Long tests"

@@ -1,11 +1,24 @@
-"""Real servers, started once for all tests and only when a test asks for one."""
+"""How Hypothesis tries, and real servers: started once for all tests and only when a test asks for one."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from madvision_assets_tests.real_servers import S3Server, postgres, swift_s3
+
+# The one profile. No example has a deadline and no generator a pace: on a busy machine each may take any time, and
+# pytest's own limit bounds the test. CI tries the same examples each time, so that what fails there was broken by the
+# change; elsewhere they are new ones, and a failure prints how to try it again.
+settings.register_profile(
+    "madvision",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+    print_blob=True,
+)
+settings.load_profile("madvision")
 
 
 @pytest.fixture(scope="session")

@@ -52,7 +52,7 @@ def request_body(**changes: Any) -> dict[str, Any]:
 
 def call(fake: FakeOpenAI, body: Any = None, *, path: str = "/v1/chat/completions", key: str = KEY) -> tuple[int, Any]:
     """Status and JSON of one request; a GET where there is no body."""
-    connection = http.client.HTTPConnection(urlsplit(fake.base_url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(fake.base_url).netloc, timeout=60)
     try:
         payload = body if isinstance(body, str | None) else json.dumps(body)
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -173,11 +173,11 @@ def test_it_runs_by_itself_and_prints_its_address() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
-        connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=5)
+        connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=60)
         connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {KEY}"})
         status = connection.getresponse().status
         connection.close()
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
     assert status == 200

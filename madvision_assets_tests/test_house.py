@@ -1,13 +1,24 @@
-"""Claims about the house: light imports, and documents that say what is true."""
+"""Claims about the house: light imports, tests that claim something, and documents that say what is true."""
 
+import ast
+import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from hypothesis import settings
+
 ROOT = Path(__file__).resolve().parents[1]
+TESTS = ROOT / "madvision_assets_tests"
 HEAVY = ("torch", "whisper", "yt_dlp", "openai", "boto3", "pandas", "av")
 TIME_LIMIT_S = 180
+# Helpers that assert say so in their names; of the libraries', these.
+HELPERS_THAT_ASSERT = ("assert_", "check_", "expect", "wait_for", "wait_until")
+LIBRARIES_THAT_ASSERT = {"call_and_validate", "raises", "run_state_machine_as_test", "warns"}
 
 
 def test_loading_the_definitions_loads_nothing_heavy() -> None:
@@ -50,3 +61,98 @@ def test_every_decision_is_in_the_list() -> None:
     listed = set(re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\)", (folder / "README.md").read_text()))
 
     assert listed == {path.name for path in folder.glob("[0-9]*.md")}
+
+
+def claiming_nothing(source: str) -> Iterator[str]:
+    """Names of the tests in some code that neither assert nor call what does."""
+    for test in ast.walk(ast.parse(source)):
+        if not isinstance(test, ast.FunctionDef) or not test.name.startswith("test_"):
+            continue
+        within = list(ast.walk(test))
+        called = {ast.unparse(call.func).rpartition(".")[2] for call in within if isinstance(call, ast.Call)}
+        if (
+            not any(isinstance(each, ast.Assert) for each in within)
+            and not called & LIBRARIES_THAT_ASSERT
+            and not any(name.startswith(HELPERS_THAT_ASSERT) for name in called)
+        ):
+            yield test.name
+
+
+def test_every_test_claims_something() -> None:
+    assert [
+        f"{path.relative_to(TESTS)}: {name}"
+        for path in sorted(TESTS.rglob("test_*.py"))
+        for name in claiming_nothing(path.read_text())
+    ] == []
+
+
+@pytest.mark.parametrize("body", ["work()", "store.check()", "queue.fail(video)", "for each in found: each.stop()"])
+def test_a_test_that_only_does_something_claims_nothing(body: str) -> None:
+    assert list(claiming_nothing(f"def test_it():\n {body}")) == ["test_it"]
+
+
+@pytest.mark.parametrize(
+    "body", ["assert done()", "with pytest.raises(KeyError): done()", "expect(page).to_be_seen()", "wait_for(done, 1)"]
+)
+def test_a_test_may_claim_by_itself_or_through_what_asserts(body: str) -> None:
+    assert list(claiming_nothing(f"def test_it():\n {body}")) == []
+
+
+def test_no_example_has_a_deadline() -> None:
+    """On a busy machine any example may take any time; conftest.py says so for all."""
+    deadlines = [
+        f"{path.relative_to(TESTS)}:{each.lineno}"
+        for path in TESTS.rglob("*.py")
+        for each in ast.walk(ast.parse(path.read_text()))
+        if isinstance(each, ast.keyword) and each.arg == "deadline"
+    ]
+
+    assert settings().deadline is None
+    assert [place for place in deadlines if not place.startswith("conftest.py:")] == []
+
+
+def documents() -> list[Path]:
+    """What people read; decisions, the changelog and the tests' samples tell of their day and are left out."""
+    return [
+        path
+        for folder in (ROOT, ROOT / "docs", *sorted((ROOT / "deployments").glob("**/")), ROOT / "benchmarks")
+        for path in sorted(folder.glob("*.md"))
+        if path.name != "CHANGELOG.md"
+    ]
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_document_points_at_is_there(path: Path) -> None:
+    text = path.read_text()
+    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
+    rooms = (ROOT, path.parent, ROOT / "madvision_assets", TESTS)
+    modules = re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]+\.py|test_\w+\.py)`", text)
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+    assert [name for name in modules if not any((room / name).exists() for room in rooms)] == []
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a folder, where nothing can be installed."""
+    command = ["make", *words, "PYTHON=true"]
+    variables = {"PATH": os.environ["PATH"]}  # and none of the make that may run these tests
+    return subprocess.run(
+        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=TIME_LIMIT_S, check=False
+    )
+
+
+def test_an_environment_that_was_copied_from_another_folder_is_made_anew(tmp_path: Path) -> None:
+    here, copy = tmp_path / "here", tmp_path / "copy"
+    (here / ".venv" / "bin").mkdir(parents=True)
+    (here / ".venv" / "bin" / "pip").write_text(f"#!{here}/.venv/bin/python\n")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py"):
+        shutil.copy(ROOT / name, here)
+    make(here, "--touch", "install")
+    shutil.copytree(here, copy)
+
+    at_home, copied = make(here, "install"), make(copy, "install")
+
+    assert (at_home.returncode, "Installing" in at_home.stdout) == (0, False)
+    assert ".venv was made in another folder" in copied.stdout
+    assert "Installing" in copied.stdout
+    assert not (copy / ".venv").exists()

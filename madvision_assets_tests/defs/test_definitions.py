@@ -1,6 +1,10 @@
 """Claims about what Dagster sees."""
 
 import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -11,6 +15,9 @@ from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Executor, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT_S = 60
 
 
 @pytest.fixture(scope="module")
@@ -81,5 +88,20 @@ def test_the_executor_is_the_one_asked_for(choice: Executor, name: str) -> None:
     assert executor.name == name
 
 
-def test_the_definitions_load_as_dagster_loads_them(definitions: dg.Definitions) -> None:
-    dg.Definitions.validate_loadable(definitions)
+def test_dg_checks_the_definitions_and_lists_them(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)  # which says: no telemetry
+    programs = Path(sys.executable).parent
+    environment = {
+        "DAGSTER_HOME": str(tmp_path),
+        "HOME": str(tmp_path),
+        "PATH": f"{programs}:/usr/bin:/bin",
+        "VIRTUAL_ENV": str(programs.parent),
+    }
+
+    def run_dg(*words: str) -> str:
+        return subprocess.run(
+            ["dg", *words], cwd=ROOT, env=environment, check=True, capture_output=True, text=True, timeout=LIMIT_S
+        ).stdout
+
+    assert "All definitions loaded successfully." in run_dg("check", "defs")
+    assert {each["asset_key"] for each in json.loads(run_dg("list", "defs", "--json"))["assets"]} == set(PipelineStep)

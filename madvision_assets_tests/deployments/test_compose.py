@@ -164,7 +164,7 @@ def test_the_workspace_points_at_the_code_server() -> None:
 
 def test_compose_itself_reads_the_file(tmp_path: Path) -> None:
     if not _has_compose():
-        pytest.skip("the compose plugin of docker is not installed")
+        pytest.skip("`docker compose` is not there: the package docker-compose-plugin of Docker's own would run this")
     filled = re.sub(r"^(\w+)=$", r"\1=secret", (FOLDER / ".env.example").read_text(), flags=re.MULTILINE)
     variables = tmp_path / ".env"
     variables.write_text(filled)

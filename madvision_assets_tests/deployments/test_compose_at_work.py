@@ -127,7 +127,8 @@ def server(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Ite
         subprocess.run(
             [FOLDER / "databases.sh"], env=made.environment("postgres", **superuser), check=True, timeout=LIMIT_S
         )
-        shutil.copy(FOLDER / "dagster.yaml", home)
+        scratch = folder / "tmp"  # a container's /tmp is its own, too
+        (home / "dagster.yaml").write_text((FOLDER / "dagster.yaml").read_text().replace("/tmp", str(scratch)))
         workspace = (FOLDER / "workspace.yaml").read_text()
         (home / "workspace.yaml").write_text(
             workspace.replace("host: code-server", "host: 127.0.0.1").replace("4266", made.ports["4266"])
@@ -215,7 +216,7 @@ def caddy(folder: Path, variables: Mapping[str, str], upstreams: Mapping[str, st
     """Caddy with our Caddyfile on a free port, and upstreams elsewhere; its address."""
     program = shutil.which("caddy")
     if program is None:
-        pytest.skip("caddy is not installed")
+        pytest.skip("Caddy is not installed; as root, .ci/servers installs it")
     http, https = free_port(), free_port()
     options = (
         f"{{\nadmin off\nskip_install_trust\nhttp_port {http}\nhttps_port {https}\nstorage file_system {folder}\n}}\n"

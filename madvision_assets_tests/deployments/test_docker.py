@@ -183,7 +183,7 @@ def _get(address: str | urllib.request.Request) -> object:
         return json.load(answer)
 
 
-def takes_a_submission(address: str) -> None:
+def expect_a_submission_taken(address: str) -> None:
     """It is ready, and takes an address in, which yt-dlp is asked about."""
     body = json.dumps({"url": "https://www.youtube.com/watch?v=dQw4w9WgXcQ"}).encode()
     receipt = _get(urllib.request.Request(f"{address}/public/video", body, {"Content-Type": "application/json"}))
@@ -199,7 +199,7 @@ def test_the_intake_runs_on_its_packages_alone(tmp_path: Path) -> None:
     variables = closed(tmp_path / "packages", "intake")
 
     with intake([sys.executable, "-S", "-m", "madvision_assets.command.main"], tmp_path, variables) as address:
-        takes_a_submission(address)
+        expect_a_submission_taken(address)
 
 
 def test_the_pipeline_loads_on_its_packages_alone(tmp_path: Path) -> None:
@@ -239,4 +239,4 @@ def test_the_intake_image_installs_and_serves(tmp_path: Path) -> None:
     subprocess.run([*python, *map(str, tmp_path.glob("*.whl"))], check=True, timeout=INSTALL_LIMIT_S)
 
     with intake([str(tmp_path / "venv" / "bin" / "madvision")], tmp_path, environment(tmp_path / "home")) as address:
-        takes_a_submission(address)
+        expect_a_submission_taken(address)

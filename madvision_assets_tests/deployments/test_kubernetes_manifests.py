@@ -29,7 +29,8 @@ RUNS_WITHOUT_OURS = {"helm"}
 TIME_LIMIT_S = 180
 
 NEEDS_KUBECTL = pytest.mark.skipif(
-    shutil.which("kubectl") is None, reason="kubectl, which renders the manifests, is not here"
+    shutil.which("kubectl") is None,
+    reason="kubectl renders the manifests and is not on the PATH; version 1.27 or newer would run this",
 )
 pytestmark = NEEDS_KUBECTL
 

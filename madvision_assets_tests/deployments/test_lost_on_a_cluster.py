@@ -1,6 +1,5 @@
 """Claims about runs on Kubernetes that are stopped or lost in the middle: see ``test_on_a_cluster``."""
 
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 
@@ -12,12 +11,13 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests.databases import history
 from madvision_assets_tests.deployments.staging import GPU_NODE, Staged, staged
+from madvision_assets_tests.deployments.test_kubernetes_manifests import NEEDS_KUBECTL
 from madvision_assets_tests.real_servers import S3Server
 
 pytestmark = [
     pytest.mark.long,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl, which renders the manifests, is not here"),
+    NEEDS_KUBECTL,
 ]
 TRANSCRIPT = PipelineStep.TRANSCRIPT
 

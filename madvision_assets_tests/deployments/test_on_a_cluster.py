@@ -6,7 +6,6 @@ the middle of the transcript the pod is preempted.
 """
 
 import math
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from madvision_assets_tests.cluster import PodRecord
 from madvision_assets_tests.cluster.kubelet import PREEMPTED
 from madvision_assets_tests.databases import history
 from madvision_assets_tests.deployments.staging import GPU_NODE, Staged, staged
-from madvision_assets_tests.deployments.test_kubernetes_manifests import CHECK
+from madvision_assets_tests.deployments.test_kubernetes_manifests import CHECK, NEEDS_KUBECTL
 from madvision_assets_tests.real_servers import S3Request, S3Server
 from madvision_assets_tests.waiting import wait_for
 
@@ -35,7 +34,7 @@ STAGE_LIMIT_S = 120
 GPU_IMAGE, IMAGE = "madvision/gpu:0.2.0", "madvision/pipeline:0.2.0"
 
 pytestmark = [
-    pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl, which renders the manifests, is not here"),
+    NEEDS_KUBECTL,
     pytest.mark.timeout(400),
 ]
 

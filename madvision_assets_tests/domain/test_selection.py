@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from madvision_assets.domain.clips import Moment, Outcome, RejectionRule
@@ -346,7 +346,7 @@ def proposals(draw: st.DrawFn) -> tuple[Transcript, list[Moment], Options]:
 
 
 @given(proposals(), st.floats(0.3, 1.2))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 def test_whatever_is_proposed_candidates_can_be_cut_and_every_moment_is_accounted_for(
     proposal: tuple[Transcript, list[Moment], Options], media_share: float
 ) -> None:

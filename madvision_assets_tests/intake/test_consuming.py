@@ -28,7 +28,7 @@ from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions, token_hash
 from madvision_assets.tools.database.tables import submissions, videos
 from madvision_assets_tests.databases import emptied, new_database, url_of
-from madvision_assets_tests.inboxes import AWS, Broker, Posts, broker, installed, open_inbox
+from madvision_assets_tests.inboxes import AWS, Broker, Posts, broker, open_inbox, skip_unless_installed
 from madvision_assets_tests.intake.serving import settings_in
 from madvision_assets_tests.intake.test_messages import notification
 from madvision_assets_tests.real_servers import postgres_server
@@ -66,8 +66,7 @@ def pair(request: pytest.FixtureRequest) -> Pair:
 
 @pytest.fixture(scope="module")
 def server(pair: Pair, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    if not installed(pair.broker):
-        pytest.skip(f"{pair.broker} is not installed")
+    skip_unless_installed(pair.broker)
     with broker(pair.broker, tmp_path_factory.mktemp("broker")) as running:
         yield running
 

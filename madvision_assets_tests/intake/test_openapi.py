@@ -57,7 +57,6 @@ def test_every_answer_is_one_that_the_description_has(
     @given(case=cases)
     @settings(
         max_examples=EXAMPLES,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -36,7 +36,7 @@ expect.set_options(timeout=LIMIT_MS)
 def browser() -> Iterator[Browser]:
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH")
+        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH; as root, .ci/servers installs the first")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
         yield browser

@@ -316,6 +316,8 @@ def test_where_a_video_is_not_in_the_queue_anybody_may_publish(database: Databas
     queue.require_lease(VIDEO, "run")
     database.add_lineage(document("run"), "memory://a")
 
+    assert [row.uri for row in database.lineage_of(VIDEO)] == ["memory://a"]
+
 
 def test_who_is_superseded_has_no_say_in_what_becomes_of_the_video(queue: Queue, claimed: QueueRow) -> None:
     queue.begin(VIDEO, "run", claimed.attempt, RAW)

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
@@ -189,9 +189,7 @@ def test_whatever_is_done_in_whatever_order_the_invariants_hold(database: Databa
 
     run_state_machine_as_test(
         bound,
-        settings=settings(
-            max_examples=12, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
+        settings=settings(max_examples=12, stateful_step_count=50),
     )
 
 

@@ -107,6 +107,8 @@ def test_sqlite_migrates_itself_and_postgresql_asks_to_be_migrated(empty: Databa
     empty.ensure_schema()
     empty.check()
 
+    assert empty.schema_state().is_usable
+
 
 def test_several_that_migrate_at_once_all_end_well(empty: Database) -> None:
     others = [Database(url_of(empty)) for _ in range(4)]
@@ -117,7 +119,9 @@ def test_several_that_migrate_at_once_all_end_well(empty: Database) -> None:
     for other in others:
         other.engine.dispose()
 
-    empty.check()
+    state = empty.schema_state()
+    assert state.current == state.head
+    assert set(inspect(empty.engine).get_table_names()) >= set(metadata.tables)
 
 
 # --- videos ---

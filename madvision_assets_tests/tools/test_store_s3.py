@@ -98,17 +98,25 @@ def test_the_endpoint_given_beats_the_one_in_the_environment(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
 
-    s3_store(s3_server).check()
+    store = s3_store(s3_server)
+    store.put_bytes("given", b"kept")
+
+    assert store.get_bytes("given") == b"kept"
 
 
 def test_the_environment_gives_the_credentials_that_are_not_given(
     s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    s3_store(s3_server).put_bytes("made-the-bucket", b"")
+    s3_server.create_bucket("from-the-environment")
     for name in ("AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, s3_server.environment()[name])
 
-    ObjectStore.from_url("s3://contract/env", s3=AwsAccess(endpoint_url=s3_server.endpoint_url, region="")).check()
+    store = ObjectStore.from_url(
+        "s3://from-the-environment", s3=AwsAccess(endpoint_url=s3_server.endpoint_url, region="")
+    )
+    store.put_bytes("signed", b"kept")
+
+    assert store.get_bytes("signed") == b"kept"
 
 
 BAD_ENDPOINTS = [
