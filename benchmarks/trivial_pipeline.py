@@ -8,7 +8,7 @@ import dagster as dg
 from madvision_assets.connections import make_store
 from madvision_assets.definitions import build_defs
 from madvision_assets.settings import load_settings
-from madvision_assets_tests.quick import QuickTools
+from madvision_assets_tests.harness import QuickTools
 
 TOOLS = ("ingest", "transcriber", "analyst", "renderer")
 

@@ -18,12 +18,12 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.tables import lineage
+from madvision_assets_tests.command_line import CommandLine
 from madvision_assets_tests.databases import KINDS, new_database, url_of
 from madvision_assets_tests.fakes import FakeOpenAI
+from madvision_assets_tests.harness import Harness, open_harness
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
-from madvision_assets_tests.quick import Factory, factory
 from madvision_assets_tests.released import VERSIONS, LeftBehind, sample_document, unpacked
-from madvision_assets_tests.workshop import Workshop
 
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 STANDS = {"talk": "done", "silence": "done", "waits": "waiting", "fails": "failed", "queued": "queued"}
@@ -70,9 +70,9 @@ def left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LeftBehind]
 
 
 @pytest.fixture
-def works(left: LeftBehind) -> Iterator[Factory]:
+def harness(left: LeftBehind) -> Iterator[Harness]:
     """The daemon's work there; nothing can be downloaded or heard."""
-    with factory(left.home, left.home / "no-source.mp4", **left.settings) as made:
+    with open_harness(left.home, left.home / "no-source.mp4", **left.settings) as made:
         made.tools.plan(RAW, AssertionError("downloaded again"))
         made.tools.plan(HEARD, AssertionError("heard again"))
         yield made
@@ -91,9 +91,9 @@ def served(left: LeftBehind) -> Iterator[Intake]:
         yield running
 
 
-def command(left: LeftBehind) -> Workshop:
+def command(left: LeftBehind) -> CommandLine:
     """The ``madvision`` command there."""
-    return Workshop(left.home, left.variables)
+    return CommandLine(left.home, left.variables)
 
 
 def told(left: LeftBehind, *arguments: str) -> Any:
@@ -108,18 +108,18 @@ def database_of(left: LeftBehind) -> Database:
     return make_database(settings_in(left.home, **left.settings))
 
 
-def planned(works: Factory) -> dict[str, list[str]]:
+def planned(harness: Harness) -> dict[str, list[str]]:
     """What the sensor asks for now: by video the stages of its run."""
-    asked = works.ask()
+    asked = harness.ask()
     return {
         str(request.partition_key): [key.to_user_string() for key in request.asset_selection or ()] for request in asked
     }
 
 
-def run_planned(works: Factory, video_id: str) -> list[str]:
+def run_planned(harness: Harness, video_id: str) -> list[str]:
     """Run what the sensor asks for this video; gives the stages."""
-    [request] = [each for each in works.ask() if each.partition_key == video_id]
-    assert works.launch(request).success
+    [request] = [each for each in harness.ask() if each.partition_key == video_id]
+    assert harness.launch(request).success
     return [key.to_user_string() for key in request.asset_selection or ()]
 
 
@@ -245,28 +245,28 @@ def test_the_files_of_each_clip_are_the_ones_that_were_cut(intake: Intake, seen:
 # --- it is carried on ---
 
 
-def test_a_video_that_is_done_has_nothing_left_to_do(left: LeftBehind, works: Factory) -> None:
+def test_a_video_that_is_done_has_nothing_left_to_do(left: LeftBehind, harness: Harness) -> None:
     for name in ("talk", "silence"):
         assert "1 video queued again" in command(left).run("requeue", "--video", left.videos[name]).output
 
-    asked = planned(works)
+    asked = planned(harness)
 
     assert not {left.videos["talk"], left.videos["silence"]} & asked.keys()
-    rows = [works.queue.get(left.videos[name]) for name in ("talk", "silence")]
+    rows = [harness.queue.get(left.videos[name]) for name in ("talk", "silence")]
     assert [(row.status, row.outcome) for row in rows if row] == [
         (QueueStatus.DONE, "clips"),
         (QueueStatus.DONE, "no_speech"),
     ]
 
 
-def test_what_waits_goes_on_where_it_stood_and_does_nothing_twice(left: LeftBehind, works: Factory) -> None:
+def test_what_waits_goes_on_where_it_stood_and_does_nothing_twice(left: LeftBehind, harness: Harness) -> None:
     with FakeOpenAI() as openai:
         keys = {"openai_api_key": openai.key, "openai_base_url": openai.base_url}
-        works.tools.analyst = make_analyst(settings_in(left.home, **left.settings, **keys), database_of(left))
-        assert run_planned(works, left.videos["waits"]) == ["clip_candidates", "clips"]
+        harness.tools.analyst = make_analyst(settings_in(left.home, **left.settings, **keys), database_of(left))
+        assert run_planned(harness, left.videos["waits"]) == ["clip_candidates", "clips"]
         assert len(openai.completions) == 1
 
-    assert works.tools.calls == {CHOSEN: 1, CUT: 1}
+    assert harness.tools.calls == {CHOSEN: 1, CUT: 1}
     found = told(left, "lineage", left.videos["waits"])
     assert [row["asset"] for row in found["materialisations"]] == [step.value for step in PipelineStep]
     assert [stage["outdated_inputs"] for stage in found["stages"]] == [[]] * 5
@@ -278,28 +278,28 @@ def test_what_waits_goes_on_where_it_stood_and_does_nothing_twice(left: LeftBehi
         assert {answer.status_code for answer in fetched(intake, clip).values()} == {200}
 
 
-def test_what_failed_goes_on_where_it_failed_when_somebody_queues_it_again(left: LeftBehind, works: Factory) -> None:
+def test_what_failed_goes_on_where_it_failed_when_somebody_queues_it_again(left: LeftBehind, harness: Harness) -> None:
     for cause in ("analyst_unavailable", "policy_refusal"):
         assert "1 video queued again" in command(left).run("requeue", "--cause", cause).output
 
-    assert run_planned(works, left.videos["fails"]) == ["content_type", "clip_candidates", "clips"]
+    assert run_planned(harness, left.videos["fails"]) == ["content_type", "clip_candidates", "clips"]
 
-    assert works.tools.calls == {KIND: 1, CHOSEN: 1, CUT: 1}
-    row = works.queue.get(left.videos["fails"])
+    assert harness.tools.calls == {KIND: 1, CHOSEN: 1, CUT: 1}
+    row = harness.queue.get(left.videos["fails"])
     assert row is not None
     assert (row.status, row.attempt, row.failure_cause) == (QueueStatus.DONE, 2, None)
 
 
-def test_what_was_never_begun_is_planned_whole(left: LeftBehind, works: Factory) -> None:
-    assert planned(works)[left.videos["queued"]] == [step.value for step in PipelineStep]
+def test_what_was_never_begun_is_planned_whole(left: LeftBehind, harness: Harness) -> None:
+    assert planned(harness)[left.videos["queued"]] == [step.value for step in PipelineStep]
 
 
-def test_clips_are_cut_again_by_the_queue(left: LeftBehind, works: Factory) -> None:
+def test_clips_are_cut_again_by_the_queue(left: LeftBehind, harness: Harness) -> None:
     command(left).run("requeue", "--video", left.videos["talk"], "--from", "clips")
 
-    assert run_planned(works, left.videos["talk"]) == ["clips"]
+    assert run_planned(harness, left.videos["talk"]) == ["clips"]
 
-    assert works.tools.calls == {CUT: 1}
+    assert harness.tools.calls == {CUT: 1}
     found = told(left, "lineage", left.videos["talk"])
     assert len(found["materialisations"]) == 9
     assert [stage["outdated_inputs"] for stage in found["stages"]] == [[]] * 5

@@ -89,23 +89,23 @@ from madvision_assets.intake.services import make_services
 from madvision_assets.intake.status import status_of
 from madvision_assets.lineage.queries import video_lineage
 from madvision_assets_tests import footage
-from madvision_assets_tests.quick import factory
+from madvision_assets_tests.harness import open_harness
 
 home = Path(sys.argv[1])
 step = PipelineStep("headline")
-with factory(home, footage.talking(home / "talk.mp4")) as works:
-    token = works.submit().token
-    [result] = works.tick()
-    services = make_services(works.settings)
+with open_harness(home, footage.talking(home / "talk.mp4")) as harness:
+    token = harness.submit().token
+    [result] = harness.tick()
+    services = make_services(harness.settings)
     status = status_of(services, token, "http://intake")
     lineage = video_lineage(services.database, services.store, "web-a")
-    [again] = [works.by_hand("a", step)]
+    [again] = [harness.by_hand("a", step)]
     prices = {**PRICES, "gpt-4o.input": Price(1, "t", "t"), "gpt-4o.output": Price(1, "t", "t")}
     plan = Plan(Load(24.0))
     print(json.dumps({
         "ran": [event.asset_key.to_user_string() for event in result.get_asset_materialization_events()],
-        "again": [again.success, works.row().status],
-        "row": [works.row().status, works.row().pipeline_step, works.row().progress],
+        "again": [again.success, harness.row().status],
+        "row": [harness.row().status, harness.row().pipeline_step, harness.row().progress],
         "status": [status.status, status.progress, [each.step for each in status.steps]],
         "lineage": [[stage.asset, [used.asset for used in stage.inputs]] for stage in lineage.stages],
         "progress": overall_progress(step, 1.0),
@@ -135,15 +135,15 @@ from madvision_assets.tools.store.documents import read_current
 from madvision_assets.work.restoring import inspect
 from madvision_assets_tests import footage
 from madvision_assets_tests.intake.serving import serving
-from madvision_assets_tests.quick import factory
+from madvision_assets_tests.harness import open_harness
 
 home = Path(sys.argv[1])
 words = "The most important lesson: measure first, because a wrong answer never improved a result."
 talk = footage.talking(home / "talk.mp4", 6.0)
-with factory(home, talk, allow_private=True) as works, serving(works.settings) as intake:
-    works.tools.words = words
+with open_harness(home, talk, allow_private=True) as harness, serving(harness.settings) as intake:
+    harness.tools.words = words
     receipt = intake.submit(options={"min_clip_s": 1})
-    [result] = works.tick()
+    [result] = harness.tick()
     status = intake.status(receipt["token"])
     [clip] = status["clips"]
     fetched = intake.client.get(clip["files"]["square"])

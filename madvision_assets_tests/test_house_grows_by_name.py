@@ -99,7 +99,7 @@ ASK = """
 import json, sys
 from pathlib import Path
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets_tests.workshop import Workshop
+from madvision_assets_tests.command_line import Workshop
 
 home, talk = map(Path, sys.argv[1:])
 chosen = {

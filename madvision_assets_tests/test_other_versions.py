@@ -18,10 +18,10 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.store.documents import read_current
+from madvision_assets_tests.command_line import CommandLine
+from madvision_assets_tests.harness import Harness, open_harness
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
-from madvision_assets_tests.quick import Factory, factory
 from madvision_assets_tests.released import VERSIONS, LeftBehind, unpacked
-from madvision_assets_tests.workshop import Workshop
 
 KINDS = {step.value: step.stage.document for step in PipelineStep}
 # Where a later version may add a key: by document the ways to objects in it.
@@ -52,9 +52,9 @@ def left(request: pytest.FixtureRequest, tmp_path: Path) -> LeftBehind:
 
 
 @pytest.fixture
-def works(left: LeftBehind) -> Iterator[Factory]:
+def harness(left: LeftBehind) -> Iterator[Harness]:
     """The daemon's work there."""
-    with factory(left.home, left.home / "no-source.mp4") as made:
+    with open_harness(left.home, left.home / "no-source.mp4") as made:
         yield made
 
 
@@ -67,7 +67,7 @@ def served(left: LeftBehind) -> Iterator[Intake]:
 
 def run(left: LeftBehind, *arguments: str) -> Any:
     """One command there."""
-    return Workshop(left.home).run(*arguments)
+    return CommandLine(left.home).run(*arguments)
 
 
 # --- other versions' documents ---
@@ -136,35 +136,35 @@ def later_everywhere(left: LeftBehind, *changes: Change) -> None:
 # --- what can be read is read ---
 
 
-def assert_nothing_is_left_to_do(left: LeftBehind, works: Factory) -> None:
+def assert_nothing_is_left_to_do(left: LeftBehind, harness: Harness) -> None:
     """Queued again, the talk is done without a run."""
     video_id = left.videos["talk"]
-    Operations(make_database(works.settings)).requeue(video_ids=[video_id])
+    Operations(make_database(harness.settings)).requeue(video_ids=[video_id])
 
-    asked = works.ask()
+    asked = harness.ask()
 
     assert video_id not in {request.partition_key for request in asked}
-    row = works.queue.get(video_id)
+    row = harness.queue.get(video_id)
     assert row is not None
     assert (row.status, row.outcome) == (QueueStatus.DONE, "clips")
 
 
 @pytest.mark.parametrize("asset", PLACES)
 def test_a_stage_counts_as_made_whatever_keys_its_document_has_that_nobody_knows(
-    left: LeftBehind, works: Factory, asset: str
+    left: LeftBehind, harness: Harness, asset: str
 ) -> None:
     rewritten(left, asset, adding((), ("provenance",), *PLACES[asset]))
 
-    assert_nothing_is_left_to_do(left, works)
+    assert_nothing_is_left_to_do(left, harness)
 
 
 @pytest.mark.parametrize("asset", PLACES)
 def test_a_stage_counts_as_made_where_a_newer_version_wrote_its_document(
-    left: LeftBehind, works: Factory, asset: str
+    left: LeftBehind, harness: Harness, asset: str
 ) -> None:
     rewritten(left, asset, of_newer_version, adding(()))
 
-    assert_nothing_is_left_to_do(left, works)
+    assert_nothing_is_left_to_do(left, harness)
 
 
 @pytest.mark.parametrize("changes", [(), (of_newer_version,)], ids=["unknown keys", "newer"])
@@ -188,14 +188,14 @@ def test_documents_of_a_later_version_are_shown_and_served(left: LeftBehind, cha
     assert verified.exit_code == 0, verified.output
 
 
-def test_a_stage_is_done_again_on_documents_of_a_later_version(left: LeftBehind, works: Factory) -> None:
+def test_a_stage_is_done_again_on_documents_of_a_later_version(left: LeftBehind, harness: Harness) -> None:
     later_everywhere(left)
-    Operations(make_database(works.settings)).requeue(video_ids=[left.videos["talk"]], from_step=PipelineStep.CLIPS)
+    Operations(make_database(harness.settings)).requeue(video_ids=[left.videos["talk"]], from_step=PipelineStep.CLIPS)
 
-    [request] = [each for each in works.ask() if each.partition_key == left.videos["talk"]]
+    [request] = [each for each in harness.ask() if each.partition_key == left.videos["talk"]]
 
     assert [key.to_user_string() for key in request.asset_selection or ()] == ["clips"]
-    assert works.launch(request).success
+    assert harness.launch(request).success
 
 
 # --- what cannot be read is told as what it is ---
@@ -212,16 +212,16 @@ def assert_names_nothing_of_ours(text: str, left: LeftBehind, path: Path) -> Non
 
 @pytest.mark.parametrize("asset", PLACES)
 def test_a_finished_stage_that_cannot_be_read_is_never_planned_again(
-    left: LeftBehind, works: Factory, asset: str
+    left: LeftBehind, harness: Harness, asset: str
 ) -> None:
     path, video_id = unreadable(left, asset), left.videos["talk"]
     pointers = {each: each.read_bytes() for each in (left.home / "store").rglob(f"{video_id}/current.json")}
-    Operations(make_database(works.settings)).requeue(video_ids=[video_id])
+    Operations(make_database(harness.settings)).requeue(video_ids=[video_id])
 
     for _ in range(3):
-        assert video_id not in {request.partition_key for request in works.ask()}
+        assert video_id not in {request.partition_key for request in harness.ask()}
 
-    row = works.queue.get(video_id)
+    row = harness.queue.get(video_id)
     assert row is not None
     if asset == "clips":  # the one that has to be read to tell how the video ended
         assert row.status is QueueStatus.WAITING
@@ -230,27 +230,27 @@ def test_a_finished_stage_that_cannot_be_read_is_never_planned_again(
     else:
         assert row.status is QueueStatus.DONE
     assert {each: each.read_bytes() for each in pointers} == pointers
-    assert works.tools.calls.total() == 0
+    assert harness.tools.calls.total() == 0
 
 
 def test_a_video_that_waits_behind_a_stage_that_cannot_be_read_is_not_carried_on_from_before_it(
-    left: LeftBehind, works: Factory
+    left: LeftBehind, harness: Harness
 ) -> None:
     path = unreadable(left, "transcript", "waits")
 
     for _ in range(3):
-        assert left.videos["waits"] not in {request.partition_key for request in works.ask()}
+        assert left.videos["waits"] not in {request.partition_key for request in harness.ask()}
 
-    row = works.queue.get(left.videos["waits"])
+    row = harness.queue.get(left.videos["waits"])
     assert row is not None
     assert row.failure_cause in TOLD_CAUSES
     assert path.name in (row.failure_details or "")
 
 
-def test_operators_are_told_the_key_and_the_public_is_not(left: LeftBehind, works: Factory) -> None:
+def test_operators_are_told_the_key_and_the_public_is_not(left: LeftBehind, harness: Harness) -> None:
     path = unreadable(left, "clips")
-    Operations(make_database(works.settings)).requeue(video_ids=[left.videos["talk"]])
-    works.ask()
+    Operations(make_database(harness.settings)).requeue(video_ids=[left.videos["talk"]])
+    harness.ask()
 
     told = json.loads(run(left, "status", left.videos["talk"], "--format", "json").stdout)
     with served(left) as intake:
@@ -324,13 +324,15 @@ def test_a_look_at_the_store_tells_what_cannot_be_read_from_what_is_missing(left
     assert "not in the store" not in result.output
 
 
-def test_a_stage_that_cannot_be_read_is_done_again_when_somebody_asks_for_it(left: LeftBehind, works: Factory) -> None:
+def test_a_stage_that_cannot_be_read_is_done_again_when_somebody_asks_for_it(
+    left: LeftBehind, harness: Harness
+) -> None:
     unreadable(left, "clips")
-    Operations(make_database(works.settings)).requeue(video_ids=[left.videos["talk"]], from_step=PipelineStep.CLIPS)
+    Operations(make_database(harness.settings)).requeue(video_ids=[left.videos["talk"]], from_step=PipelineStep.CLIPS)
 
-    [request] = [each for each in works.ask() if each.partition_key == left.videos["talk"]]
+    [request] = [each for each in harness.ask() if each.partition_key == left.videos["talk"]]
     assert [key.to_user_string() for key in request.asset_selection or ()] == ["clips"]
-    assert works.launch(request).success
+    assert harness.launch(request).success
 
     with served(left) as intake:
         assert len(intake.status(left.tokens["talk"])["clips"]) == 2

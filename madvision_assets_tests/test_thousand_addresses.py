@@ -28,10 +28,10 @@ from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.tables import lineage
-from madvision_assets_tests.crew import Crew, crew
 from madvision_assets_tests.databases import new_database, shut_breakers, url_of
-from madvision_assets_tests.neighbourhood import AT_THE_DOOR, RETRY_AFTER_S, Case, neighbourhood
+from madvision_assets_tests.hosts import AT_THE_DOOR, RETRY_AFTER_S, Case, open_hosts
 from madvision_assets_tests.waiting import wait_for
+from madvision_assets_tests.worker_pool import WorkerPool, worker_pool
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
@@ -65,14 +65,14 @@ class World:
 
     settings: Settings
     database: Database
-    crew: Crew
+    worker_pool: WorkerPool
     client: httpx.Client
     cases: list[Case]
     receipts: list[tuple[Asked, dict[str, Any]]]
 
     def row(self, case: Case) -> Any:
         """Where its video stands."""
-        return self.crew.given["dispatcher"].queue.get(web_video_id(case.address))
+        return self.worker_pool.given["dispatcher"].queue.get(web_video_id(case.address))
 
 
 @contextmanager
@@ -136,7 +136,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     folder = tmp_path_factory.mktemp("thousand")
     with (
         new_database("postgresql", request, folder) as database,
-        neighbourhood(folder, MAX_RETRIES) as hosts,
+        open_hosts(folder, MAX_RETRIES) as hosts,
     ):
         database.migrate()
         settings = Settings(
@@ -144,7 +144,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
             max_in_flight=PROCESSES, max_retries=MAX_RETRIES, retry_base_s=0.2, breaker_pause_s=1.0,
         )  # fmt: skip
         early, late = thousand(hosts.cases, random.Random(1000))  # noqa: S311 - the same every time
-        with crew(settings, PROCESSES) as workers, intake(settings, folder / "intake.log") as client:
+        with worker_pool(settings, PROCESSES) as workers, intake(settings, folder / "intake.log") as client:
             receipts = submit(client, early, SINGLE - 50)
             with ThreadPoolExecutor(1) as meanwhile:
                 told = meanwhile.submit(submit, client, late, 50)
@@ -204,9 +204,9 @@ def test_each_attempt_is_one_run_that_ended(world: World) -> None:
     assert {c.address: starts[c.address] for c in world.cases if c.starts} == {
         c.address: c.starts for c in world.cases if c.starts
     }
-    assert set(world.crew.requests.values()) == {1}
-    runs = world.crew.instance.get_runs()
-    assert len(runs) == world.crew.requests.total() == sum(starts.values())
+    assert set(world.worker_pool.requests.values()) == {1}
+    runs = world.worker_pool.instance.get_runs()
+    assert len(runs) == world.worker_pool.requests.total() == sum(starts.values())
     assert all(run.is_finished for run in runs)
     assert sum(run.is_success for run in runs) == sum(case.status is QueueStatus.DONE for case in world.cases)
 
@@ -247,7 +247,7 @@ def test_every_clip_can_be_fetched(world: World) -> None:
 
 def test_nothing_is_left_behind_and_nothing_was_to_be_repaired(world: World) -> None:
     assert shut_breakers(world.database) == {}
-    assert world.crew.given["dispatcher"].queue.running() == []
-    assert world.crew.instance.event_log_storage.get_concurrency_run_ids() == set()
-    assert world.crew.reconcile(looks=10) == {"Table and runs agree."}
+    assert world.worker_pool.given["dispatcher"].queue.running() == []
+    assert world.worker_pool.instance.event_log_storage.get_concurrency_run_ids() == set()
+    assert world.worker_pool.reconcile(looks=10) == {"Table and runs agree."}
     assert list(world.settings.work_folder.iterdir()) == []

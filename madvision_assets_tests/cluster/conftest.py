@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets_tests.cluster.hands import Hands, hands
+from madvision_assets_tests.cluster.client import ClusterClient, cluster_client
 
 
 @pytest.fixture
-def k8s(tmp_path: Path) -> Iterator[Hands]:
+def k8s(tmp_path: Path) -> Iterator[ClusterClient]:
     """A cluster where everybody may do everything."""
-    with hands(tmp_path) as found:
+    with cluster_client(tmp_path) as found:
         yield found

@@ -8,7 +8,16 @@ import pytest
 from kubernetes import client, watch  # type: ignore[import-untyped]
 from kubernetes.client.exceptions import ApiException  # type: ignore[import-untyped]
 
-from madvision_assets_tests.cluster.hands import LIMIT_S, NAMESPACE, SLEEP, Hands, hands, job, named, python
+from madvision_assets_tests.cluster.client import (
+    LIMIT_S,
+    NAMESPACE,
+    SLEEP,
+    ClusterClient,
+    cluster_client,
+    job,
+    named,
+    python,
+)
 from madvision_assets_tests.waiting import wait_for
 
 # What a pod may do, found out from within with the official client.
@@ -43,7 +52,9 @@ def settings(**data: str) -> dict[str, Any]:
     ],
     ids=["unknown version", "unknown field", "wrong type", "no name"],
 )
-def test_what_kubernetes_schema_refuses_is_refused(k8s: Hands, change: dict[str, Any], code: int, message: str) -> None:
+def test_what_kubernetes_schema_refuses_is_refused(
+    k8s: ClusterClient, change: dict[str, Any], code: int, message: str
+) -> None:
     with pytest.raises(ApiException) as caught:
         k8s.run({**job("wrong", SLEEP), **change})
     status = json.loads(caught.value.body)
@@ -52,7 +63,7 @@ def test_what_kubernetes_schema_refuses_is_refused(k8s: Hands, change: dict[str,
     assert not k8s.cluster.history
 
 
-def test_names_are_unique_and_missing_ones_are_not_found(k8s: Hands) -> None:
+def test_names_are_unique_and_missing_ones_are_not_found(k8s: ClusterClient) -> None:
     k8s.cluster.apply([settings(a="1")])
     with pytest.raises(ApiException, match="AlreadyExists"):
         k8s.core.create_namespaced_config_map(NAMESPACE, settings())
@@ -65,7 +76,7 @@ def test_names_are_unique_and_missing_ones_are_not_found(k8s: Hands) -> None:
         k8s.cluster.apply([pod])
 
 
-def test_an_object_is_replaced_and_patched_but_not_over_a_newer_one(k8s: Hands) -> None:
+def test_an_object_is_replaced_and_patched_but_not_over_a_newer_one(k8s: ClusterClient) -> None:
     k8s.cluster.apply([settings(a="1", b="2")])
     read = k8s.core.read_namespaced_config_map("settings", NAMESPACE)
     k8s.core.patch_namespaced_config_map("settings", NAMESPACE, {"data": {"a": None, "c": "3"}})
@@ -77,14 +88,14 @@ def test_an_object_is_replaced_and_patched_but_not_over_a_newer_one(k8s: Hands) 
     assert (after.data, after.metadata.uid) == ({"d": "4"}, read.metadata.uid)
 
 
-def test_the_template_of_a_job_cannot_be_changed(k8s: Hands) -> None:
+def test_the_template_of_a_job_cannot_be_changed(k8s: ClusterClient) -> None:
     k8s.run(job("fixed", ["true"]))
     with pytest.raises(ApiException, match=r"spec\.template: Invalid value: field is immutable"):
         k8s.batch.patch_namespaced_job("fixed", NAMESPACE, job("fixed", ["false"]))
     assert [submitted["metadata"]["name"] for submitted in k8s.cluster.submitted_jobs] == ["fixed"]
 
 
-def test_a_watch_sees_every_change_in_order(k8s: Hands) -> None:
+def test_a_watch_sees_every_change_in_order(k8s: ClusterClient) -> None:
     k8s.run(job("watched", ["true"]))
     k8s.ended("watched")
     stream = watch.Watch().stream(k8s.core.list_namespaced_pod, NAMESPACE, resource_version="1", timeout_seconds=1)
@@ -97,7 +108,7 @@ def test_a_watch_sees_every_change_in_order(k8s: Hands) -> None:
     assert [version for *_, version in seen] == sorted({version for *_, version in seen})
 
 
-def test_a_watch_of_a_selection_sees_what_leaves_it_as_deleted(k8s: Hands) -> None:
+def test_a_watch_of_a_selection_sees_what_leaves_it_as_deleted(k8s: ClusterClient) -> None:
     k8s.run(job("passing", ["true"]))
     k8s.ended("passing")
     stream = watch.Watch().stream(
@@ -111,7 +122,7 @@ def test_a_watch_of_a_selection_sees_what_leaves_it_as_deleted(k8s: Hands) -> No
     assert [change["type"] for change in stream if change["type"] != "MODIFIED"] == ["ADDED", "DELETED"]
 
 
-def test_objects_are_selected_by_labels_and_fields(k8s: Hands) -> None:
+def test_objects_are_selected_by_labels_and_fields(k8s: ClusterClient) -> None:
     for name, labels in (("one", {"a": "1", "b": "x"}), ("two", {"a": "2"}), ("three", {})):
         item = settings()
         item["metadata"] |= {"name": name, "labels": labels}
@@ -129,7 +140,7 @@ def test_objects_are_selected_by_labels_and_fields(k8s: Hands) -> None:
     assert chosen(field_selector="metadata.name!=two") == {"one", "three"}
 
 
-def test_a_namespace_takes_everything_in_it_along(k8s: Hands) -> None:
+def test_a_namespace_takes_everything_in_it_along(k8s: ClusterClient) -> None:
     k8s.cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "brief"}}])
     item = settings()
     item["metadata"]["namespace"] = "brief"
@@ -145,7 +156,7 @@ def test_a_pod_may_do_what_the_role_of_its_account_allows(tmp_path: Path) -> Non
     ]
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
     subjects = [{"kind": "ServiceAccount", "name": "reader", "namespace": NAMESPACE}]
-    with hands(tmp_path, rbac=True) as k8s:
+    with cluster_client(tmp_path, rbac=True) as k8s:
         k8s.cluster.apply(
             [
                 settings(),
@@ -169,13 +180,13 @@ def test_a_pod_may_do_what_the_role_of_its_account_allows(tmp_path: Path) -> Non
 
 
 def test_who_is_not_known_may_do_nothing_where_roles_are_enforced(tmp_path: Path) -> None:
-    with hands(tmp_path, rbac=True) as k8s:
+    with cluster_client(tmp_path, rbac=True) as k8s:
         stranger = client.Configuration(host=k8s.core.api_client.configuration.host)
         with client.ApiClient(stranger) as api, pytest.raises(ApiException, match="Unauthorized"):
             client.CoreV1Api(api).list_namespaced_pod(NAMESPACE)
 
 
-def test_a_pod_that_wants_no_token_gets_none(k8s: Hands) -> None:
+def test_a_pod_that_wants_no_token_gets_none(k8s: ClusterClient) -> None:
     k8s.run(job("tokenless", ["env"], pod={"automountServiceAccountToken": False}))
     k8s.ended("tokenless")
     assert "KUBECONFIG" not in k8s.log(k8s.pod_of("tokenless"))

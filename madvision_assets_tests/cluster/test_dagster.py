@@ -9,14 +9,14 @@ from dagster_k8s.job import DagsterK8sJobConfig, UserDefinedDagsterK8sConfig, co
 from dagster_k8s.utils import detect_current_namespace
 from kubernetes import client, config  # type: ignore[import-untyped]
 
-from madvision_assets_tests.cluster.hands import IMAGE, LIMIT_S, NAMESPACE, SLEEP, Hands, job
+from madvision_assets_tests.cluster.client import IMAGE, LIMIT_S, NAMESPACE, SLEEP, ClusterClient, job
 from madvision_assets_tests.waiting import wait_for
 
 FAST = {"wait_time_between_attempts": 0.05, "wait_timeout": LIMIT_S}
 
 
 @pytest.fixture
-def dagster_client(k8s: Hands) -> Iterator[Any]:
+def dagster_client(k8s: ClusterClient) -> Iterator[Any]:
     with config.new_client_from_config(str(k8s.cluster.kubeconfig)) as api:
         parts = client.BatchV1Api(api), client.CoreV1Api(api)
         yield DagsterKubernetesClient.production_client(*parts)  # type: ignore[no-untyped-call]
@@ -37,7 +37,7 @@ def submit(dagster_client: Any, name: str, args: list[str], **container: object)
     dagster_client.create_namespaced_job_with_retries(body, NAMESPACE)
 
 
-def test_a_job_of_dagsters_runs(k8s: Hands, dagster_client: Any) -> None:
+def test_a_job_of_dagsters_runs(k8s: ClusterClient, dagster_client: Any) -> None:
     submit(dagster_client, "dagster-run-1", ["sh", "-c", "echo $DAGSTER_HOME"])
     dagster_client.wait_for_job_success("dagster-run-1", NAMESPACE, **FAST)
     [pod_name] = dagster_client.get_pod_names_in_job("dagster-run-1", NAMESPACE)
@@ -56,7 +56,7 @@ def test_a_job_of_dagsters_that_fails_says_why(dagster_client: Any) -> None:
         assert part in told
 
 
-def test_a_pod_of_dagsters_that_cannot_start_says_why(dagster_client: Any, k8s: Hands) -> None:
+def test_a_pod_of_dagsters_that_cannot_start_says_why(dagster_client: Any, k8s: ClusterClient) -> None:
     submit(dagster_client, "dagster-step-2", ["true"], image="nowhere:9")
     k8s.waiting_because("dagster-step-2", "ImagePullBackOff")
     [pod_name] = dagster_client.get_pod_names_in_job("dagster-step-2", NAMESPACE)
@@ -65,7 +65,7 @@ def test_a_pod_of_dagsters_that_cannot_start_says_why(dagster_client: Any, k8s: 
     assert "Failed to pull image" in dagster_client.get_pod_debug_info(pod_name, NAMESPACE)
 
 
-def test_dagster_deletes_a_job_with_its_pods(k8s: Hands, dagster_client: Any) -> None:
+def test_dagster_deletes_a_job_with_its_pods(k8s: ClusterClient, dagster_client: Any) -> None:
     k8s.run(job("dagster-run-2", SLEEP))
     k8s.in_phase("dagster-run-2", "Running")
     status = dagster_client.get_job_status("dagster-run-2", NAMESPACE)
@@ -77,7 +77,7 @@ def test_dagster_deletes_a_job_with_its_pods(k8s: Hands, dagster_client: Any) ->
     assert not dagster_client.delete_job("dagster-run-2", NAMESPACE)
 
 
-def test_a_pod_finds_its_namespace_in_its_kubeconfig(k8s: Hands) -> None:
+def test_a_pod_finds_its_namespace_in_its_kubeconfig(k8s: ClusterClient) -> None:
     k8s.run(job("located", ["sh", "-c", "cat $KUBECONFIG"]))
     k8s.ended("located")
     path = k8s.cluster.kubeconfig.with_name("copy")

@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 from kubernetes.client.exceptions import ApiException  # type: ignore[import-untyped]
 
-from madvision_assets_tests.cluster.hands import LIMIT_S, NAMESPACE, SLEEP, Hands, condition_reason, job, named, python
+from madvision_assets_tests.cluster.client import (
+    LIMIT_S,
+    NAMESPACE,
+    SLEEP,
+    ClusterClient,
+    condition_reason,
+    job,
+    named,
+    python,
+)
 from madvision_assets_tests.waiting import wait_for
 
 WARNED = """
@@ -28,7 +37,7 @@ def alive(pid: int) -> bool:
     return status.exists() and "State:\tZ" not in status.read_text()
 
 
-def test_a_job_that_succeeds(k8s: Hands) -> None:
+def test_a_job_that_succeeds(k8s: ClusterClient) -> None:
     k8s.run(job("good", python("print('hello')")))
     status = k8s.ended("good")
     assert (status.succeeded, status.failed, status.active) == (1, None, None)
@@ -46,32 +55,32 @@ def test_a_job_that_succeeds(k8s: Hands) -> None:
     assert record.started < record.ended
 
 
-def test_a_job_that_fails_is_not_tried_again_without_a_back_off_limit(k8s: Hands) -> None:
+def test_a_job_that_fails_is_not_tried_again_without_a_back_off_limit(k8s: ClusterClient) -> None:
     k8s.run(job("bad", ["sh", "-c", "exit 3"]))
     status = k8s.ended("bad")
     assert (status.failed, condition_reason(status, "Failed")) == (1, "BackoffLimitExceeded")
     assert [record.exit_code for record in k8s.records("bad")] == [3]
 
 
-def test_a_job_is_tried_again_as_often_as_its_back_off_limit_says(k8s: Hands) -> None:
+def test_a_job_is_tried_again_as_often_as_its_back_off_limit_says(k8s: ClusterClient) -> None:
     k8s.run(job("thrice", ["false"], spec={"backoffLimit": 2}))
     assert k8s.ended("thrice").failed == 3
     assert len(k8s.records("thrice")) == 3
 
 
-def test_a_job_that_takes_too_long_is_stopped(k8s: Hands) -> None:
+def test_a_job_that_takes_too_long_is_stopped(k8s: ClusterClient) -> None:
     k8s.run(job("slow", SLEEP, spec={"activeDeadlineSeconds": 1}))
     status = k8s.ended("slow")
     assert (status.failed, condition_reason(status, "Failed")) == (1, "DeadlineExceeded")
     assert [record.exit_code for record in k8s.records("slow")] == [143]
 
 
-def test_the_deadline_counts_while_the_pod_waits(k8s: Hands) -> None:
+def test_the_deadline_counts_while_the_pod_waits(k8s: ClusterClient) -> None:
     k8s.run(job("nowhere", SLEEP, spec={"activeDeadlineSeconds": 1}, pod={"nodeSelector": {"pool": "none"}}))
     assert condition_reason(k8s.ended("nowhere"), "Failed") == "DeadlineExceeded"
 
 
-def test_a_job_goes_with_its_pods_after_its_time_to_live(k8s: Hands) -> None:
+def test_a_job_goes_with_its_pods_after_its_time_to_live(k8s: ClusterClient) -> None:
     k8s.run(job("brief", ["true"], spec={"ttlSecondsAfterFinished": 1}))
     k8s.ended("brief")
     wait_for(lambda: not k8s.batch.list_namespaced_job(NAMESPACE).items, LIMIT_S)
@@ -79,7 +88,7 @@ def test_a_job_goes_with_its_pods_after_its_time_to_live(k8s: Hands) -> None:
     assert [record.phase for record in k8s.records("brief")] == ["Succeeded"]
 
 
-def test_a_preempted_pod_fails_its_job_however_well_it_ends(k8s: Hands, tmp_path: Path) -> None:
+def test_a_preempted_pod_fails_its_job_however_well_it_ends(k8s: ClusterClient, tmp_path: Path) -> None:
     k8s.run(job("taken", python(WARNED)))
     pod = k8s.in_phase("taken", "Running")
     wait_for(lambda: "ready" in k8s.log(pod), LIMIT_S)
@@ -96,7 +105,7 @@ def test_a_preempted_pod_fails_its_job_however_well_it_ends(k8s: Hands, tmp_path
         k8s.cluster.preempt(pod["metadata"]["name"])
 
 
-def test_a_pod_that_does_not_stop_is_killed_with_its_children(k8s: Hands) -> None:
+def test_a_pod_that_does_not_stop_is_killed_with_its_children(k8s: ClusterClient) -> None:
     k8s.run(job("stubborn", python(STUBBORN), pod={"terminationGracePeriodSeconds": 1}))
     pod = k8s.in_phase("stubborn", "Running")
     child = int(wait_for(lambda: k8s.log(pod), LIMIT_S))
@@ -106,7 +115,7 @@ def test_a_pod_that_does_not_stop_is_killed_with_its_children(k8s: Hands) -> Non
     wait_for(lambda: not alive(child), LIMIT_S)
 
 
-def test_a_job_that_is_deleted_takes_its_pods_along_only_if_it_is_told_to(k8s: Hands) -> None:
+def test_a_job_that_is_deleted_takes_its_pods_along_only_if_it_is_told_to(k8s: ClusterClient) -> None:
     k8s.run(job("orphaning", SLEEP))
     orphan = k8s.in_phase("orphaning", "Running")
     k8s.batch.delete_namespaced_job("orphaning", NAMESPACE)
@@ -120,7 +129,7 @@ def test_a_job_that_is_deleted_takes_its_pods_along_only_if_it_is_told_to(k8s: H
         wait_for(lambda: not k8s.cluster.pods() and not k8s.batch.list_namespaced_job(NAMESPACE).items, LIMIT_S)
 
 
-def test_jobs_that_a_pod_owns_go_with_it(k8s: Hands) -> None:
+def test_jobs_that_a_pod_owns_go_with_it(k8s: ClusterClient) -> None:
     k8s.run(job("run", SLEEP))
     pod = k8s.in_phase("run", "Running")
     step = job("step", SLEEP)
@@ -135,7 +144,7 @@ def test_jobs_that_a_pod_owns_go_with_it(k8s: Hands) -> None:
         k8s.batch.read_namespaced_job("step", NAMESPACE)
 
 
-def test_a_job_says_why_it_gets_no_pod(k8s: Hands) -> None:
+def test_a_job_says_why_it_gets_no_pod(k8s: ClusterClient) -> None:
     k8s.run(job("unknown", SLEEP, pod={"serviceAccountName": "nobody"}))
     wait_for(lambda: 'serviceaccount "nobody" not found' in k8s.events("unknown").get("FailedCreate", ""), LIMIT_S)
     k8s.cluster.apply([named("v1", "ServiceAccount", "nobody")])

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from madvision_assets_tests.cluster import Object
-from madvision_assets_tests.cluster.hands import (
+from madvision_assets_tests.cluster.client import (
     IMAGE,
     LIMIT_S,
     SLEEP,
-    Hands,
+    ClusterClient,
+    cluster_client,
     deployment,
-    hands,
     job,
     named,
     python,
@@ -36,7 +36,7 @@ SETTINGS = named("v1", "ConfigMap", "settings", data={"MADVISION_HOME": "/var/li
 SECRET = named("v1", "Secret", "password", data={"password": base64.b64encode(b"p4ss").decode()})
 
 
-def test_an_image_that_cannot_be_pulled_holds_a_pod_up_until_it_can(k8s: Hands) -> None:
+def test_an_image_that_cannot_be_pulled_holds_a_pod_up_until_it_can(k8s: ClusterClient) -> None:
     k8s.run(job("imageless", ["true"], image="nowhere:9"))
     assert k8s.waiting_because("imageless", "ErrImagePull") == 'Failed to pull image "nowhere:9": not found'
     k8s.waiting_because("imageless", "ImagePullBackOff")
@@ -47,7 +47,7 @@ def test_an_image_that_cannot_be_pulled_holds_a_pod_up_until_it_can(k8s: Hands) 
     assert k8s.ended("imageless").succeeded == 1
 
 
-def test_what_is_missing_holds_a_pod_up_until_it_is_there(k8s: Hands) -> None:
+def test_what_is_missing_holds_a_pod_up_until_it_is_there(k8s: ClusterClient) -> None:
     secret = {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "password", "key": "password"}}}
     k8s.run(job("secretless", ["sh", "-c", "echo $PASSWORD"], env=[secret]))
     assert k8s.waiting_because("secretless", "CreateContainerConfigError") == 'secret "password" not found'
@@ -61,7 +61,7 @@ def test_what_is_missing_holds_a_pod_up_until_it_is_there(k8s: Hands) -> None:
     assert k8s.log(k8s.pod_of("secretless")) == "p4ss\n"
 
 
-def test_a_container_has_the_environment_that_its_manifest_says(k8s: Hands) -> None:
+def test_a_container_has_the_environment_that_its_manifest_says(k8s: ClusterClient) -> None:
     k8s.cluster.apply([named("v1", "ConfigMap", "settings", data={"COLOUR": "red", "SIZE": "small"})])
     env = [
         {"name": "SIZE", "value": "big"},
@@ -81,7 +81,7 @@ def test_a_container_has_the_environment_that_its_manifest_says(k8s: Hands) -> N
     assert found.keys() - ours - {"PWD", "SHLVL", "_"} == {"COLOUR", "SIZE", "ALL", "POD", "ARGUMENT"}
 
 
-def test_volumes_are_where_the_environment_and_the_command_say(k8s: Hands) -> None:
+def test_volumes_are_where_the_environment_and_the_command_say(k8s: ClusterClient) -> None:
     k8s.cluster.apply([SETTINGS, SECRET])
     projected = {"sources": [{"secret": {"name": "password"}}, {"configMap": {"name": "settings"}}]}
     volumes = [
@@ -104,7 +104,7 @@ def test_volumes_are_where_the_environment_and_the_command_say(k8s: Hands) -> No
     assert not Path("/var/lib/app").exists()
 
 
-def test_init_containers_run_first_one_after_the_other(k8s: Hands) -> None:
+def test_init_containers_run_first_one_after_the_other(k8s: ClusterClient) -> None:
     shared = {"image": IMAGE, "volumeMounts": [{"name": "work", "mountPath": "/work"}]}
     init = [
         {"name": word, "command": ["sh", "-c", f"echo {word} >> $0"], "args": ["/work/words"], **shared}
@@ -119,7 +119,7 @@ def test_init_containers_run_first_one_after_the_other(k8s: Hands) -> None:
     assert k8s.ended("unprepared").failed == 1
 
 
-def test_a_program_that_is_not_there_does_not_start(k8s: Hands) -> None:
+def test_a_program_that_is_not_there_does_not_start(k8s: ClusterClient) -> None:
     k8s.run(job("mistyped", ["no-such-program"]))
     k8s.ended("mistyped")
     ended = k8s.pod_of("mistyped")["status"]["containerStatuses"][0]["state"]["terminated"]
@@ -127,7 +127,7 @@ def test_a_program_that_is_not_there_does_not_start(k8s: Hands) -> None:
     assert "no-such-program" in ended["message"]
 
 
-def test_a_log_is_read_from_its_end_and_followed(k8s: Hands) -> None:
+def test_a_log_is_read_from_its_end_and_followed(k8s: ClusterClient) -> None:
     program = "import time; print('one'); print('two'); time.sleep(1); print('three')"
     k8s.run(job("talker", python(program)))
     pod = k8s.in_phase("talker", "Running")
@@ -136,7 +136,7 @@ def test_a_log_is_read_from_its_end_and_followed(k8s: Hands) -> None:
     assert k8s.log(pod, follow=True) == "one\ntwo\nthree\n"
 
 
-def test_a_container_starts_again_with_a_back_off(k8s: Hands) -> None:
+def test_a_container_starts_again_with_a_back_off(k8s: ClusterClient) -> None:
     k8s.cluster.apply([deployment("crashing", ["sh", "-c", "exit 7"])])
 
     def crashed() -> bool:
@@ -149,7 +149,7 @@ def test_a_container_starts_again_with_a_back_off(k8s: Hands) -> None:
     assert len(k8s.cluster.history) == 1
 
 
-def test_a_pod_is_ready_when_its_probe_says_so_and_starts_again_when_another_does(k8s: Hands) -> None:
+def test_a_pod_is_ready_when_its_probe_says_so_and_starts_again_when_another_does(k8s: ClusterClient) -> None:
     files = [{"name": "flags", "emptyDir": {}}]
     flags: Object = {"volumeMounts": [{"name": "flags", "mountPath": "/flags"}]}
     probe = {"periodSeconds": 1, "failureThreshold": 1}
@@ -182,7 +182,7 @@ def test_a_pod_is_ready_when_its_probe_says_so_and_starts_again_when_another_doe
     ],
     ids=["http", "tcp", "grpc"],
 )
-def test_a_server_is_ready_when_it_answers(k8s: Hands, server: list[str], probe: Object) -> None:
+def test_a_server_is_ready_when_it_answers(k8s: ClusterClient, server: list[str], probe: Object) -> None:
     port = free_port()
     probe = {"grpc": {"port": port}} if "grpc" in probe else probe
     ports = [{"name": "main", "containerPort": port}]
@@ -203,7 +203,7 @@ def test_a_server_is_ready_when_it_answers(k8s: Hands, server: list[str], probe:
 
 def test_nothing_is_left_of_a_cluster(tmp_path: Path) -> None:
     threads = threading.active_count()
-    with hands(tmp_path) as k8s:
+    with cluster_client(tmp_path) as k8s:
         k8s.run(job("stays", ["sh", "-c", "echo $HOME; sleep 61 & sleep 62"]))
         pod = k8s.in_phase("stays", "Running")
         home = wait_for(lambda: k8s.log(pod), LIMIT_S).strip()

@@ -1,11 +1,11 @@
 """Pods run where their selectors, tolerations and requests let them, the most important first."""
 
 from madvision_assets_tests.cluster import Node
-from madvision_assets_tests.cluster.hands import LIMIT_S, ON_A_GPU, ONE_GPU, SLEEP, Hands, job, named
+from madvision_assets_tests.cluster.client import LIMIT_S, ON_A_GPU, ONE_GPU, SLEEP, ClusterClient, job, named
 from madvision_assets_tests.waiting import wait_for
 
 
-def why_not(k8s: Hands, job_name: str) -> str:
+def why_not(k8s: ClusterClient, job_name: str) -> str:
     """Why a Job's pod is not scheduled, as its event says and its condition."""
     name = k8s.pod_of(job_name)["metadata"]["name"]
     event = wait_for(lambda: k8s.events(name).get("FailedScheduling"), LIMIT_S, f"{name} unschedulable")
@@ -17,7 +17,7 @@ def why_not(k8s: Hands, job_name: str) -> str:
     return str(event)
 
 
-def test_one_gpu_is_one_pod_at_a_time(k8s: Hands) -> None:
+def test_one_gpu_is_one_pod_at_a_time(k8s: ClusterClient) -> None:
     for name in ("first", "second"):
         k8s.run(job(name, ["sleep", "1"], pod=ON_A_GPU, resources=ONE_GPU))
     assert why_not(k8s, "second") == (
@@ -31,7 +31,7 @@ def test_one_gpu_is_one_pod_at_a_time(k8s: Hands) -> None:
     assert first.ended < second.started
 
 
-def test_a_taint_keeps_off_who_does_not_tolerate_it(k8s: Hands) -> None:
+def test_a_taint_keeps_off_who_does_not_tolerate_it(k8s: ClusterClient) -> None:
     k8s.run(job("intruder", SLEEP, pod={"nodeSelector": {"pool": "gpu"}}))
     assert why_not(k8s, "intruder") == (
         "0/2 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, "
@@ -45,7 +45,7 @@ def test_a_taint_keeps_off_who_does_not_tolerate_it(k8s: Hands) -> None:
     k8s.in_phase("right", "Running")
 
 
-def test_a_pod_waits_for_the_node_that_it_needs_and_is_lost_with_it(k8s: Hands) -> None:
+def test_a_pod_waits_for_the_node_that_it_needs_and_is_lost_with_it(k8s: ClusterClient) -> None:
     terms = [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["b", "c"]}]}]
     affinity = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
     k8s.run(job("choosy", SLEEP, pod={"affinity": affinity}))
@@ -57,7 +57,7 @@ def test_a_pod_waits_for_the_node_that_it_needs_and_is_lost_with_it(k8s: Hands) 
     assert [record.pod["status"]["reason"] for record in k8s.records("choosy")] == ["NodeLost"]
 
 
-def test_requests_fill_a_node_and_the_most_important_pod_comes_next(k8s: Hands) -> None:
+def test_requests_fill_a_node_and_the_most_important_pod_comes_next(k8s: ClusterClient) -> None:
     k8s.cluster.apply([named("scheduling.k8s.io/v1", "PriorityClass", "urgent", value=1000)])
     most = {"requests": {"cpu": "1500m"}}
     k8s.run(job("full", ["sleep", "1"], resources=most, pod={"priorityClassName": "urgent"}))
@@ -73,7 +73,7 @@ def test_requests_fill_a_node_and_the_most_important_pod_comes_next(k8s: Hands) 
     assert sooner.ended < later.started
 
 
-def test_an_important_pod_takes_the_room_of_the_least_important(k8s: Hands) -> None:
+def test_an_important_pod_takes_the_room_of_the_least_important(k8s: ClusterClient) -> None:
     for name, value in (("step", 1000), ("run", 10000)):
         k8s.cluster.apply([named("scheduling.k8s.io/v1", "PriorityClass", name, value=value)])
     half = {"requests": {"cpu": "1"}}
@@ -90,7 +90,7 @@ def test_an_important_pod_takes_the_room_of_the_least_important(k8s: Hands) -> N
     assert "1 Insufficient cpu" in why_not(k8s, "run-3")
 
 
-def test_a_taint_that_forbids_execution_drives_pods_away(k8s: Hands) -> None:
+def test_a_taint_that_forbids_execution_drives_pods_away(k8s: ClusterClient) -> None:
     k8s.run(job("tenant", SLEEP))
     k8s.in_phase("tenant", "Running")
     taint = {"key": "maintenance", "value": "now", "effect": "NoExecute"}
@@ -98,7 +98,7 @@ def test_a_taint_that_forbids_execution_drives_pods_away(k8s: Hands) -> None:
     assert k8s.ended("tenant").failed == 1
 
 
-def test_a_cordoned_node_takes_no_pods(k8s: Hands) -> None:
+def test_a_cordoned_node_takes_no_pods(k8s: ClusterClient) -> None:
     k8s.core.patch_node("cpu-1", {"spec": {"unschedulable": True}})
     k8s.run(job("barred", SLEEP))
     assert "1 node(s) were unschedulable" in why_not(k8s, "barred")

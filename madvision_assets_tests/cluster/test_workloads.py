@@ -3,13 +3,13 @@
 from typing import Any
 
 from madvision_assets_tests.cluster import Node, Object
-from madvision_assets_tests.cluster.hands import LIMIT_S, NAMESPACE, SLEEP, Hands, deployment
+from madvision_assets_tests.cluster.client import LIMIT_S, NAMESPACE, SLEEP, ClusterClient, deployment
 from madvision_assets_tests.cluster.objects import phase
 from madvision_assets_tests.cluster.pods import leaving
 from madvision_assets_tests.waiting import wait_for
 
 
-def rolled_out(k8s: Hands, name: str, replicas: int) -> Any:
+def rolled_out(k8s: ClusterClient, name: str, replicas: int) -> Any:
     """The status of a Deployment, as soon as so many pods of its newest template are all there is, and are ready."""
 
     def status() -> Any:
@@ -20,11 +20,11 @@ def rolled_out(k8s: Hands, name: str, replicas: int) -> Any:
     return wait_for(status, LIMIT_S, f"{name} rolled out")
 
 
-def names(k8s: Hands, app: str) -> set[str]:
+def names(k8s: ClusterClient, app: str) -> set[str]:
     return {pod["metadata"]["name"] for pod in k8s.cluster.pods({"app": app})}
 
 
-def test_a_deployment_keeps_as_many_pods_as_it_says(k8s: Hands) -> None:
+def test_a_deployment_keeps_as_many_pods_as_it_says(k8s: ClusterClient) -> None:
     k8s.cluster.apply([deployment("web", SLEEP, replicas=2)])
     assert rolled_out(k8s, "web", 2).status.conditions[0].status == "True"
     lost = min(names(k8s, "web"))
@@ -37,7 +37,7 @@ def test_a_deployment_keeps_as_many_pods_as_it_says(k8s: Hands) -> None:
     wait_for(lambda: not k8s.cluster.pods(), LIMIT_S)
 
 
-def test_a_new_template_replaces_pods_once_the_new_ones_are_ready(k8s: Hands) -> None:
+def test_a_new_template_replaces_pods_once_the_new_ones_are_ready(k8s: ClusterClient) -> None:
     never = {"exec": {"command": ["false"]}, "periodSeconds": 1}
     k8s.cluster.apply([deployment("web", SLEEP)])
     rolled_out(k8s, "web", 1)
@@ -55,7 +55,7 @@ def test_a_new_template_replaces_pods_once_the_new_ones_are_ready(k8s: Hands) ->
     assert unready.name not in names(k8s, "web")
 
 
-def test_recreate_stops_the_old_pods_before_it_starts_new_ones(k8s: Hands) -> None:
+def test_recreate_stops_the_old_pods_before_it_starts_new_ones(k8s: ClusterClient) -> None:
     for command in (SLEEP, ["sleep", "61"]):
         item = deployment("single", command)
         item["spec"]["strategy"] = {"type": "Recreate"}
@@ -67,7 +67,7 @@ def test_recreate_stops_the_old_pods_before_it_starts_new_ones(k8s: Hands) -> No
     assert old.ended < new.started
 
 
-def test_a_daemon_set_has_one_pod_on_each_node_that_it_may_run_on(k8s: Hands) -> None:
+def test_a_daemon_set_has_one_pod_on_each_node_that_it_may_run_on(k8s: ClusterClient) -> None:
     item = {**deployment("plugin", SLEEP), "kind": "DaemonSet"}
     del item["spec"]["replicas"]
     k8s.cluster.apply([item])

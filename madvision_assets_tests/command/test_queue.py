@@ -19,24 +19,24 @@ from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.submissions import Submissions
 from madvision_assets.tools.database.tables import heartbeats, submissions
-from madvision_assets_tests.workshop import Workshop
+from madvision_assets_tests.command_line import CommandLine
 
 ONE, TWO, THREE = (f"https://example.org/{name}.mp4" for name in ("one", "two", "three"))
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path / "home")
+def command_line(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path / "home")
 
 
 @pytest.fixture
-def workplace(workshop: Workshop) -> Workplace:
-    return workshop.workplace()
+def workplace(command_line: CommandLine) -> Workplace:
+    return command_line.workplace()
 
 
-def submitted(workshop: Workshop, *addresses: str) -> list[str]:
+def submitted(command_line: CommandLine, *addresses: str) -> list[str]:
     """IDs of videos, queued."""
-    told = json.loads(workshop.run("submit", *addresses, "--format", "json").stdout)
+    told = json.loads(command_line.run("submit", *addresses, "--format", "json").stdout)
     return [each["video_id"] for each in told]
 
 
@@ -57,8 +57,8 @@ def status_of(workplace: Workplace, video_id: str) -> str | None:
 # --- submit ---
 
 
-def test_a_submitted_video_is_queued_and_its_token_leads_to_it(workshop: Workshop, workplace: Workplace) -> None:
-    result = workshop.run("submit", "http://Example.com:80/talk.mp4#x", "--priority", "7")
+def test_a_submitted_video_is_queued_and_its_token_leads_to_it(command_line: CommandLine, workplace: Workplace) -> None:
+    result = command_line.run("submit", "http://Example.com:80/talk.mp4#x", "--priority", "7")
 
     assert result.exit_code == 0, result.output
     video_id, status, token = result.stdout.split()
@@ -68,8 +68,10 @@ def test_a_submitted_video_is_queued_and_its_token_leads_to_it(workshop: Worksho
     assert status == "queued"
 
 
-def test_the_same_video_submitted_twice_is_one_video_with_two_tokens(workshop: Workshop, workplace: Workplace) -> None:
-    first, second = (workshop.run("submit", ONE).stdout.split() for _ in range(2))
+def test_the_same_video_submitted_twice_is_one_video_with_two_tokens(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    first, second = (command_line.run("submit", ONE).stdout.split() for _ in range(2))
 
     assert first[0] == second[0]
     assert first[2] != second[2]
@@ -78,11 +80,11 @@ def test_the_same_video_submitted_twice_is_one_video_with_two_tokens(workshop: W
 
 
 def test_of_a_list_the_good_lines_are_taken_and_the_bad_ones_are_told_with_their_numbers(
-    workshop: Workshop, workplace: Workplace
+    command_line: CommandLine, workplace: Workplace
 ) -> None:
     listed = f"\ufeff{ONE}\n\n# a comment\nftp://x/y\n  {TWO}  \r\n".encode() + b"\xff\xfe\nhttp://u:p@h/x\n"
 
-    result = workshop.run("submit", "--file", "-", "--format", "json", typed=listed)
+    result = command_line.run("submit", "--file", "-", "--format", "json", typed=listed)
 
     assert result.exit_code == 1
     assert len(json.loads(result.stdout)) == 2
@@ -91,11 +93,13 @@ def test_of_a_list_the_good_lines_are_taken_and_the_bad_ones_are_told_with_their
     assert len(Operations(workplace.database).rows()) == 2
 
 
-def test_a_list_of_thousands_is_taken_in_batches(workshop: Workshop, workplace: Workplace, tmp_path: Path) -> None:
+def test_a_list_of_thousands_is_taken_in_batches(
+    command_line: CommandLine, workplace: Workplace, tmp_path: Path
+) -> None:
     listed = tmp_path / "addresses.txt"
     listed.write_text("".join(f"https://example.org/{n}.mp4\n" for n in range(1100)))
 
-    result = workshop.run("submit", "--file", str(listed))
+    result = command_line.run("submit", "--file", str(listed))
 
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == 1100
@@ -103,14 +107,14 @@ def test_a_list_of_thousands_is_taken_in_batches(workshop: Workshop, workplace: 
 
 
 def test_an_address_on_the_command_line_that_is_none_leaves_all_the_others_untaken(
-    workshop: Workshop, workplace: Workplace
+    command_line: CommandLine, workplace: Workplace
 ) -> None:
-    assert workshop.run("submit", ONE, "/no/such.mp4").exit_code == 2
+    assert command_line.run("submit", ONE, "/no/such.mp4").exit_code == 2
     assert Operations(workplace.database).counts() == []
 
 
-def test_an_empty_list_is_an_empty_result(workshop: Workshop) -> None:
-    result = workshop.run("submit", "--file", "-", "--format", "json", typed="# nothing\n")
+def test_an_empty_list_is_an_empty_result(command_line: CommandLine) -> None:
+    result = command_line.run("submit", "--file", "-", "--format", "json", typed="# nothing\n")
 
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
 
@@ -118,36 +122,36 @@ def test_an_empty_list_is_an_empty_result(workshop: Workshop) -> None:
 @pytest.mark.parametrize(
     "arguments", [["submit"], ["submit", ONE, "--file", "-"], ["submit", ONE, "--priority", "101"]]
 )
-def test_submit_called_wrongly_is_a_usage_error(workshop: Workshop, arguments: list[str]) -> None:
-    assert workshop.run(*arguments).exit_code == 2
+def test_submit_called_wrongly_is_a_usage_error(command_line: CommandLine, arguments: list[str]) -> None:
+    assert command_line.run(*arguments).exit_code == 2
 
 
 # --- status ---
 
 
 def test_status_shows_counts_breakers_with_what_to_do_and_the_most_urgent_videos(
-    workshop: Workshop, workplace: Workplace
+    command_line: CommandLine, workplace: Workplace
 ) -> None:
-    one, two, three = submitted(workshop, ONE, TWO, THREE)
+    one, two, three = submitted(command_line, ONE, TWO, THREE)
     fail(workplace, one, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("401"))
     start(workplace, two, PipelineStep.TRANSCRIPT)
 
-    told = workshop.run("status").stdout
+    told = command_line.run("status").stdout
 
     assert "3 videos in the queue" in told
     assert "OPENAI_API_KEY" in told
     assert "madvision requeue --cause api_key_invalid" in told
     assert told.rindex(two) < told.rindex(three) < told.rindex(one)
-    assert three not in workshop.run("status", "--status", "running").stdout
-    assert three not in workshop.run("status", "--cause", "api_key_invalid").stdout
-    assert "1 of 3 videos" in workshop.run("status", "--limit", "1").stdout
+    assert three not in command_line.run("status", "--status", "running").stdout
+    assert three not in command_line.run("status", "--cause", "api_key_invalid").stdout
+    assert "1 of 3 videos" in command_line.run("status", "--limit", "1").stdout
 
 
-def test_status_for_a_program_holds_the_same(workshop: Workshop, workplace: Workplace) -> None:
-    one, two = submitted(workshop, ONE, TWO)
+def test_status_for_a_program_holds_the_same(command_line: CommandLine, workplace: Workplace) -> None:
+    one, two = submitted(command_line, ONE, TWO)
     fail(workplace, one, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("401"))
 
-    told = json.loads(workshop.run("status", "--format", "json").stdout)
+    told = json.loads(command_line.run("status", "--format", "json").stdout)
 
     assert {each["failure_cause"]: each["count"] for each in told["counts"]} == {None: 1, "api_key_invalid": 1}
     assert [each["name"] for each in told["breakers"]] == ["analyst"]
@@ -155,38 +159,38 @@ def test_status_for_a_program_holds_the_same(workshop: Workshop, workplace: Work
 
 
 def test_status_of_a_video_by_id_or_token_tells_its_history_and_what_went_wrong(
-    workshop: Workshop, workplace: Workplace
+    command_line: CommandLine, workplace: Workplace
 ) -> None:
-    video_id, _, token = workshop.run("submit", ONE).stdout.split()
+    video_id, _, token = command_line.run("submit", ONE).stdout.split()
     fail(workplace, video_id, PipelineStep.RAW_VIDEO, PrivateVideoError("members only"))
 
-    by_id, by_token = workshop.run("status", video_id), workshop.run("status", token)
+    by_id, by_token = command_line.run("status", video_id), command_line.run("status", token)
 
     assert by_id.exit_code == by_token.exit_code == 0
     for told in (by_id.stdout, by_token.stdout):
         assert str(PrivateVideoError("members only")) in told
         assert ONE in told
         assert token not in told
-    (attempt,) = json.loads(workshop.run("status", video_id, "--format", "json").stdout)["attempts"]
+    (attempt,) = json.loads(command_line.run("status", video_id, "--format", "json").stdout)["attempts"]
     assert (attempt["status"], attempt["failure_cause"]) == ("failed", "private_video")
 
 
-def test_status_of_nobody_is_a_sentence(workshop: Workshop) -> None:
-    result = workshop.run("status", "nobody")
+def test_status_of_nobody_is_a_sentence(command_line: CommandLine) -> None:
+    result = command_line.run("status", "nobody")
 
     assert result.exit_code == 1
     assert "unknown_video" in result.stderr
 
 
-def test_status_of_an_empty_queue_says_how_to_fill_it(workshop: Workshop) -> None:
-    assert "madvision submit" in workshop.run("status").stdout
+def test_status_of_an_empty_queue_says_how_to_fill_it(command_line: CommandLine) -> None:
+    assert "madvision submit" in command_line.run("status").stdout
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_ids_and_commands_are_whole_on_every_terminal_and_foreign_words_command_none(
-    workshop: Workshop, workplace: Workplace, width: int
+    command_line: CommandLine, workplace: Workplace, width: int
 ) -> None:
-    (video_id,) = submitted(workshop, "https://www.youtube.com/watch?v=dQw4w9WgXcQ")
+    (video_id,) = submitted(command_line, "https://www.youtube.com/watch?v=dQw4w9WgXcQ")
     fail(workplace, video_id, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("[bold]\x1b[2J"))
     console = Console(width=width, record=True, markup=False, emoji=False, highlight=False)
 
@@ -203,38 +207,40 @@ def test_ids_and_commands_are_whole_on_every_terminal_and_foreign_words_command_
 # --- requeue ---
 
 
-def test_requeueing_a_cause_says_how_many_and_closes_its_breaker(workshop: Workshop, workplace: Workplace) -> None:
-    one, two = submitted(workshop, ONE, TWO)
+def test_requeueing_a_cause_says_how_many_and_closes_its_breaker(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    one, two = submitted(command_line, ONE, TWO)
     fail(workplace, one, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("401"))
 
-    result = workshop.run("requeue", "--cause", "api_key_invalid")
+    result = command_line.run("requeue", "--cause", "api_key_invalid")
 
     assert (result.exit_code, result.stdout) == (0, "1 video queued again that api_key_invalid held up.\n")
     assert Operations(workplace.database).open_breakers() == []
     assert [status_of(workplace, each) for each in (one, two)] == ["queued", "queued"]
-    assert "holds up no video" in workshop.run("requeue", "--cause", "api_key_invalid").stdout
+    assert "holds up no video" in command_line.run("requeue", "--cause", "api_key_invalid").stdout
 
 
 def test_a_cause_that_is_none_is_a_usage_error_that_lists_those_that_occur(
-    workshop: Workshop, workplace: Workplace
+    command_line: CommandLine, workplace: Workplace
 ) -> None:
-    (one,) = submitted(workshop, ONE)
+    (one,) = submitted(command_line, ONE)
     fail(workplace, one, PipelineStep.RAW_VIDEO, PrivateVideoError())
 
-    result = workshop.run("requeue", "--cause", "privat_video")
+    result = command_line.run("requeue", "--cause", "privat_video")
 
     assert result.exit_code == 2
     assert "private_video" in result.stderr
 
 
 def test_videos_are_requeued_by_id_from_a_step_and_running_ones_are_left_alone(
-    workshop: Workshop, workplace: Workplace
+    command_line: CommandLine, workplace: Workplace
 ) -> None:
-    one, two, three = submitted(workshop, ONE, TWO, THREE)
+    one, two, three = submitted(command_line, ONE, TWO, THREE)
     fail(workplace, one, PipelineStep.RAW_VIDEO, PrivateVideoError())
     start(workplace, two)
 
-    result = workshop.run("requeue", "--video", "-", "--video", three, "--from", "clips", typed=f"{one}\n{two}\n\n")
+    result = command_line.run("requeue", "--video", "-", "--video", three, "--from", "clips", typed=f"{one}\n{two}\n\n")
 
     assert (result.exit_code, result.stdout) == (0, "2 videos queued again.\n")
     assert "left alone: 1 video" in result.stderr
@@ -247,16 +253,16 @@ def test_videos_are_requeued_by_id_from_a_step_and_running_ones_are_left_alone(
 @pytest.mark.parametrize(
     "arguments", [[], ["--cause", "unexpected", "--video", "web-x"], ["--video", "x", "--from", "y"]]
 )
-def test_requeue_called_wrongly_is_a_usage_error(workshop: Workshop, arguments: list[str]) -> None:
-    assert workshop.run("requeue", *arguments).exit_code == 2
+def test_requeue_called_wrongly_is_a_usage_error(command_line: CommandLine, arguments: list[str]) -> None:
+    assert command_line.run("requeue", *arguments).exit_code == 2
 
 
-def test_requeueing_a_video_that_nobody_knows_requeues_none(workshop: Workshop, workplace: Workplace) -> None:
-    (one,) = submitted(workshop, ONE)
+def test_requeueing_a_video_that_nobody_knows_requeues_none(command_line: CommandLine, workplace: Workplace) -> None:
+    (one,) = submitted(command_line, ONE)
     fail(workplace, one, PipelineStep.RAW_VIDEO, PrivateVideoError())
 
     for unknown in ("web-nobody", "../etc"):
-        result = workshop.run("requeue", "--video", one, "--video", unknown)
+        result = command_line.run("requeue", "--video", one, "--video", unknown)
         assert result.exit_code == 1
         assert unknown in result.stderr
     assert status_of(workplace, one) == "failed"
@@ -284,32 +290,32 @@ def partitions(workplace: Workplace) -> list[str]:
 
 
 def test_forgetting_asks_with_what_goes_and_leaves_nothing_of_the_video_and_all_of_others(
-    workshop: Workshop, workplace: Workplace
+    command_line: CommandLine, workplace: Workplace
 ) -> None:
-    one, two = submitted(workshop, ONE, TWO)
+    one, two = submitted(command_line, ONE, TWO)
     gone, kept = keep(workplace, one), keep(workplace, two)
 
-    refused = workshop.run("forget", one, typed="n\n")
+    refused = command_line.run("forget", one, typed="n\n")
     assert refused.exit_code == 1
     assert "12 objects (60 bytes), 3 rows, 1 token" in refused.stdout
     assert all(path.exists() for path in gone)
 
-    agreed = workshop.run("forget", one, typed="y\n")
+    agreed = command_line.run("forget", one, typed="y\n")
     assert agreed.exit_code == 0, agreed.output
     assert "1 video forgotten." in agreed.stdout
     assert not any(path.exists() or path.parent.exists() for path in gone)
     assert all(path.exists() for path in kept)
     assert partitions(workplace) == [two]
-    assert workshop.run("status", one).exit_code == 1
+    assert command_line.run("status", one).exit_code == 1
     assert status_of(workplace, two) == "queued"
 
 
-def test_a_running_video_is_not_forgotten_and_the_others_are(workshop: Workshop, workplace: Workplace) -> None:
-    one, two = submitted(workshop, ONE, TWO)
+def test_a_running_video_is_not_forgotten_and_the_others_are(command_line: CommandLine, workplace: Workplace) -> None:
+    one, two = submitted(command_line, ONE, TWO)
     files = keep(workplace, one)
     start(workplace, one)
 
-    result = workshop.run("forget", "-", "--yes", typed=f"{one}\n{two}\nweb-nobody\n")
+    result = command_line.run("forget", "-", "--yes", typed=f"{one}\n{two}\nweb-nobody\n")
 
     assert result.exit_code == 1
     assert "1 video forgotten." in result.stdout
@@ -320,9 +326,9 @@ def test_a_running_video_is_not_forgotten_and_the_others_are(workshop: Workshop,
 
 
 def test_a_forgetting_that_was_broken_off_before_the_rows_can_be_run_again(
-    workshop: Workshop, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+    command_line: CommandLine, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (one,) = submitted(workshop, ONE)
+    (one,) = submitted(command_line, ONE)
     keep(workplace, one)
 
     def broken(*_: object) -> int:
@@ -330,39 +336,39 @@ def test_a_forgetting_that_was_broken_off_before_the_rows_can_be_run_again(
 
     with monkeypatch.context() as patched:
         patched.setattr(Operations, "forget", broken)
-        assert workshop.run("forget", one, "--yes").exit_code == 130
+        assert command_line.run("forget", one, "--yes").exit_code == 130
     assert status_of(workplace, one) == "queued"
 
-    assert workshop.run("forget", one, "--yes").exit_code == 0
+    assert command_line.run("forget", one, "--yes").exit_code == 0
     assert status_of(workplace, one) is None
 
 
-def test_objects_without_rows_are_forgotten_too(workshop: Workshop, workplace: Workplace) -> None:
+def test_objects_without_rows_are_forgotten_too(command_line: CommandLine, workplace: Workplace) -> None:
     files = keep(workplace, "web-orphan")
 
-    assert "1 video forgotten." in workshop.run("forget", "web-orphan", "--yes").stdout
+    assert "1 video forgotten." in command_line.run("forget", "web-orphan", "--yes").stdout
     assert not any(path.exists() for path in files)
 
 
-def test_forgetting_nobody_is_a_sentence_and_stdin_cannot_answer(workshop: Workshop) -> None:
+def test_forgetting_nobody_is_a_sentence_and_stdin_cannot_answer(command_line: CommandLine) -> None:
     for unknown in ("web-nobody", "../../etc"):
-        result = workshop.run("forget", unknown, "--yes")
+        result = command_line.run("forget", unknown, "--yes")
         assert result.exit_code == 1
         assert "unknown_video" in result.stderr
-    assert workshop.run("forget", "-", typed="web-x\n").exit_code == 2
+    assert command_line.run("forget", "-", typed="web-x\n").exit_code == 2
 
 
 # --- doctor ---
 
 
 def test_doctor_tells_open_breakers_and_a_sensor_that_stands_still_as_warnings(
-    workshop: Workshop, workplace: Workplace
+    command_line: CommandLine, workplace: Workplace
 ) -> None:
-    assert "queue sensor" not in workshop.run("doctor").stdout, "nobody used the queue"
-    (one,) = submitted(workshop, ONE)
+    assert "queue sensor" not in command_line.run("doctor").stdout, "nobody used the queue"
+    (one,) = submitted(command_line, ONE)
     fail(workplace, one, PipelineStep.CONTENT_TYPE, ApiKeyInvalidError("401"))
 
-    result = workshop.run("doctor")
+    result = command_line.run("doctor")
 
     assert result.exit_code == 0
     assert "Ready." in result.stdout
@@ -371,7 +377,7 @@ def test_doctor_tells_open_breakers_and_a_sensor_that_stands_still_as_warnings(
     assert "never gave a sign of life" in result.stdout
     with workplace.database.writing() as connection:
         connection.execute(heartbeats.insert().values(name="queue_sensor", beat_at=datetime.now(UTC)))
-    assert "queue sensor" not in workshop.run("doctor").stdout
+    assert "queue sensor" not in command_line.run("doctor").stdout
     with workplace.database.writing() as connection:
         connection.execute(heartbeats.update().values(beat_at=datetime.now(UTC) - timedelta(minutes=5)))
-    assert "last sign of life was 5 min ago" in workshop.run("doctor").stdout
+    assert "last sign of life was 5 min ago" in command_line.run("doctor").stdout

@@ -20,20 +20,20 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.tables import lineage
 from madvision_assets.tools.store.documents import point_current, write_document
 from madvision_assets.work.measured import measure
+from madvision_assets_tests.command_line import CommandLine
 from madvision_assets_tests.databases import KINDS, alter, new_database, submit, url_of
 from madvision_assets_tests.stores import raw_video, sealed
-from madvision_assets_tests.workshop import Workshop
 
 NOW = datetime.now(UTC)
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path / "home")
+def command_line(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path / "home")
 
 
-def told(workshop: Workshop, *arguments: str) -> Any:
-    result = workshop.run(*arguments, "--format", "json")
+def told(command_line: CommandLine, *arguments: str) -> Any:
+    result = command_line.run(*arguments, "--format", "json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
@@ -41,48 +41,50 @@ def told(workshop: Workshop, *arguments: str) -> Any:
 # --- pools ---
 
 
-def test_pools_are_shown_and_a_new_limit_is_there_the_next_time(workshop: Workshop) -> None:
-    result = workshop.run("pools", "set", "gpu", "3")
+def test_pools_are_shown_and_a_new_limit_is_there_the_next_time(command_line: CommandLine) -> None:
+    result = command_line.run("pools", "set", "gpu", "3")
 
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("gpu: 3 instead of 1, from the next stage on that begins")
-    shown = told(workshop, "pools")
+    shown = told(command_line, "pools")
     assert {pool["name"]: pool["limit"] for pool in shown["pools"]} == {"download": 4, "gpu": 3, "llm": 4, "render": 2}
     assert (shown["max_in_flight"], shown["max_concurrent_runs"], shown["hints"]) == (4, 4, [])
-    table = workshop.run("pools").stdout
+    table = command_line.run("pools").stdout
     assert "one model fills a GPU" in table
     assert "content_type, clip_candidates" in table
 
 
 def test_a_limit_that_nothing_can_use_is_told(tmp_path: Path) -> None:
-    workshop = Workshop(tmp_path, {"MADVISION_MAX_IN_FLIGHT": "2"})
+    command_line = CommandLine(tmp_path, {"MADVISION_MAX_IN_FLIGHT": "2"})
 
-    result = workshop.run("pools", "set", "gpu", "8")
+    result = command_line.run("pools", "set", "gpu", "8")
 
     assert result.exit_code == 0
     assert "gpu 8, llm 4, but only 2 videos are in flight at once: raise MADVISION_MAX_IN_FLIGHT." in result.stderr
 
 
-def test_a_paused_pool_is_told(workshop: Workshop) -> None:
-    assert "Paused: gpu." in workshop.run("pools", "set", "gpu", "0").stderr
-    assert "Paused: gpu." in workshop.run("pools").stdout
+def test_a_paused_pool_is_told(command_line: CommandLine) -> None:
+    assert "Paused: gpu." in command_line.run("pools", "set", "gpu", "0").stderr
+    assert "Paused: gpu." in command_line.run("pools").stdout
 
 
 @pytest.mark.parametrize(
     ("name", "limit"), [("gpus", "1"), ("gpu", "1001"), ("gpu", "-1"), ("gpu", "1.5"), ("gpu", "")]
 )
-def test_what_is_no_pool_or_no_limit_is_refused_and_changes_nothing(workshop: Workshop, name: str, limit: str) -> None:
-    result = workshop.run("pools", "set", "--", name, limit)
+def test_what_is_no_pool_or_no_limit_is_refused_and_changes_nothing(
+    command_line: CommandLine, name: str, limit: str
+) -> None:
+    result = command_line.run("pools", "set", "--", name, limit)
 
     assert result.exit_code == 2
-    assert [pool["limit"] for pool in told(workshop, "pools")["pools"]] == [4, 1, 4, 2]
+    assert [pool["limit"] for pool in told(command_line, "pools")["pools"]] == [4, 1, 4, 2]
 
 
 # --- cost ---
 
 
-def test_an_estimate_adds_up_and_names_every_price(workshop: Workshop) -> None:
-    found = told(workshop, "cost", "estimate", "--hours-per-day", "100", "--gpu", "g5.xlarge", "--spot")
+def test_an_estimate_adds_up_and_names_every_price(command_line: CommandLine) -> None:
+    found = told(command_line, "cost", "estimate", "--hours-per-day", "100", "--gpu", "g5.xlarge", "--spot")
 
     assert found["total"]["usd_per_day"] == pytest.approx(sum(line["usd_per_day"] for line in found["lines"]))
     assert found["total"]["usd_per_video_hour"] == pytest.approx(found["total"]["usd_per_day"] / 100)
@@ -95,8 +97,8 @@ def test_an_estimate_adds_up_and_names_every_price(workshop: Workshop) -> None:
     assert len(found["savings"]) == 2
 
 
-def test_the_table_says_what_it_rests_upon(workshop: Workshop) -> None:
-    shown = workshop.run("cost", "estimate", "--hours-per-day", "20").stdout
+def test_the_table_says_what_it_rests_upon(command_line: CommandLine) -> None:
+    shown = command_line.run("cost", "estimate", "--hours-per-day", "20").stdout
 
     assert "GPU nodes at the peak: 1." in shown
     assert "5.5 times as fast" in shown
@@ -114,11 +116,11 @@ def test_the_tables_fit_on_a_terminal_of_a_hundred_columns() -> None:
     assert "…" not in captured.get()
 
 
-def test_prices_of_a_file_count(workshop: Workshop, tmp_path: Path) -> None:
+def test_prices_of_a_file_count(command_line: CommandLine, tmp_path: Path) -> None:
     listed = tmp_path / "prices.toml"
     listed.write_text("[gpt-4o]\ninput = 0\noutput = 0\n[g4dn]\nxlarge = 1.0\n")
 
-    found = told(workshop, "cost", "estimate", "--hours-per-day", "1", "--prices", str(listed))
+    found = told(command_line, "cost", "estimate", "--hours-per-day", "1", "--prices", str(listed))
 
     lines = {line["name"]: line for line in found["lines"]}
     assert lines["analysis: input"]["usd_per_day"] == 0
@@ -141,8 +143,8 @@ def test_prices_of_a_file_count(workshop: Workshop, tmp_path: Path) -> None:
         (("--hours-per-day", "1", "--prices", "no.toml"), "does not exist"),
     ],
 )
-def test_bad_input_is_a_sentence(workshop: Workshop, arguments: tuple[str, ...], sentence: str) -> None:
-    result = workshop.run("cost", "estimate", *arguments)
+def test_bad_input_is_a_sentence(command_line: CommandLine, arguments: tuple[str, ...], sentence: str) -> None:
+    result = command_line.run("cost", "estimate", *arguments)
 
     assert result.exit_code == 2
     assert sentence in " ".join(result.stderr.split())
@@ -153,11 +155,13 @@ def test_bad_input_is_a_sentence(workshop: Workshop, arguments: tuple[str, ...],
     [(b"s3.storge = 1", "Did you mean 's3.storage'?"), (b"cpu = 'much'", "a number of US dollars"),
      (b"cpu = ", "cannot be read as TOML"), (b"\xff", "cannot be read as TOML")],
 )  # fmt: skip
-def test_a_bad_file_of_prices_is_a_sentence(workshop: Workshop, tmp_path: Path, text: bytes, sentence: str) -> None:
+def test_a_bad_file_of_prices_is_a_sentence(
+    command_line: CommandLine, tmp_path: Path, text: bytes, sentence: str
+) -> None:
     listed = tmp_path / "prices.toml"
     listed.write_bytes(text)
 
-    result = workshop.run("cost", "estimate", "--hours-per-day", "1", "--prices", str(listed))
+    result = command_line.run("cost", "estimate", "--hours-per-day", "1", "--prices", str(listed))
 
     assert result.exit_code == 2
     assert sentence in result.stderr
@@ -199,7 +203,7 @@ def test_seconds_and_dollars_a_minute_come_out_of_the_history(
 ) -> None:
     with new_database(kind, request, tmp_path) as database:
         database.migrate()
-        workplace = Workshop(tmp_path / "home", {"MADVISION_DATABASE_URL": url_of(database)}).workplace()
+        workplace = CommandLine(tmp_path / "home", {"MADVISION_DATABASE_URL": url_of(database)}).workplace()
         check_history(workplace)
         workplace.database.engine.dispose()
 
@@ -223,20 +227,20 @@ def check_history(workplace: Workplace) -> None:
     assert newest.minutes == 20.0
 
 
-def test_an_estimate_by_the_history_says_so(workshop: Workshop) -> None:
-    make_video(workshop.workplace(), 1, 10.0, transcript=100.0)
+def test_an_estimate_by_the_history_says_so(command_line: CommandLine) -> None:
+    make_video(command_line.workplace(), 1, 10.0, transcript=100.0)
 
-    found = told(workshop, "cost", "estimate", "--hours-per-day", "24", "--measured", "--pod-start-s", "0")
+    found = told(command_line, "cost", "estimate", "--hours-per-day", "24", "--measured", "--pod-start-s", "0")
 
     [gpu] = [size for size in found["pools"] if size["pool"] == "gpu"]
     assert gpu["seconds_per_minute"] == pytest.approx(10.0)
     assert "measured on 1 video of 10 minutes in all" in [line["price"]["source"] for line in found["lines"]]
-    shown = workshop.run("cost", "estimate", "--hours-per-day", "24", "--measured").stdout
+    shown = command_line.run("cost", "estimate", "--hours-per-day", "24", "--measured").stdout
     assert "measured on 1 video of 10 minutes" in shown
 
 
-def test_a_video_whose_manifest_is_gone_does_not_count(workshop: Workshop) -> None:
-    workplace = workshop.workplace()
+def test_a_video_whose_manifest_is_gone_does_not_count(command_line: CommandLine) -> None:
+    workplace = command_line.workplace()
     make_video(workplace, 1, 10.0)
     make_video(workplace, 2, 20.0)
     workplace.store.delete(list(workplace.store.list_keys("raw_video/web-1")))
@@ -262,28 +266,30 @@ def left(workplace: Workplace) -> set[str]:
         return set(instance.get_dynamic_partitions(str(videos.name)))
 
 
-def test_archive_tells_asks_and_does_it(workshop: Workshop) -> None:
-    workplace = workshop.workplace()
+def test_archive_tells_asks_and_does_it(command_line: CommandLine) -> None:
+    workplace = command_line.workplace()
     for number, days in enumerate((90, 60, 1)):
         finish(workplace, number, timedelta(days=days))
 
-    assert workshop.run("archive", "--older-than", "30d", "--dry-run").stdout == ("3 partitions; 2 can be archived.\n")
-    assert workshop.run("archive", "--older-than", "30d", typed="n\n").exit_code == 1
+    assert command_line.run("archive", "--older-than", "30d", "--dry-run").stdout == (
+        "3 partitions; 2 can be archived.\n"
+    )
+    assert command_line.run("archive", "--older-than", "30d", typed="n\n").exit_code == 1
     assert len(left(workplace)) == 3
 
-    result = workshop.run("archive", "--older-than", "4w", "--keep", "2", "--runs", "--yes")
+    result = command_line.run("archive", "--older-than", "4w", "--keep", "2", "--runs", "--yes")
 
     assert result.exit_code == 0, result.output
     assert "1 video archived, 0 runs deleted, in " in result.stdout
     assert left(workplace) == {"web-1", "web-2"}
-    assert workshop.run("archive", "--older-than", "12h", "--yes").exit_code == 0
+    assert command_line.run("archive", "--older-than", "12h", "--yes").exit_code == 0
     assert left(workplace) == set()
-    assert workshop.run("archive", "--older-than", "12h").stdout == "0 partitions; 0 can be archived.\n"
+    assert command_line.run("archive", "--older-than", "12h").stdout == "0 partitions; 0 can be archived.\n"
 
 
 @pytest.mark.parametrize("age", ["30", "d", "30m", "-1d", "1.5d", "", "999999d"])
-def test_what_is_no_age_is_refused(workshop: Workshop, age: str) -> None:
-    result = workshop.run("archive", f"--older-than={age}", "--yes")
+def test_what_is_no_age_is_refused(command_line: CommandLine, age: str) -> None:
+    result = command_line.run("archive", f"--older-than={age}", "--yes")
 
     assert result.exit_code == 2
     assert "give 36h, 30d or 2w" in result.stderr

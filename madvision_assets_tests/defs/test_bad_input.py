@@ -8,16 +8,16 @@ import pytest
 
 from madvision_assets.domain.failures import leaves
 from madvision_assets_tests import footage
+from madvision_assets_tests.command_line import CommandLine
 from madvision_assets_tests.site import Site
-from madvision_assets_tests.workshop import Workshop
 
 SENTENCES = {leaf.code: leaf.sentence for leaf in leaves()}
 Maker = Callable[[Path, Path], Path]
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("home"))
+def command_line(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    return CommandLine(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +31,27 @@ def site() -> Iterator[Site]:
         yield site
 
 
-def assert_failed(workshop: Workshop, source: str, cause: str) -> None:
-    before = set(workshop.workplace().store.list_keys())
+def assert_failed(command_line: CommandLine, source: str, cause: str) -> None:
+    before = set(command_line.workplace().store.list_keys())
 
-    result = workshop.run("process", source)
+    result = command_line.run("process", source)
     told = " ".join(result.output.split())
 
     assert result.exit_code == 1, told
     assert f"({cause})" in told
     assert SENTENCES[cause] in told
     assert "Traceback" not in told
-    assert set(workshop.workplace().store.list_keys()) == before, "something was published"
-    assert workshop.leftovers() == []
+    assert set(command_line.workplace().store.list_keys()) == before, "something was published"
+    assert command_line.leftovers() == []
 
 
-def assert_ended_well(workshop: Workshop, source: str, *outcomes: str) -> None:
-    result = workshop.run("process", source)
+def assert_ended_well(command_line: CommandLine, source: str, *outcomes: str) -> None:
+    result = command_line.run("process", source)
 
     assert result.exit_code == 0, result.output
     ended = re.search(r"No clips \((\w+)\): .+", result.output)
     assert (ended.group(1) if ended else "clips") in outcomes, result.output
-    assert workshop.leftovers() == []
+    assert command_line.leftovers() == []
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ def assert_ended_well(workshop: Workshop, source: str, *outcomes: str) -> None:
     ],
 )
 def test_a_file_that_is_no_whole_video_with_sound_fails_with_its_cause(
-    workshop: Workshop, talk: Path, tmp_path: Path, name: str, make: Maker, cause: str
+    command_line: CommandLine, talk: Path, tmp_path: Path, name: str, make: Maker, cause: str
 ) -> None:
-    assert_failed(workshop, str(make(tmp_path / name, talk)), cause)
+    assert_failed(command_line, str(make(tmp_path / name, talk)), cause)
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_a_file_that_is_no_whole_video_with_sound_fails_with_its_cause(
     ],
 )
 def test_an_odd_video_ends_in_an_honest_outcome(
-    workshop: Workshop, talk: Path, tmp_path: Path, name: str, make: Maker, outcomes: tuple[str, ...]
+    command_line: CommandLine, talk: Path, tmp_path: Path, name: str, make: Maker, outcomes: tuple[str, ...]
 ) -> None:
-    assert_ended_well(workshop, str(make(tmp_path / name, talk)), *outcomes)
+    assert_ended_well(command_line, str(make(tmp_path / name, talk)), *outcomes)
 
 
-def test_addresses_without_a_video_fail_with_their_cause(workshop: Workshop, site: Site, talk: Path) -> None:
+def test_addresses_without_a_video_fail_with_their_cause(command_line: CommandLine, site: Site, talk: Path) -> None:
     page = site.html("/page", title="Words only")
     gone = site.fail("/gone.mp4", 410)
     many = site.html(
@@ -104,25 +104,25 @@ def test_addresses_without_a_video_fail_with_their_cause(workshop: Workshop, sit
     )
     text = site.serve("/text.mp4", b"hello, this is text\n" * 50, content_type="text/plain")
 
-    assert_failed(workshop, page, "unsupported_address")
-    assert_failed(workshop, gone, "not_found")
-    assert_failed(workshop, site.url("/missing.mp4"), "not_found")
-    assert_failed(workshop, many, "playlist")
-    assert_failed(workshop, text, "not_media")
-    assert_failed(workshop, "http://nobody.invalid/talk.mp4", "host_unresolved")
+    assert_failed(command_line, page, "unsupported_address")
+    assert_failed(command_line, gone, "not_found")
+    assert_failed(command_line, site.url("/missing.mp4"), "not_found")
+    assert_failed(command_line, many, "playlist")
+    assert_failed(command_line, text, "not_media")
+    assert_failed(command_line, "http://nobody.invalid/talk.mp4", "host_unresolved")
 
 
-def test_a_title_of_any_kind_is_only_a_title(workshop: Workshop, site: Site, talk: Path) -> None:
+def test_a_title_of_any_kind_is_only_a_title(command_line: CommandLine, site: Site, talk: Path) -> None:
     title = '"Quotes" / slashes \\ ../../etc | <b> \U0001f600 ' + "x" * 500
     media = site.serve("/odd-title.mp4", talk.read_bytes(), content_type="video/mp4")
 
-    assert_ended_well(workshop, site.html("/odd-title", title=title, videos=[media]), "too_short", "no_speech")
+    assert_ended_well(command_line, site.html("/odd-title", title=title, videos=[media]), "too_short", "no_speech")
 
 
 def test_a_private_address_is_refused_unless_allowed(tmp_path: Path, site: Site, talk: Path) -> None:
     address = site.serve("/private.mp4", talk.read_bytes(), content_type="video/mp4")
 
-    assert_failed(Workshop(tmp_path, {"MADVISION_ALLOW_PRIVATE": "0"}), address, "refused_address")
+    assert_failed(CommandLine(tmp_path, {"MADVISION_ALLOW_PRIVATE": "0"}), address, "refused_address")
     assert site.hits("/private.mp4") == []
 
 
@@ -136,19 +136,19 @@ def test_admission_limits_hold_for_files_and_addresses(
     address = site.serve("/limit.mp4", talk.read_bytes(), content_type="video/mp4")
 
     for source in (str(talk), address):
-        assert_failed(Workshop(tmp_path, {name: value}), source, cause)
+        assert_failed(CommandLine(tmp_path, {name: value}), source, cause)
 
 
 @pytest.mark.parametrize("source", ["no-such-file.mp4", "ftp://h/a.mp4", "javascript:alert(1)", ""])
-def test_what_is_neither_file_nor_address_is_a_usage_error(workshop: Workshop, source: str) -> None:
-    result = workshop.run("process", source)
+def test_what_is_neither_file_nor_address_is_a_usage_error(command_line: CommandLine, source: str) -> None:
+    result = command_line.run("process", source)
 
     assert result.exit_code == 2
     assert "neither a file" in result.output
 
 
-def test_credentials_in_an_address_are_refused_and_not_repeated(workshop: Workshop) -> None:
-    result = workshop.run("process", "http://user:hunter2@127.0.0.1/a.mp4")
+def test_credentials_in_an_address_are_refused_and_not_repeated(command_line: CommandLine) -> None:
+    result = command_line.run("process", "http://user:hunter2@127.0.0.1/a.mp4")
 
     assert result.exit_code == 1
     assert "invalid_address" in result.output
@@ -158,11 +158,11 @@ def test_credentials_in_an_address_are_refused_and_not_repeated(workshop: Worksh
 def test_a_missing_model_stops_before_anything_is_lost(tmp_path: Path) -> None:
     from madvision_assets_tests.sample import SAMPLE
 
-    workshop = Workshop(tmp_path, {"MADVISION_WHISPER_MODEL": "no/such/model.pt"})
-    result = workshop.run("process", str(SAMPLE))
+    command_line = CommandLine(tmp_path, {"MADVISION_WHISPER_MODEL": "no/such/model.pt"})
+    result = command_line.run("process", str(SAMPLE))
     told = " ".join(result.output.split())
 
     assert result.exit_code == 1
     assert "transcript failed (model_missing)" in told
-    again = workshop.run("process", str(SAMPLE))
+    again = command_line.run("process", str(SAMPLE))
     assert re.search(r"raw_video +already done", again.output)

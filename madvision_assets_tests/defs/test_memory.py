@@ -23,7 +23,7 @@ from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.tools.store.documents import point_current, write_document
-from madvision_assets_tests.workshop import Workshop
+from madvision_assets_tests.command_line import Workshop
 
 home, source = Path(sys.argv[1]), sys.argv[2]
 with Workshop(home).environment():

@@ -20,24 +20,24 @@ from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.media import probe
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets_tests import footage
+from madvision_assets_tests.command_line import CommandLine
 from madvision_assets_tests.fakes import FakeOpenAI
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.sample import SAMPLE, spoken_sentences
 from madvision_assets_tests.site import Site
-from madvision_assets_tests.workshop import Workshop
 
 WORD_ERROR_LIMIT = 0.05
 EXCERPT_S = 46
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("home"))
+def command_line(tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    return CommandLine(tmp_path_factory.mktemp("home"))
 
 
 @pytest.fixture(scope="module")
-def first_run(workshop: Workshop) -> Result:
-    result = workshop.run("process", str(SAMPLE))
+def first_run(command_line: CommandLine) -> Result:
+    result = command_line.run("process", str(SAMPLE))
     assert result.exit_code == 0, result.output
     return result
 
@@ -48,8 +48,8 @@ def video_id(first_run: Result) -> str:
 
 
 @pytest.fixture(scope="module")
-def made(workshop: Workshop, video_id: str) -> Clips:
-    return read_current(workshop.workplace().store, Clips, video_id)
+def made(command_line: CommandLine, video_id: str) -> Clips:
+    return read_current(command_line.workplace().store, Clips, video_id)
 
 
 def video_of(result: Result) -> str:
@@ -72,15 +72,15 @@ def test_the_sample_ends_in_at_least_three_clips(first_run: Result, made: Clips)
     assert stages_done(first_run) == [step.value for step in PipelineStep]
 
 
-def test_the_transcript_has_the_words_that_are_said(workshop: Workshop, video_id: str) -> None:
-    heard = read_current(workshop.workplace().store, Transcript, video_id)
+def test_the_transcript_has_the_words_that_are_said(command_line: CommandLine, video_id: str) -> None:
+    heard = read_current(command_line.workplace().store, Transcript, video_id)
     said = plain(" ".join(s["text"] for s in spoken_sentences()))
 
     assert jiwer.wer(said, plain(heard.text)) < WORD_ERROR_LIMIT
 
 
-def test_each_clip_plays_from_its_first_frame_with_sound(workshop: Workshop, made: Clips) -> None:
-    store = workshop.workplace().store
+def test_each_clip_plays_from_its_first_frame_with_sound(command_line: CommandLine, made: Clips) -> None:
+    store = command_line.workplace().store
     for clip in made.clips:
         path = store.local_path(clip.file(Role.SOURCE).key)
         assert path is not None
@@ -93,8 +93,10 @@ def test_each_clip_plays_from_its_first_frame_with_sound(workshop: Workshop, mad
         assert clip.duration_s == pytest.approx(clip.end_s - clip.start_s, abs=0.1)
 
 
-def test_each_clip_starts_on_its_first_word_and_its_captions_are_what_is_said(workshop: Workshop, made: Clips) -> None:
-    store = workshop.workplace().store
+def test_each_clip_starts_on_its_first_word_and_its_captions_are_what_is_said(
+    command_line: CommandLine, made: Clips
+) -> None:
+    store = command_line.workplace().store
     for clip in made.clips:
         captions = store.get_bytes(clip.file(Role.CAPTIONS).key).decode()
         shown = plain(
@@ -108,8 +110,8 @@ def test_each_clip_starts_on_its_first_word_and_its_captions_are_what_is_said(wo
         assert jiwer.wer(plain(" ".join(s["text"] for s in within)), shown) < 0.15
 
 
-def test_running_it_again_does_no_stage_twice_and_says_so(workshop: Workshop, made: Clips) -> None:
-    again = workshop.run("process", str(SAMPLE))
+def test_running_it_again_does_no_stage_twice_and_says_so(command_line: CommandLine, made: Clips) -> None:
+    again = command_line.run("process", str(SAMPLE))
 
     assert again.exit_code == 0
     assert stages_done(again) == []
@@ -118,26 +120,26 @@ def test_running_it_again_does_no_stage_twice_and_says_so(workshop: Workshop, ma
     assert f"{len(made.clips)} clips" in again.output
 
 
-def test_lineage_tells_versions_model_and_inputs(workshop: Workshop, video_id: str) -> None:
-    told = json.loads(workshop.run("lineage", video_id, "--format", "json").output)
+def test_lineage_tells_versions_model_and_inputs(command_line: CommandLine, video_id: str) -> None:
+    told = json.loads(command_line.run("lineage", video_id, "--format", "json").output)
     stages = {stage["asset"]: stage for stage in told["stages"]}
 
     assert list(stages) == [step.value for step in PipelineStep]
     assert "whisper-nano" in stages["transcript"]["model"]
     assert stages["clips"]["inputs"][0]["data_version"] == stages["raw_video"]["data_version"]
     for form in ("tree", "table", "csv", "mermaid"):
-        result = workshop.run("lineage", video_id, "--format", form)
+        result = command_line.run("lineage", video_id, "--format", form)
         assert result.exit_code == 0
         assert "transcript" in result.output
 
 
-def test_no_temporary_file_is_left(workshop: Workshop, first_run: Result) -> None:
+def test_no_temporary_file_is_left(command_line: CommandLine, first_run: Result) -> None:
     assert first_run.exit_code == 0
-    assert workshop.leftovers() == []
+    assert command_line.leftovers() == []
 
 
-def test_every_document_carries_its_provenance(workshop: Workshop, video_id: str) -> None:
-    store = workshop.workplace().store
+def test_every_document_carries_its_provenance(command_line: CommandLine, video_id: str) -> None:
+    store = command_line.workplace().store
     documents = [k for k in store.list_keys() if k.endswith(".json") and not k.endswith("current.json")]
 
     assert len(documents) >= 5
@@ -157,10 +159,10 @@ def excerpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def from_http(workshop: Workshop, excerpt: Path) -> Iterator[tuple[str, Result]]:
+def from_http(command_line: CommandLine, excerpt: Path) -> Iterator[tuple[str, Result]]:
     with Site() as site:
         address = site.serve("/talks/excerpt.mp4", excerpt.read_bytes(), content_type="video/mp4")
-        yield address, workshop.run("process", address)
+        yield address, command_line.run("process", address)
 
 
 def test_an_http_address_ends_in_clips(from_http: tuple[str, Result]) -> None:
@@ -172,8 +174,10 @@ def test_an_http_address_ends_in_clips(from_http: tuple[str, Result]) -> None:
     assert re.search(r"\d clips of web-[0-9a-f]{16}", result.output)
 
 
-def test_from_a_step_redoes_exactly_that_and_the_later_ones(workshop: Workshop, from_http: tuple[str, Result]) -> None:
-    again = workshop.run("process", from_http[0], "--from", "clip_candidates")
+def test_from_a_step_redoes_exactly_that_and_the_later_ones(
+    command_line: CommandLine, from_http: tuple[str, Result]
+) -> None:
+    again = command_line.run("process", from_http[0], "--from", "clip_candidates")
 
     assert again.exit_code == 0
     assert stages_done(again) == ["clip_candidates", "clips"]
@@ -181,19 +185,23 @@ def test_from_a_step_redoes_exactly_that_and_the_later_ones(workshop: Workshop, 
 
 def test_a_store_in_s3_holds_everything(tmp_path: Path, excerpt: Path, s3_server: S3Server) -> None:
     s3_server.create_bucket("end-to-end")
-    workshop = Workshop(tmp_path, {**s3_server.environment(), "MADVISION_STORE_URL": "s3://end-to-end/some/prefix"})
+    command_line = CommandLine(
+        tmp_path, {**s3_server.environment(), "MADVISION_STORE_URL": "s3://end-to-end/some/prefix"}
+    )
 
-    result = workshop.run("process", str(excerpt))
+    result = command_line.run("process", str(excerpt))
 
     assert result.exit_code == 0, result.output
     assert re.search(r"s3://end-to-end/some/prefix/media/\S+\.mp4", result.output)
     assert not (tmp_path / "store").exists()
-    assert workshop.leftovers() == []
+    assert command_line.leftovers() == []
 
 
-def test_the_openai_analyst_decides_where_there_is_a_key(workshop: Workshop, from_http: tuple[str, Result]) -> None:
+def test_the_openai_analyst_decides_where_there_is_a_key(
+    command_line: CommandLine, from_http: tuple[str, Result]
+) -> None:
     with FakeOpenAI() as openai:
-        paid = Workshop(workshop.home, {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.base_url})
+        paid = CommandLine(command_line.home, {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.base_url})
         result = paid.run("process", from_http[0], "--from", "content_type")
 
     assert result.exit_code == 0, result.output
@@ -204,10 +212,12 @@ def test_the_openai_analyst_decides_where_there_is_a_key(workshop: Workshop, fro
     assert stages["clip_candidates"]["cost_usd"] > 0
 
 
-def test_a_spent_budget_stops_paid_calls_and_says_what_to_do(workshop: Workshop, from_http: tuple[str, Result]) -> None:
+def test_a_spent_budget_stops_paid_calls_and_says_what_to_do(
+    command_line: CommandLine, from_http: tuple[str, Result]
+) -> None:
     with FakeOpenAI() as openai:
         keys = {"OPENAI_API_KEY": openai.key, "OPENAI_BASE_URL": openai.base_url}
-        result = Workshop(workshop.home, {**keys, "MADVISION_BUDGET_USD_PER_DAY": "0"}).run(
+        result = CommandLine(command_line.home, {**keys, "MADVISION_BUDGET_USD_PER_DAY": "0"}).run(
             "process", from_http[0], "--from", "clip_candidates"
         )
 
@@ -217,14 +227,16 @@ def test_a_spent_budget_stops_paid_calls_and_says_what_to_do(workshop: Workshop,
     assert openai.requests == []
 
 
-def test_a_ceiling_on_a_model_without_a_price_asks_nothing(workshop: Workshop, from_http: tuple[str, Result]) -> None:
+def test_a_ceiling_on_a_model_without_a_price_asks_nothing(
+    command_line: CommandLine, from_http: tuple[str, Result]
+) -> None:
     with FakeOpenAI() as openai:
         keys = {
             "OPENAI_API_KEY": openai.key,
             "OPENAI_BASE_URL": openai.base_url,
             "MADVISION_OPENAI_MODEL": "unheard-of",
         }
-        paid = Workshop(workshop.home, {**keys, "MADVISION_BUDGET_USD_PER_VIDEO": "1"})
+        paid = CommandLine(command_line.home, {**keys, "MADVISION_BUDGET_USD_PER_VIDEO": "1"})
         result = paid.run("process", from_http[0], "--from", "clip_candidates")
 
     assert result.exit_code == 1
@@ -239,7 +251,7 @@ def test_a_stage_that_its_check_turned_down_is_done_again_by_the_next_command(
     def refuse(*_: Any, **__: Any) -> None:
         raise CorruptMediaError("nothing decodes at 1.0 s")
 
-    own = Workshop(tmp_path / "home")
+    own = CommandLine(tmp_path / "home")
     video = str(footage.silence(tmp_path / "silence.mp4"))
     with monkeypatch.context() as damaged:
         damaged.setattr(probe, "verify_decodes", refuse)

@@ -15,14 +15,14 @@ from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import probe
 from madvision_assets.tools.store.documents import current_envelope, read_current
 from madvision_assets.work import publish
-from madvision_assets_tests.quick import Factory, factory
+from madvision_assets_tests.harness import Harness, open_harness
 
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 
 
 @pytest.fixture
-def works(tmp_path: Path, media: Path) -> Iterator[Factory]:
-    with factory(tmp_path, media) as made:
+def harness(tmp_path: Path, media: Path) -> Iterator[Harness]:
+    with open_harness(tmp_path, media) as made:
         made.submit()
         yield made
 
@@ -46,8 +46,8 @@ def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(checks, name, lambda *_: result)
 
 
-def attempted(works: Factory) -> list[PipelineStep]:
-    return [step for step in PipelineStep if works.tools.calls[step]]
+def attempted(harness: Harness) -> list[PipelineStep]:
+    return [step for step in PipelineStep if harness.tools.calls[step]]
 
 
 @pytest.mark.parametrize(
@@ -55,101 +55,103 @@ def attempted(works: Factory) -> list[PipelineStep]:
     [(RAW, "media_decodes"), (HEARD, "transcript_in_order"), (CHOSEN, "candidates_fit_transcript")],
 )
 def test_a_blocking_check_that_fails_ends_the_video_at_its_stage(
-    works: Factory, monkeypatch: pytest.MonkeyPatch, step: PipelineStep, name: str
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, step: PipelineStep, name: str
 ) -> None:
     refuse(monkeypatch, name)
 
-    [result] = works.tick()
+    [result] = harness.tick()
 
-    row = works.row()
+    row = harness.row()
     assert not result.success
     assert (row.status, row.failure_cause, row.pipeline_step) == (QueueStatus.FAILED, "check_failed", step)
     assert row.failure_details == f"{step}/{name}: not as it should be"
-    assert attempted(works) == [s for s in PipelineStep if s not in step.onwards()] + [step]
-    assert works.ask() == []
+    assert attempted(harness) == [s for s in PipelineStep if s not in step.onwards()] + [step]
+    assert harness.ask() == []
 
 
 @pytest.mark.usefixtures("damaged")
 @pytest.mark.timeout(30)  # Dagster's own retries would take longer
-def test_what_a_check_turned_down_is_there_to_be_looked_at_with_its_verdict(works: Factory) -> None:
-    [result] = works.tick()
+def test_what_a_check_turned_down_is_there_to_be_looked_at_with_its_verdict(harness: Harness) -> None:
+    [result] = harness.tick()
 
     [evaluation] = result.get_asset_check_evaluations()
     [made] = result.asset_materializations_for_node("raw_video")
     assert (evaluation.check_name, evaluation.partition, evaluation.passed) == ("media_decodes", "web-a", False)
     assert evaluation.metadata["cause"].value == "corrupt_media"
-    assert made.metadata["uri"].value == works.tools.store.uri(read_current(works.tools.store, RawVideo, "web-a").key)
-    assert made.metadata["refused"].value == works.row().failure_details
+    assert made.metadata["uri"].value == harness.tools.store.uri(
+        read_current(harness.tools.store, RawVideo, "web-a").key
+    )
+    assert made.metadata["refused"].value == harness.row().failure_details
 
 
 def test_what_a_check_turned_down_is_made_again_when_somebody_asks_again(
-    works: Factory, damaged: pytest.MonkeyPatch
+    harness: Harness, damaged: pytest.MonkeyPatch
 ) -> None:
-    works.tick()
+    harness.tick()
     damaged.undo()
 
-    works.submit()
-    works.tick()
+    harness.submit()
+    harness.tick()
 
-    assert works.row().status is QueueStatus.DONE
-    assert works.tools.calls[RAW] == 2
-
-
-@pytest.mark.usefixtures("damaged")
-def test_an_operator_who_knows_better_runs_the_later_stages_by_hand(works: Factory) -> None:
-    works.tick()
-
-    works.by_hand("a", *HEARD.onwards())
-
-    assert works.row().status is QueueStatus.DONE
-    assert works.tools.calls[RAW] == 1
+    assert harness.row().status is QueueStatus.DONE
+    assert harness.tools.calls[RAW] == 2
 
 
 @pytest.mark.usefixtures("damaged")
-def test_a_stage_by_hand_that_its_check_turns_down_does_not_go_on(works: Factory) -> None:
-    works.by_hand("a", RAW)
+def test_an_operator_who_knows_better_runs_the_later_stages_by_hand(harness: Harness) -> None:
+    harness.tick()
 
-    assert (works.row().status, works.row().failure_cause) == (QueueStatus.FAILED, "check_failed")
-    assert works.row().from_step is RAW
-    assert works.ask() == []
+    harness.by_hand("a", *HEARD.onwards())
+
+    assert harness.row().status is QueueStatus.DONE
+    assert harness.tools.calls[RAW] == 1
+
+
+@pytest.mark.usefixtures("damaged")
+def test_a_stage_by_hand_that_its_check_turns_down_does_not_go_on(harness: Harness) -> None:
+    harness.by_hand("a", RAW)
+
+    assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.FAILED, "check_failed")
+    assert harness.row().from_step is RAW
+    assert harness.ask() == []
 
 
 @pytest.mark.usefixtures("damaged")
 def test_a_worker_lost_while_it_publishes_what_was_turned_down_leaves_no_stage_that_counts_as_done(
-    works: Factory, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dies(*_: Any) -> None:
         raise SystemExit
 
     monkeypatch.setattr(publish, "point_current", dies)
-    works.tick()
+    harness.tick()
 
-    assert current_envelope(works.tools.store, RAW, "web-a") is None
-    assert (works.row().failure_cause, works.row().from_step) == ("check_failed", RAW)
+    assert current_envelope(harness.tools.store, RAW, "web-a") is None
+    assert (harness.row().failure_cause, harness.row().from_step) == ("check_failed", RAW)
 
 
 def test_a_store_that_is_away_while_a_check_reads_is_no_failed_check(
-    works: Factory, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as outage:
         failing(outage, StoreUnavailableError("connection refused"))
-        [result] = works.tick()
+        [result] = harness.tick()
 
-    row = works.row()
+    row = harness.row()
     assert (row.status, row.failure_cause, row.from_step) == (QueueStatus.WAITING, "store_unavailable", None)
     assert result.get_asset_check_evaluations() == []
-    works.tick()
-    assert works.row().status is QueueStatus.DONE
+    harness.tick()
+    assert harness.row().status is QueueStatus.DONE
 
 
 @pytest.mark.parametrize("name", ["transcript_covers_speech", "clips_match_plan"])
 def test_a_check_that_does_not_block_is_shown_and_the_video_goes_on(
-    works: Factory, monkeypatch: pytest.MonkeyPatch, name: str
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     refuse(monkeypatch, name)
 
-    [result] = works.tick()
+    [result] = harness.tick()
 
     assert result.success
     assert [e.check_name for e in result.get_asset_check_evaluations() if not e.passed] == [name]
-    assert works.row().status is QueueStatus.DONE
+    assert harness.row().status is QueueStatus.DONE

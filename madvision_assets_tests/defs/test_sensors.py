@@ -16,14 +16,14 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
-from madvision_assets_tests.quick import Factory, factory
+from madvision_assets_tests.harness import Harness, open_harness
 
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 
 
 @pytest.fixture
-def works(tmp_path: Path, media: Path) -> Iterator[Factory]:
-    with factory(tmp_path, media) as made:
+def harness(tmp_path: Path, media: Path) -> Iterator[Harness]:
+    with open_harness(tmp_path, media) as made:
         yield made
 
 
@@ -31,72 +31,72 @@ def selected(request: dg.RunRequest) -> list[str]:
     return [key.to_user_string() for key in request.asset_selection or ()]
 
 
-def test_a_new_row_becomes_a_partition_and_one_run_of_all_stages_and_is_done_by_them(works: Factory) -> None:
-    works.submit(priority=7)
+def test_a_new_row_becomes_a_partition_and_one_run_of_all_stages_and_is_done_by_them(harness: Harness) -> None:
+    harness.submit(priority=7)
 
-    [request] = works.ask()
+    [request] = harness.ask()
 
     assert (request.run_key, request.partition_key) == ("web-a:1", "web-a")
     assert request.tags["dagster/priority"] == "7"
     assert request.tags["madvision/attempt"] == "1"
     assert selected(request) == [step.value for step in PipelineStep]
-    assert works.instance.has_dynamic_partition("videos", "web-a")
-    assert works.row().status is QueueStatus.RUNNING
-    result = works.launch(request)
-    row = works.row()
+    assert harness.instance.has_dynamic_partition("videos", "web-a")
+    assert harness.row().status is QueueStatus.RUNNING
+    result = harness.launch(request)
+    row = harness.row()
     assert result.success
     assert (row.status, row.outcome, row.progress, row.attempt, row.run_id) == (
         QueueStatus.DONE, "too_short", 1.0, 1, result.run_id,
     )  # fmt: skip
-    assert works.ask() == []
+    assert harness.ask() == []
 
 
 @pytest.mark.parametrize("step", list(PipelineStep))
 def test_a_transient_failure_comes_back_at_the_failed_stage_and_does_no_stage_twice(
-    works: Factory, step: PipelineStep
+    harness: Harness, step: PipelineStep
 ) -> None:
-    works.submit()
-    works.tools.plan(step, ConnectionLostError("it broke off"))
+    harness.submit()
+    harness.tools.plan(step, ConnectionLostError("it broke off"))
 
-    works.tick()
+    harness.tick()
 
-    waiting = works.row()
+    waiting = harness.row()
     assert (waiting.status, waiting.pipeline_step, waiting.failure_cause, waiting.retry) == (
         QueueStatus.WAITING, step, "connection_lost", 1,
     )  # fmt: skip
-    [request] = works.ask()
+    [request] = harness.ask()
     assert selected(request) == [later.value for later in step.onwards()]
-    works.launch(request)
-    done = works.row()
+    harness.launch(request)
+    done = harness.row()
     assert (done.status, done.attempt, done.failure_cause) == (QueueStatus.DONE, 2, None)
-    assert works.tools.calls == {each: 2 if each is step else 1 for each in PipelineStep}
+    assert harness.tools.calls == {each: 2 if each is step else 1 for each in PipelineStep}
 
 
-def test_a_permanent_failure_is_final_and_a_new_submission_tries_again(works: Factory) -> None:
-    works.submit()
-    works.tools.plan(RAW, PrivateVideoError())
+def test_a_permanent_failure_is_final_and_a_new_submission_tries_again(harness: Harness) -> None:
+    harness.submit()
+    harness.tools.plan(RAW, PrivateVideoError())
 
-    works.tick()
+    harness.tick()
 
-    assert (works.row().status, works.row().failure_cause) == (QueueStatus.FAILED, "private_video")
-    assert works.ask() == []
-    works.submit()
-    works.tick()
-    assert works.row().status is QueueStatus.DONE
+    assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.FAILED, "private_video")
+    assert harness.ask() == []
+    harness.submit()
+    harness.tick()
+    assert harness.row().status is QueueStatus.DONE
 
 
 def test_a_rate_limit_pauses_its_host_and_no_other(tmp_path: Path, media: Path) -> None:
-    with factory(tmp_path, media, max_in_flight=1) as works:
+    with open_harness(tmp_path, media, max_in_flight=1) as harness:
         for name in ("slow", "other"):
-            works.submit(name, priority=int(name == "slow"))
-        works.tools.plan(RAW, SourceRateLimitedError(retry_after_s=3600))
+            harness.submit(name, priority=int(name == "slow"))
+        harness.tools.plan(RAW, SourceRateLimitedError(retry_after_s=3600))
 
-        works.tick()
-        works.tick()
+        harness.tick()
+        harness.tick()
 
-        assert (works.row("slow").status, works.row("slow").retry) == (QueueStatus.WAITING, 0)
-        assert works.row("other").status is QueueStatus.DONE
-        later = works.submissions.find(works.submit("slow").token)
+        assert (harness.row("slow").status, harness.row("slow").retry) == (QueueStatus.WAITING, 0)
+        assert harness.row("other").status is QueueStatus.DONE
+        later = harness.submissions.find(harness.submit("slow").token)
         assert later is not None
         assert later.row.failure_cause == "source_rate_limited"
 
@@ -104,72 +104,72 @@ def test_a_rate_limit_pauses_its_host_and_no_other(tmp_path: Path, media: Path) 
 def test_during_an_outage_of_the_analyst_downloads_and_transcripts_go_on_and_nothing_is_done_twice_afterwards(
     tmp_path: Path, media: Path
 ) -> None:
-    with factory(tmp_path, media, breaker_pause_s=3600) as works:
-        works.tools.plan(KIND, *[AnalystUnavailableError("connection refused")] * 3)
+    with open_harness(tmp_path, media, breaker_pause_s=3600) as harness:
+        harness.tools.plan(KIND, *[AnalystUnavailableError("connection refused")] * 3)
         for name in "abcdef":
-            works.submit(name)
+            harness.submit(name)
 
         for _ in range(3):
-            works.tick()
+            harness.tick()
 
-        rows = [works.row(name) for name in "abcdef"]
+        rows = [harness.row(name) for name in "abcdef"]
         assert {row.status for row in rows} == {QueueStatus.WAITING}
         assert {row.failure_cause for row in rows} == {"analyst_unavailable"}
-        assert works.tools.calls == {RAW: 6, HEARD: 6, KIND: 3}, "the open breaker spares the analyst"
+        assert harness.tools.calls == {RAW: 6, HEARD: 6, KIND: 3}, "the open breaker spares the analyst"
 
-        assert Operations(make_database(works.settings)).requeue(cause="analyst_unavailable") == 6
+        assert Operations(make_database(harness.settings)).requeue(cause="analyst_unavailable") == 6
         for _ in range(2):
-            works.tick()
+            harness.tick()
 
-        assert {works.row(name).status for name in "abcdef"} == {QueueStatus.DONE}
-        assert works.tools.calls == {RAW: 6, HEARD: 6, KIND: 9, CHOSEN: 6, CUT: 6}
+        assert {harness.row(name).status for name in "abcdef"} == {QueueStatus.DONE}
+        assert harness.tools.calls == {RAW: 6, HEARD: 6, KIND: 9, CHOSEN: 6, CUT: 6}
 
 
-def test_a_run_by_hand_is_in_the_table_and_a_stage_alone_leaves_a_finished_video_finished(works: Factory) -> None:
-    works.submit()
-    works.tick()
+def test_a_run_by_hand_is_in_the_table_and_a_stage_alone_leaves_a_finished_video_finished(harness: Harness) -> None:
+    harness.submit()
+    harness.tick()
 
-    works.by_hand("a", CUT)
+    harness.by_hand("a", CUT)
 
-    row = works.row()
+    row = harness.row()
     assert (row.status, row.attempt, row.outcome) == (QueueStatus.DONE, 2, "too_short")
-    works.tools.plan(HEARD, ConnectionLostError())
-    assert not works.by_hand("a", HEARD).success
-    assert (works.row().status, works.row().pipeline_step) == (QueueStatus.WAITING, HEARD)
-    works.tick()
-    assert works.row().status is QueueStatus.DONE
+    harness.tools.plan(HEARD, ConnectionLostError())
+    assert not harness.by_hand("a", HEARD).success
+    assert (harness.row().status, harness.row().pipeline_step) == (QueueStatus.WAITING, HEARD)
+    harness.tick()
+    assert harness.row().status is QueueStatus.DONE
 
 
-def test_stages_done_by_hand_are_not_done_again(works: Factory) -> None:
-    works.submit()
-    works.by_hand("a", RAW, HEARD)
+def test_stages_done_by_hand_are_not_done_again(harness: Harness) -> None:
+    harness.submit()
+    harness.by_hand("a", RAW, HEARD)
 
-    [request] = works.ask()
+    [request] = harness.ask()
 
     assert selected(request) == ["content_type", "clip_candidates", "clips"]
 
 
-def test_a_video_whose_stages_are_all_done_is_done_without_a_run(works: Factory) -> None:
-    works.submit()
-    works.tick()
-    Operations(make_database(works.settings)).requeue(video_ids=["web-a"])
-    assert works.row().status is QueueStatus.QUEUED
+def test_a_video_whose_stages_are_all_done_is_done_without_a_run(harness: Harness) -> None:
+    harness.submit()
+    harness.tick()
+    Operations(make_database(harness.settings)).requeue(video_ids=["web-a"])
+    assert harness.row().status is QueueStatus.QUEUED
 
-    assert works.ask() == []
+    assert harness.ask() == []
 
-    assert (works.row().status, works.row().outcome) == (QueueStatus.DONE, "too_short")
+    assert (harness.row().status, harness.row().outcome) == (QueueStatus.DONE, "too_short")
 
 
-def test_a_run_that_was_overtaken_publishes_nothing_and_says_so(works: Factory) -> None:
-    works.submit()
-    works.tools.plan(HEARD, lambda: works.by_hand("a", RAW))
+def test_a_run_that_was_overtaken_publishes_nothing_and_says_so(harness: Harness) -> None:
+    harness.submit()
+    harness.tools.plan(HEARD, lambda: harness.by_hand("a", RAW))
 
-    [overtaken] = works.tick()
+    [overtaken] = harness.tick()
 
     assert not overtaken.success
     [failed] = overtaken.filter_events(lambda event: event.is_step_failure)
     assert "superseded" in str(failed.step_failure_data.user_failure_data)
-    assert (works.row().status, works.row().attempt) == (QueueStatus.QUEUED, 2)
-    assert not list((works.settings.home / "store" / "transcript").rglob("*.json"))
-    works.tick()
-    assert works.row().status is QueueStatus.DONE
+    assert (harness.row().status, harness.row().attempt) == (QueueStatus.QUEUED, 2)
+    assert not list((harness.settings.home / "store" / "transcript").rglob("*.json"))
+    harness.tick()
+    assert harness.row().status is QueueStatus.DONE

@@ -27,17 +27,17 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep, Pool
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests import footage
-from madvision_assets_tests.quick import factory
+from madvision_assets_tests.command_line import CommandLine
+from madvision_assets_tests.harness import open_harness
 from madvision_assets_tests.site import Site
-from madvision_assets_tests.workshop import Workshop
 
 LIMIT_S = 60.0
 SILENT_S = 4
 
 
 @pytest.fixture
-def workshop(tmp_path: Path) -> Workshop:
-    return Workshop(tmp_path / "home")
+def command_line(tmp_path: Path) -> CommandLine:
+    return CommandLine(tmp_path / "home")
 
 
 @pytest.fixture
@@ -56,10 +56,10 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def started(workshop: Workshop, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(command_line: CommandLine, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command, at the head of a process group as a terminal would have it."""
-    log = workshop.home.parent / "command.log"
-    with workshop.environment(), log.open("wb") as out:
+    log = command_line.home.parent / "command.log"
+    with command_line.environment(), log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "madvision_assets.command.main", *arguments],
             stdout=out,
@@ -77,7 +77,7 @@ def started(workshop: Workshop, *arguments: str) -> Iterator[subprocess.Popen[by
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize(("sign", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_a_download_that_is_stopped_goes_on_from_there_and_leaves_nothing(
-    workshop: Workshop, tmp_path: Path, sign: signal.Signals, status: int
+    command_line: CommandLine, tmp_path: Path, sign: signal.Signals, status: int
 ) -> None:
     video = tmp_path / "silent.mp4"
     footage.ffmpeg(
@@ -87,28 +87,28 @@ def test_a_download_that_is_stopped_goes_on_from_there_and_leaves_nothing(
     data = video.read_bytes()
     with Site() as site:
         address = site.serve("/v.mp4", data, content_type="video/mp4", bytes_per_s=len(data) // 8)
-        with started(workshop, "process", address) as process:
-            wait_for(lambda: any(p.stat().st_size > len(data) // 8 for p in workshop.home.rglob("*.part")))
+        with started(command_line, "process", address) as process:
+            wait_for(lambda: any(p.stat().st_size > len(data) // 8 for p in command_line.home.rglob("*.part")))
             os.killpg(process.pid, sign)
             assert process.wait(LIMIT_S) == status
         told = (tmp_path / "command.log").read_text()
         assert ("Stopped." in told) is (sign is signal.SIGINT)
         assert "Traceback" not in told
-        [row] = Operations(workshop.workplace().database).rows()
+        [row] = Operations(command_line.workplace().database).rows()
         # Somebody who presses Ctrl-C means it; a worker that was killed is found out by the daemon.
         stopped = (QueueStatus.FAILED, "cancelled") if sign is signal.SIGINT else (QueueStatus.RUNNING, None)
         assert (row.status, row.failure_cause) == stopped
 
         site.serve("/v.mp4", data, content_type="video/mp4")
-        again = workshop.run("process", address)
+        again = command_line.run("process", address)
 
         assert again.exit_code == 0, again.output
         assert re.search(r"raw_video +done", again.output)
         assert site.hits("/v.mp4")[-1].range_start
-        [done] = Operations(workshop.workplace().database).rows()
+        [done] = Operations(command_line.workplace().database).rows()
         assert (done.status, done.attempt) == (QueueStatus.DONE, 2)
-    assert workshop.leftovers() == []
-    with open_instance(workshop.home / "dagster", None) as instance:
+    assert command_line.leftovers() == []
+    with open_instance(command_line.home / "dagster", None) as instance:
         assert {run.status.value for run in instance.get_runs()} == {"FAILURE", "SUCCESS"}
         assert instance.event_log_storage.get_concurrency_run_ids() == set()
 
@@ -180,12 +180,12 @@ def test_a_run_that_waits_for_a_slot_sleeps_meanwhile(
         return claim(self, pool, step, priority)
 
     monkeypatch.setattr(InstanceConcurrencyContext, "claim", counted)
-    with factory(tmp_path / "home", media, instance=instance) as works, ThreadPoolExecutor(1) as aside:
-        works.submit()
-        [request] = works.ask()
-        ended = aside.submit(works.launch, request)
+    with open_harness(tmp_path / "home", media, instance=instance) as harness, ThreadPoolExecutor(1) as aside:
+        harness.submit()
+        [request] = harness.ask()
+        ended = aside.submit(harness.launch, request)
         wait_for(lambda: instance.event_log_storage.get_concurrency_info("gpu").pending_step_count)
-        assert works.row().status is QueueStatus.RUNNING
+        assert harness.row().status is QueueStatus.RUNNING
         instance.event_log_storage.free_concurrency_slots_for_run(holder)
         assert ended.result(LIMIT_S).success
 

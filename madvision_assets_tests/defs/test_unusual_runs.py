@@ -10,7 +10,7 @@ from dagster import DagsterEventType
 
 from madvision_assets.defs.runtime.reconcile import is_at_a_stage
 from madvision_assets.domain.queue import QueueStatus
-from madvision_assets_tests.quick import QUIET, factory
+from madvision_assets_tests.harness import QUIET, open_harness
 from madvision_assets_tests.waiting import wait_for
 
 RANGE = {"dagster/asset_partition_range_start": "web-a", "dagster/asset_partition_range_end": "web-b"}
@@ -46,14 +46,14 @@ def test_a_stage_that_waits_for_its_next_try_is_not_under_way_and_one_that_tries
 def test_a_run_that_is_not_of_one_video_fails_at_once_and_changes_nothing(
     tmp_path: Path, media: Path, step: str, tags: dict[str, str]
 ) -> None:
-    with factory(tmp_path, media) as works:
+    with open_harness(tmp_path, media) as harness:
         for name in "ab":
-            works.submit(name)
-        works.instance.add_dynamic_partitions("videos", ["web-a", "web-b"])
+            harness.submit(name)
+        harness.instance.add_dynamic_partitions("videos", ["web-a", "web-b"])
 
-        job = works.definitions.resolve_job_def("process_video")
+        job = harness.definitions.resolve_job_def("process_video")
         result = job.execute_in_process(
-            instance=works.instance,
+            instance=harness.instance,
             tags=tags,
             run_config=QUIET,
             asset_selection=[dg.AssetKey(step)],
@@ -61,5 +61,5 @@ def test_a_run_that_is_not_of_one_video_fails_at_once_and_changes_nothing(
         )
 
         assert not result.success
-        assert works.tools.calls.total() == 0
-        assert {works.row(name).status for name in "ab"} == {QueueStatus.QUEUED}
+        assert harness.tools.calls.total() == 0
+        assert {harness.row(name).status for name in "ab"} == {QueueStatus.QUEUED}

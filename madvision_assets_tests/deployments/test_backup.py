@@ -31,8 +31,8 @@ from madvision_assets.tools.database.tables import metadata
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests import footage
 from madvision_assets_tests.builders import moment
+from madvision_assets_tests.harness import Harness, InstantTools, open_harness
 from madvision_assets_tests.intake.serving import serving, settings_in
-from madvision_assets_tests.quick import Factory, QuickTools, factory
 from madvision_assets_tests.real_servers import S3Server, postgres_programs
 
 SCRIPTS = Path(__file__).parents[2] / "deployments" / "backup"
@@ -42,7 +42,7 @@ EXTENSIONS = ("mp4", "srt", "jpg")
 LIMIT_S = 120
 
 
-class Talkers(QuickTools):
+class Talkers(InstantTools):
     """Quick tools that find a clip in every video."""
 
     def take(self, video: Video, folder: Path, progress: Callable[[float, str], None]) -> Made[RawVideo]:
@@ -68,7 +68,7 @@ class Plant:
         environment: of the scripts.
     """
 
-    works: Factory
+    harness: Harness
     servers: dict[str, str]
     backups: Path
     environment: dict[str, str]
@@ -76,7 +76,7 @@ class Plant:
 
     def submit(self, name: str) -> None:
         """Hand in a video."""
-        self.tokens[name] = self.works.submit(name).token
+        self.tokens[name] = self.harness.submit(name).token
 
     def run(self, *command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the system's environment."""
@@ -102,7 +102,7 @@ class Plant:
     @property
     def store(self) -> ObjectStore:
         """Of the live system."""
-        return self.works.tools.store
+        return self.harness.tools.store
 
     def wipe(self) -> None:
         """Lose everything."""
@@ -130,8 +130,8 @@ class Plant:
 
     def clips(self) -> dict[str, bytes]:
         """Every file of every clip, as who has the token gets it."""
-        given = self.works.settings.model_dump(exclude={"home"})
-        settings = settings_in(self.works.settings.home, **given)
+        given = self.harness.settings.model_dump(exclude={"home"})
+        settings = settings_in(self.harness.settings.home, **given)
         files = {}
         with serving(settings, migrate=False) as intake:
             for token in self.tokens.values():
@@ -207,12 +207,14 @@ def plant(folder: Path, postgres_url: str, s3: S3Server, media: Path) -> Iterato
     (folder / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(folder / "dagster"), overrides) as instance:
         subprocess.run(["madvision", "migrate"], env=environment, check=True, capture_output=True, timeout=LIMIT_S)
-        with factory(folder / "home", media, instance=instance, **places) as works:
-            tools = Talkers(works.tools.store, media, words=INSIGHT)
+        with open_harness(folder / "home", media, instance=instance, **places) as harness:
+            tools = Talkers(harness.tools.store, media, words=INSIGHT)
             definitions = build_defs(
-                works.settings, dict.fromkeys(("ingest", "transcriber", "analyst", "renderer"), tools)
+                harness.settings, dict.fromkeys(("ingest", "transcriber", "analyst", "renderer"), tools)
             )
-            yield Plant(replace(works, tools=tools, definitions=definitions), servers, folder / "backups", environment)
+            yield Plant(
+                replace(harness, tools=tools, definitions=definitions), servers, folder / "backups", environment
+            )
     for url in servers.values():
         name = make_url(url).database
         send(postgres_url, f"DROP DATABASE {name} WITH (FORCE)")
@@ -234,11 +236,11 @@ def running(tmp_path: Path, postgres_url: str, s3_server: S3Server, media: Path)
 def test_everything_is_there_again_and_a_second_backup_sends_nothing_twice(running: Plant) -> None:
     for name in ("a", "b"):
         running.submit(name)
-    running.works.tick()
+    running.harness.tick()
     running.submit("c")
     rows, clips = running.rows(), running.clips()
     lineage = running.madvision("lineage", "web-a", "--format", "json")
-    runs = {(run.run_id, run.status) for run in running.works.instance.get_runs()}
+    runs = {(run.run_id, run.status) for run in running.harness.instance.get_runs()}
     assert len(clips) == 2 * len(EXTENSIONS)
     assert len(runs) == 2
 
@@ -254,41 +256,41 @@ def test_everything_is_there_again_and_a_second_backup_sends_nothing_twice(runni
     assert running.rows() == rows
     assert running.clips() == clips
     assert running.madvision("lineage", "web-a", "--format", "json") == lineage
-    assert {(run.run_id, run.status) for run in running.works.instance.get_runs()} == runs
-    running.works.tick()
-    assert running.works.row("c").status is QueueStatus.DONE
+    assert {(run.run_id, run.status) for run in running.harness.instance.get_runs()} == runs
+    running.harness.tick()
+    assert running.harness.row("c").status is QueueStatus.DONE
 
 
 @pytest.mark.long
 def test_a_backup_in_the_middle_of_a_video_is_gone_on_with(running: Plant) -> None:
-    works = running.works
+    harness = running.harness
     running.submit("a")
-    works.tools.plan(PipelineStep.CONTENT_TYPE, running.backup)
-    works.tick()
+    harness.tools.plan(PipelineStep.CONTENT_TYPE, running.backup)
+    harness.tick()
     # The next backup is broken off once it has sent the objects, which are then newer than any dump.
     running.madvision("store", "copy", running.store.url, f"{running.backups.as_uri()}/objects")
-    clips, calls = running.clips(), works.tools.calls.copy()
+    clips, calls = running.clips(), harness.tools.calls.copy()
 
     running.wipe()
     told = running.restore()
 
     assert "3 rows of lineage added." in told
-    row = works.row("a")
+    row = harness.row("a")
     assert (row.status, row.pipeline_step) == (QueueStatus.RUNNING, PipelineStep.CONTENT_TYPE)
-    reconciler = Reconciler(works.queue, looks=1, one_process=True)
-    seen, _ = reconciler.look(works.instance, {})
-    _, repairs = reconciler.look(works.instance, seen)
+    reconciler = Reconciler(harness.queue, looks=1, one_process=True)
+    seen, _ = reconciler.look(harness.instance, {})
+    _, repairs = reconciler.look(harness.instance, seen)
     assert repairs == ["web-a: its worker is lost"]
-    works.tick()
-    assert works.row("a").status is QueueStatus.DONE
-    assert works.tools.calls == calls
+    harness.tick()
+    assert harness.row("a").status is QueueStatus.DONE
+    assert harness.tools.calls == calls
     assert running.clips() == clips
 
 
 @pytest.mark.long
 def test_nothing_is_restored_over_what_is_there(running: Plant) -> None:
     running.submit("a")
-    running.works.tick()
+    running.harness.tick()
     running.backup()
     running.submit("b")
     rows = running.rows()
@@ -305,13 +307,13 @@ def test_nothing_is_restored_over_what_is_there(running: Plant) -> None:
 
     running.disconnect()
     running.restore("--force")
-    assert running.works.queue.get("web-b") is None
+    assert running.harness.queue.get("web-b") is None
 
 
 @pytest.mark.long
 def test_what_is_missing_after_a_restore_is_told(running: Plant) -> None:
     running.submit("a")
-    running.works.tick()
+    running.harness.tick()
     running.backup()
     running.wipe()
     [clip] = (running.backups / "objects" / "media").glob("*/*.jpg")

@@ -27,7 +27,7 @@ from system import DEMO_MODEL, SAMPLE, launch, listens, stop, wait_until
 from madvision_assets.connections import make_store
 from madvision_assets.domain.clips import Outcome
 from madvision_assets_tests.intake.serving import serving, settings_in
-from madvision_assets_tests.intake.showroom import Shown, Showroom
+from madvision_assets_tests.intake.video_states import Shown, VideoStates
 from madvision_assets_tests.real_servers import S3Server, free_port, over_tcp, postgres, postgres_programs
 from madvision_assets_tests.waiting import wait_for
 
@@ -254,8 +254,8 @@ def outside(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> It
     """A client that comes through the proxy, and a video whose clips are in the store."""
     folder = tmp_path_factory.mktemp("proxy")
     s3_server.create_bucket("one-server")
-    showroom = Showroom(folder, store_url="s3://one-server/store", requests_per_minute=3, **on(s3_server))
-    shown = showroom.done("https://media.example.org/talk.mp4", Outcome.CLIPS, moments=(("A title", "a reason"),))
+    video_states = VideoStates(folder, store_url="s3://one-server/store", requests_per_minute=3, **on(s3_server))
+    shown = video_states.done("https://media.example.org/talk.mp4", Outcome.CLIPS, moments=(("A title", "a reason"),))
     page = folder / "ui"
     page.mkdir()
     (page / "index.html").write_text("the UI")
@@ -268,7 +268,7 @@ def outside(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> It
         "STORE_SCHEME": "http",
         "STORE_HOST": s3_server.endpoint_url.removeprefix("http://"),
     }
-    with serving(showroom.services.settings) as intake, site(page) as ui:
+    with serving(video_states.services.settings) as intake, site(page) as ui:
         upstreams = {"intake:8000": f"127.0.0.1:{intake.port}", "webserver:3000": ui.removeprefix("http://")}
         with (
             caddy(folder, variables, upstreams) as address,

@@ -30,7 +30,7 @@ def notification(key: str = "talks/my+talk.mp4", event: str = "ObjectCreated:Put
             "configurationId": "uploads",
             "bucket": {
                 "name": "uploads",
-                "ownerIdentity": {"principalId": "A3NL1KOZZKExample"},
+                "ownerIdentity": {"principalId": "A3NL1KOKExample"},
                 "arn": "arn:aws:s3:::uploads",
             },
             "object": {

@@ -15,7 +15,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages import Streams
 from madvision_assets.intake.pages.streams import _without_heartbeat
-from madvision_assets_tests.intake.showroom import Showroom, served, wait_until
+from madvision_assets_tests.intake.video_states import VideoStates, served, wait_until
 
 UNKNOWN_TOKEN = "A" * 43
 STOP_LIMIT_S = 8.0  # a server that waits for its streams takes 20
@@ -23,20 +23,20 @@ MOMENTS = (("A claim", "It stands alone."), ("Another one", "So does it."))
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Showroom:
-    return Showroom(tmp_path_factory.mktemp("showroom"))
+def states(tmp_path_factory: pytest.TempPathFactory) -> VideoStates:
+    return VideoStates(tmp_path_factory.mktemp("showroom"))
 
 
 @pytest.fixture(scope="module")
-def client(room: Showroom) -> Iterator[httpx.Client]:
-    app = make_app(room.services)
+def client(states: VideoStates) -> Iterator[httpx.Client]:
+    app = make_app(states.services)
     app.state.streams = Streams(poll_s=0.1)
     with served(app) as base_url, httpx.Client(base_url=base_url) as client:
         yield client
 
 
-def test_a_stream_tells_each_change_once_and_ends_with_the_last(client: httpx.Client, room: Showroom) -> None:
-    shown, lease = room.running("https://example.org/stream.mp4")
+def test_a_stream_tells_each_change_once_and_ends_with_the_last(client: httpx.Client, states: VideoStates) -> None:
+    shown, lease = states.running("https://example.org/stream.mp4")
     told: list[tuple[str, float]] = []
     with client.stream("GET", f"{shown.path}/events", timeout=20) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -45,20 +45,20 @@ def test_a_stream_tells_each_change_once_and_ends_with_the_last(client: httpx.Cl
                 status = json.loads(line.removeprefix("data: "))
                 told.append((status["status"], status["step_progress"]))
                 if len(told) == 1:
-                    room.queue.beat(lease)
-                    room.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half")
+                    states.queue.beat(lease)
+                    states.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half")
                 elif len(told) == 2:
-                    room.finish(lease, Outcome.CLIPS, moments=MOMENTS)
+                    states.finish(lease, Outcome.CLIPS, moments=MOMENTS)
 
     assert told == [("running", 0.0), ("running", 0.5), ("done", 1.0)]
     assert len(status["clips"]) == 2
 
 
-def test_a_sign_of_life_alone_is_no_news(room: Showroom) -> None:
-    shown, lease = room.running("https://example.org/heartbeat.mp4")
-    before = room.services.submissions.find(shown.token)
-    room.queue.beat(lease)
-    after = room.services.submissions.find(shown.token)
+def test_a_sign_of_life_alone_is_no_news(states: VideoStates) -> None:
+    shown, lease = states.running("https://example.org/heartbeat.mp4")
+    before = states.services.submissions.find(shown.token)
+    states.queue.beat(lease)
+    after = states.services.submissions.find(shown.token)
 
     assert before is not None
     assert after is not None
@@ -70,9 +70,9 @@ def test_a_stream_of_an_unknown_token_is_refused(client: httpx.Client) -> None:
     assert client.get(f"/video/{UNKNOWN_TOKEN}/events").status_code == 404
 
 
-def test_streams_beyond_the_limit_are_refused_until_one_hangs_up(room: Showroom) -> None:
-    shown = room.submitted("https://example.org/limit.mp4")
-    app = make_app(room.services)
+def test_streams_beyond_the_limit_are_refused_until_one_hangs_up(states: VideoStates) -> None:
+    shown = states.submitted("https://example.org/limit.mp4")
+    app = make_app(states.services)
     app.state.streams = streams = Streams(limit=1, poll_s=0.1)
     with served(app) as base_url, httpx.Client(base_url=base_url) as client:
         with client.stream("GET", f"{shown.path}/events") as first:
@@ -89,9 +89,9 @@ def test_streams_beyond_the_limit_are_refused_until_one_hangs_up(room: Showroom)
     assert admitted == 200
 
 
-def test_closing_the_streams_ends_them_so_that_a_server_can_stop(room: Showroom) -> None:
-    shown = room.submitted("https://example.org/stop.mp4")
-    app = make_app(room.services)
+def test_closing_the_streams_ends_them_so_that_a_server_can_stop(states: VideoStates) -> None:
+    shown = states.submitted("https://example.org/stop.mp4")
+    app = make_app(states.services)
     with (
         served(app) as base_url,
         httpx.Client(base_url=base_url) as client,
@@ -106,7 +106,7 @@ def test_closing_the_streams_ends_them_so_that_a_server_can_stop(room: Showroom)
 
 
 def test_a_server_stops_soon_though_a_page_is_open(tmp_path: Path) -> None:
-    shown = Showroom(tmp_path).submitted("https://example.org/open.mp4")
+    shown = VideoStates(tmp_path).submitted("https://example.org/open.mp4")
     code = (
         "import socket; from madvision_assets.settings import load_settings; "
         "from madvision_assets.intake.server import serve; "

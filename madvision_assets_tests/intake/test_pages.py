@@ -18,7 +18,7 @@ from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages.render import MEDIA_TYPES, STATIC_FOLDER
 from madvision_assets.intake.services import make_services
 from madvision_assets_tests.intake.serving import settings_in
-from madvision_assets_tests.intake.showroom import Showroom, served
+from madvision_assets_tests.intake.video_states import VideoStates, served
 from madvision_assets_tests.real_servers import S3Server
 
 MOMENTS = (("A claim", "It stands alone."), ('<img src=x onerror=alert(1)> "quoted"', "<script>alert(2)</script>"))
@@ -27,13 +27,13 @@ MIN_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Showroom:
-    return Showroom(tmp_path_factory.mktemp("showroom"))
+def states(tmp_path_factory: pytest.TempPathFactory) -> VideoStates:
+    return VideoStates(tmp_path_factory.mktemp("showroom"))
 
 
 @pytest.fixture(scope="module")
-def client(room: Showroom) -> Iterator[httpx.Client]:
-    with served(make_app(room.services)) as base_url, httpx.Client(base_url=base_url) as client:
+def client(states: VideoStates) -> Iterator[httpx.Client]:
+    with served(make_app(states.services)) as base_url, httpx.Client(base_url=base_url) as client:
         yield client
 
 
@@ -111,12 +111,12 @@ def test_a_refused_option_is_told_beside_its_own_field_in_the_open_part(
     assert re.search(r"<details\s+open", answer.text)
 
 
-def test_what_was_typed_under_more_counts(client: httpx.Client, room: Showroom) -> None:
+def test_what_was_typed_under_more_counts(client: httpx.Client, states: VideoStates) -> None:
     typed = {"max_clips": "3", "min_clip_s": "12.5", "max_clip_s": "40", "priority": "-5"}
 
     answer = client.post("/", data={"url": "https://example.org/more.mp4", **typed})
 
-    tracked = room.services.submissions.find(answer.headers["location"].removeprefix("/video/"))
+    tracked = states.services.submissions.find(answer.headers["location"].removeprefix("/video/"))
     assert tracked is not None
     assert tracked.options.model_dump() == {"max_clips": 3, "min_clip_s": 12.5, "max_clip_s": 40}
     assert tracked.row.priority == -5
@@ -139,7 +139,7 @@ def test_a_form_that_another_site_sends_is_refused(client: httpx.Client, site: s
 
 
 def test_too_many_submissions_are_told_as_a_page(tmp_path: Path) -> None:
-    app = make_app(Showroom(tmp_path, requests_per_minute=1).services)
+    app = make_app(VideoStates(tmp_path, requests_per_minute=1).services)
     with served(app) as base_url, httpx.Client(base_url=base_url, headers={"Accept": "text/html"}) as client:
         client.post("/", data={"url": "https://example.org/1.mp4"})
         answer = client.post("/", data={"url": "https://example.org/2.mp4"})
@@ -164,13 +164,13 @@ def test_a_database_that_is_away_is_told_as_a_page(tmp_path: Path) -> None:
 # --- the page of a video ---
 
 
-def test_a_waiting_video_tells_why_and_when_it_is_tried_again(client: httpx.Client, room: Showroom) -> None:
+def test_a_waiting_video_tells_why_and_when_it_is_tried_again(client: httpx.Client, states: VideoStates) -> None:
     step, failure = PipelineStep.CONTENT_TYPE, failures.AnalystBadAnswerError("not JSON")
-    shown = room.failed("https://example.org/waiting.mp4", step, failure)
+    shown = states.failed("https://example.org/waiting.mp4", step, failure)
 
     page = unescape(client.get(shown.path).text)
 
-    row = room.queue.get(shown.row.video_id)
+    row = states.queue.get(shown.row.video_id)
     assert row is not None
     assert failure.sentence in page
     assert f'data-countdown datetime="{row.next_attempt_at.isoformat()}"' in page
@@ -179,9 +179,9 @@ def test_a_waiting_video_tells_why_and_when_it_is_tried_again(client: httpx.Clie
 
 
 @pytest.mark.parametrize("failure", [failures.PrivateVideoError("members only"), failures.PoisonInputError("again")])
-def test_a_video_that_failed_tells_what_to_do(client: httpx.Client, room: Showroom, failure: Failure) -> None:
+def test_a_video_that_failed_tells_what_to_do(client: httpx.Client, states: VideoStates, failure: Failure) -> None:
     address = f"https://example.org/{failure.code}.mp4?a=1&b=2"
-    shown = room.failed(address, PipelineStep.RAW_VIDEO, failure)
+    shown = states.failed(address, PipelineStep.RAW_VIDEO, failure)
 
     page = client.get(shown.path).text
 
@@ -193,8 +193,8 @@ def test_a_video_that_failed_tells_what_to_do(client: httpx.Client, room: Showro
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NO_SPEECH, Outcome.NOTHING_INSIGHTFUL, Outcome.TOO_SHORT])
-def test_a_video_without_clips_tells_the_reason(client: httpx.Client, room: Showroom, outcome: Outcome) -> None:
-    shown = room.done(f"https://example.org/{outcome}.mp4", outcome, f"because of {outcome}")
+def test_a_video_without_clips_tells_the_reason(client: httpx.Client, states: VideoStates, outcome: Outcome) -> None:
+    shown = states.done(f"https://example.org/{outcome}.mp4", outcome, f"because of {outcome}")
 
     page = client.get(shown.path).text
 
@@ -203,8 +203,8 @@ def test_a_video_without_clips_tells_the_reason(client: httpx.Client, room: Show
     assert "<video" not in page
 
 
-def test_each_clip_is_there_to_watch_and_to_take(client: httpx.Client, room: Showroom) -> None:
-    shown = room.done("https://example.org/clips.mp4", Outcome.CLIPS, moments=MOMENTS)
+def test_each_clip_is_there_to_watch_and_to_take(client: httpx.Client, states: VideoStates) -> None:
+    shown = states.done("https://example.org/clips.mp4", Outcome.CLIPS, moments=MOMENTS)
 
     page = client.get(shown.path).text
 
@@ -215,8 +215,8 @@ def test_each_clip_is_there_to_watch_and_to_take(client: httpx.Client, room: Sho
     assert {client.get(link).status_code for link in links} == {200}
 
 
-def test_what_a_title_smuggles_in_stays_text(client: httpx.Client, room: Showroom) -> None:
-    shown = room.done("https://example.org/smuggled.mp4", Outcome.CLIPS, moments=MOMENTS)
+def test_what_a_title_smuggles_in_stays_text(client: httpx.Client, states: VideoStates) -> None:
+    shown = states.done("https://example.org/smuggled.mp4", Outcome.CLIPS, moments=MOMENTS)
 
     page = client.get(shown.path).text
 
@@ -225,9 +225,9 @@ def test_what_a_title_smuggles_in_stays_text(client: httpx.Client, room: Showroo
     assert "&lt;script&gt;alert(2)&lt;/script&gt;" in page
 
 
-def test_the_address_is_text_and_shortened_where_it_is_long(client: httpx.Client, room: Showroom) -> None:
+def test_the_address_is_text_and_shortened_where_it_is_long(client: httpx.Client, states: VideoStates) -> None:
     address = f"https://example.org/{'long/' * 60}end.mp4"
-    shown = room.submitted(address)
+    shown = states.submitted(address)
 
     page = client.get(shown.path).text
 
@@ -247,9 +247,9 @@ def test_an_unknown_token_is_told_what_to_do(client: httpx.Client, token: str) -
     assert 'href="/"' in answer.text
 
 
-def test_without_javascript_a_page_looks_again_until_it_is_final(client: httpx.Client, room: Showroom) -> None:
-    under_way = room.submitted("https://example.org/looks-again.mp4")
-    final = room.done("https://example.org/final.mp4", Outcome.NO_SPEECH)
+def test_without_javascript_a_page_looks_again_until_it_is_final(client: httpx.Client, states: VideoStates) -> None:
+    under_way = states.submitted("https://example.org/looks-again.mp4")
+    final = states.done("https://example.org/final.mp4", Outcome.NO_SPEECH)
 
     assert '<noscript><meta http-equiv="refresh"' in client.get(under_way.path).text
     assert "refresh" not in client.get(final.path).text
@@ -258,8 +258,8 @@ def test_without_javascript_a_page_looks_again_until_it_is_final(client: httpx.C
 # --- headers and files ---
 
 
-def test_pages_are_kept_nowhere_and_run_nothing_but_their_own_script(client: httpx.Client, room: Showroom) -> None:
-    shown = room.done("https://example.org/headers.mp4", Outcome.CLIPS, moments=MOMENTS)
+def test_pages_are_kept_nowhere_and_run_nothing_but_their_own_script(client: httpx.Client, states: VideoStates) -> None:
+    shown = states.done("https://example.org/headers.mp4", Outcome.CLIPS, moments=MOMENTS)
     for path in ("/", shown.path, f"/video/{UNKNOWN_TOKEN}"):
         answer = client.get(path)
 
@@ -289,7 +289,7 @@ def test_static_files_are_kept_until_they_change(client: httpx.Client) -> None:
 
 def test_clips_in_a_bucket_are_let_through_by_the_policy(tmp_path: Path, s3_server: S3Server) -> None:
     s3_server.create_bucket("pages")
-    room = Showroom(
+    states = VideoStates(
         tmp_path,
         store_url="s3://pages/showroom",
         aws_endpoint_url_s3=s3_server.endpoint_url,
@@ -297,8 +297,8 @@ def test_clips_in_a_bucket_are_let_through_by_the_policy(tmp_path: Path, s3_serv
         aws_access_key_id=s3_server.access_key_id,
         aws_secret_access_key=s3_server.secret_access_key,
     )
-    shown = room.done("https://example.org/bucket.mp4", Outcome.CLIPS, moments=MOMENTS)
-    with served(make_app(room.services)) as base_url, httpx.Client(base_url=base_url) as client:
+    shown = states.done("https://example.org/bucket.mp4", Outcome.CLIPS, moments=MOMENTS)
+    with served(make_app(states.services)) as base_url, httpx.Client(base_url=base_url) as client:
         page = client.get(shown.path)
         link = re.search(r'src="(/video/[^"]+mp4)"', page.text)
         assert link

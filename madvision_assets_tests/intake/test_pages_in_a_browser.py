@@ -12,7 +12,7 @@ from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages import Streams
-from madvision_assets_tests.intake.showroom import Showroom, served, wait_until
+from madvision_assets_tests.intake.video_states import VideoStates, served, wait_until
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
@@ -44,8 +44,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Showroom:
-    return Showroom(tmp_path_factory.mktemp("showroom"))
+def states(tmp_path_factory: pytest.TempPathFactory) -> VideoStates:
+    return VideoStates(tmp_path_factory.mktemp("showroom"))
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def streams() -> Streams:
 
 
 @pytest.fixture(scope="module")
-def base_url(room: Showroom, streams: Streams) -> Iterator[str]:
-    app = make_app(room.services)
+def base_url(states: VideoStates, streams: Streams) -> Iterator[str]:
+    app = make_app(states.services)
     app.state.streams = streams
     with served(app) as base_url:
         yield base_url
@@ -95,20 +95,20 @@ def test_the_focus_is_on_the_field_that_was_refused(page: Page, base_url: str) -
 
 
 def test_the_page_follows_its_video_to_the_clips_without_being_loaded_again(
-    page: Page, base_url: str, room: Showroom
+    page: Page, base_url: str, states: VideoStates
 ) -> None:
-    shown = room.submitted("https://example.org/follow.mp4")
+    shown = states.submitted("https://example.org/follow.mp4")
     page.goto(base_url + shown.path)
     page.evaluate("window.notReloaded = true")
     expect(page).to_have_title("In the queue · MadVision")
 
-    lease = room.begun(shown)
+    lease = states.begun(shown)
     expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
-    room.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
+    states.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
     expect(page.get_by_text("half of it is here")).to_be_visible()
     expect(page.locator("#percent")).to_have_text("15%")
     assert page.get_by_role("progressbar", name="Download").evaluate("bar => bar.value") == 0.5
-    room.finish(lease, Outcome.CLIPS, moments=MOMENTS)
+    states.finish(lease, Outcome.CLIPS, moments=MOMENTS)
 
     expect(page).to_have_title("2 clips are ready · MadVision")
     expect(page.locator("video")).to_have_count(2)
@@ -116,9 +116,9 @@ def test_the_page_follows_its_video_to_the_clips_without_being_loaded_again(
     assert page.evaluate("window.notReloaded")
 
 
-def test_a_waiting_video_counts_down_and_then_goes_on(page: Page, base_url: str, room: Showroom) -> None:
+def test_a_waiting_video_counts_down_and_then_goes_on(page: Page, base_url: str, states: VideoStates) -> None:
     failure = failures.SourceRateLimitedError("HTTP 429", retry_after_s=3725)
-    shown = room.failed("https://slow.example.org/wait.mp4", PipelineStep.RAW_VIDEO, failure)
+    shown = states.failed("https://slow.example.org/wait.mp4", PipelineStep.RAW_VIDEO, failure)
 
     page.goto(base_url + shown.path)
 
@@ -129,8 +129,8 @@ def test_a_waiting_video_counts_down_and_then_goes_on(page: Page, base_url: str,
     expect(countdown).not_to_have_text(first)
 
 
-def test_a_clip_plays_with_its_captions(page: Page, base_url: str, room: Showroom) -> None:
-    shown = room.done("https://example.org/play.mp4", Outcome.CLIPS, moments=MOMENTS)
+def test_a_clip_plays_with_its_captions(page: Page, base_url: str, states: VideoStates) -> None:
+    shown = states.done("https://example.org/play.mp4", Outcome.CLIPS, moments=MOMENTS)
     page.goto(base_url + shown.path)
     video = page.locator("video").first
 
@@ -145,77 +145,77 @@ def test_a_clip_plays_with_its_captions(page: Page, base_url: str, room: Showroo
 
 
 def test_a_clip_that_plays_goes_on_while_the_video_is_processed_again(
-    page: Page, base_url: str, room: Showroom
+    page: Page, base_url: str, states: VideoStates
 ) -> None:
-    shown = room.done("https://example.org/again.mp4", Outcome.CLIPS, moments=MOMENTS)
-    lease = room.queue.begin(shown.row.video_id, "by hand", None, PipelineStep.CLIP_CANDIDATES)
+    shown = states.done("https://example.org/again.mp4", Outcome.CLIPS, moments=MOMENTS)
+    lease = states.queue.begin(shown.row.video_id, "by hand", None, PipelineStep.CLIP_CANDIDATES)
     page.goto(base_url + shown.path)
     video = page.locator("video").first.element_handle()
     assert video is not None
 
-    room.queue.begin(lease.video_id, lease.run_id, None, PipelineStep.CLIPS)
+    states.queue.begin(lease.video_id, lease.run_id, None, PipelineStep.CLIPS)
     expect(page.get_by_role("heading", name="Cutting the clips")).to_be_visible()
-    room.queue.report(lease, PipelineStep.CLIPS, 0.5, "one of two")
+    states.queue.report(lease, PipelineStep.CLIPS, 0.5, "one of two")
     expect(page.get_by_text("one of two")).to_be_visible()
 
     assert video.evaluate("video => video.isConnected")
 
 
 def test_news_that_overtake_the_page_on_its_way_are_not_lost(
-    page: Page, base_url: str, room: Showroom, streams: Streams
+    page: Page, base_url: str, states: VideoStates, streams: Streams
 ) -> None:
-    shown = room.submitted("https://example.org/overtaken.mp4")
+    shown = states.submitted("https://example.org/overtaken.mp4")
     page.goto(base_url + shown.path)
     page.wait_for_function("() => stream && stream.readyState === EventSource.OPEN")
 
     def hold(route: Route) -> None:
         old = route.fetch()
-        room.finish(lease, Outcome.NO_SPEECH, "only music")
+        states.finish(lease, Outcome.NO_SPEECH, "only music")
         wait_until(lambda: streams.open == 0)  # the last news have been sent
         route.fulfill(response=old)
 
     page.route(f"**{shown.path}", hold, times=1)
-    lease = room.begun(shown)
+    lease = states.begun(shown)
 
     expect(page.get_by_text("only music")).to_be_visible()
 
 
-def test_without_streams_the_page_asks_for_news(page: Page, room: Showroom) -> None:
-    shown = room.submitted("https://example.org/poll.mp4")
-    app = make_app(room.services)
+def test_without_streams_the_page_asks_for_news(page: Page, states: VideoStates) -> None:
+    shown = states.submitted("https://example.org/poll.mp4")
+    app = make_app(states.services)
     app.state.streams = Streams(limit=0)
     with served(app) as base_url:
         page.goto(base_url + shown.path)
-        lease = room.begun(shown)
+        lease = states.begun(shown)
         expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
-        room.finish(lease, Outcome.NO_SPEECH, "only music")
+        states.finish(lease, Outcome.NO_SPEECH, "only music")
         expect(page.get_by_text("only music")).to_be_visible()
         page.goto("about:blank")
 
 
-def test_an_open_page_recovers_when_the_server_comes_back(page: Page, room: Showroom) -> None:
-    shown = room.submitted("https://example.org/restart.mp4")
-    with served(make_app(room.services)) as base_url:
+def test_an_open_page_recovers_when_the_server_comes_back(page: Page, states: VideoStates) -> None:
+    shown = states.submitted("https://example.org/restart.mp4")
+    with served(make_app(states.services)) as base_url:
         page.goto(base_url + shown.path)
         page.wait_for_function("() => stream && stream.readyState === EventSource.OPEN")
     expect(page.locator("#connection")).to_be_visible()
-    room.begun(shown)
+    states.begun(shown)
 
-    with served(make_app(room.services), port=int(base_url.rpartition(":")[2])):
+    with served(make_app(states.services), port=int(base_url.rpartition(":")[2])):
         expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
         expect(page.locator("#connection")).to_be_hidden()
         page.goto("about:blank")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_nothing_is_wider_than_a_phone(browser: Browser, base_url: str, room: Showroom, scheme: str) -> None:
+def test_nothing_is_wider_than_a_phone(browser: Browser, base_url: str, states: VideoStates, scheme: str) -> None:
     long = f"https://example.org/{'x' * 300}-{scheme}.mp4"
     paths = [
         "/",
         "/video/unknown",
-        room.submitted(f"https://example.org/{'y' * 300}.mp4").path,
-        room.failed(long, PipelineStep.RAW_VIDEO, failures.NotFoundError("z" * 300)).path,
-        room.done(f"https://example.org/wide-{scheme}.mp4", Outcome.CLIPS, moments=MOMENTS).path,
+        states.submitted(f"https://example.org/{'y' * 300}.mp4").path,
+        states.failed(long, PipelineStep.RAW_VIDEO, failures.NotFoundError("z" * 300)).path,
+        states.done(f"https://example.org/wide-{scheme}.mp4", Outcome.CLIPS, moments=MOMENTS).path,
     ]
     context = browser.new_context(viewport=PHONE, color_scheme="dark" if scheme == "dark" else "light")
     page = context.new_page()
@@ -230,9 +230,11 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, base_url: str, room: Sh
     assert overflowing == []
 
 
-def test_without_javascript_the_page_of_a_video_says_the_same(browser: Browser, base_url: str, room: Showroom) -> None:
-    shown, lease = room.running("https://example.org/no-script.mp4")
-    room.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
+def test_without_javascript_the_page_of_a_video_says_the_same(
+    browser: Browser, base_url: str, states: VideoStates
+) -> None:
+    shown, lease = states.running("https://example.org/no-script.mp4")
+    states.queue.report(lease, PipelineStep.RAW_VIDEO, 0.5, "half of it is here")
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
 
@@ -240,6 +242,6 @@ def test_without_javascript_the_page_of_a_video_says_the_same(browser: Browser, 
 
     expect(page.get_by_role("heading", name="Downloading the video")).to_be_visible()
     expect(page.get_by_text("half of it is here")).to_be_visible()
-    room.finish(lease, Outcome.NO_SPEECH, "only music")
+    states.finish(lease, Outcome.NO_SPEECH, "only music")
     expect(page.get_by_text("only music")).to_be_visible()  # it looks again by itself
     context.close()

@@ -44,14 +44,14 @@ def names(database: Database) -> list[str]:
         return list(connection.execute(select(heartbeats.c.name).order_by(heartbeats.c.name)).scalars())
 
 
-def after_a_busy_moment(writer: KeptWriter, *works: Callable[[Connection], object]) -> list[Future[object]]:
+def after_a_busy_moment(writer: KeptWriter, *harness: Callable[[Connection], object]) -> list[Future[object]]:
     """Start all of these while another one has the turn, so that they come to it together."""
     may_end = threading.Event()
-    with ThreadPoolExecutor(len(works) + 1) as threads:
+    with ThreadPoolExecutor(len(harness) + 1) as threads:
         busy = threads.submit(writer.run, lambda _connection: may_end.wait(WAIT_S))
         wait_for(lambda: writer._turn.locked() and not writer._waiting, WAIT_S)
-        started = [threads.submit(writer.run, work) for work in works]
-        wait_for(lambda: len(writer._waiting) == len(works), WAIT_S)
+        started = [threads.submit(writer.run, work) for work in harness]
+        wait_for(lambda: len(writer._waiting) == len(harness), WAIT_S)
         may_end.set()
         assert busy.result(WAIT_S)
     return started

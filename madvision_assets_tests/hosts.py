@@ -80,7 +80,7 @@ def spelled(address: str, rng: random.Random) -> str:
     return f"{begin}{rng.choice(['http', 'HTTP', 'Http'])}://{host}{parts.path}{query}{end}"
 
 
-class Neighbourhood:
+class Hosts:
     """The hosts, and the cases that they hold.
 
     Args:
@@ -163,10 +163,10 @@ class Neighbourhood:
 
 
 @contextmanager
-def neighbourhood(folder: Path, max_retries: int) -> Iterator[Neighbourhood]:
+def open_hosts(folder: Path, max_retries: int) -> Iterator[Hosts]:
     """Three plain hosts and four troubled ones, serving until the end of the block."""
     with ExitStack() as stack:
         sites = [stack.enter_context(Site()) for _ in range(7)]
         nobody = stack.enter_context(socket.socket())
         nobody.bind(("127.0.0.1", 0))  # and never listens
-        yield Neighbourhood(folder, sites, f"http://127.0.0.1:{nobody.getsockname()[1]}", max_retries)
+        yield Hosts(folder, sites, f"http://127.0.0.1:{nobody.getsockname()[1]}", max_retries)

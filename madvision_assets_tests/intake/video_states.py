@@ -44,7 +44,7 @@ class Shown:
         return f"/video/{self.token}"
 
 
-class Showroom:
+class VideoStates:
     """A database and a store in a folder, and moves of videos through the queue."""
 
     def __init__(self, folder: Path, **settings: object) -> None:

@@ -14,7 +14,7 @@ from madvision_assets_tests.sample import DEMO_MODEL
 
 
 @dataclass(frozen=True)
-class Workshop:
+class CommandLine:
     """Runs ``madvision`` with a home of its own, in this process.
 
     Args:

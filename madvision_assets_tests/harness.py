@@ -1,6 +1,6 @@
 """The real pipeline over quick tools: everything is ours and Dagster's, but nothing is downloaded, heard or paid for.
 
-A ``Factory`` is a home with a database, a store and a Dagster instance, and the work of the daemon by hand: ``tick``
+A ``Harness`` is a home with a database, a store and a Dagster instance, and the work of the daemon by hand: ``tick``
 evaluates the sensor, makes its partitions, and runs what it asks for in this process.
 """
 
@@ -39,7 +39,7 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
-class QuickTools:
+class InstantTools:
     """Tools that answer at once, count their calls, and do first what a test has planned for a step.
 
     Args:
@@ -151,11 +151,11 @@ def execute(
 
 
 @dataclass
-class Factory:
+class Harness:
     """A home of its own, and the daemon's work by hand."""
 
     settings: Settings
-    tools: QuickTools
+    tools: InstantTools
     queue: Queue
     submissions: Submissions
     instance: dg.DagsterInstance
@@ -196,16 +196,16 @@ class Factory:
 
 
 @contextmanager
-def factory(
+def open_harness(
     home: Path, media: Path, *, instance: dg.DagsterInstance | None = None, **settings: Any
-) -> Iterator[Factory]:
-    """A factory in a folder of its own, whose failures come back at once."""
+) -> Iterator[Harness]:
+    """A harness in a folder of its own, whose failures come back at once."""
     chosen = Settings(_env_file=None, home=home, **{"retry_base_s": 0.001, "breaker_pause_s": 0.001, **settings})
     database, store = make_database(chosen), make_store(chosen)
     database.ensure_schema()
-    tools = QuickTools(store, media)
+    tools = InstantTools(store, media)
     with nullcontext(instance) if instance else dg.DagsterInstance.ephemeral() as used:
-        yield Factory(
+        yield Harness(
             settings=chosen,
             tools=tools,
             queue=resources.make_queue(chosen, database),

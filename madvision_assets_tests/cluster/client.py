@@ -23,7 +23,7 @@ ONE_GPU = {"limits": {"nvidia.com/gpu": "1"}}
 SLEEP = ["sleep", "60"]
 
 
-class Hands:
+class ClusterClient:
     """A cluster, and the official client over HTTP."""
 
     def __init__(self, cluster: Cluster, api: Any) -> None:
@@ -82,7 +82,7 @@ class Hands:
 
 
 @contextmanager
-def hands(folder: Path, *, rbac: bool = False) -> Iterator[Hands]:
+def cluster_client(folder: Path, *, rbac: bool = False) -> Iterator[ClusterClient]:
     """A cluster of the two nodes."""
     programs = Path(sys.executable).parent
     nodes = [CPU_NODE, GPU_NODE]
@@ -90,7 +90,7 @@ def hands(folder: Path, *, rbac: bool = False) -> Iterator[Hands]:
         Cluster(folder, nodes=nodes, images={IMAGE}, programs=programs, rbac=rbac) as cluster,
         cluster.client() as api,
     ):
-        yield Hands(cluster, api)
+        yield ClusterClient(cluster, api)
 
 
 def job(name: str, command: list[str], *, spec: Object | None = None, pod: Object | None = None, **main: Any) -> Object:

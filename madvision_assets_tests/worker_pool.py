@@ -21,7 +21,7 @@ from madvision_assets.defs import resources, sensors
 from madvision_assets.defs.launch import open_instance
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database.operations import Operations
-from madvision_assets_tests.quick import QuickTools, evaluate, execute
+from madvision_assets_tests.harness import InstantTools, evaluate, execute
 from madvision_assets_tests.waiting import wait_for
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "dagster.yaml"
@@ -30,7 +30,7 @@ INSIGHT = "The most important lesson: measure first, because a wrong answer neve
 
 
 @dataclass
-class Crew:
+class WorkerPool:
     """Who works the queue off.
 
     Attributes:
@@ -89,7 +89,7 @@ class Worker:
     @classmethod
     def start(cls, settings: Settings, dagster_folder: Path) -> None:
         """Once in each process: everything is real, but for who hears and who judges."""
-        quick = QuickTools(make_store(settings), media=Path(), words=INSIGHT)
+        quick = InstantTools(make_store(settings), media=Path(), words=INSIGHT)
         cls.definitions = build_defs(settings, {"transcriber": quick, "analyst": quick})
         cls.instance = open_instance(dagster_folder, TEMPLATE)
 
@@ -100,12 +100,12 @@ class Worker:
 
 
 @contextmanager
-def crew(settings: Settings, processes: int) -> Iterator[Crew]:
+def worker_pool(settings: Settings, processes: int) -> Iterator[WorkerPool]:
     """Everybody at work on a home, until the end of the block."""
     folder = settings.home_folder / "dagster"
     spawn = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, spawn, initializer=Worker.start, initargs=(settings, folder))
     given: dict[str, Any] = dict(resources.make_resources(settings))
     with open_instance(folder, TEMPLATE) as instance, pool:
-        yield Crew(settings, instance, pool, given)
+        yield WorkerPool(settings, instance, pool, given)
     given["database"].engine.dispose()
