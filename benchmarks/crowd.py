@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from sqlalchemy import delete, text
 
 from madvision_assets.connections import make_store
-from madvision_assets.domain.clips import Clip, Clips, Outcome, clip_id
+from madvision_assets.domain.clips import Clip, Clips, Outcome, Role, clip_id
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.video import ObjectRef, web_video_id
+from madvision_assets.domain.video import web_video_id
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.tables import submissions, video_processing_queue, videos
@@ -112,7 +113,7 @@ def store_clips(settings: Settings, numbers: Iterable[int]) -> None:
             Clip(
                 clip_id=clip_id(video_id, rank), rank=rank, title="A moment", reason="It stands on its own.", score=0.5,
                 start_s=60.0 * rank, end_s=60.0 * rank + 30, duration_s=30, audio_video_offset_s=0, width=1280,
-                height=720, media=media, captions=media, thumbnail=media,
+                height=720, files=dict.fromkeys(Role, media),
             )
             for rank in range(1, CLIPS_OF_A_VIDEO + 1)
         )  # fmt: skip

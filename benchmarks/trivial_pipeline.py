@@ -10,7 +10,7 @@ from madvision_assets.definitions import build_defs
 from madvision_assets.settings import load_settings
 from madvision_assets_tests.quick import QuickTools
 
-TOOLS = ("ingest", "speech", "analyst", "renderer")
+TOOLS = ("ingest", "transcriber", "analyst", "renderer")
 
 
 @dg.definitions

@@ -6,7 +6,7 @@ Every variable is optional; ``.env.example`` lists them all with their meaning, 
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
@@ -14,13 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1024**3
 HOUR_S = 3600.0
-
-
-class AnalystChoice(StrEnum):
-    """Who does stages 3 and 4."""
-
-    OPENAI = "openai"
-    OFFLINE = "offline"
 
 
 class Executor(StrEnum):
@@ -75,10 +68,11 @@ class Settings(BaseSettings):
     max_bytes: Annotated[int, Field(gt=0)] = 20 * GIB
     download_timeout_s: Annotated[float, Field(gt=0)] = 2 * HOUR_S
 
-    whisper_engine: Literal["openai-whisper"] = "openai-whisper"
+    # Of engines and analysts the registries in tools/ know the names.
+    whisper_engine: str = "openai-whisper"
     whisper_model: str = "turbo"
 
-    analyst: AnalystChoice | None = None
+    analyst: str | None = None
     openai_model: str = "gpt-4o"
     openai_api_key: Annotated[SecretStr | None, Field(alias="OPENAI_API_KEY")] = None
     openai_base_url: Annotated[str | None, Field(alias="OPENAI_BASE_URL")] = None
@@ -111,13 +105,6 @@ class Settings(BaseSettings):
     def effective_store_url(self) -> str:
         """The store's URL."""
         return self.store_url or (self.home_folder / "store").as_uri()
-
-    @property
-    def effective_analyst(self) -> AnalystChoice:
-        """The analyst asked for; without a word, OpenAI where there is a key."""
-        if self.analyst is not None:
-            return self.analyst
-        return AnalystChoice.OPENAI if self.openai_api_key else AnalystChoice.OFFLINE
 
     @property
     def work_folder(self) -> Path:

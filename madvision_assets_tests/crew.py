@@ -90,7 +90,7 @@ class Worker:
     def start(cls, settings: Settings, dagster_folder: Path) -> None:
         """Once in each process: everything is real, but for who hears and who judges."""
         quick = QuickTools(make_store(settings), media=Path(), words=INSIGHT)
-        cls.definitions = build_defs(settings, {"speech": quick, "analyst": quick})
+        cls.definitions = build_defs(settings, {"transcriber": quick, "analyst": quick})
         cls.instance = open_instance(dagster_folder, TEMPLATE)
 
     @classmethod

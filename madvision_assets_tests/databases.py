@@ -12,8 +12,8 @@ from sqlalchemy import create_engine, select, text
 
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.clips import Clips, Outcome
-from madvision_assets.domain.provenance import Document
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.documents import Document
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database, breakers
 from madvision_assets.tools.database.queue import Queue

@@ -11,121 +11,18 @@ import threading
 from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
+
+from madvision_assets_tests.openai_faults import Fault, refused
 
 KEY = "sk-test-0123456789"
 MODELS = {"gpt-4o": "gpt-4o-2024-11-20", "gpt-4o-mini": "gpt-4o-mini-2024-07-18"}
 RUN_LENGTH = 7
 MAX_MOMENTS = 5
 STRENGTHS = ("exceptional", "strong", "strong", "fair", "weak")
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong with one request.
-
-    Attributes:
-        status: HTTP status; 200 spoils the answer instead.
-        error: ``type``, ``code`` and ``message`` of the error body.
-        headers: sent along.
-        change: laid over the answer's only choice (or its ``message``), or over the whole answer.
-        content: the model's answer in place of the right one.
-        body: sent in place of JSON, as a web page.
-        closes: the connection ends without a response.
-        delay_s: the response is held back so long, at most 5 s, or until the server closes.
-    """
-
-    status: int = 200
-    error: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    change: Mapping[str, Any] = field(default_factory=dict)
-    content: str | None = None
-    body: str | None = None
-    closes: bool = False
-    delay_s: float = 0.0
-
-
-_AT_ONCE = {"retry-after-ms": "1"}
-
-
-def server_error(status: int = 500) -> Fault:
-    """A 5xx."""
-    return Fault(status, {"type": "server_error", "message": "The server had an error"}, _AT_ONCE)
-
-
-def rate_limited(headers: Mapping[str, str] | None = None) -> Fault:
-    """A 429 with room to come; by default after a millisecond."""
-    error = {"type": "requests", "code": "rate_limit_exceeded", "message": "Rate limit reached for gpt-4o"}
-    return Fault(429, error, _AT_ONCE if headers is None else headers)
-
-
-def insufficient_quota() -> Fault:
-    """A 429 that only money ends."""
-    error = {"type": "insufficient_quota", "code": "insufficient_quota", "message": "You exceeded your current quota"}
-    return Fault(429, error, _AT_ONCE)
-
-
-def refused(status: int, code: str, message: str = "Refused", kind: str = "invalid_request_error") -> Fault:
-    """Any other 4xx."""
-    return Fault(status, {"type": kind, "code": code, "message": message})
-
-
-def closed_connection() -> Fault:
-    """The connection ends without a word."""
-    return Fault(closes=True)
-
-
-def slow(delay_s: float) -> Fault:
-    """The right answer, late."""
-    return Fault(delay_s=delay_s)
-
-
-def refusal(text: str = "I'm sorry, I can't help with that.") -> Fault:
-    """The model declines."""
-    return Fault(change={"message": {"role": "assistant", "content": None, "refusal": text}})
-
-
-def cut_off() -> Fault:
-    """The answer reached its length limit."""
-    return Fault(change={"finish_reason": "length"}, content='{"moments": [{"first_seg')
-
-
-def content_filtered() -> Fault:
-    """The answer was stopped by the content filter."""
-    return Fault(change={"finish_reason": "content_filter"}, content="")
-
-
-def broken_json() -> Fault:
-    """The answer is not JSON."""
-    return Fault(content='{"moments": [')
-
-
-def wrong_form() -> Fault:
-    """The answer is JSON of another form."""
-    return Fault(content='{"moments": [{"start": "00:12", "end": "00:34"}]}')
-
-
-def wrong_segments() -> Fault:
-    """Segments that the transcript does not have, and a quote that nobody said."""
-    good = {"reason": "It matters.", "title": "Title", "strength": "strong", "hook": True, "stands_alone": True}
-    moments = [
-        {"first_segment": 900_000, "last_segment": 900_005, "quote": "We learned a lot.", **good},
-        {"first_segment": 0, "last_segment": 5, "quote": "Nobody ever said these exact words.", **good},
-    ]
-    return Fault(content=json.dumps({"moments": moments}))
-
-
-def no_choices() -> Fault:
-    """A completion without an answer in it."""
-    return Fault(change={"choices": []})
-
-
-def web_page() -> Fault:
-    """What stands at a wrong address."""
-    return Fault(body="<html><body>It works!</body></html>")
 
 
 @dataclass(frozen=True)

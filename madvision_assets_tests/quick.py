@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import dagster as dg
 
@@ -18,18 +18,20 @@ from madvision_assets.definitions import build_defs
 from madvision_assets.defs import resources, sensors
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.clips import ClipCandidates
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Made
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata, Video
 from madvision_assets.settings import Settings
+from madvision_assets.tools.analyst import Analyst, Proposal
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions
-from madvision_assets.tools.speech import Speech
 from madvision_assets.tools.store.objects import ObjectStore
-from madvision_assets.work.render import ClipRenderer
+from madvision_assets.work.render import ClipRenderer, Rendered
 
 GREETING = "Hello there."
 Act = Callable[[], object]
@@ -51,7 +53,7 @@ class QuickTools:
     media: Path
     plans: dict[PipelineStep, list[Act]] = field(default_factory=dict)
     calls: Counter[PipelineStep] = field(default_factory=Counter)
-    analyst: OfflineAnalyst = field(default_factory=OfflineAnalyst)
+    analyst: Analyst = field(default_factory=OfflineAnalyst)
     words: str = ""
 
     def plan(self, step: PipelineStep, *acts: Act | Exception) -> None:
@@ -64,7 +66,7 @@ class QuickTools:
         if acts:
             acts.pop(0)()
 
-    def take(self, video: Video, _folder: Path, progress: Callable[[float, str], None]) -> tuple[RawVideo, Recipe]:
+    def take(self, video: Video, _folder: Path, progress: Callable[[float, str], None]) -> Made[RawVideo]:
         """In place of the ingest."""
         self._begin(PipelineStep.RAW_VIDEO)
         progress(0.5, "half")
@@ -75,30 +77,42 @@ class QuickTools:
         )  # fmt: skip
         source = SourceMetadata(extractor="quick")
         document = RawVideo(
-            video_id=video.video_id, address=video.address, media=stored, audio=stored, info=info, source=source
+            video_id=video.video_id,
+            address=video.address,
+            media=stored,
+            audio=stored,
+            info=info,
+            source=source,
+            options=video.options,
         )
-        return document, Recipe(engine="quick")
+        return Made(document, Recipe(engine="quick"))
 
-    def transcribe(self, _audio: BinaryIO, duration_s: float, progress: Callable[[float, str], None]) -> Speech:
+    def transcribe(self, raw: RawVideo, progress: Callable[[float, str], None]) -> Made[Transcript]:
         """In place of Whisper."""
         self._begin(PipelineStep.TRANSCRIPT)
         progress(0.5, "half")
+        duration_s = raw.info.duration_s
         heard = (
             Segment(id=0, start_s=0.5, end_s=duration_s - 0.5 if self.words else 1.5, text=self.words or GREETING),
         )
-        return Speech("en", duration_s, 1.0, 1.0, heard, Recipe(engine="quick"))
+        document = Transcript(
+            video_id=raw.video_id, language="en", duration_s=duration_s, audible_s=1.0, covered_s=1.0, segments=heard
+        )
+        return Made(document, Recipe(engine="quick"))
 
-    def classify(self, transcript: Transcript, source: SourceMetadata, progress: Any = None) -> Any:
+    def classify(self, transcript: Transcript, source: SourceMetadata, progress: Any = None) -> Made[ContentType]:
         """The offline analyst's word."""
         self._begin(PipelineStep.CONTENT_TYPE)
         return self.analyst.classify(transcript, source, progress)
 
-    def propose(self, *arguments: Any) -> Any:
+    def propose(self, *arguments: Any) -> Proposal:
         """The offline analyst's word."""
         self._begin(PipelineStep.CLIP_CANDIDATES)
         return self.analyst.propose(*arguments)
 
-    def render(self, raw: RawVideo, spoken: Transcript, chosen: ClipCandidates, folder: Path, progress: Any) -> Any:
+    def render(
+        self, raw: RawVideo, spoken: Transcript, chosen: ClipCandidates, folder: Path, progress: Any
+    ) -> Rendered:
         """The real renderer, with little to do."""
         self._begin(PipelineStep.CLIPS)
         return ClipRenderer(self.store).render(raw, spoken, chosen, folder, progress)
@@ -197,5 +211,5 @@ def factory(
             queue=resources.make_queue(chosen, database),
             submissions=Submissions(database),
             instance=used,
-            definitions=build_defs(chosen, dict.fromkeys(("ingest", "speech", "analyst", "renderer"), tools)),
+            definitions=build_defs(chosen, dict.fromkeys(("ingest", "transcriber", "analyst", "renderer"), tools)),
         )

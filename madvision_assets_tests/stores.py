@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 import pytest
 
 from madvision_assets.domain.aws import AwsAccess
-from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome
+from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome, Role
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
-from madvision_assets.domain.provenance import Document, InputRef, Recipe
+from madvision_assets.domain.documents import Document, ObjectRef
+from madvision_assets.domain.provenance import InputRef, Recipe
 from madvision_assets.domain.transcript import Segment, Transcript
-from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata
+from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.real_servers import S3Server
 
@@ -109,8 +110,8 @@ def clips(raw: RawVideo, spoken: Transcript, candidates: ClipCandidates, **recip
     chosen = candidates.candidates[0]
     cut = Clip(
         clip_id=f"{VIDEO_ID}.01", rank=1, title=chosen.title, reason=chosen.reason, score=chosen.score,
-        start_s=10, end_s=30, duration_s=20, audio_video_offset_s=0, width=16, height=16, media=object_ref("c.mp4"),
-        captions=object_ref("c.srt", "application/x-subrip"), thumbnail=object_ref("c.jpg", "image/jpeg"),
+        start_s=10, end_s=30, duration_s=20, audio_video_offset_s=0, width=16, height=16,
+        files={role: object_ref(f"c.{role.suffix}", role.media_type) for role in Role},
     )  # fmt: skip
     made = Clips(video_id=VIDEO_ID, outcome=Outcome.CLIPS, outcome_reason="found", clips=(cut,))
     return sealed(made, raw, spoken, candidates, **recipe)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import BaseModel, ConfigDict
 
-from madvision_assets_tests import fakes
+from madvision_assets_tests import openai_faults
 from madvision_assets_tests.fakes import KEY, FakeOpenAI
 from madvision_assets_tests.waiting import wait_for
 
@@ -52,7 +52,7 @@ def request_body(**changes: Any) -> dict[str, Any]:
 
 def call(fake: FakeOpenAI, body: Any = None, *, path: str = "/v1/chat/completions", key: str = KEY) -> tuple[int, Any]:
     """Status and JSON of one request; a GET where there is no body."""
-    connection = http.client.HTTPConnection(urlsplit(fake.base_url).netloc, timeout=5)
+    connection = http.client.HTTPConnection(urlsplit(fake.base_url).netloc, timeout=60)
     try:
         payload = body if isinstance(body, str | None) else json.dumps(body)
         headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
@@ -120,21 +120,21 @@ def test_a_schema_that_is_not_strict_is_refused(fake: FakeOpenAI) -> None:
 
 
 def test_faults_happen_in_the_order_of_the_script_and_then_end(fake: FakeOpenAI) -> None:
-    fake.script(fakes.server_error(), None, fakes.insufficient_quota())
+    fake.script(openai_faults.server_error(), None, openai_faults.insufficient_quota())
 
     assert [call(fake, request_body())[0] for _ in range(4)] == [500, 200, 429, 200]
 
 
 def test_a_closed_connection_gives_no_response(fake: FakeOpenAI) -> None:
-    fake.script(fakes.closed_connection())
+    fake.script(openai_faults.closed_connection())
 
     with pytest.raises(http.client.RemoteDisconnected):
         call(fake, request_body())
 
 
 def test_a_lasting_fault_holds_for_all_that_the_script_does_not_name_until_it_ends(fake: FakeOpenAI) -> None:
-    fake.always(fakes.rate_limited({"retry-after": "7"}))
-    fake.script(fakes.server_error())
+    fake.always(openai_faults.rate_limited({"retry-after": "7"}))
+    fake.script(openai_faults.server_error())
 
     assert [call(fake, request_body())[0] for _ in range(3)] == [500, 429, 429]
     fake.always(None)
@@ -152,10 +152,10 @@ def test_a_server_that_went_away_refuses_connections_and_comes_back_at_the_same_
 
 
 def test_a_response_that_is_held_back_when_the_server_goes_away_never_comes(fake: FakeOpenAI) -> None:
-    fake.script(fakes.slow(5.0))
+    fake.script(openai_faults.slow(5.0))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(call, fake, request_body())
-        wait_for(lambda: fake.completions, 5)
+        wait_for(lambda: fake.completions, 60)
         fake.go_away()
         with pytest.raises(http.client.RemoteDisconnected):
             answer.result(5)
@@ -173,11 +173,11 @@ def test_it_runs_by_itself_and_prints_its_address() -> None:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         base_url = process.stdout.readline().strip()
-        connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=5)
+        connection = http.client.HTTPConnection(urlsplit(base_url).netloc, timeout=60)
         connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {KEY}"})
         status = connection.getresponse().status
         connection.close()
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
     assert status == 200

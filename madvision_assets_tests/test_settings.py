@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.settings import AnalystChoice, SettingsError, load_settings, variable_names
+from madvision_assets.settings import SettingsError, load_settings, variable_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,7 +28,7 @@ def test_everything_is_optional(tmp_path: Path) -> None:
 
     assert settings.effective_store_url == (tmp_path / ".madvision" / "store").as_uri()
     assert settings.effective_database_url == f"sqlite:///{tmp_path / '.madvision' / 'madvision.db'}"
-    assert settings.effective_analyst is AnalystChoice.OFFLINE
+    assert settings.analyst is None
     assert not settings.allow_private
 
 
@@ -36,16 +36,8 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("MADVISION_STORE_URL", "")
     monkeypatch.setenv("OPENAI_API_KEY", "")
 
-    assert load_settings().effective_analyst is AnalystChoice.OFFLINE
+    assert load_settings().openai_api_key is None
     assert load_settings().effective_store_url.startswith("file://")
-
-
-def test_a_key_chooses_openai_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-made-up")
-    assert load_settings().effective_analyst is AnalystChoice.OPENAI
-
-    monkeypatch.setenv("MADVISION_ANALYST", "offline")
-    assert load_settings().effective_analyst is AnalystChoice.OFFLINE
 
 
 @pytest.mark.parametrize(
@@ -54,7 +46,6 @@ def test_a_key_chooses_openai_unless_told_otherwise(monkeypatch: pytest.MonkeyPa
         ("MADVISION_EXECUTOR", "moon"),
         ("MADVISION_MAX_BYTES", "many"),
         ("MADVISION_MAX_DURATION_S", "-1"),
-        ("MADVISION_WHISPER_ENGINE", "siri"),
         ("MADVISION_BUDGET_USD_PER_DAY", "-5"),
     ],
 )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.domain.queue import PipelineStep
-from madvision_assets_tests.fakes import slow
+from madvision_assets.domain.clips import Role
+from madvision_assets.domain.stages import PipelineStep
+from madvision_assets_tests.openai_faults import slow
 from madvision_assets_tests.real_servers import Server, postgres_server
 from madvision_assets_tests.waiting import wait_for
 from madvision_assets_tests.whole_system import PATIENCE_S, Trial, processes_of, short_talk, trial
@@ -53,7 +54,7 @@ def assert_made_once(system: Trial, video_id: str) -> None:
     assert (row.status, row.outcome) == ("done", "clips"), (row.failure_cause, row.failure_details)
     assert system.lineage(video_id) == ONCE
     assert system.versions(video_id) == ONCE
-    assert all(system.store.exists(clip.media.key) for clip in system.clips(video_id).clips)
+    assert all(system.store.exists(clip.file(Role.SOURCE).key) for clip in system.clips(video_id).clips)
 
 
 def assert_nothing_lingers(system: Trial) -> None:

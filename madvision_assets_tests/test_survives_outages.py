@@ -9,8 +9,9 @@ import pytest
 
 from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import AnalystUnavailableError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
-from madvision_assets_tests.fakes import rate_limited, server_error
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
+from madvision_assets_tests.openai_faults import rate_limited, server_error
 from madvision_assets_tests.real_servers import S3_BUCKET, Server, postgres_server, swift_server
 from madvision_assets_tests.waiting import wait_for
 from madvision_assets_tests.whole_system import PATIENCE_S, Trial, processes_of, short_talk, trial

@@ -21,7 +21,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import web_video_id
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database

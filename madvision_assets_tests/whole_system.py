@@ -20,7 +20,8 @@ from system import local_environment
 
 from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
@@ -136,7 +137,7 @@ class Trial:
 
     def lineage(self, video_id: str) -> Counter[PipelineStep]:
         """How many times each step was done to its end."""
-        return Counter(row.asset for row in self.database.lineage_of(video_id))
+        return Counter(PipelineStep(row.asset) for row in self.database.lineage_of(video_id))
 
     def versions(self, video_id: str) -> dict[PipelineStep, int]:
         """How many versions of each step's document are in the store."""

@@ -1,4 +1,4 @@
-"""The exact packages of each image: what its target needs, in the versions that are installed here.
+"""The exact packages of each image: the extra of its name and all that it needs, in the versions installed here.
 
 ``python deployments/docker/lock.py`` writes ``intake.txt``, ``pipeline.txt`` and ``gpu.txt``; with ``--check`` it only
 says whether they are current. Run it on Linux x86-64: markers such as ``sys_platform`` are judged where it runs.
@@ -17,28 +17,8 @@ from packaging.utils import NormalizedName, canonicalize_name
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 
-# What `madvision serve`, `migrate`, `consume` and `doctor` import; never Dagster, a media library or a model.
-INTAKE = (
-    "alembic",
-    "boto3",
-    "click",
-    "fastapi",
-    "jinja2",
-    "limits",
-    "obstore",
-    "pika",
-    "prometheus-client",
-    "psycopg2-binary",
-    "pydantic",
-    "pydantic-settings",
-    "python-multipart",
-    "rich",
-    "sqlalchemy",
-    "structlog",
-    "uvicorn",
-    "yt-dlp",
-)
-SPEECH = ("openai-whisper", "torch")
+OURS = canonicalize_name("madvision-assets")
+TARGETS = ("intake", "pipeline", "gpu")
 # The Dockerfile installs torch: on PyPI it is the CUDA build, which brings triton and nvidia-* in versions of its own.
 CUDA = {canonicalize_name("torch"), canonicalize_name("triton")}
 HEADER = "# Written by deployments/docker/lock.py; the {target} image installs exactly these.\n"
@@ -59,37 +39,37 @@ def main() -> None:
 
 def locks() -> dict[Path, str]:
     """What each file should hold."""
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    wanted = {
-        "intake": closure(INTAKE),
-        "pipeline": closure(declared, without=SPEECH),
-        "gpu": closure(declared) - CUDA,
-    }
+    wanted = {target: closure([f"{OURS}[{target}]"]) - {OURS} - CUDA for target in TARGETS}
     return {FOLDER / f"{target}.txt": HEADER.format(target=target) + pins(names) for target, names in wanted.items()}
 
 
-def closure(roots: Iterable[str], without: Iterable[str] = ()) -> set[NormalizedName]:
+def closure(roots: Iterable[str]) -> set[NormalizedName]:
     """The names of these packages and of all that they need here.
 
     Args:
         roots: requirements as in ``pyproject.toml``.
-        without: packages that are left out, with what is needed by them alone.
 
     Raises:
         importlib.metadata.PackageNotFoundError: one is not installed.
     """
-    left_out = set(map(canonicalize_name, without))
     found: set[tuple[NormalizedName, frozenset[str]]] = set()
     waiting = [Requirement(root) for root in roots]
     while waiting:
         needed = waiting.pop()
         name, extras = canonicalize_name(needed.name), frozenset(needed.extras)
-        if name in left_out or (name, extras) in found:
+        if (name, extras) in found:
             continue
         found.add((name, extras))
-        lines = map(Requirement, distribution(name).requires or ())
-        waiting += [each for each in lines if _applies(each, extras)]
+        waiting += [each for each in map(Requirement, required_by(name)) if _applies(each, extras)]
     return {name for name, _ in found}
+
+
+def required_by(name: NormalizedName) -> list[str]:
+    """What a package says that it needs; of ours the extras, as ``pyproject.toml`` has them now."""
+    if name != OURS:
+        return distribution(name).requires or []
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    return [f"{line}; extra == '{extra}'" for extra, lines in extras.items() for line in lines]
 
 
 def pins(names: Iterable[NormalizedName]) -> str:

@@ -13,7 +13,7 @@ from system import DEMO_MODEL, SAMPLE, Process, demo_environment, home_folder
 
 from madvision_assets.command.display import StageDisplay, make_console, show_clips
 from madvision_assets.command.workplace import Workplace
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import load_settings
 
 TIME_LIMIT_S = 900

@@ -13,10 +13,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 from rich.text import Text
 
-from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.clips import Clips, Role
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.health import Finding, Health
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.wording import timecode
 from madvision_assets.settings import SettingsError
 from madvision_assets.tools.store.objects import ObjectStore
@@ -75,7 +75,7 @@ class StageDisplay:
 
 def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
     """The clips: title, from-to, score, file; on a narrow terminal the files stand below, each on a line of its own."""
-    files = {clip.rank: _place(store, clip.media.key) for clip in clips.clips}
+    files = {clip.rank: _place(store, clip.file(Role.SOURCE).key) for clip in clips.clips}
     in_table = console.width >= WIDE_ENOUGH
     count = len(clips.clips)
     table = Table(title=Text(f"{count} clip{'s' * (count != 1)} of {clips.video_id}"))

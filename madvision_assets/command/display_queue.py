@@ -14,7 +14,8 @@ from rich.text import Text
 
 from madvision_assets.command.display import local_time, tell
 from madvision_assets.domain.breakers import Breaker
-from madvision_assets.domain.failures import leaf_of, without_secrets
+from madvision_assets.domain.failure_records import failure_of
+from madvision_assets.domain.failures import without_secrets
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.video import Video
 from madvision_assets.domain.wording import shortened
@@ -307,7 +308,8 @@ def _show_attempts(console: Console, attempts: Iterable[Attempt], now: datetime)
 
 
 def _sentence(cause: str | None, details: str | None) -> str | None:
-    return _plain(str(leaf_of(cause)(details or ""))) if cause else None
+    failure = failure_of(cause, details)
+    return _plain(str(failure)) if failure else None
 
 
 def _breaker_as_json(breaker: Breaker) -> dict[str, Any]:

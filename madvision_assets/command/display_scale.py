@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from madvision_assets.defs.compute import POOLS
-from madvision_assets.defs.pools import Pool
+from madvision_assets.defs.pools import PoolState
 from madvision_assets.domain import prices
 from madvision_assets.domain.costs import (
     DAYS_PER_MONTH,
@@ -21,8 +20,8 @@ from madvision_assets.domain.costs import (
     usd_per_month,
 )
 from madvision_assets.domain.sizing import PoolSize, sizes
+from madvision_assets.domain.stages import Pool
 
-GPU_POOL = "gpu"
 CENT_USD = 0.01
 
 
@@ -30,7 +29,7 @@ CENT_USD = 0.01
 class PoolsView:
     """How the pools stand, and what else bounds them."""
 
-    pools: Sequence[Pool]
+    pools: Sequence[PoolState]
     max_in_flight: int
     max_concurrent_runs: int | None
     hints: Sequence[str]
@@ -99,7 +98,7 @@ class Estimate:
 
     @property
     def _gpu_nodes(self) -> int:
-        return sum(size.workers for size in self.sizes if size.pool == GPU_POOL)
+        return sum(size.workers for size in self.sizes if size.pool is Pool.GPU)
 
     def _costs(self) -> Table:
         hours = self.plan.load.hours_per_day
@@ -155,7 +154,7 @@ def estimate(plan: Plan, table: dict[str, prices.Price]) -> Estimate:
     Raises:
         ValueError: the price of its model is not known.
     """
-    return Estimate(plan, cost_lines(plan, table), sizes(plan.load, plan.seconds(), POOLS), savings(plan, table))
+    return Estimate(plan, cost_lines(plan, table), sizes(plan.load, plan.seconds()), savings(plan, table))
 
 
 def _table(title: str, *names: str, text: Sequence[int]) -> Table:

@@ -17,7 +17,7 @@ from madvision_assets.command.display import (
 )
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.failures import without_secrets
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Executor, load_settings, present_names, variable_names
 
 __all__ = ["Workplace", "main"]
@@ -44,8 +44,8 @@ def process(source: str, from_step: str | None) -> None:
     video = workplace.register(source)
     steps = workplace.pending(video.video_id, PipelineStep(from_step) if from_step else None)
     tell(console, f"Video {video.video_id}:", "bold", without_secrets(video.address))
-    for step, provenance in workplace.current(video.video_id).items():
-        if provenance is not None and step not in steps:
+    for step in PipelineStep:
+        if step not in steps and (provenance := workplace.provenance(video.video_id, step)):
             console.print(f"{step.value.ljust(15)}  already done {local_time(provenance.created_at)}, not done again")
     if steps:
         display = StageDisplay(console, steps)
@@ -90,11 +90,13 @@ def doctor() -> None:
     """Check packages, ffmpeg, model, key, database, store and queue, and tell what to do about each."""
     from madvision_assets.domain.health import Health
     from madvision_assets.tools.cluster import pod_findings
+    from madvision_assets.tools.speech.registry import find_engine
     from madvision_assets.work.doctor import examine, packages, takes_part_in_processing, variables
 
     settings = load_settings()
     on_cluster = settings.executor is Executor.K8S
-    installed = packages(transcript_elsewhere=on_cluster)
+    engine = find_engine(settings.whisper_engine)
+    installed = packages(engine.extra, transcript_elsewhere=on_cluster)
     findings = [installed, *variables(present_names(), variable_names())]
     if installed.health is Health.OK:  # without them nothing else can be looked at
         workplace = Workplace(settings, prepare=False)

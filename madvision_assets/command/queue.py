@@ -12,7 +12,8 @@ from madvision_assets.command.display import EXIT_FAILED, make_console, tell, to
 from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
 from madvision_assets.domain.provenance import is_video_id
-from madvision_assets.domain.queue import MAX_PRIORITY, PipelineStep, QueueStatus
+from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.settings import load_settings
 

@@ -53,12 +53,13 @@ def pools(context: click.Context, form: str) -> None:
     if context.invoked_subcommand is not None:
         return
     from madvision_assets.command.display_scale import PoolsView
+    from madvision_assets.defs import dagster_inside
     from madvision_assets.defs import pools as known
 
     workplace = Workplace(load_settings(), prepare=False)
     in_flight = workplace.settings.max_in_flight
     with _instance(workplace) as instance:
-        standing, runs = known.read_pools(instance), known.max_concurrent_runs(instance)
+        standing, runs = known.read_pools(instance), dagster_inside.max_concurrent_runs(instance)
     view = PoolsView(standing, in_flight, runs, known.hints(standing, in_flight, runs))
     if form == "json":
         click.echo(json.dumps(view.as_json(), indent=2))
@@ -75,6 +76,7 @@ def set_pool(name: str, limit: int) -> None:
 
     It holds from the next stage on that begins; what runs is not stopped.
     """
+    from madvision_assets.defs import dagster_inside
     from madvision_assets.defs import pools as known
 
     workplace = Workplace(load_settings(), prepare=False)
@@ -84,7 +86,7 @@ def set_pool(name: str, limit: int) -> None:
             raise click.BadParameter(f"There is no pool {name[:100]!r}. Pools: {', '.join(before)}.", param_hint="NAME")
         known.set_limit(instance, name, limit)
         standing = known.read_pools(instance)
-        told = known.hints(standing, workplace.settings.max_in_flight, known.max_concurrent_runs(instance))
+        told = known.hints(standing, workplace.settings.max_in_flight, dagster_inside.max_concurrent_runs(instance))
     click.echo(f"{name}: {limit} instead of {before[name]}, from the next stage on that begins; what runs goes on.")
     for hint in told:
         tell(make_console(stderr=True), "note:", "yellow", hint)

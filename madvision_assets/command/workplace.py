@@ -10,14 +10,16 @@ from typing import Any
 import click
 
 from madvision_assets.connections import make_database, make_store
+from madvision_assets.domain import disk
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure, HomeUnusableError
 from madvision_assets.domain.health import Finding, Health
-from madvision_assets.domain.provenance import Provenance, pending_steps
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.provenance import Provenance
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video, canonical_address, file_video_id
 from madvision_assets.settings import Executor, Settings
-from madvision_assets.work.doctor import has_speech, takes_part_in_processing
+from madvision_assets.tools.speech.registry import find_engine
+from madvision_assets.work.doctor import is_installed, takes_part_in_processing
 
 ROOT = Path(__file__).resolve().parents[2]
 STALE_AFTER_S = 60.0
@@ -40,18 +42,19 @@ class Workplace:
         video_id, address = identify(source)
         return self.database.add_video(video_id, address)
 
-    def current(self, video_id: str) -> dict[PipelineStep, Provenance | None]:
-        """For each stage the provenance of its newest document; None where there is none that can be read."""
+    def provenance(self, video_id: str, step: PipelineStep) -> Provenance | None:
+        """Of the newest document of a stage; None where there is none."""
         from madvision_assets.tools.store.documents import current_provenance
 
-        return {step: current_provenance(self.store, step, video_id) for step in PipelineStep}
+        return current_provenance(self.store, step, video_id)
 
     def pending(self, video_id: str, from_step: PipelineStep | None) -> tuple[PipelineStep, ...]:
         """The stages that are still to be done, those among them that a check has turned down."""
         from madvision_assets.tools.database.queue import Queue
+        from madvision_assets.work.dispatch import missing_steps
 
         row = Queue(self.database).get(video_id)
-        return pending_steps(self.current(video_id), from_step or (row.from_step if row else None))
+        return missing_steps(self.store, video_id, from_step or (row.from_step if row else None))
 
     def run(self, video_id: str, steps: tuple[PipelineStep, ...], sink: Any) -> Any:
         """Materialise these stages in this process."""
@@ -95,14 +98,16 @@ class Workplace:
         from madvision_assets.tools.media import ffmpeg
 
         analyst = resources.make_analyst(self.settings, self.database)
-        speech = {} if self.transcript_elsewhere else {"Whisper model": resources.make_speech(self.settings).check}
+        engine = resources.make_speech_engine(self.settings)
+        speech = {} if self.transcript_elsewhere else {"Whisper model": engine.check}
         tools = {"ffmpeg": lambda: (True, ffmpeg.version()), **speech, "analyst": lambda: (True, analyst.check())}
         return {**tools, **kept}
 
     @property
     def transcript_elsewhere(self) -> bool:
         """Whether another image does the transcript."""
-        return self.settings.executor is Executor.K8S and not has_speech()
+        engine = find_engine(self.settings.whisper_engine)
+        return self.settings.executor is Executor.K8S and not is_installed(engine.extra)
 
     def queue_findings(self) -> list[Finding]:
         """What is the matter with the queue, where there is one: what it leaves alone, and a sensor that stands still.
@@ -173,6 +178,6 @@ def make_home(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HomeUnusableError(f"{folder}: {os.strerror(error.errno or 0)}") from error
+        raise HomeUnusableError(f"{folder}: {disk.reason(error.errno)}") from error
     if not os.access(folder, os.W_OK):
         raise HomeUnusableError(f"{folder} cannot be written to")

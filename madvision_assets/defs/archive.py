@@ -1,6 +1,6 @@
 """Archiving: videos that ended long ago leave Dagster. Their rows, documents, clips, tokens and lineage stay.
 
-A video's row is held while its partition goes, so that the queue cannot start it in between; and a partition that a run
+A video's row is held while its partition goes, so that the queue cannot claim it in between; and a partition that a run
 or a backfill needs stays, whoever launched it.
 """
 
@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionsFilter, BulkActionStatus
 
+from madvision_assets.defs.dagster_inside import backfill_under_way
 from madvision_assets.defs.partitions import delete_partitions, videos
 from madvision_assets.defs.runtime.lease import PARTITION_TAG
 from madvision_assets.defs.runtime.liveness import ENDED
@@ -91,23 +91,22 @@ def archive(
 
 
 def _refuse_during_backfills(instance: dg.DagsterInstance) -> None:
-    going = [status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
     with database_failures():
-        backfills = instance.get_backfills(filters=BulkActionsFilter(statuses=going), limit=1)
-    if backfills:
-        raise ValueError(f"The backfill {backfills[0].backfill_id} is under way: wait for its end, or cancel it.")
+        backfill_id = backfill_under_way(instance)
+    if backfill_id:
+        raise ValueError(f"The backfill {backfill_id} is under way: wait for its end, or cancel it.")
 
 
 def _in_flight(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> set[str]:
     """Those of these videos that a run is about, whether or not it has begun."""
     going = [status for status in dg.DagsterRunStatus if status not in ENDED]
-    runs = instance.get_runs(dg.RunsFilter(statuses=going, tags={PARTITION_TAG: list(video_ids)}))
-    return {run.tags[PARTITION_TAG] for run in runs}
+    found = instance.get_run_records(dg.RunsFilter(statuses=going, tags={PARTITION_TAG: list(video_ids)}))
+    return {record.dagster_run.tags[PARTITION_TAG] for record in found}
 
 
 def _delete_runs(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> int:
     """The runs of these videos that have ended; gives how many."""
-    found = instance.get_run_ids(dg.RunsFilter(statuses=list(ENDED), tags={PARTITION_TAG: list(video_ids)}))
-    for run_id in found:
-        instance.delete_run(run_id)
+    found = instance.get_run_records(dg.RunsFilter(statuses=list(ENDED), tags={PARTITION_TAG: list(video_ids)}))
+    for record in found:
+        instance.delete_run(record.dagster_run.run_id)
     return len(found)

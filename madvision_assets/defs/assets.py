@@ -9,37 +9,39 @@ import dagster as dg
 from madvision_assets.defs import checks, compute, reports
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime.stage_context import StageRuntime
-from madvision_assets.domain import selection
-from madvision_assets.domain.clips import ClipCandidates, Clips
+from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.content_type import ContentType
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.documents import Document
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.analyst import Analyst
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.speech import SpeechEngine
-from madvision_assets.tools.store.documents import DOCUMENTS
+from madvision_assets.work.choose import choose
 from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.publish import Finished
 from madvision_assets.work.render import ClipRenderer
+from madvision_assets.work.transcribe import Transcriber
 
 OWNERS = ["team:madvision"]
 
 
-def asset_of(
-    step: PipelineStep, *, kinds: set[str], code_version: str
-) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
-    """What the five assets have in common."""
+def asset_of(step: PipelineStep, *, code_version: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """What the assets have in common, out of the rows of their stages."""
+    document, before = step.stage.document, step.previous
     declare = dg.asset(
         name=step.value,
+        # One stage of a video at a time, which is what the queue tells of: also where it does not read the one before.
+        deps=[before.value] if before and before not in step.inputs else [],
         partitions_def=videos,
         group_name="madvision",
         owners=OWNERS,
-        kinds=kinds,
+        kinds=set(step.stage.kinds),
         code_version=code_version,
         check_specs=checks.SPECS[step],
-        dagster_type=dg.PythonObjectDagsterType(DOCUMENTS[step]),
-        pool=compute.POOLS[step],
-        op_tags=compute.OP_TAGS[step],
+        dagster_type=finished(document),
+        pool=step.stage.pool.value,
+        op_tags=compute.op_tags(step),
         retry_policy=compute.LOST_WORKER_POLICY,
     )
 
@@ -54,71 +56,64 @@ def asset_of(
     return make
 
 
-@asset_of(PipelineStep.RAW_VIDEO, kinds={"ytdlp", "s3"}, code_version="1")
+def finished(document: type[Document]) -> dg.DagsterType:
+    """The type of what a stage hands over: its own document, finished."""
+    return dg.DagsterType(
+        lambda _, value: isinstance(value, Finished) and isinstance(value.document, document),
+        name=document.__name__,
+        typing_type=document,
+    )
+
+
+@asset_of(PipelineStep.RAW_VIDEO, code_version="1")
 def raw_video(
     context: dg.AssetExecutionContext,
     runtime: dg.ResourceParam[StageRuntime],
     database: dg.ResourceParam[Database],
     ingest: dg.ResourceParam[Ingest],
-) -> dg.MaterializeResult[RawVideo]:
+) -> dg.MaterializeResult[Finished]:
     """The video and its audio (16 kHz mono FLAC), downloaded, inspected and kept in the store."""
     with runtime.stage(context) as stage:
         video = database.get_video(stage.video_id)
-        document, recipe = ingest.take(video, stage.folder, stage.progress)
-        return stage.done(document, recipe, reports.raw_video(document), checks.media_decodes(document, runtime.store))
+        made = ingest.take(video, stage.folder, stage.progress)
+        decodes = checks.media_decodes(made.document, runtime.store)
+        return stage.done(made, reports.raw_video(made.document), decodes)
 
 
-@asset_of(PipelineStep.TRANSCRIPT, kinds={"whisper", "pytorch"}, code_version="1")
+@asset_of(PipelineStep.TRANSCRIPT, code_version="1")
 def transcript(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
     runtime: dg.ResourceParam[StageRuntime],
-    speech: dg.ResourceParam[SpeechEngine],
-) -> dg.MaterializeResult[Transcript]:
+    transcriber: dg.ResourceParam[Transcriber],
+) -> dg.MaterializeResult[Finished]:
     """What is said, with the time of every word, by Whisper on our own machines (the GPU pool)."""
     with runtime.stage(context, raw_video) as stage:
-        with runtime.store.open(raw_video.audio.key) as audio:
-            heard = speech.transcribe(audio, raw_video.info.duration_s, stage.progress)
-        document = Transcript(
-            video_id=stage.video_id,
-            language=heard.language,
-            duration_s=heard.duration_s,
-            audible_s=heard.audible_s,
-            covered_s=heard.covered_s,
-            segments=heard.segments,
-        )
+        made = transcriber.transcribe(raw_video, stage.progress)
+        document = made.document
         return stage.done(
-            document,
-            heard.recipe,
+            made,
             reports.transcript(document),
             checks.transcript_covers_speech(document),
             checks.transcript_in_order(raw_video, document),
         )
 
 
-@asset_of(PipelineStep.CONTENT_TYPE, kinds={"openai"}, code_version="1")
+@asset_of(PipelineStep.CONTENT_TYPE, code_version="1")
 def content_type(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
     transcript: Transcript,
     runtime: dg.ResourceParam[StageRuntime],
     analyst: dg.ResourceParam[Analyst],
-) -> dg.MaterializeResult[ContentType]:
+) -> dg.MaterializeResult[Finished]:
     """What kind of video it is, out of a closed set, with the reason."""
     with runtime.stage(context, raw_video, transcript) as stage:
-        verdict = analyst.classify(transcript, raw_video.source, stage.progress)
-        document = ContentType(
-            video_id=stage.video_id,
-            kind=verdict.kind,
-            confidence=verdict.confidence,
-            reason=verdict.reason,
-            topics=verdict.topics,
-            provisional=verdict.provisional,
-        )
-        return stage.done(document, verdict.recipe, reports.content_type(document))
+        made = analyst.classify(transcript, raw_video.source, stage.progress)
+        return stage.done(made, reports.content_type(made.document))
 
 
-@asset_of(PipelineStep.CLIP_CANDIDATES, kinds={"openai"}, code_version="1")
+@asset_of(PipelineStep.CLIP_CANDIDATES, code_version="1")
 def clip_candidates(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
@@ -126,25 +121,15 @@ def clip_candidates(
     content_type: ContentType,
     runtime: dg.ResourceParam[StageRuntime],
     analyst: dg.ResourceParam[Analyst],
-) -> dg.MaterializeResult[ClipCandidates]:
+) -> dg.MaterializeResult[Finished]:
     """The insightful moments: proposed by the analyst as segments, given times and vetted by our own rules."""
     with runtime.stage(context, raw_video, transcript, content_type) as stage:
-        options = raw_video.options
-        proposal = analyst.propose(transcript, content_type.kind, raw_video.source, options, stage.progress)
-        chosen = selection.select(proposal.moments, transcript, options, raw_video.info.duration_s)
-        document = ClipCandidates(
-            video_id=stage.video_id,
-            outcome=chosen.outcome,
-            outcome_reason=chosen.outcome_reason,
-            candidates=chosen.candidates,
-            rejected=chosen.rejected,
-            provisional=proposal.provisional,
-        )
-        fits = checks.candidates_fit_transcript(transcript, document)
-        return stage.done(document, proposal.recipe, reports.clip_candidates(document), fits)
+        made = choose(analyst, raw_video, transcript, content_type, stage.progress)
+        fits = checks.candidates_fit_transcript(transcript, made.document)
+        return stage.done(made, reports.clip_candidates(made.document), fits)
 
 
-@asset_of(PipelineStep.CLIPS, kinds={"ffmpeg", "s3"}, code_version="1")
+@asset_of(PipelineStep.CLIPS, code_version="1")
 def clips(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
@@ -152,18 +137,13 @@ def clips(
     clip_candidates: ClipCandidates,
     runtime: dg.ResourceParam[StageRuntime],
     renderer: dg.ResourceParam[ClipRenderer],
-) -> dg.MaterializeResult[Clips]:
+) -> dg.MaterializeResult[Finished]:
     """The clips: frame-accurate MP4s with captions and thumbnails, each inspected before it is published."""
     with runtime.stage(context, raw_video, transcript, clip_candidates) as stage:
         rendered = renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress)
-        document = Clips(
-            video_id=stage.video_id,
-            outcome=clip_candidates.outcome,
-            outcome_reason=clip_candidates.outcome_reason,
-            clips=rendered.clips,
-        )
+        document = rendered.made.document
         report = reports.clips(document, runtime.store, rendered.contact_sheet)
-        return stage.done(document, rendered.recipe, report, checks.clips_match_plan(clip_candidates, document))
+        return stage.done(rendered.made, report, checks.clips_match_plan(clip_candidates, document))
 
 
 PIPELINE = (raw_video, transcript, content_type, clip_candidates, clips)

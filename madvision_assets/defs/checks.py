@@ -11,10 +11,11 @@ from typing import ParamSpec
 
 import dagster as dg
 
+from madvision_assets.defs.dagster_inside import named_result
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.clips import ClipCandidate, ClipCandidates, Clips
 from madvision_assets.domain.failures import PermanentFailure
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import probe
@@ -46,7 +47,7 @@ def check_of(step: PipelineStep, *, blocking: bool = False) -> Callable[[Check[P
 
         @wraps(check)
         def named(*documents: P.args, **options: P.kwargs) -> dg.AssetCheckResult:
-            return check(*documents, **options)._replace(check_name=name)
+            return named_result(check(*documents, **options), name)
 
         return named
 

@@ -1,39 +1,26 @@
-"""What each stage runs on: pools, Kubernetes tags and retry policies, each with its reason."""
+"""What each stage runs on, as Dagster and Kubernetes are told: pools, tags, retries. The needs are the stages' own."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 
-from madvision_assets.domain.queue import PipelineStep
-
-# Pools bound what runs at once over all runs; why each does, `madvision pools` tells (defs/pools.py).
-POOLS: Mapping[PipelineStep, str] = MappingProxyType(
-    {
-        PipelineStep.RAW_VIDEO: "download",
-        PipelineStep.TRANSCRIPT: "gpu",
-        PipelineStep.CONTENT_TYPE: "llm",
-        PipelineStep.CLIP_CANDIDATES: "llm",
-        PipelineStep.CLIPS: "render",
-    }
-)
-
-# One GPU here, two encoders a machine: a larger installation sets its own.
-POOL_LIMITS: Mapping[str, int] = MappingProxyType({"download": 4, "gpu": 1, "llm": 4, "render": 2})
+from madvision_assets.defs import dagster_inside
+from madvision_assets.domain.stages import PipelineStep, Pool
 
 
 def limit_pools(instance: dg.DagsterInstance) -> None:
     """Give each pool that has no limit yet ours; one that an operator has set stays."""
-    storage = instance.event_log_storage
-    for pool in POOL_LIMITS.keys() - {known.name for known in storage.get_pool_limits()}:
-        storage.set_concurrency_slots(pool, POOL_LIMITS[pool])
+    for pool in set(Pool) - dagster_inside.pool_limits(instance).keys():
+        dagster_inside.limit_pool(instance, pool.value, pool.limit)
 
 
-# The transcript alone needs a GPU; the taint keeps everything else off those nodes.
+# The taint keeps everything else off those nodes.
 GPU_NODE_LABEL = {"madvision.io/node-pool": "gpu"}
 GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 GPU_RESOURCES = {"nvidia.com/gpu": "1"}
+# Who may reach beyond our own services; the network policies go by it (deployments/kubernetes/base/network.yaml).
+INTERNET_LABEL = {"madvision.io/internet": "allowed"}
+DISK = "ephemeral-storage"
 
 # Step pods may use the store and nothing of Kubernetes; when room is short, they give way to the standing parts.
 STEP_POD = {
@@ -50,51 +37,49 @@ STAY = {
 JOB_SPEC = {"backoff_limit": 0, "ttl_seconds_after_finished": 3600}
 
 
-def _k8s(requests: dict[str, str], limits: dict[str, str], deadline_s: int, **pod: object) -> dict[str, Any]:
-    """The tag of a stage; a pod that waits for its node uses up the deadline too."""
+def op_tags(step: PipelineStep) -> dict[str, Any]:
+    """The tags of a stage: what its pod is made of; a pod that waits for its node uses up the deadline too."""
+    needs = step.stage.needs
+    memory, disk = needs.memory_gib, needs.disk_gib
+    requests = {"cpu": _cpu(needs.cores), "memory": _gib(memory[0]), **({DISK: _gib(disk[0])} if disk else {})}
+    limits = {"memory": _gib(memory[1]), **({DISK: _gib(disk[1])} if disk else {})}
+    pod: dict[str, Any] = dict(STEP_POD)
+    if needs.gpu:
+        limits |= GPU_RESOURCES
+        pod |= {"node_selector": GPU_NODE_LABEL, "tolerations": [GPU_TAINT]}
+    labels = INTERNET_LABEL if needs.internet else {}
     return {
         "dagster-k8s/config": {
-            "container_config": {"resources": {"requests": requests, "limits": limits}},
-            "pod_template_spec_metadata": {"annotations": STAY},
-            "pod_spec_config": {**STEP_POD, **pod},
-            "job_spec_config": {**JOB_SPEC, "active_deadline_seconds": deadline_s},
+            "container_config": {"resources": {"requests": requests, "limits": limits}, "env": _withheld(step)},
+            "pod_template_spec_metadata": {"annotations": STAY, "labels": labels},
+            "pod_spec_config": pod,
+            "job_spec_config": {**JOB_SPEC, "active_deadline_seconds": needs.deadline_s},
         }
     }
 
 
-# Disk is for the scratch folder: the video as it comes and as it is kept, the clips.
-OP_TAGS: Mapping[PipelineStep, dict[str, Any]] = MappingProxyType(
-    {
-        PipelineStep.RAW_VIDEO: _k8s(
-            {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "10Gi"},
-            {"memory": "2Gi", "ephemeral-storage": "60Gi"},
-            3 * 3600,
-        ),
-        PipelineStep.TRANSCRIPT: _k8s(
-            {"cpu": "2", "memory": "8Gi"},
-            {"memory": "16Gi", **GPU_RESOURCES},
-            4 * 3600,
-            node_selector=GPU_NODE_LABEL,
-            tolerations=[GPU_TAINT],
-        ),
-        PipelineStep.CONTENT_TYPE: _k8s({"cpu": "250m", "memory": "512Mi"}, {"memory": "1Gi"}, 1800),
-        PipelineStep.CLIP_CANDIDATES: _k8s({"cpu": "250m", "memory": "512Mi"}, {"memory": "1Gi"}, 1800),
-        PipelineStep.CLIPS: _k8s(
-            {"cpu": "2", "memory": "1Gi", "ephemeral-storage": "5Gi"},
-            {"memory": "4Gi", "ephemeral-storage": "60Gi"},
-            2 * 3600,
-        ),
-    }
-)
+def _withheld(step: PipelineStep) -> list[dict[str, str]]:
+    """Secrets of other stages, which the pod would have with all the others; set to nothing, they count as not set."""
+    secrets = frozenset().union(*(each.stage.needs.secrets for each in PipelineStep))
+    return [{"name": name, "value": ""} for name in sorted(secrets - step.stage.needs.secrets)]
+
+
+def _cpu(cores: float) -> str:
+    return f"{cores:g}" if cores >= 1 else f"{cores * 1000:g}m"
+
+
+def _gib(size: float) -> str:
+    return f"{size:g}Gi" if size >= 1 else f"{size * 1024:g}Mi"
 
 
 def k8s_executor_config(gpu_image: str | None) -> dict[str, Any]:
     """What ``k8s_job_executor`` is told beyond the tags of the stages.
 
     Args:
-        gpu_image: image of the transcript's pod; None for that of the others.
+        gpu_image: image of the pods on GPUs; None for that of the others.
     """
-    image = {PipelineStep.TRANSCRIPT.value: {"container_config": {"image": gpu_image}}} if gpu_image else {}
+    on_gpu = [step.value for step in PipelineStep if step.stage.needs.gpu]
+    image = {step: {"container_config": {"image": gpu_image}} for step in on_gpu} if gpu_image else {}
     # With its owner gone, a step's pod goes too, and holds no GPU for a run that was lost.
     return {"enable_owner_references": True, "per_step_k8s_config": image}
 

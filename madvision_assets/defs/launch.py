@@ -10,22 +10,18 @@ from typing import Any
 
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
-from dagster._core.instance.ref import InstanceRef
 
+from madvision_assets.defs import dagster_inside
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime import liveness
+from madvision_assets.defs.runtime.failing import of_dagster_failure, unexpected
 from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
-from madvision_assets.defs.runtime.stage_context import home_failure
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.disk import home_failure
+from madvision_assets.domain.stages import PipelineStep
 
 MINIMAL_INSTANCE = "telemetry:\n  enabled: false\n"
-# What a stage prints goes to the terminal; capturing it takes four helper processes, which die loudly of a Ctrl-C.
-NO_CAPTURE = {
-    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
-}
-TERMINATED = "UNEXPECTED_TERMINATION"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -66,7 +62,7 @@ def open_instance(folder: Path, template: Path | None) -> dg.DagsterInstance:
         with _alone(folder), database_failures():
             return _open(folder, template)
     except OSError as error:
-        raise home_failure(error) from error
+        raise home_failure(error) or unexpected(error) from error
     except (dg.DagsterError, yaml.YAMLError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{folder / 'dagster.yaml'} cannot be used: {reason}") from error
@@ -92,7 +88,7 @@ def _open(folder: Path, template: Path | None) -> dg.DagsterInstance:
     config = folder / "dagster.yaml"
     if not config.exists():
         config.write_text(template.read_text() if template and template.is_file() else MINIMAL_INSTANCE)
-    instance = dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=NO_CAPTURE))
+    instance = dagster_inside.open_instance(folder)
     limit_pools(instance)
     return instance
 
@@ -129,9 +125,9 @@ def run_video(
         if not result.success:
             reconciler: Any = resources["reconciler"]
             reconciler.settle(result.dagster_run, instance)  # the backstop, where no daemon runs
-    if was_interrupted(result):
+    if dagster_inside.was_interrupted(result):
         raise KeyboardInterrupt
-    evaluations = result.get_asset_check_evaluations()
+    evaluations = dagster_inside.check_results(result)
     warnings = [
         f"{e.asset_key.to_user_string()}: {e.description}" for e in evaluations if not e.passed and not e.blocking
     ]
@@ -141,19 +137,13 @@ def run_video(
     )
 
 
-def was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
-    """Whether a signal ended the run."""
-    ends = (event.job_failure_data for event in result.filter_events(lambda e: e.is_job_failure))
-    return any(end.failure_reason is not None and end.failure_reason.value == TERMINATED for end in ends)
-
-
 def _failure(result: dg.ExecuteInProcessResult, evaluations: Sequence[dg.AssetCheckEvaluation]) -> StageFailure:
-    for event in result.filter_events(lambda e: e.is_step_failure):
-        data = event.step_failure_data
-        user = data.user_failure_data
-        if user is not None and user.description and "failure_cause" in user.metadata:
-            step = str(user.metadata["pipeline_step"].value)
-            return StageFailure(step, str(user.metadata["failure_cause"].value), user.description)
+    for event in (event for event in result.all_events if event.is_step_failure):
+        told = dagster_inside.told_failure(event)
+        known = of_dagster_failure(told.metadata) if told else None
+        if known is not None:
+            step, failure = known
+            return StageFailure(step, failure.code, str(failure))
     for evaluation in evaluations:
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
             name = f"{evaluation.asset_key.to_user_string()}/{evaluation.check_name}"

@@ -1,26 +1,16 @@
 """The pools of a Dagster instance: what each bounds, how full it is, and another limit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import dagster as dg
 
-from madvision_assets.defs.compute import POOL_LIMITS, POOLS
-from madvision_assets.domain.queue import PipelineStep
-
-WHY: Mapping[str, str] = MappingProxyType(
-    {
-        "download": "sources throttle those who open many connections",
-        "gpu": "one model fills a GPU",
-        "llm": "the API limits requests and tokens a minute",
-        "render": "x264 takes every core that it is given",
-    }
-)
+from madvision_assets.defs import dagster_inside
+from madvision_assets.domain.stages import PipelineStep, Pool
 
 
 @dataclass(frozen=True)
-class Pool:
+class PoolState:
     """How a pool stands.
 
     Attributes:
@@ -40,7 +30,7 @@ class Pool:
     why: str
 
 
-def read_pools(instance: dg.DagsterInstance) -> list[Pool]:
+def read_pools(instance: dg.DagsterInstance) -> list[PoolState]:
     """Every pool, in pipeline order.
 
     Raises:
@@ -49,17 +39,17 @@ def read_pools(instance: dg.DagsterInstance) -> list[Pool]:
     from madvision_assets.tools.database.errors import database_failures
 
     with database_failures():
-        infos = instance.event_log_storage.get_concurrency_infos(list(POOL_LIMITS))
+        uses = dagster_inside.pools_at_work(instance, [pool.value for pool in Pool])
     return [
-        Pool(
-            name=name,
-            limit=infos[name].limit or 0,
-            running=infos[name].active_slot_count,
-            waiting=infos[name].pending_step_count,
-            steps=tuple(step for step in POOLS if POOLS[step] == name),
-            why=WHY[name],
+        PoolState(
+            name=pool.value,
+            limit=uses[pool].limit,
+            running=uses[pool].running,
+            waiting=uses[pool].waiting,
+            steps=tuple(step for step in PipelineStep if step.stage.pool is pool),
+            why=pool.why,
         )
-        for name in POOL_LIMITS
+        for pool in Pool
     ]
 
 
@@ -72,16 +62,10 @@ def set_limit(instance: dg.DagsterInstance, name: str, limit: int) -> None:
     from madvision_assets.tools.database.errors import database_failures
 
     with database_failures():
-        instance.event_log_storage.set_concurrency_slots(name, limit)
+        dagster_inside.limit_pool(instance, name, limit)
 
 
-def max_concurrent_runs(instance: dg.DagsterInstance) -> int | None:
-    """How many runs Dagster executes at once; None where nothing bounds them."""
-    runs = instance.get_concurrency_config().run_queue_config
-    return runs.max_concurrent_runs if runs and runs.max_concurrent_runs >= 0 else None
-
-
-def hints(pools: Sequence[Pool], max_in_flight: int, max_runs: int | None) -> list[str]:
+def hints(pools: Sequence[PoolState], max_in_flight: int, max_runs: int | None) -> list[str]:
     """What else bounds the pools, and more tightly; a sentence each.
 
     Args:

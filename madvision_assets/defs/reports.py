@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from madvision_assets.domain.clips import ClipCandidates, Clips
+from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.failures import without_secrets
 from madvision_assets.domain.transcript import Transcript
@@ -108,14 +108,14 @@ def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metad
         [str(c.rank), c.title, timecode(c.start_s), timecode(c.end_s), f"{c.duration_s:.1f}", f"{c.score:.2f}"]
         for c in made.clips
     ]
-    files = {c.clip_id: [store.uri(o.key) for o in (c.media, c.captions, c.thumbnail)] for c in made.clips}
+    files = {c.clip_id: [store.uri(file.key) for file in c.files.values()] for c in made.clips}
     total_s = sum(c.duration_s for c in made.clips)
     metadata: Metadata = {
         "outcome": made.outcome.value,
         "outcome_reason": made.outcome_reason,
         "clips": len(made.clips),
         "total_s": round(total_s, 2),
-        "size_mib": round(sum(c.media.size_bytes for c in made.clips) / MIB, 2),
+        "size_mib": round(sum(c.file(Role.SOURCE).size_bytes for c in made.clips) / MIB, 2),
         "table": _table(("rank", "title", "from", "to", "seconds", "score"), rows),
         "files": dg.MetadataValue.json(files),
     }

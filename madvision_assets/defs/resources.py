@@ -14,22 +14,22 @@ from madvision_assets.defs.runtime.pool_wait import pools_awaited
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import ProgressSink, StageRuntime, no_progress
 from madvision_assets.domain.clips import Clips
-from madvision_assets.tools.analyst import Analyst
-from madvision_assets.tools.analyst.offline import OfflineAnalyst
-from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
-from madvision_assets.tools.analyst.prices import price_of
+from madvision_assets.tools.analyst import Analyst, AnalystOptions
+from madvision_assets.tools.analyst.registry import find_analyst
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.download import Downloader
 from madvision_assets.tools.egress import EgressProxy
-from madvision_assets.tools.speech import SpeechEngine
-from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper
+from madvision_assets.tools.speech import EngineOptions, SpeechEngine
+from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader, bucket_names
 from madvision_assets.work.budget import Budget, BudgetedAnalyst
 from madvision_assets.work.dispatch import Dispatcher
 from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.publish import Publisher
 from madvision_assets.work.render import ClipRenderer
+from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
 
 if TYPE_CHECKING:
@@ -37,10 +37,19 @@ if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
 
 
-def make_speech(settings: "Settings") -> SpeechEngine:
-    """The speech engine."""
-    engines = {"openai-whisper": OpenAIWhisper}
-    return engines[settings.whisper_engine](settings.whisper_model, settings.models_folder)
+def make_speech_engine(settings: "Settings") -> SpeechEngine:
+    """The speech engine asked for.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    options = EngineOptions(
+        model=settings.whisper_model,
+        models_folder=settings.models_folder,
+        api_key=_api_key(settings),
+        base_url=settings.openai_base_url,
+    )
+    return find_engine(settings.whisper_engine).make(options)
 
 
 def make_downloader(settings: "Settings") -> Downloader:
@@ -67,17 +76,22 @@ def make_ingest(settings: "Settings", store: ObjectStore) -> Ingest:
 
 
 def make_analyst(settings: "Settings", database: Database) -> Analyst:
-    """The analyst asked for; paid calls stay under the ceilings."""
-    if settings.effective_analyst == "offline":
-        return OfflineAnalyst()
-    key = settings.openai_api_key
-    paid = OpenAIAnalyst(
-        api_key=key.get_secret_value() if key else "",
-        base_url=settings.openai_base_url,
-        model=settings.openai_model,
-    )
+    """The analyst asked for; paid calls stay under the ceilings.
+
+    Raises:
+        ValueError: there is none of this name.
+    """
+    options = AnalystOptions(_api_key(settings), settings.openai_base_url, settings.openai_model)
+    found = find_analyst(settings.analyst, options)
+    analyst = found.make(options)
+    if found.price_known is None:
+        return analyst
     budget = Budget(database, settings.budget_usd_per_video, settings.budget_usd_per_day)
-    return BudgetedAnalyst(paid, budget, price_known=price_of(settings.openai_model) is not None)
+    return BudgetedAnalyst(analyst, budget, price_known=found.price_known(options))
+
+
+def _api_key(settings: "Settings") -> str:
+    return settings.openai_api_key.get_secret_value() if settings.openai_api_key else ""
 
 
 def make_queue(settings: "Settings", database: Database) -> "Queue":
@@ -93,7 +107,7 @@ def make_queue(settings: "Settings", database: Database) -> "Queue":
 def make_runtime(
     store: ObjectStore, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress, *, in_pods: bool = False
 ) -> dg.ResourceDefinition:
-    """The workbench; where it stands in a run, it keeps the run's lease on its video alive, also between stages."""
+    """What stages stand on; within a run, it keeps the run's lease on its video alive, also between stages."""
 
     @dg.resource
     def runtime(context: dg.InitResourceContext) -> Iterator[StageRuntime]:
@@ -126,7 +140,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     database = make_database(settings)
     queue = make_queue(settings, database)
     return {
-        "io_manager": ObjectStoreIOManager(store, database, queue),
+        "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
         "runtime": make_runtime(store, settings.work_folder, queue, in_pods=settings.executor == "k8s"),
         "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
         "reconciler": Reconciler(
@@ -137,7 +151,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "webhooks": make_webhooks(settings, store, database),
         "database": database,
         "ingest": make_ingest(settings, store),
-        "speech": make_speech(settings),
+        "transcriber": Transcriber(store, make_speech_engine(settings)),
         "analyst": make_analyst(settings, database),
         "renderer": ClipRenderer(store),
     }

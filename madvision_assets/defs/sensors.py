@@ -66,7 +66,7 @@ def queue_reconciler(
     limit_pools(context.instance)
     seen = {video_id: (sign, count) for video_id, (sign, count) in json.loads(context.cursor or "{}").items()}
     silent, repairs = reconciler.look(context.instance, seen)
-    runtime.sweep_given_up(reconciler.is_given_up)
+    runtime.scratch.sweep_given_up(reconciler.is_given_up)
     return dg.SensorResult(
         cursor=json.dumps(silent), skip_reason=dg.SkipReason("; ".join(repairs) or "Table and runs agree.")
     )

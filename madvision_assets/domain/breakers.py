@@ -17,7 +17,8 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime
 
-from madvision_assets.domain.failures import Failure, FailureClass, Resource, leaf_of
+from madvision_assets.domain.failure_records import failure_of
+from madvision_assets.domain.failures import Failure, FailureClass, Resource, UnexpectedError
 from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.queue import MAX_RETRY_AFTER_S
 
@@ -104,7 +105,7 @@ class Breaker(Value):
 
     def refusal(self) -> Failure:
         """What it tells a video that may not use what it guards: what opened it."""
-        return leaf_of(self.cause or "")(self.details)
+        return failure_of(self.cause, self.details) or UnexpectedError(self.details)
 
     def probed_by(self, video_id: str, now: datetime) -> "Breaker":
         """With this video trying."""

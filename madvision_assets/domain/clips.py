@@ -1,13 +1,13 @@
 """Clip candidates (the moments worth cutting) and clips (the files that came of them)."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self, overload
 
 from pydantic import Field
 
-from madvision_assets.domain.provenance import Document, Value
-from madvision_assets.domain.queue import PipelineStep
-from madvision_assets.domain.video import ObjectRef
+from madvision_assets.domain.documents import Document, Json, ObjectRef, Upcaster
+from madvision_assets.domain.provenance import Value
 
 
 class Outcome(StrEnum):
@@ -80,13 +80,39 @@ class RejectedMoment(Value):
 class ClipCandidates(Document):
     """The chosen moments, best first, and every moment that was proposed and not taken."""
 
-    asset: ClassVar[PipelineStep] = PipelineStep.CLIP_CANDIDATES
+    asset: ClassVar[str] = "clip_candidates"
 
     outcome: Outcome
     outcome_reason: str
     candidates: tuple[ClipCandidate, ...] = ()
     rejected: tuple[RejectedMoment, ...] = ()
     provisional: bool = False
+
+
+class Role(StrEnum):
+    """What a file of a clip is for; a new rendition is a row here, and what makes it (``tools.media.outputs``).
+
+    Attributes:
+        suffix: of its name, after the clip's ID and a dot; its last part is the extension.
+        media_type: MIME type.
+    """
+
+    suffix: str
+    media_type: str
+
+    @overload
+    def __new__(cls, name: str) -> Self: ...
+    @overload
+    def __new__(cls, name: str, suffix: str, media_type: str) -> Self: ...
+    def __new__(cls, name: str, suffix: str = "", media_type: str = "") -> Self:
+        """A member; with its name alone, mypy takes it for a look-up."""
+        member = str.__new__(cls, name)
+        member._value_, member.suffix, member.media_type = name, suffix, media_type
+        return member
+
+    SOURCE = "source", "mp4", "video/mp4"
+    CAPTIONS = "captions", "srt", "application/x-subrip"
+    THUMBNAIL = "thumbnail", "jpg", "image/jpeg"
 
 
 class Clip(Value):
@@ -98,6 +124,7 @@ class Clip(Value):
         end_s: end in the source video, seconds.
         duration_s: of the file, measured after cutting.
         audio_video_offset_s: start of the audio less start of the video, measured.
+        files: what was made of it, by role: those of ``Role``, and, of a newer version, perhaps others.
     """
 
     clip_id: str
@@ -111,15 +138,32 @@ class Clip(Value):
     audio_video_offset_s: float
     width: int
     height: int
-    media: ObjectRef
-    captions: ObjectRef
-    thumbnail: ObjectRef
+    files: Mapping[str, ObjectRef]
+
+    def file(self, role: Role) -> ObjectRef:
+        """The file of this role.
+
+        Raises:
+            LookupError: none was made.
+        """
+        return self.files[role]
+
+
+def _files_by_role(clips: Json) -> Json:
+    """Version 1 had a field for each of the three files that there were."""
+    fields = {"media": Role.SOURCE, "captions": Role.CAPTIONS, "thumbnail": Role.THUMBNAIL}
+    for clip in clips["clips"]:
+        clip["files"] = {role.value: clip.pop(field) for field, role in fields.items()}
+    return clips
 
 
 class Clips(Document):
     """Manifest of a video's clips, best first; without any, ``outcome`` says why."""
 
-    asset: ClassVar[PipelineStep] = PipelineStep.CLIPS
+    asset: ClassVar[str] = "clips"
+    upcasters: ClassVar[Mapping[int, Upcaster]] = {1: _files_by_role}
+
+    schema_version: int = 2
 
     outcome: Outcome
     outcome_reason: str

@@ -3,8 +3,7 @@
 from enum import StrEnum
 from typing import ClassVar
 
-from madvision_assets.domain.provenance import Document
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.documents import Document
 
 
 class ContentKind(StrEnum):
@@ -43,7 +42,7 @@ class ContentType(Document):
         provisional: True where the offline analyst stood in for the language model.
     """
 
-    asset: ClassVar[PipelineStep] = PipelineStep.CONTENT_TYPE
+    asset: ClassVar[str] = "content_type"
 
     kind: ContentKind
     confidence: Confidence

@@ -7,9 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 
+from madvision_assets.domain.failures import Resource
 from madvision_assets.domain.prices import SPOT, Price
-from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.sizing import Load
+from madvision_assets.domain.stages import PipelineStep
 
 DAYS_PER_MONTH = 365 / 12
 _HOURS_PER_DAY = 24
@@ -18,11 +19,7 @@ _MEGABITS_PER_GB = 8000
 
 # openai-whisper with large-v2 and beam 5 on an RTX 3070 Ti, from faster-whisper's README; turbo is faster: measure it.
 PUBLISHED_REAL_TIME_FACTOR = 5.5
-# Measured: x264 veryfast takes 308 CPU s for 450 s of clips out of 1080p; a pod has two cores.
-RENDER_S_PER_CLIP_S = 308 / 450 / 2
 # Assumed.
-DOWNLOAD_MBPS = 40.0
-CONTENT_TYPE_S, CLIP_CANDIDATES_S = 3.0, 15.0
 DATABASE_GB_PER_VIDEO = 0.0002
 # Counted in the sample talk: prompts, a line for each sentence, and what an answer takes.
 TOKENS_PER_MINUTE, PROMPT_TOKENS, SAMPLED_MINUTES = 280, 700, 20
@@ -34,13 +31,7 @@ PART_GB = 8 * 1024**2 / 1e9
 # Documents, pointers and what asks for them.
 PUTS_PER_VIDEO, PUTS_PER_CLIP, GETS_PER_VIDEO, GETS_PER_VIEW = 14, 3, 40, 4
 
-# What a step's pod asks for (defs/compute.py, where a test holds them together); the run's own pod stays for all of it.
-CORES: Mapping[PipelineStep, float] = {
-    PipelineStep.RAW_VIDEO: 1.0,
-    PipelineStep.CONTENT_TYPE: 0.25,
-    PipelineStep.CLIP_CANDIDATES: 0.25,
-    PipelineStep.CLIPS: 2.0,
-}
+# The run's own pod stays for all of it.
 RUN_CORES = 0.25
 STANDING_CORES = 3.0  # webserver, daemon, code server, two of the intake
 
@@ -141,14 +132,19 @@ class Plan:
         if self.measured is not None:
             work = dict(self.measured.seconds)
         else:
-            work = {
-                PipelineStep.RAW_VIDEO: _SECONDS_PER_MINUTE * self.bitrate_mbps / DOWNLOAD_MBPS,
-                PipelineStep.TRANSCRIPT: _SECONDS_PER_MINUTE / self.real_time_factor,
-                PipelineStep.CONTENT_TYPE: CONTENT_TYPE_S / self.video_minutes if self.model else 0.0,
-                PipelineStep.CLIP_CANDIDATES: CLIP_CANDIDATES_S / self.video_minutes if self.model else 0.0,
-                PipelineStep.CLIPS: RENDER_S_PER_CLIP_S * self.clips_per_video * self.clip_seconds / self.video_minutes,
-            }
+            work = {step: self._assumed_s(step) for step in PipelineStep}
         return {step: work[step] + self.pod_start_s / self.video_minutes for step in PipelineStep}
+
+    def _assumed_s(self, step: PipelineStep) -> float:
+        """Seconds that a step works on a minute of video, where nothing is measured."""
+        effort = step.stage.effort
+        if step.stage.guard is Resource.ANALYST and self.model is None:
+            return 0.0  # rules take next to nothing
+        of_the_minute_s = _SECONDS_PER_MINUTE * (
+            effort.per_source_megabit_s * self.bitrate_mbps + effort.times_speech / self.real_time_factor
+        )
+        of_the_video_s = effort.per_video_s + effort.per_clip_second_s * self.clips_per_video * self.clip_seconds
+        return of_the_minute_s + of_the_video_s / self.video_minutes
 
     def tokens_per_day(self) -> tuple[float, float]:
         """Tokens that the model reads and writes."""
@@ -223,10 +219,12 @@ def _computing(plan: Plan) -> list[tuple[str, str, float]]:
         step: plan.load.minutes_per_day * seconds[step] / _SECONDS_PER_HOUR / plan.load.utilisation
         for step in PipelineStep
     }
-    lines = [("transcript: GPU nodes", plan.gpu + (SPOT if plan.spot else ""), hours[PipelineStep.TRANSCRIPT])]
-    lines += [(f"{step}: pods", "cpu", cores * hours[step]) for step, cores in CORES.items()]
+    gpu = plan.gpu + (SPOT if plan.spot else "")
+    on_gpu = [step for step in PipelineStep if step.stage.needs.gpu]
+    others = [step for step in PipelineStep if step not in on_gpu]
     return [
-        *lines,
+        *((f"{step}: GPU nodes", gpu, hours[step]) for step in on_gpu),
+        *((f"{step}: pods", "cpu", step.stage.needs.cores * hours[step]) for step in others),
         ("runs: pods", "cpu", RUN_CORES * sum(hours.values())),
         ("services: pods", "cpu", STANDING_CORES * _HOURS_PER_DAY),
         ("Kubernetes", "eks", _HOURS_PER_DAY),

@@ -55,12 +55,14 @@ class Failure(Exception):  # noqa: N818 - the taxonomy's own name
 
     Attributes:
         resource: what it speaks against besides the video; None where only the video is concerned.
+        is_internal: whether its details name what is ours (a key, a host, a folder), and are kept from the public.
     """
 
     failure_class: ClassVar[FailureClass]
     code: ClassVar[str]
     sentence: ClassVar[str]
     resource: ClassVar[Resource | None] = None
+    is_internal: ClassVar[bool] = False
 
     def __init__(self, details: str = "", *, retry_after_s: float | None = None) -> None:
         self.details = without_secrets(" ".join(details.split()))[:MAX_DETAILS_CHARS]
@@ -289,9 +291,10 @@ class PolicyRefusalError(PermanentFailure):
 
 
 class UnreadableDocumentError(PermanentFailure):
-    """Damaged, or written by another version of this program."""
+    """Damaged."""
 
     code = "unreadable_document"
+    is_internal = True
     sentence = "A document in the store cannot be read. Materialise the stage that made it again."
 
 
@@ -432,6 +435,7 @@ class DatabaseUnavailableError(TransientFailure):
     """The database cannot be reached."""
 
     code = "database_unavailable"
+    is_internal = True
     sentence = (
         "The database cannot be reached. Check MADVISION_DATABASE_URL and the server itself; it is tried again later."
     )
@@ -448,6 +452,7 @@ class MissingInputError(TransientFailure):
     """An earlier stage's document is not there."""
 
     code = "missing_input"
+    is_internal = True
     sentence = "A document that this stage needs is not in the store. Materialise the earlier stage first."
 
 
@@ -534,6 +539,16 @@ class ModelMissingError(OperatorFailure):
     sentence = (
         "The Whisper model could not be loaded. Set MADVISION_WHISPER_MODEL to a model name "
         "(with network on the first use) or to the path of a checkpoint."
+    )
+
+
+class NewerDocumentError(OperatorFailure):
+    """Written by a newer version of this program, in a form that this one cannot read."""
+
+    code = "newer_document"
+    sentence = (
+        "A document in the store was written by a newer version of MadVision, and this one cannot read it. Update this "
+        "installation; what is finished is kept."
     )
 
 

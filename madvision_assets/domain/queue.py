@@ -1,4 +1,4 @@
-"""The queue: the steps of the pipeline, the states of a video, its legal moves, and what follows from a failure.
+"""The queue: the states of a video, its legal moves, and what follows from a failure.
 
 The table ``video_processing_queue`` holds one row per video and is the truth; the database refuses illegal moves too.
 
@@ -18,65 +18,12 @@ from madvision_assets.domain.failures import (
     Failure,
     FailureClass,
     PoisonInputError,
-    Resource,
     WorkerLostError,
 )
 
 MAX_PRIORITY = 100
 # Nobody who asks us to wait is heard for longer; the header may hold any number.
 MAX_RETRY_AFTER_S = 86_400.0
-
-
-class PipelineStep(StrEnum):
-    """The five stages; each value is also the name of the Dagster asset that does it."""
-
-    RAW_VIDEO = "raw_video"
-    TRANSCRIPT = "transcript"
-    CONTENT_TYPE = "content_type"
-    CLIP_CANDIDATES = "clip_candidates"
-    CLIPS = "clips"
-
-    @property
-    def inputs(self) -> tuple["PipelineStep", ...]:
-        """The steps whose documents this one reads."""
-        return _INPUTS[self]
-
-    @property
-    def next(self) -> "PipelineStep | None":
-        """The step after this one; None after the last."""
-        later = self.onwards()[1:]
-        return later[0] if later else None
-
-    def onwards(self) -> tuple["PipelineStep", ...]:
-        """This step and every later one, in pipeline order."""
-        steps = tuple(PipelineStep)
-        return steps[steps.index(self) :]
-
-
-_INPUTS: dict[PipelineStep, tuple[PipelineStep, ...]] = {
-    PipelineStep.RAW_VIDEO: (),
-    PipelineStep.TRANSCRIPT: (PipelineStep.RAW_VIDEO,),
-    PipelineStep.CONTENT_TYPE: (PipelineStep.RAW_VIDEO, PipelineStep.TRANSCRIPT),
-    PipelineStep.CLIP_CANDIDATES: (
-        PipelineStep.RAW_VIDEO,
-        PipelineStep.TRANSCRIPT,
-        PipelineStep.CONTENT_TYPE,
-    ),
-    PipelineStep.CLIPS: (
-        PipelineStep.RAW_VIDEO,
-        PipelineStep.TRANSCRIPT,
-        PipelineStep.CLIP_CANDIDATES,
-    ),
-}
-
-# What of the whole lies before each step and in it; download and transcription take most of the time.
-_SHARES: dict[PipelineStep, float] = {
-    PipelineStep.RAW_VIDEO: 0.3,
-    PipelineStep.TRANSCRIPT: 0.4,
-    PipelineStep.CONTENT_TYPE: 0.05,
-    PipelineStep.CLIP_CANDIDATES: 0.05,
-    PipelineStep.CLIPS: 0.2,
-}
 
 
 class QueueStatus(StrEnum):
@@ -109,24 +56,6 @@ LEGAL_MOVES: dict[QueueStatus, frozenset[QueueStatus]] = {
 def is_legal_move(old: QueueStatus, new: QueueStatus) -> bool:
     """Whether a video may go from one state to the other; staying is always legal."""
     return old is new or new in LEGAL_MOVES[old]
-
-
-def overall_progress(step: PipelineStep, fraction: float) -> float:
-    """How far the whole is, 0 to 1, when a step is so far."""
-    before = sum(share for each, share in _SHARES.items() if each not in step.onwards())
-    return round(min(1.0, before + _SHARES[step] * min(1.0, max(0.0, fraction))), 4)
-
-
-def resource_of(step: PipelineStep, source: str) -> str | None:
-    """Name of the breaker that guards a step of a video from this source; None where nothing shared is used.
-
-    The store and the worker's own disk are used by every step, and guarded besides.
-    """
-    if step is PipelineStep.RAW_VIDEO:
-        return f"{Resource.HOST}:{source}" if source else None
-    if step is PipelineStep.TRANSCRIPT:
-        return Resource.SPEECH
-    return None if step is PipelineStep.CLIPS else Resource.ANALYST
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep, Pool
 
 MINUTES_PER_HOUR = 60
 SECONDS_PER_DAY = 86_400
@@ -61,31 +61,30 @@ class PoolSize:
     """The size of a pool.
 
     Attributes:
-        pool: its name.
+        pool: which.
         steps: that it bounds.
         seconds_per_minute: that a minute of video takes in it.
         busy: workers that are busy on the mean.
         workers: that are needed.
     """
 
-    pool: str
+    pool: Pool
     steps: tuple[PipelineStep, ...]
     seconds_per_minute: float
     busy: float
     workers: int
 
 
-def sizes(load: Load, seconds: Mapping[PipelineStep, float], pools: Mapping[PipelineStep, str]) -> list[PoolSize]:
-    """The size of every pool, in pipeline order.
+def sizes(load: Load, seconds: Mapping[PipelineStep, float]) -> list[PoolSize]:
+    """The size of every pool.
 
     Args:
         load: what arrives.
         seconds: that each step takes for a minute of video.
-        pools: the pool of each step.
     """
     found = []
-    for pool in dict.fromkeys(pools.values()):
-        steps = tuple(step for step in pools if pools[step] == pool)
+    for pool in Pool:
+        steps = tuple(step for step in PipelineStep if step.stage.pool is pool)
         needed = sum(seconds[step] for step in steps)
         found.append(PoolSize(pool, steps, needed, load.busy(needed), load.workers(needed)))
     return found

@@ -4,8 +4,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from madvision_assets.domain.provenance import Document, Value
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.documents import Document
+from madvision_assets.domain.provenance import Value
 
 
 class Word(Value):
@@ -38,7 +38,7 @@ class Transcript(Document):
         segments: in time order, not overlapping.
     """
 
-    asset: ClassVar[PipelineStep] = PipelineStep.TRANSCRIPT
+    asset: ClassVar[str] = "transcript"
 
     language: str
     duration_s: float

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsp
 
 from pydantic import Field
 
+from madvision_assets.domain.documents import Document, ObjectRef
 from madvision_assets.domain.failures import InvalidAddressError
-from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Document, Value
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Value
 
 MAX_ADDRESS_CHARS = 4096
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
@@ -94,22 +94,6 @@ class Upload(Value):
         return cls(bucket=parts.netloc, key=key, version_id=pin.get("versionId"), etag=pin.get("etag"))
 
 
-class ObjectRef(Value):
-    """An object in the store.
-
-    Attributes:
-        key: key below the store's root; a store can move without its documents changing.
-        sha256: of the bytes, hex.
-        size_bytes: how many.
-        media_type: MIME type.
-    """
-
-    key: str
-    sha256: str
-    size_bytes: int
-    media_type: str
-
-
 class Chapter(Value):
     """A chapter as the source advertises it."""
 
@@ -180,7 +164,7 @@ class MediaInfo(Value):
 class RawVideo(Document):
     """Manifest of a downloaded video: the media and its audio are in the store."""
 
-    asset: ClassVar[PipelineStep] = PipelineStep.RAW_VIDEO
+    asset: ClassVar[str] = "raw_video"
 
     address: str
     media: ObjectRef

@@ -1,5 +1,6 @@
 """The application: routes, pages, and one form for everything that goes wrong."""
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -15,7 +16,7 @@ from madvision_assets.intake.guard import Guard
 from madvision_assets.intake.limits import RateLimits
 from madvision_assets.intake.pages.render import problem_page
 from madvision_assets.intake.problems import Problem, ProblemError, ProblemResponse
-from madvision_assets.intake.services import Services
+from madvision_assets.intake.services import Services, tell_operators
 from madvision_assets.tools.database.figures import Figures
 
 DESCRIPTION = """Submit the address of a video; follow it with the token; take the clips.
@@ -68,7 +69,10 @@ def _on_problem(request: Request, error: Exception) -> Response:
 
 def _on_failure(request: Request, error: Exception) -> Response:
     assert isinstance(error, Failure)  # noqa: S101 - as it was registered
-    return render(request, ProblemError.of(error))
+    problem = ProblemError.of(error)
+    if problem.problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        tell_operators(error)
+    return render(request, problem)
 
 
 def _on_invalid(request: Request, error: Exception) -> Response:

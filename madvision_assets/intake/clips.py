@@ -11,22 +11,22 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, RedirectResponse
 from starlette.types import Receive, Scope, Send
 
-from madvision_assets.domain.clips import Clip, Clips
+from madvision_assets.domain.clips import Clip, Clips, Role
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import MissingInputError
-from madvision_assets.domain.video import ObjectRef
 from madvision_assets.intake.problems import ProblemError, documented
 from madvision_assets.intake.public import COMMON_PROBLEMS
 from madvision_assets.intake.services import services_of
-from madvision_assets.intake.status import require_tracked
+from madvision_assets.intake.status import SUBTITLES_SUFFIX, require_tracked
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
 
-MEDIA_TYPES = {
-    "mp4": "video/mp4",
-    "srt": "application/x-subrip; charset=utf-8",
-    "vtt": "text/vtt; charset=utf-8",
-    "jpg": "image/jpeg",
+# What is read whole and sent as text; the others go out as they lie, in ranges.
+TEXT_TYPES = {
+    Role.CAPTIONS.suffix: f"{Role.CAPTIONS.media_type}; charset=utf-8",
+    SUBTITLES_SUFFIX: "text/vtt; charset=utf-8",
 }
+MEDIA_TYPES = {role.suffix: role.media_type for role in Role} | TEXT_TYPES
 LINK_EXPIRES_S = 3600.0
 MAX_NAME_BYTES = 120  # file systems take 255
 _SRT_TIMES = re.compile(r"^(\d{2,}:\d{2}:\d{2}),(\d{3}) --> (\d{2,}:\d{2}:\d{2}),(\d{3})$")
@@ -54,7 +54,9 @@ router = APIRouter(tags=["clips"])
             "range_not_satisfiable",
             "invalid_request",
             *COMMON_PROBLEMS,
+            newer_document="503",
             store_unavailable="503",
+            unreadable_document="500",
         ),
     },
 )
@@ -68,26 +70,23 @@ def read_clip(
     """A file of a clip: ``CLIP_ID.mp4``, ``.srt``, ``.vtt`` or ``.jpg``. Ranges and ETags as usual."""
     services = services_of(request)
     tracked = require_tracked(services, token)
-    clip_id, _, extension = name.rpartition(".")
-    clip = _clip(services.store, tracked.row.video_id, clip_id)
-    ref = _object(clip, extension)
+    clip, suffix = _clip(services.store, tracked.row.video_id, name)
+    ref = _object(clip, suffix)
     headers = {
-        "ETag": f'"{ref.sha256}-{extension}"',
+        "ETag": f'"{ref.sha256}-{suffix}"',
         "Cache-Control": "private, no-cache",  # kept, but asked for each time: the token may be forgotten
-        "Accept-Ranges": "bytes" if extension in {"mp4", "jpg"} else "none",
+        "Accept-Ranges": "none" if suffix in TEXT_TYPES else "bytes",
     }
     if headers["ETag"] in _etags(request):
         return Response(status_code=304, headers=headers)
     if download:
-        name = quote(f"{clip.rank:02d} {readable_name(clip.title)}.{extension}")
-        headers["Content-Disposition"] = (
-            f"attachment; filename=\"{clip.rank:02d}.{extension}\"; filename*=UTF-8''{name}"
-        )
-    if extension in {"mp4", "jpg"}:
-        return _file(services.store, ref, headers, MEDIA_TYPES[extension])
+        name = quote(f"{clip.rank:02d} {readable_name(clip.title)}.{suffix}")
+        headers["Content-Disposition"] = f"attachment; filename=\"{clip.rank:02d}.{suffix}\"; filename*=UTF-8''{name}"
+    if suffix not in TEXT_TYPES:
+        return _file(services.store, ref, headers, MEDIA_TYPES[suffix])
     captions = services.store.get_bytes(ref.key)
-    content = vtt_of(captions.decode()).encode() if extension == "vtt" else captions
-    return Response(content, headers=headers, media_type=MEDIA_TYPES[extension])
+    content = vtt_of(captions.decode()).encode() if suffix == SUBTITLES_SUFFIX else captions
+    return Response(content, headers=headers, media_type=MEDIA_TYPES[suffix])
 
 
 def vtt_of(srt: str) -> str:
@@ -102,22 +101,24 @@ def readable_name(title: str) -> str:
     return short.strip(" .") or "clip"
 
 
-def _clip(store: ObjectStore, video_id: str, clip_id: str) -> Clip:
+def _clip(store: ObjectStore, video_id: str, name: str) -> tuple[Clip, str]:
+    """The clip that a file's name begins with, and the rest of the name."""
     try:
         made = read_current(store, Clips, video_id).clips
     except MissingInputError:
         made = ()
-    found = next((clip for clip in made if clip.clip_id == clip_id), None)
+    found = next((clip for clip in made if name.startswith(f"{clip.clip_id}.")), None)
     if found is None:
         raise ProblemError("unknown_clip")
-    return found
+    return found, name.removeprefix(f"{found.clip_id}.")
 
 
-def _object(clip: Clip, extension: str) -> ObjectRef:
-    objects = {"mp4": clip.media, "srt": clip.captions, "vtt": clip.captions, "jpg": clip.thumbnail}
-    if extension not in objects:
+def _object(clip: Clip, suffix: str) -> ObjectRef:
+    of_suffix = {role.suffix: role for role in Role} | {SUBTITLES_SUFFIX: Role.CAPTIONS}
+    file = clip.files.get(of_suffix[suffix]) if suffix in of_suffix else None
+    if file is None:
         raise ProblemError("unknown_clip")
-    return objects[extension]
+    return file
 
 
 def _etags(request: Request) -> set[str]:

@@ -46,6 +46,8 @@ _STATUS_OF_FAILURE: Mapping[str, int] = {
     "store_denied": 503,
     "store_region": 503,
     "clock_skewed": 503,
+    "newer_document": 503,
+    "unreadable_document": 500,
 }
 
 
@@ -110,10 +112,11 @@ class ProblemError(Exception):
         """
         asked_wrongly = failure.failure_class is FailureClass.PERMANENT
         status = _STATUS_OF_FAILURE.get(failure.code, 422 if asked_wrongly else 500)
-        if status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            return cls("internal_error")
         if status == HTTPStatus.SERVICE_UNAVAILABLE:
             return cls(failure.code, headers={"Retry-After": str(RETRY_AFTER_S)}, kind=(status, failure.sentence))
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            known = failure.code in _STATUS_OF_FAILURE
+            return cls(failure.code, kind=(status, failure.sentence)) if known else cls("internal_error")
         detail = f"{failure.sentence} ({_printable(failure.details)})" if failure.details else failure.sentence
         errors = [FieldError(detail=detail, pointer=pointer)] if pointer else []
         return cls(failure.code, detail, errors=errors, kind=(status, failure.sentence))

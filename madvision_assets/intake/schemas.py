@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import FailureClass
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
-from madvision_assets.domain.queue import MAX_PRIORITY, PipelineStep, QueueStatus
+from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import MAX_ADDRESS_CHARS, Options
 
 MAX_BATCH = 1000
@@ -138,6 +139,7 @@ class ClipView(BaseModel):
     captions_url: Annotated[str, Field(description="SubRip (SRT).")]
     subtitles_url: Annotated[str, Field(description="WebVTT, for a track element.")]
     thumbnail_url: Annotated[str, Field(description="JPEG.")]
+    files: Annotated[dict[str, str], Field(description="Every file by its role, such as `source`, `captions`.")]
 
 
 class VideoStatus(BaseModel):

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import structlog
 from starlette.requests import Request
 
 from madvision_assets.connections import make_database, make_store
+from madvision_assets.domain.failures import Failure
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.submissions import Submissions
@@ -29,6 +31,11 @@ def make_services(settings: Settings) -> Services:
     """
     database = make_database(settings)
     return Services(settings, database, Submissions(database), make_store(settings))
+
+
+def tell_operators(failure: Failure) -> None:
+    """Write into the log what a client is not told in full."""
+    structlog.get_logger("madvision.intake").warning("failure", cause=failure.code, details=failure.details)
 
 
 def services_of(request: Request) -> Services:

@@ -1,24 +1,34 @@
 """Where a video stands, as its submitter sees it."""
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from urllib.parse import urlsplit
 
-from madvision_assets.domain.clips import Clip, Clips
-from madvision_assets.domain.failures import Failure, FailureClass, Resource, leaf_of
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.clips import Clip, Clips, Role
+from madvision_assets.domain.failure_records import failure_of, public_sentence
+from madvision_assets.domain.failures import (
+    Failure,
+    MissingInputError,
+    NewerDocumentError,
+    UnreadableDocumentError,
+)
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import DEFAULT_PORTS
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import ClipView, StepView, VideoStatus
-from madvision_assets.intake.services import Services
+from madvision_assets.intake.services import Services, tell_operators
 from madvision_assets.tools.database.rows import QueueRow, TrackedVideo
 from madvision_assets.tools.store.documents import read_current
 
 STORE_LIMIT_S = 5.0
+SUBTITLES_SUFFIX = "vtt"  # made of the captions when asked for
 CLIPS_AWAY = "The clips are made, but the store that holds them cannot be reached just now. Look again in a minute."
-# An absolute path that does not belong to an address.
-_PATH = re.compile(r"(?<![\w/:.~-])/(?:[^\s/:'\"]+/)+[^\s:'\",)]*")
+CLIPS_UNREADABLE = (
+    "The clips are made, but their list cannot be read by this version of the system. Whoever runs it has been told; "
+    "nothing is lost."
+)
+CLIPS_GONE = "The clips were made, but their list is not in the store any more. Submit the video again."
 # Threads that a store which never answers may hold; the route itself goes on without clips.
 _STORE_READERS = ThreadPoolExecutor(8, thread_name_prefix="clips")
 
@@ -33,15 +43,22 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
 
     Raises:
         ProblemError: ``unknown_token``.
-        Failure: the database is away. A store that is away only leaves the clips out, and says so in the message.
+        Failure: the database is away. A store that is away, or holds clips of another version of this program, only
+            leaves them out, and the message says which.
     """
     tracked = require_tracked(services, token)
     row = tracked.row
+    failure = failure_of(row.failure_cause, row.failure_details)
     message, clips = row.message, []
     if row.outcome is not None:
         try:
             made = _STORE_READERS.submit(read_current, services.store, Clips, row.video_id).result(STORE_LIMIT_S)
             clips = [clip_view(clip, f"{base_url}/video/{token}/clips") for clip in made.clips]
+        except MissingInputError:
+            message = CLIPS_GONE
+        except (NewerDocumentError, UnreadableDocumentError) as unreadable:
+            message = CLIPS_UNREADABLE
+            tell_operators(unreadable)
         except (Failure, TooLate):
             message = CLIPS_AWAY
     waits = row.status is QueueStatus.WAITING
@@ -51,8 +68,8 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             "url": _shown_address(tracked),
             "message": message,
             "next_attempt_at": row.next_attempt_at if waits else None,
-            "failure_details": told(row),
-            "failure_class": leaf_of(row.failure_cause).failure_class if row.failure_cause else None,
+            "failure_details": public_sentence(failure) if failure else None,
+            "failure_class": failure.failure_class if failure else None,
             "steps": [_step_view(step, row) for step in PipelineStep],
             "clips": clips,
             "options": tracked.options,
@@ -75,23 +92,15 @@ def require_tracked(services: Services, token: str) -> TrackedVideo:
 def clip_view(clip: Clip, base_url: str) -> ClipView:
     """A clip with its links, which begin with ``base_url``."""
     base = f"{base_url}/{clip.clip_id}"
+    links = {role.value: f"{base}.{role.suffix}" for role in Role if role in clip.files}
     return ClipView(
-        url=f"{base}.mp4",
-        captions_url=f"{base}.srt",
-        subtitles_url=f"{base}.vtt",
-        thumbnail_url=f"{base}.jpg",
-        **clip.model_dump(include=set(ClipView.model_fields)),
+        url=f"{base}.{Role.SOURCE.suffix}",
+        captions_url=f"{base}.{Role.CAPTIONS.suffix}",
+        subtitles_url=f"{base}.{SUBTITLES_SUFFIX}",
+        thumbnail_url=f"{base}.{Role.THUMBNAIL.suffix}",
+        files=links,
+        **clip.model_dump(include=set(ClipView.model_fields) - {"files"}),
     )
-
-
-def told(row: QueueRow) -> str | None:
-    """What happened to a video and what to do, for a person outside: nothing of ours is named in it."""
-    if row.failure_cause is None:
-        return None
-    leaf = leaf_of(row.failure_cause)
-    ours = leaf.failure_class is FailureClass.OPERATOR or leaf.resource in {Resource.STORE, Resource.WORKER}
-    details = "" if ours else _PATH.sub("…", row.failure_details or "")
-    return f"{leaf.sentence} ({details})" if details else leaf.sentence
 
 
 def _shown_address(tracked: TrackedVideo) -> str:

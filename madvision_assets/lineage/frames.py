@@ -1,9 +1,10 @@
 """Lineage as a table: one row per materialisation, with typed columns."""
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +40,7 @@ def to_frame(lineage: "VideoLineage") -> "pd.DataFrame":
     rows = lineage.materialisations
     counting = {(stage.asset, stage.data_version) for stage in lineage.stages}
     columns: dict[str, object] = {
-        "asset": pd.Categorical([row.asset.value for row in rows], [step.value for step in PipelineStep], ordered=True),
+        "asset": pd.Categorical([row.asset for row in rows], _stages(rows), ordered=True),
         "current": pd.Series([(row.asset, row.data_version) in counting for row in rows], dtype="bool"),
     }
     for name in TEXT_COLUMNS:
@@ -51,6 +52,12 @@ def to_frame(lineage: "VideoLineage") -> "pd.DataFrame":
     for name in ("parameters", "usage"):
         columns[name] = pd.Series([json.dumps(getattr(row, name), sort_keys=True) for row in rows], dtype="string")
     return pd.DataFrame(columns)
+
+
+def _stages(rows: "Iterable[LineageRow]") -> list[str]:
+    """Ours in pipeline order, then those that only a newer version of this program knows."""
+    ours = [step.value for step in PipelineStep]
+    return [*ours, *sorted({row.asset for row in rows} - set(ours))]
 
 
 def _inputs(row: "LineageRow") -> str:

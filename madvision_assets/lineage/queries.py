@@ -3,17 +3,17 @@
 What counts now is what the store's pointers say; what was ever made is what the ``lineage`` table says.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from madvision_assets.domain.clips import Clip, ClipCandidates, Clips
-from madvision_assets.domain.failures import UnknownClipError
-from madvision_assets.domain.provenance import Document, Provenance, Value
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.clips import Clip, ClipCandidates, Clips, Role
+from madvision_assets.domain.documents import Envelope, ObjectRef
+from madvision_assets.domain.failures import NewerDocumentError, UnknownClipError, UnreadableDocumentError
+from madvision_assets.domain.provenance import Provenance, Value
+from madvision_assets.domain.stages import PipelineStep, is_stage
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import ObjectRef
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.rows import LineageRow
-from madvision_assets.tools.store.documents import current_document, read_current, read_version
+from madvision_assets.tools.store.documents import current_envelope, read_current, read_version
 from madvision_assets.tools.store.objects import ObjectStore
 
 
@@ -24,11 +24,13 @@ class StageLineage(Provenance):
         uri: where the document lies.
         superseded: how many other versions were made before or since, and do not count.
         outdated_inputs: stages whose newest document is not the one that this one was made from.
+        unreadable: why its contents cannot be read by this version of the program; None where they can.
     """
 
     uri: str
     superseded: int
-    outdated_inputs: tuple[PipelineStep, ...] = ()
+    outdated_inputs: tuple[str, ...] = ()
+    unreadable: str | None = None
 
 
 class SpokenSegment(Value):
@@ -92,8 +94,9 @@ def video_lineage(database: Database, store: ObjectStore, video_or_clip_id: str)
     video_id, dot, _ = video_or_clip_id.partition(".")
     video = database.get_video(video_id)
     rows = database.lineage_of(video_id)
-    documents = [document for step in PipelineStep if (document := current_document(store, step, video_id))]
-    stages = tuple(_stage(document, documents, rows, store) for document in documents)
+    found = {step: envelope for step in PipelineStep if (envelope := current_envelope(store, step, video_id))}
+    newest = {step.value: envelope.provenance.data_version for step, envelope in found.items()}
+    stages = tuple(_stage(step, envelope, newest, rows, store) for step, envelope in found.items())
     return VideoLineage(
         video_id=video_id,
         address=video.address,
@@ -106,16 +109,24 @@ def video_lineage(database: Database, store: ObjectStore, video_or_clip_id: str)
 
 
 def _stage(
-    document: Document, documents: Iterable[Document], rows: Iterable[LineageRow], store: ObjectStore
+    step: PipelineStep, made: Envelope, newest: Mapping[str, str], rows: Iterable[LineageRow], store: ObjectStore
 ) -> StageLineage:
-    origin = document.origin
-    newest = {other.asset: other.origin.data_version for other in documents}
-    versions = {row.data_version for row in rows if row.asset is document.asset}
+    origin = made.provenance
+    versions = {row.data_version for row in rows if row.asset == step}
+    unreadable = None
+    try:
+        read_version(store, step.stage.document, made.video_id, origin.data_version)
+    except (NewerDocumentError, UnreadableDocumentError) as failure:
+        unreadable = str(failure)
     return StageLineage(
         **dict(origin),
-        uri=store.uri(document.key),
+        uri=store.uri(made.key),
         superseded=len(versions - {origin.data_version}),
-        outdated_inputs=tuple(i.asset for i in origin.inputs if newest.get(i.asset) != i.data_version),
+        # Of a stage that only a newer version knows, nothing newer can be known.
+        outdated_inputs=tuple(
+            used.asset for used in origin.inputs if is_stage(used.asset) and newest.get(used.asset) != used.data_version
+        ),
+        unreadable=unreadable,
     )
 
 
@@ -132,7 +143,8 @@ def _clip(store: ObjectStore, video_id: str, clip_id: str) -> ClipLineage:
         for segment_id in range(candidate.first_segment, candidate.last_segment + 1)
     }
     return ClipLineage(
-        **clip.model_dump(include={"clip_id", "rank", "title", "reason", "score", "start_s", "end_s", "media"}),
+        **clip.model_dump(include={"clip_id", "rank", "title", "reason", "score", "start_s", "end_s"}),
+        media=clip.file(Role.SOURCE),
         segments=tuple(
             SpokenSegment(id=s.id, start_s=s.start_s, end_s=s.end_s, text=s.text)
             for s in transcript.segments

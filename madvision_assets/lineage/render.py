@@ -38,7 +38,7 @@ def to_tree(lineage: VideoLineage) -> "Tree":
         for segment in lineage.clip.segments:
             branch.add(Text(f"{timecode(segment.start_s)} {segment.text}"))
     for stage in lineage.stages:
-        branch = tree.add(Text.assemble((stage.asset.value, "bold cyan"), f"  {_short(stage.data_version)}"))
+        branch = tree.add(Text.assemble((stage.asset, "bold cyan"), f"  {_short(stage.data_version)}"))
         for line in _stage_lines(stage):
             branch.add(Text(line))
     tree.add(Text(_cost_line(lineage)))
@@ -103,6 +103,8 @@ def _stage_lines(stage: StageLineage) -> list[str]:
         + (" (there is a newer one now)" if made_from.asset in stage.outdated_inputs else "")
         for made_from in stage.inputs
     ]
+    if stage.unreadable:
+        lines.append(stage.unreadable)
     if stage.superseded:
         lines.append(f"{stage.superseded} other version(s) were made")
     return lines

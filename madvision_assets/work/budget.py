@@ -8,11 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from madvision_assets.domain.content_type import ContentKind
+from madvision_assets.domain.content_type import ContentKind, ContentType
+from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import AnalystMisconfiguredError, BudgetExhaustedError, VideoBudgetExhaustedError
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
-from madvision_assets.tools.analyst import Analyst, Classification, Progress, Proposal
+from madvision_assets.tools.analyst import Analyst, Progress, Proposal
 from madvision_assets.tools.database import Database
 
 
@@ -71,7 +72,7 @@ class BudgetedAnalyst:
 
     def classify(
         self, transcript: Transcript, source: SourceMetadata, progress: Progress | None = None
-    ) -> Classification:
+    ) -> Made[ContentType]:
         """See ``Analyst``."""
         self._check(transcript)
         return self.analyst.classify(transcript, source, progress)

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure
-from madvision_assets.domain.provenance import pending_steps
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep, pending_steps
 from madvision_assets.tools.store.documents import current_provenance, read_current
 from madvision_assets.tools.store.objects import ObjectStore
 
@@ -42,15 +41,31 @@ class Dispatcher:
         launches = []
         for row in self.queue.claim_due(self.max_in_flight):
             try:
-                steps = self._missing(row)
+                steps = missing_steps(self.store, row.video_id, row.from_step)
                 if steps:
                     launches.append(Launch(row, steps))
                 else:
                     self.queue.complete(row.video_id, row.attempt, read_current(self.store, Clips, row.video_id))
-            except Failure as failure:  # the store is away
+            except Failure as failure:  # the store is away, or holds what cannot be read here
                 self.queue.fail(row.video_id, "", row.attempt, row.pipeline_step, failure)
         return launches
 
-    def _missing(self, row: "QueueRow") -> tuple[PipelineStep, ...]:
-        current = {step: current_provenance(self.store, step, row.video_id) for step in PipelineStep}
-        return pending_steps(current, row.from_step)
+
+def missing_steps(store: ObjectStore, video_id: str, from_step: PipelineStep | None) -> tuple[PipelineStep, ...]:
+    """The stages of a video that are to be done, in pipeline order.
+
+    Args:
+        store: tells which are done.
+        video_id: of which video.
+        from_step: this stage and all later ones are to be done in any case.
+
+    Raises:
+        NewerDocumentError: a document that one of them is to read cannot be read here; it was made, and stays.
+        UnreadableDocumentError: likewise.
+    """
+    forced = from_step.onwards() if from_step else ()
+    current = {step: current_provenance(store, step, video_id) for step in PipelineStep if step not in forced}
+    steps = pending_steps(current, from_step)
+    for needed in dict.fromkeys(given for step in steps for given in step.inputs if given not in steps):
+        read_current(store, needed.stage.document, video_id)  # better told now than by a run
+    return steps

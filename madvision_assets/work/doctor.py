@@ -3,16 +3,14 @@
 import difflib
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.health import Finding, Health
 
-# What everything is made of, and what else the processing and the transcript are (the images of deployments/docker).
-INTAKE = ("alembic", "boto3", "fastapi", "obstore", "psycopg2-binary", "sqlalchemy", "uvicorn", "yt-dlp")
-DAGSTER = ("dagster", "dagster-webserver", "dagster-postgres", "dagster-aws", "dagster-k8s")
-PROCESSING = (*DAGSTER, "openai", "ffmpeg-python", "imageio-ffmpeg", "av", "pandas")
-SPEECH = ("openai-whisper", "torch")
+# Our own metadata lists what is needed where: the extras in pyproject.toml.
+OURS = "madvision-assets"
+INTAKE, PIPELINE = "intake", "pipeline"
 
 # Variables that begin with our prefix, and that others than the settings read: dagster.yaml, the tests.
 OTHERS_VARIABLES = ("MADVISION_LOG_BUCKET", "MADVISION_TEST_DATABASE_URL")
@@ -33,21 +31,23 @@ def examine(probes: Mapping[str, Probe]) -> Iterator[Finding]:
         yield _finding(part, probe)
 
 
-def packages(*, transcript_elsewhere: bool = False) -> Finding:
+def packages(speech: str, *, transcript_elsewhere: bool = False) -> Finding:
     """Whether everything is installed that is needed here.
 
     Args:
+        speech: the extra that the speech engine needs.
         transcript_elsewhere: another image does the transcript, as on Kubernetes.
     """
     part = "Python packages"
     if not takes_part_in_processing():
-        missing = _missing(INTAKE)
+        missing = _missing(required(INTAKE))
         told = "this is the intake's image, without Dagster: it takes submissions, and processes nothing"
-    elif transcript_elsewhere and not has_speech():
-        missing = _missing((*INTAKE, *PROCESSING))
-        told = "all are installed but Whisper and torch: the transcript runs in MADVISION_GPU_IMAGE"
+    elif transcript_elsewhere and not is_installed(speech):
+        missing = _missing(required(PIPELINE))
+        left_out = " and ".join(sorted(required(speech) - required(PIPELINE)))
+        told = f"all are installed but {left_out}: the transcript runs in MADVISION_GPU_IMAGE"
     else:
-        missing = _missing((*INTAKE, *PROCESSING, *SPEECH))
+        missing = _missing(required(PIPELINE, speech))
         told = "all are installed"
     if missing:
         return Finding(part, Health.FAILED, f"missing: {', '.join(missing)}", REINSTALL)
@@ -56,12 +56,33 @@ def packages(*, transcript_elsewhere: bool = False) -> Finding:
 
 def takes_part_in_processing() -> bool:
     """Whether any of Dagster is installed here, which the intake's image goes without."""
-    return len(_missing(DAGSTER)) < len(DAGSTER)
+    return any(name.startswith("dagster") and _is_installed(name) for name in required(PIPELINE))
 
 
-def has_speech() -> bool:
-    """Whether the transcript could be made here: the pipeline's image leaves that to another one."""
-    return not _missing(SPEECH)
+def is_installed(extra: str) -> bool:
+    """Whether all that an extra lists is here: the pipeline's image goes without any speech engine's."""
+    return not _missing(required(extra))
+
+
+def required(*extras: str) -> frozenset[str]:
+    """The names of the packages that extras list, and those that they name in turn; ourselves among them."""
+    from packaging.requirements import Requirement
+
+    try:
+        listed = [Requirement(line) for line in requires(OURS) or ()]
+    except PackageNotFoundError:
+        listed = []
+    found, waiting, seen = {OURS}, list(extras), set[str]()
+    while waiting:
+        extra = waiting.pop()
+        if extra in seen:
+            continue
+        seen.add(extra)
+        for each in listed:
+            if each.marker is not None and each.marker.evaluate({"extra": extra}):
+                found.add(each.name)
+                waiting += each.extras if each.name == OURS else ()
+    return frozenset(found)
 
 
 def variables(present: Iterable[str], known: Collection[str]) -> list[Finding]:
@@ -82,7 +103,7 @@ def _meant(name: str, known: Collection[str]) -> str:
 
 
 def _missing(names: Iterable[str]) -> list[str]:
-    return [name for name in names if not _is_installed(name)]
+    return sorted(name for name in names if not _is_installed(name))
 
 
 def _is_installed(name: str) -> bool:

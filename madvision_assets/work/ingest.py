@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.failures import (
     FileChangedError,
     IncompleteDownloadError,
@@ -21,16 +22,7 @@ from madvision_assets.domain.failures import (
     TooLongError,
 )
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.video import (
-    UPLOAD,
-    MediaInfo,
-    ObjectRef,
-    RawVideo,
-    SourceMetadata,
-    Upload,
-    Video,
-    file_video_id,
-)
+from madvision_assets.domain.video import UPLOAD, MediaInfo, RawVideo, SourceMetadata, Upload, Video, file_video_id
 from madvision_assets.tools.download import Download, Downloader
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
 from madvision_assets.tools.store.objects import ObjectStore
@@ -65,7 +57,7 @@ class Ingest:
     max_bytes: int
     uploads: BucketReader = field(default_factory=BucketReader)
 
-    def take(self, video: Video, folder: Path, progress: Progress) -> tuple[RawVideo, Recipe]:
+    def take(self, video: Video, folder: Path, progress: Progress) -> Made[RawVideo]:
         """Fetch, inspect, normalise and store one video.
 
         Args:
@@ -100,7 +92,7 @@ class Ingest:
             source=fetched.source,
             options=video.options,
         )
-        return document, self._recipe(fetched)
+        return Made(document, self._recipe(fetched))
 
     def _fetch(self, video: Video, folder: Path, progress: Progress) -> Download:
         scheme = urlsplit(video.address).scheme

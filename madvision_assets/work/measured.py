@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import func, select
 
 from madvision_assets.domain.costs import Measured
-from madvision_assets.domain.failures import MissingInputError, UnreadableDocumentError
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.failures import MissingInputError, NewerDocumentError, UnreadableDocumentError
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.tables import lineage
@@ -73,5 +73,5 @@ def _duration_s(store: ObjectStore, video_id: str) -> float:
     """Of the video; 0 where its manifest cannot be read."""
     try:
         return read_current(store, RawVideo, video_id).info.duration_s
-    except (MissingInputError, UnreadableDocumentError):
+    except (MissingInputError, NewerDocumentError, UnreadableDocumentError):
         return 0.0

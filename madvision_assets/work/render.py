@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 
 from madvision_assets.domain import captions
-from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, clip_id
+from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Role, clip_id
 from madvision_assets.domain.cutting import plan_cut
+from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import ObjectRef, RawVideo
-from madvision_assets.tools.media import cut, ffmpeg, frames
+from madvision_assets.domain.video import RawVideo
+from madvision_assets.tools.media import cut, ffmpeg, frames, outputs
 from madvision_assets.tools.store.objects import ObjectStore
 
 Progress = Callable[[float, str], None]
@@ -25,13 +26,11 @@ class Rendered:
     """What came of a video's candidates.
 
     Attributes:
-        clips: one for each candidate, in rank order.
-        recipe: what cut them.
+        made: the manifest, with a clip for each candidate in rank order, and what cut them.
         contact_sheet: a JPEG of all thumbnails; None without clips.
     """
 
-    clips: tuple[Clip, ...]
-    recipe: Recipe
+    made: Made[Clips]
     contact_sheet: bytes | None
 
 
@@ -54,19 +53,24 @@ class ClipRenderer:
         Raises:
             Failure: of ffmpeg, of a clip's inspection, or of the store; nothing is published then.
         """
-        made: list[Clip] = []
+        clips: list[Clip] = []
         thumbnails: list[bytes] = []
         if chosen.candidates:
             with self._source(raw_video.media, folder) as source:
                 for number, candidate in enumerate(chosen.candidates):
                     tell = partial(_tell, progress, number, len(chosen.candidates))
                     clip, thumbnail = self._one(raw_video, transcript, candidate, source, folder, tell)
-                    made.append(clip)
+                    clips.append(clip)
                     thumbnails.append(thumbnail)
-        recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
-        return Rendered(
-            tuple(made), recipe, frames.contact_sheet(thumbnails, columns=SHEET_COLUMNS) if thumbnails else None
+        document = Clips(
+            video_id=raw_video.video_id,
+            outcome=chosen.outcome,
+            outcome_reason=chosen.outcome_reason,
+            clips=tuple(clips),
         )
+        recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
+        sheet = frames.contact_sheet(thumbnails, columns=SHEET_COLUMNS) if thumbnails else None
+        return Rendered(Made(document, recipe), sheet)
 
     def _one(
         self,
@@ -79,12 +83,16 @@ class ClipRenderer:
     ) -> tuple[Clip, bytes]:
         plan = plan_cut(candidate.start_s, candidate.end_s, raw_video.info)
         identity = clip_id(raw_video.video_id, candidate.rank)
-        video, srt, jpeg = (folder / f"{identity}{suffix}" for suffix in (".mp4", ".srt", ".jpg"))
-        cut.cut_clip(source, plan, video, progress=tell)
-        seen = cut.inspect_clip(video, plan)
-        cues = captions.caption_cues(transcript.words, plan.start_s, plan.end_s)
-        srt.write_text(captions.to_srt(cues), encoding="utf-8")
-        frames.thumbnail(video, jpeg, at_s=seen.duration_s / 3)
+        paths = {role: folder / f"{identity}.{role.suffix}" for role in Role}
+        cut.cut_clip(source, plan, paths[Role.SOURCE], progress=tell)
+        seen = cut.inspect_clip(paths[Role.SOURCE], plan)
+        made = outputs.CutClip(
+            path=paths[Role.SOURCE],
+            duration_s=seen.duration_s,
+            cues=captions.caption_cues(transcript.words, plan.start_s, plan.end_s),
+        )
+        for role, path in paths.items():
+            outputs.make(role, made, path)
         clip = Clip(
             clip_id=identity,
             rank=candidate.rank,
@@ -97,17 +105,15 @@ class ClipRenderer:
             audio_video_offset_s=seen.audio_video_offset_s,
             width=seen.width,
             height=seen.height,
-            media=self._store(video, raw_video.video_id, "video/mp4"),
-            captions=self._store(srt, raw_video.video_id, "application/x-subrip"),
-            thumbnail=self._store(jpeg, raw_video.video_id, "image/jpeg"),
+            files={role.value: self._store(path, raw_video.video_id, role) for role, path in paths.items()},
         )
-        thumbnail = jpeg.read_bytes()
-        for path in (video, srt, jpeg):
+        thumbnail = paths[Role.THUMBNAIL].read_bytes()
+        for path in paths.values():
             path.unlink()  # a video of many clips needs the disk of one
         return clip, thumbnail
 
-    def _store(self, path: Path, video_id: str, media_type: str) -> ObjectRef:
-        return self.store.store_media(path, video_id, path.suffix.lstrip("."), media_type)
+    def _store(self, path: Path, video_id: str, role: Role) -> ObjectRef:
+        return self.store.store_media(path, video_id, role.suffix.rpartition(".")[2], role.media_type)
 
     @contextmanager
     def _source(self, media: ObjectRef, folder: Path) -> Iterator[Path]:

@@ -11,15 +11,15 @@ from itertools import chain
 from sqlalchemy import select
 
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.failures import MissingInputError, UnreadableDocumentError
-from madvision_assets.domain.provenance import document_key
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
-from madvision_assets.domain.video import ObjectRef
+from madvision_assets.domain.documents import ObjectRef, document_key
+from madvision_assets.domain.failures import MissingInputError, NewerDocumentError, UnreadableDocumentError
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.statements import insert_lineage
 from madvision_assets.tools.database.tables import lineage, video_processing_queue, videos
 from madvision_assets.tools.store.copying import AT_ONCE, POINTER, batched
-from madvision_assets.tools.store.documents import DOCUMENTS, current_document, read_version
+from madvision_assets.tools.store.documents import read_current, read_envelope
 from madvision_assets.tools.store.objects import ObjectStore
 
 
@@ -81,20 +81,24 @@ def _rebuild_stage(database: Database, store: ObjectStore, step: PipelineStep, k
         if name == POINTER or key in told or video_id not in known:
             continue
         try:
-            document = read_version(store, DOCUMENTS[step], video_id, name.removesuffix(".json"))
-        except (MissingInputError, UnreadableDocumentError):
+            document = read_envelope(store, step, video_id, name.removesuffix(".json"))
+        except (MissingInputError, NewerDocumentError, UnreadableDocumentError):
             continue
         with database.writing() as connection:
-            connection.execute(insert_lineage(document, store.uri(key), sqlite=database.is_sqlite))
+            row = insert_lineage(video_id, document.provenance, store.uri(key), sqlite=database.is_sqlite)
+            connection.execute(row)
         added += 1
     return added
 
 
 def _inspect_clips(store: ObjectStore, video_id: str) -> tuple[int, list[str]]:
-    made = current_document(store, PipelineStep.CLIPS, video_id)
-    if not isinstance(made, Clips):
+    try:
+        made = read_current(store, Clips, video_id)
+    except MissingInputError:
         return 0, [f"the clips of {video_id} are not in the store"]
-    files = chain.from_iterable((clip.media, clip.captions, clip.thumbnail) for clip in made.clips)
+    except (NewerDocumentError, UnreadableDocumentError) as failure:
+        return 0, [f"the clips of {video_id} cannot be read: {failure.details}"]
+    files = chain.from_iterable(clip.files.values() for clip in made.clips)
     return len(made.clips), [f"{file.key} is not in the store whole" for file in files if not _is_whole(store, file)]
 
 

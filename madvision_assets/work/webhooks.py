@@ -18,7 +18,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from madvision_assets.domain.clips import Outcome
-from madvision_assets.domain.failures import Failure, leaf_of, without_secrets
+from madvision_assets.domain.failure_records import failure_of, public_sentence
+from madvision_assets.domain.failures import Failure, without_secrets
 from madvision_assets.tools.egress import EgressProxy
 
 if TYPE_CHECKING:
@@ -151,15 +152,15 @@ class WebhookSender:
         return await session.post(client, delivery, body, headers)
 
     def _body(self, delivery: "Delivery") -> bytes:
-        cause = delivery.failure_cause
+        failure = failure_of(delivery.failure_cause, delivery.failure_details)
         message: dict[str, Any] = {
             "event": f"video.{delivery.status}",
             "video_id": delivery.video_id,
             "status": delivery.status,
             "outcome": delivery.outcome,
             "outcome_reason": delivery.outcome_reason,
-            "failure_cause": cause,
-            "failure_details": str(leaf_of(cause)(delivery.failure_details or "")) if cause else None,
+            "failure_cause": delivery.failure_cause,
+            "failure_details": public_sentence(failure) if failure else None,
             "attempt": delivery.attempt,
             "finished_at": delivery.finished_at.isoformat(),
             "clips": self._clips(delivery),

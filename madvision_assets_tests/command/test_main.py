@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.defs.runtime.stage_context import no_progress
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.fakes import FakeOpenAI
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.sample import SAMPLE
@@ -94,6 +94,21 @@ def test_a_setting_that_cannot_be_used_is_a_usage_error_with_its_name(tmp_path: 
 
     assert result.exit_code == 2
     assert "MADVISION_STORE_URL" in result.output
+
+
+@pytest.mark.parametrize("command", [("doctor",), ("process", str(SAMPLE))])
+@pytest.mark.parametrize(
+    ("variable", "known"), [("MADVISION_WHISPER_ENGINE", "openai-whisper"), ("MADVISION_ANALYST", "offline")]
+)
+def test_an_engine_or_analyst_that_there_is_none_of_is_a_usage_error_that_lists_those_that_there_are(
+    tmp_path: Path, command: tuple[str, ...], variable: str, known: str
+) -> None:
+    result = Workshop(tmp_path, {variable: "siri"}).run(*command)
+
+    assert result.exit_code == 2
+    assert f"{variable}: there is no 'siri', but" in result.output
+    assert known in result.output
+    assert "Traceback" not in result.output
 
 
 @pytest.mark.parametrize("identity", ["nobody", "nobody.01", "../../etc", ""])

@@ -14,7 +14,7 @@ from madvision_assets.command.main import Workplace
 from madvision_assets.defs.launch import add_partition, open_instance
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.failures import ApiKeyInvalidError, Failure, PrivateVideoError
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.submissions import Submissions

@@ -15,8 +15,8 @@ from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.costs import Plan
 from madvision_assets.domain.prices import PRICES
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.sizing import Load
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.tables import lineage
 from madvision_assets.tools.store.documents import point_current, write_document
 from madvision_assets.work.measured import measure

@@ -16,7 +16,8 @@ from madvision_assets.defs.archive import Plan, archive, plan_archive
 from madvision_assets.defs.launch import open_instance
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import PrivateVideoError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.ended import Ended
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.tables import video_processing_queue

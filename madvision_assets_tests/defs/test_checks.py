@@ -6,10 +6,11 @@ import dagster as dg
 import pytest
 
 from madvision_assets.defs import checks
-from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome
+from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome, Role
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import MissingInputError
 from madvision_assets.domain.transcript import Segment, Transcript
-from madvision_assets.domain.video import MediaInfo, ObjectRef, RawVideo, SourceMetadata
+from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata
 from madvision_assets.tools.media.probe import probe
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests import footage
@@ -49,8 +50,8 @@ def clips(*made: tuple[int, float, float]) -> Clips:
         clips=tuple(
             Clip(
                 clip_id=f"{VIDEO_ID}.{rank:02d}", rank=rank, title="t", reason="r", score=1, start_s=10, end_s=20,
-                duration_s=duration_s, audio_video_offset_s=offset_s, width=2, height=2, media=NOTHING,
-                captions=NOTHING, thumbnail=NOTHING,
+                duration_s=duration_s, audio_video_offset_s=offset_s, width=2, height=2,
+                files=dict.fromkeys(Role, NOTHING),
             )
             for rank, duration_s, offset_s in made
         ),

@@ -13,9 +13,8 @@ from madvision_assets.definitions import build_defs
 from madvision_assets.defs import compute
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.partitions import videos
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Executor, Settings
-from madvision_assets.tools.store.documents import DOCUMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60
@@ -37,16 +36,16 @@ def test_each_asset_reads_what_the_step_says() -> None:
 
 
 def test_each_asset_has_what_operators_look_for() -> None:
-    for asset in PIPELINE:
+    for step, asset in zip(PipelineStep, PIPELINE, strict=True):
         spec = asset.get_asset_spec(asset.key)
         assert spec.description
         assert spec.group_name == "madvision"
         assert spec.owners
         assert spec.kinds
         assert spec.code_version
-        assert asset.op.output_defs[0].dagster_type.typing_type is DOCUMENTS[PipelineStep(spec.key.to_user_string())]
+        assert asset.op.output_defs[0].dagster_type.typing_type is step.stage.document
         assert asset.partitions_def is not None
-        assert asset.op.pool == compute.POOLS[PipelineStep(asset.key.to_user_string())]
+        assert asset.op.pool == step.stage.pool
 
 
 def test_only_the_transcript_goes_to_the_gpu_nodes() -> None:
@@ -57,7 +56,7 @@ def test_only_the_transcript_goes_to_the_gpu_nodes() -> None:
         assert wants_gpu == (asset.key.to_user_string() == "transcript")
         assert config["job_spec_config"]["backoff_limit"] == 0
         assert config["job_spec_config"]["active_deadline_seconds"] > 0
-    transcript = compute.OP_TAGS[PipelineStep.TRANSCRIPT]["dagster-k8s/config"]
+    transcript = compute.op_tags(PipelineStep.TRANSCRIPT)["dagster-k8s/config"]
     assert transcript["pod_spec_config"]["node_selector"] == compute.GPU_NODE_LABEL
     assert compute.GPU_TAINT in transcript["pod_spec_config"]["tolerations"]
 

@@ -8,7 +8,8 @@ import dagster as dg
 
 from madvision_assets.defs.sensors import queue_reconciler
 from madvision_assets.domain.failures import ConnectionLostError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.quick import Factory, factory
 
 RAW = PipelineStep.RAW_VIDEO

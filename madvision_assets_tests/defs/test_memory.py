@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from madvision_assets.domain.clips import ClipCandidate, ClipCandidates, Outcome
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.tools.store.documents import point_current, write_document
 from madvision_assets_tests.workshop import Workshop

@@ -6,11 +6,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from madvision_assets.defs.compute import OP_TAGS, POOL_LIMITS, POOLS, limit_pools
+from madvision_assets.defs.compute import limit_pools
+from madvision_assets.defs.dagster_inside import max_concurrent_runs
 from madvision_assets.defs.launch import open_instance
-from madvision_assets.defs.pools import WHY, Pool, hints, max_concurrent_runs, read_pools, set_limit
-from madvision_assets.domain.costs import CORES
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.defs.pools import PoolState, hints, read_pools, set_limit
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.databases import KINDS, new_database, url_of
 
 QUEUED = """
@@ -31,21 +31,25 @@ def instance(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dg.Dags
             yield opened
 
 
+LIMITS = {"download": 4, "gpu": 1, "llm": 4, "render": 2}
+
+
 def limits(instance: dg.DagsterInstance) -> dict[str, int]:
     return {pool.name: pool.limit for pool in read_pools(instance)}
 
 
-def pool(limit: int, name: str = "gpu") -> Pool:
-    return Pool(name, limit, 0, 0, (PipelineStep.TRANSCRIPT,), "")
+def pool(limit: int, name: str = "gpu") -> PoolState:
+    return PoolState(name, limit, 0, 0, (PipelineStep.TRANSCRIPT,), "")
 
 
 def test_every_pool_is_there_with_its_stages_and_a_reason(instance: dg.DagsterInstance) -> None:
     found = read_pools(instance)
 
-    assert limits(instance) == POOL_LIMITS
-    assert {step: pool.name for pool in found for step in pool.steps} == POOLS
+    assert limits(instance) == LIMITS
+    assert {step: pool.name for pool in found for step in pool.steps} == {
+        step: step.stage.pool for step in PipelineStep
+    }
     assert all(pool.why for pool in found)
-    assert WHY.keys() == POOL_LIMITS.keys()
     assert max_concurrent_runs(instance) == 3
 
 
@@ -54,7 +58,7 @@ def test_a_limit_that_was_set_stays(instance: dg.DagsterInstance) -> None:
 
     limit_pools(instance)
 
-    assert limits(instance) == {**POOL_LIMITS, "gpu": 4}
+    assert limits(instance) == {**LIMITS, "gpu": 4}
 
 
 def test_nought_pauses_a_pool_and_a_later_limit_lets_the_waiting_stage_go(instance: dg.DagsterInstance) -> None:
@@ -94,13 +98,3 @@ def test_what_bounds_more_tightly_than_a_pool_is_told() -> None:
     assert "only 2 of the 8 videos" in runs
     assert idle.endswith("raise max_concurrent_runs (dagster.yaml).")
     assert hints([pool(0)], 4, None) == ["Paused: gpu. Videos that come there wait, and count as in flight."]
-
-
-def test_the_cost_model_knows_what_a_pod_asks_for() -> None:
-    asked = {
-        step: tags["dagster-k8s/config"]["container_config"]["resources"]["requests"]["cpu"]
-        for step, tags in OP_TAGS.items()
-        if step is not PipelineStep.TRANSCRIPT
-    }
-
-    assert {step: float(cpu[:-1]) / 1000 if cpu.endswith("m") else float(cpu) for step, cpu in asked.items()} == CORES

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from madvision_assets.domain.clips import Clips, Outcome
+from madvision_assets.domain.clips import Clips, Outcome, Role
 from madvision_assets.domain.failures import CorruptMediaError
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.media import probe
@@ -82,7 +82,7 @@ def test_the_transcript_has_the_words_that_are_said(workshop: Workshop, video_id
 def test_each_clip_plays_from_its_first_frame_with_sound(workshop: Workshop, made: Clips) -> None:
     store = workshop.workplace().store
     for clip in made.clips:
-        path = store.local_path(clip.media.key)
+        path = store.local_path(clip.file(Role.SOURCE).key)
         assert path is not None
         with av.open(str(path)) as container:
             video = next(iter(container.decode(video=0)))
@@ -96,7 +96,7 @@ def test_each_clip_plays_from_its_first_frame_with_sound(workshop: Workshop, mad
 def test_each_clip_starts_on_its_first_word_and_its_captions_are_what_is_said(workshop: Workshop, made: Clips) -> None:
     store = workshop.workplace().store
     for clip in made.clips:
-        captions = store.get_bytes(clip.captions.key).decode()
+        captions = store.get_bytes(clip.file(Role.CAPTIONS).key).decode()
         shown = plain(
             " ".join(line for line in captions.splitlines() if line and "-->" not in line and not line.isdigit())
         )

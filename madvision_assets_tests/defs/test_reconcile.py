@@ -9,7 +9,8 @@ from dagster import DagsterRunStatus
 
 from madvision_assets.defs.runtime.reconcile import Reconciler, Seen
 from madvision_assets.domain.failures import CorruptMediaError, SupersededError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.quick import Factory, factory
 
 LOOKS = 3

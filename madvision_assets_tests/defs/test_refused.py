@@ -7,12 +7,14 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from madvision_assets.defs import checks, io_manager
+from madvision_assets.defs import checks
 from madvision_assets.domain.failures import CorruptMediaError, StoreUnavailableError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import probe
-from madvision_assets.tools.store.documents import current_version, read_current
+from madvision_assets.tools.store.documents import current_envelope, read_current
+from madvision_assets.work import publish
 from madvision_assets_tests.quick import Factory, factory
 
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
@@ -119,10 +121,10 @@ def test_a_worker_lost_while_it_publishes_what_was_turned_down_leaves_no_stage_t
     def dies(*_: Any) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(io_manager, "point_current", dies)
+    monkeypatch.setattr(publish, "point_current", dies)
     works.tick()
 
-    assert current_version(works.tools.store, RAW, "web-a") is None
+    assert current_envelope(works.tools.store, RAW, "web-a") is None
     assert (works.row().failure_cause, works.row().from_step) == ("check_failed", RAW)
 
 

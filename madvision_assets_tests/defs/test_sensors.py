@@ -13,7 +13,8 @@ from madvision_assets.domain.failures import (
     PrivateVideoError,
     SourceRateLimitedError,
 )
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests.quick import Factory, factory
 

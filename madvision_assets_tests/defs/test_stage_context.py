@@ -18,7 +18,7 @@ from madvision_assets.domain.failures import (
     NotMediaError,
     UnexpectedError,
 )
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.store.objects import ObjectStore
 
 Reports = list[tuple[str, PipelineStep, float, str]]

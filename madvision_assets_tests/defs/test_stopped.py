@@ -19,12 +19,12 @@ import dagster as dg
 import pytest
 from dagster._core.execution.plan.instance_concurrency_context import InstanceConcurrencyContext
 
-from madvision_assets.defs.compute import POOL_LIMITS
 from madvision_assets.defs.launch import open_instance
 from madvision_assets.defs.runtime import liveness
+from madvision_assets.defs.runtime.failing import StoppedError, interrupts_end_the_run
 from madvision_assets.defs.runtime.pool_wait import pools_awaited
-from madvision_assets.defs.runtime.stage_context import StoppedError, interrupts_end_the_run
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep, Pool
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests import footage
 from madvision_assets_tests.quick import factory
@@ -198,7 +198,7 @@ def test_an_instance_that_several_make_at_once_is_whole(tmp_path: Path) -> None:
             return {pool.name: pool.limit for pool in opened.event_log_storage.get_pool_limits()}
 
     with ThreadPoolExecutor(4) as together:
-        assert list(together.map(pools, range(4))) == [POOL_LIMITS] * 4
+        assert list(together.map(pools, range(4))) == [{pool.value: pool.limit for pool in Pool}] * 4
 
 
 def test_an_instance_is_made_by_one_process_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

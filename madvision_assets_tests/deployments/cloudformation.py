@@ -23,6 +23,10 @@ from moto.core.config import default_user_config
 from moto.iam.models import iam_backends
 from moto.server import ThreadedMotoServer
 
+# Our templates, and the guide that says how to use them.
+FOLDER = Path(__file__).parents[2] / "deployments" / "aws"
+TEMPLATES = sorted(FOLDER.glob("*.yaml"))
+GUIDE = (FOLDER / "README.md").read_text()
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
 NOT_MADE = {

@@ -22,7 +22,7 @@ from parts import site
 from sqlalchemy import create_engine, make_url, text
 from system import DEMO_MODEL, SAMPLE
 
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.store.objects import ObjectStore

@@ -20,8 +20,10 @@ from sqlalchemy import create_engine, make_url, text
 
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs.runtime.reconcile import Reconciler
+from madvision_assets.domain.documents import Made
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Options, RawVideo, Video
 from madvision_assets.settings import variable_names
 from madvision_assets.tools.analyst import Proposal
@@ -43,10 +45,10 @@ LIMIT_S = 120
 class Talkers(QuickTools):
     """Quick tools that find a clip in every video."""
 
-    def take(self, video: Video, folder: Path, progress: Callable[[float, str], None]) -> tuple[RawVideo, Recipe]:
+    def take(self, video: Video, folder: Path, progress: Callable[[float, str], None]) -> Made[RawVideo]:
         """In place of the ingest."""
-        document, recipe = super().take(video, folder, progress)
-        return document.model_copy(update={"options": Options(min_clip_s=1)}), recipe
+        made = super().take(video, folder, progress)
+        return replace(made, document=made.document.model_copy(update={"options": Options(min_clip_s=1)}))
 
     def propose(self, *_arguments: Any) -> Proposal:
         """The whole of it."""
@@ -207,7 +209,9 @@ def plant(folder: Path, postgres_url: str, s3: S3Server, media: Path) -> Iterato
         subprocess.run(["madvision", "migrate"], env=environment, check=True, capture_output=True, timeout=LIMIT_S)
         with factory(folder / "home", media, instance=instance, **places) as works:
             tools = Talkers(works.tools.store, media, words=INSIGHT)
-            definitions = build_defs(works.settings, dict.fromkeys(("ingest", "speech", "analyst", "renderer"), tools))
+            definitions = build_defs(
+                works.settings, dict.fromkeys(("ingest", "transcriber", "analyst", "renderer"), tools)
+            )
             yield Plant(replace(works, tools=tools, definitions=definitions), servers, folder / "backups", environment)
     for url in servers.values():
         name = make_url(url).database

@@ -36,7 +36,7 @@ SERVICES = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
 PARTS = ("code-server", "daemon", "webserver", "intake")
 PASSWORD = "0123456789abcdef"
 PASSWORD_HASH = "$2a$14$bPmuET6.7grmSoxfOFO9MOVtbv5WEVmsg1qzHw.XZjp/wVMNr7v7a"  # of that, by caddy hash-password
-LIMIT_S = 60
+LIMIT_S = 180
 TALK_LIMIT_S = 240
 VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?+])((?:[^{}$]|\$\{[^}]*\})*))?\}")
 

@@ -21,8 +21,8 @@ from dagster_k8s.launcher import K8sRunLauncher
 from kubernetes.client import ApiClient  # type: ignore[import-untyped]
 from sqlalchemy import make_url
 
-from madvision_assets.defs.compute import GPU_NODE_LABEL, OP_TAGS
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.defs.compute import GPU_NODE_LABEL, op_tags
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.databases import new_database
 from madvision_assets_tests.deployments.test_kubernetes_manifests import (
     CHECK,
@@ -132,7 +132,7 @@ def dagster_job(folder: Path, step: PipelineStep | None) -> Json:
     run = dg.DagsterRun(job_name="process_video")
     context = K8sContainerContext.create_for_run(run, launcher, include_run_tags=True)
     if step is not None:
-        own = UserDefinedDagsterK8sConfig(**OP_TAGS[step]["dagster-k8s/config"])
+        own = UserDefinedDagsterK8sConfig(**op_tags(step)["dagster-k8s/config"])
         context = context.merge(K8sContainerContext(run_k8s_config=own))
     job = construct_dagster_k8s_job(
         context.get_k8s_job_config("madvision/pipeline:0.2.0", launcher),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests.databases import history
 from madvision_assets_tests.deployments.staging import GPU_NODE, Staged, staged

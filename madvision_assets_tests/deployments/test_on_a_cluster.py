@@ -17,8 +17,8 @@ import httpx
 import pytest
 from parts import has_loaded
 
-from madvision_assets.defs.compute import POOL_LIMITS
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep, Pool
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.reader import BUFFER_BYTES
@@ -174,9 +174,9 @@ def test_logs_of_runs_and_stages_are_in_the_store(story: Story) -> None:
 
 def test_nothing_is_held_when_a_run_has_ended(story: Story) -> None:
     with story.system.instance() as instance:
-        pools = {name: instance.event_log_storage.get_concurrency_info(name) for name in POOL_LIMITS}
+        pools = {name: instance.event_log_storage.get_concurrency_info(name) for name in map(str, Pool)}
     assert {name: pool.active_slot_count + pool.pending_step_count for name, pool in pools.items()} == dict.fromkeys(
-        POOL_LIMITS, 0
+        map(str, Pool), 0
     )
 
 

@@ -19,7 +19,8 @@ import pytest
 from sqlalchemy import make_url
 
 from madvision_assets.domain.aws import AwsAccess
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import variable_names
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue

@@ -26,7 +26,8 @@ from madvision_assets.domain.failures import (
     UnexpectedError,
     leaves,
 )
-from madvision_assets.domain.queue import MAX_RETRY_AFTER_S, PipelineStep, resource_of
+from madvision_assets.domain.queue import MAX_RETRY_AFTER_S
+from madvision_assets.domain.stages import PipelineStep, resource_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = BreakerRules()

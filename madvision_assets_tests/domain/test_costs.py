@@ -17,8 +17,8 @@ from madvision_assets.domain.costs import (
     usd_per_month,
 )
 from madvision_assets.domain.prices import GPUS, PRICES, SPOT, Price, with_other_prices
-from madvision_assets.domain.queue import PipelineStep
 from madvision_assets.domain.sizing import Load, sizes
+from madvision_assets.domain.stages import PipelineStep, Pool
 
 TABLE = {
     **PRICES,
@@ -30,10 +30,6 @@ TABLE = {
 STANDING = {"services: pods", "Kubernetes", "load balancer", "NAT gateway", "PostgreSQL"}
 AMOUNTS = ("bitrate_mbps", "clips_per_video", "clip_seconds", "views_per_clip", "retention_days", "pod_start_s")
 hours = st.floats(0.01, 10_000)
-POOLS = {
-    step: "llm" if step in {PipelineStep.CONTENT_TYPE, PipelineStep.CLIP_CANDIDATES} else step.value
-    for step in PipelineStep
-}
 
 
 def plan(hours_per_day: float = 10.0, **other: object) -> Plan:
@@ -73,10 +69,10 @@ def test_there_are_always_enough_workers_and_never_one_too_many(
 def test_a_pool_of_two_stages_has_the_seconds_of_both() -> None:
     seconds = dict.fromkeys(PipelineStep, 30.0)
 
-    found = {size.pool: size for size in sizes(Load(24.0, 1.0, 1.0), seconds, POOLS)}
+    found = {size.pool: size for size in sizes(Load(24.0, 1.0, 1.0), seconds)}
 
-    assert (found["llm"].seconds_per_minute, found["llm"].workers) == (60.0, 1)
-    assert found["llm"].steps == (PipelineStep.CONTENT_TYPE, PipelineStep.CLIP_CANDIDATES)
+    assert (found[Pool.LLM].seconds_per_minute, found[Pool.LLM].workers) == (60.0, 1)
+    assert found[Pool.LLM].steps == (PipelineStep.CONTENT_TYPE, PipelineStep.CLIP_CANDIDATES)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
-from madvision_assets.domain.provenance import InputRef, Provenance, Recipe, pending_steps
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.provenance import InputRef, Provenance, Recipe
+from madvision_assets.domain.stages import PipelineStep, pending_steps
 
 STEPS = tuple(PipelineStep)
 

@@ -14,17 +14,8 @@ from madvision_assets.domain.failures import (
     WorkerLostError,
     leaves,
 )
-from madvision_assets.domain.queue import (
-    MAX_RETRY_AFTER_S,
-    PipelineStep,
-    QueueStatus,
-    RetryRules,
-    Verdict,
-    is_legal_move,
-    judge,
-    overall_progress,
-    resource_of,
-)
+from madvision_assets.domain.queue import MAX_RETRY_AFTER_S, QueueStatus, RetryRules, Verdict, is_legal_move, judge
+from madvision_assets.domain.stages import PipelineStep, overall_progress, resource_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = RetryRules()

@@ -16,7 +16,7 @@ from madvision_assets.intake.server import Server, configured
 from madvision_assets.intake.services import Services, make_services
 from madvision_assets.settings import Settings
 
-WAIT_S = 20.0
+WAIT_S = 90.0
 ADDRESS = "https://media.example.org/talk.mp4"
 
 

@@ -13,10 +13,10 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from madvision_assets.domain.clips import Clip, Clips, Outcome
+from madvision_assets.domain.clips import Clip, Clips, Outcome, Role
 from madvision_assets.domain.clips import clip_id as id_of_clip
 from madvision_assets.domain.failures import Failure
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import SubmissionRequest
 from madvision_assets.intake.services import Services, make_services
 from madvision_assets.intake.submitting import submit_one
@@ -27,7 +27,7 @@ from madvision_assets_tests import footage
 from madvision_assets_tests.intake.serving import settings_in
 from madvision_assets_tests.stores import sealed
 
-WAIT_LIMIT_S = 20.0
+WAIT_LIMIT_S = 90.0
 SUBTITLES = b"1\n00:00:00,200 --> 00:00:02,500\nA small step\n\n2\n00:00:02,600 --> 00:00:05,000\nwell explained\n\n"
 
 
@@ -126,9 +126,10 @@ class Showroom:
             audio_video_offset_s=0,
             width=footage.WIDTH,
             height=footage.HEIGHT,
-            media=keep(film, video_id, "mp4", "video/mp4"),
-            captions=keep(captions, video_id, "srt", "application/x-subrip"),
-            thumbnail=keep(still, video_id, "jpg", "image/jpeg"),
+            files={
+                role: keep(file, video_id, role.suffix, role.media_type)
+                for role, file in ((Role.SOURCE, film), (Role.CAPTIONS, captions), (Role.THUMBNAIL, still))
+            },
         )
 
 

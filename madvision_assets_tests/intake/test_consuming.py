@@ -18,7 +18,8 @@ from sqlalchemy import select
 from structlog.testing import capture_logs
 
 from madvision_assets.domain.failures import PrivateVideoError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.intake.consuming import Consumer
 from madvision_assets.intake.services import Services, make_services
@@ -33,7 +34,7 @@ from madvision_assets_tests.intake.test_messages import notification
 from madvision_assets_tests.real_servers import postgres_server
 from madvision_assets_tests.waiting import wait_for
 
-LIMIT_S = 30.0
+LIMIT_S = 90.0
 SECRET = "not-a-token-but-a-callback-secret"
 CONSUME = "from madvision_assets.command.inbox import consume; consume()"
 

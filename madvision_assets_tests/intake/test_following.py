@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from madvision_assets.domain.clips import Clip, Clips, Outcome
+from madvision_assets.domain.clips import Clip, Clips, Outcome, Role
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import (
     ApiKeyInvalidError,
     BotCheckError,
@@ -18,8 +19,7 @@ from madvision_assets.domain.failures import (
     Failure,
     NoAudioTrackError,
 )
-from madvision_assets.domain.queue import PipelineStep
-from madvision_assets.domain.video import ObjectRef
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake import status
 from madvision_assets.intake.clips import readable_name, vtt_of
 from madvision_assets.tools.database.queue import Queue
@@ -62,9 +62,10 @@ def _finish(intake: Intake, url: str) -> str:
     clip = Clip(
         clip_id=f"{video_id}.01", rank=1, title=TITLE, reason="It stands alone.", score=0.9, start_s=10, end_s=30,
         duration_s=20.04, audio_video_offset_s=0, width=640, height=360,
-        media=_put(store, video_id, FILM, "mp4", "video/mp4"),
-        captions=_put(store, video_id, SRT.encode(), "srt", "application/x-subrip"),
-        thumbnail=_put(store, video_id, b"\xff\xd8\xff", "jpg", "image/jpeg"),
+        files={
+            role: _put(store, video_id, data, role.suffix, role.media_type)
+            for role, data in ((Role.SOURCE, FILM), (Role.CAPTIONS, SRT.encode()), (Role.THUMBNAIL, b"\xff\xd8\xff"))
+        },
     )  # fmt: skip
     made = sealed(Clips(video_id=video_id, outcome=Outcome.CLIPS, outcome_reason="found", clips=(clip,)))
     write_document(store, made)

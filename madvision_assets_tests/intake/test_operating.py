@@ -8,7 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from madvision_assets.domain.failures import ApiKeyInvalidError, NoAudioTrackError
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.figures import QUEUE_SENSOR, Figures
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets_tests.intake.conftest import INTERNAL_KEY

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from madvision_assets.domain.clips import Outcome
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages import Streams
 from madvision_assets.intake.pages.streams import _without_heartbeat

@@ -13,7 +13,7 @@ import pytest
 from madvision_assets.domain import failures
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import Failure
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages.render import MEDIA_TYPES, STATIC_FOLDER
 from madvision_assets.intake.services import make_services

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Route, ViewportSize, expect, sync
 
 from madvision_assets.domain import failures
 from madvision_assets.domain.clips import Outcome
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages import Streams
 from madvision_assets_tests.intake.showroom import Showroom, served, wait_until

@@ -10,9 +10,9 @@ import pytest
 
 from madvision_assets.domain.clips import ClipCandidates, Clips
 from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import MissingInputError, UnknownClipError, UnknownVideoError
-from madvision_assets.domain.provenance import Document
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.lineage.queries import video_lineage

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.lineage import render
 from madvision_assets.lineage.frames import to_frame
 from madvision_assets.lineage.queries import VideoLineage, video_lineage

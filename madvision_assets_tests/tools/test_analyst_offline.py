@@ -23,7 +23,7 @@ def propose(transcript: Transcript, options: Options | None = None) -> tuple[Mom
 def classify(text: str, *, title: str = "") -> ContentKind:
     sentences = [(line.strip(), 4.0 * n, 4.0 * n + 3.5) for n, line in enumerate(text.strip().splitlines())]
     source = SourceMetadata(extractor="generic", title=title)
-    return ANALYST.classify(transcript_of(sentences), source).kind
+    return ANALYST.classify(transcript_of(sentences), source).document.kind
 
 
 def test_a_talk_of_three_minutes_gives_at_least_three_clips_and_not_the_whole_talk() -> None:
@@ -87,7 +87,7 @@ def test_a_transcript_without_speech_is_answered_without_being_read() -> None:
     silent = transcript_of([], duration_s=60)
 
     assert propose(silent) == ()
-    verdict = ANALYST.classify(silent, SOURCE)
+    verdict = ANALYST.classify(silent, SOURCE).document
     assert (verdict.kind, verdict.confidence) == (ContentKind.OTHER, Confidence.LOW)
 
 
@@ -158,7 +158,7 @@ def test_words_that_tell_nothing_are_other_with_low_confidence() -> None:
 
 
 def test_the_verdict_names_its_evidence_and_the_commonest_topic() -> None:
-    verdict = ANALYST.classify(sample_talk(), SourceMetadata(extractor="generic", title="A keynote on repair"))
+    verdict = ANALYST.classify(sample_talk(), SourceMetadata(extractor="generic", title="A keynote on repair")).document
 
     assert verdict.kind is ContentKind.SPEECH
     assert "keynote" in verdict.reason

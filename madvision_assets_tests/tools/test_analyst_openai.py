@@ -27,9 +27,10 @@ from madvision_assets.tools.analyst import prompts
 from madvision_assets.tools.analyst.answers import MomentAnswer, Strength
 from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
 from madvision_assets.tools.analyst.prices import Usage, price_of
-from madvision_assets_tests import fakes
+from madvision_assets_tests import openai_faults
 from madvision_assets_tests.builders import SAMPLE_SECTIONS, sample_talk, transcript_of
-from madvision_assets_tests.fakes import KEY, FakeOpenAI, Fault, quoted_segments
+from madvision_assets_tests.fakes import KEY, FakeOpenAI, quoted_segments
+from madvision_assets_tests.openai_faults import Fault
 
 SOURCE = SourceMetadata(extractor="generic", title="A workshop", description="How we repair")
 
@@ -62,13 +63,13 @@ def long_talk(hours: float) -> Transcript:
 
 
 def test_the_kind_comes_with_its_reason_topics_and_price(fake: FakeOpenAI) -> None:
-    verdict = analyst(fake).classify(sample_talk(), SOURCE)
+    made = analyst(fake).classify(sample_talk(), SOURCE)
+    verdict, recipe = made.document, made.recipe
 
     assert verdict.kind is ContentKind.KNOWLEDGE
     assert verdict.reason
     assert "bicycle" in verdict.topics
     assert not verdict.provisional
-    recipe = verdict.recipe
     assert (recipe.engine, recipe.model, recipe.prompt_version) == ("openai", "gpt-4o-2024-11-20", "classify-1")
     assert recipe.usage["requests"] == 1
     expected = (recipe.usage["input_tokens"] * 2.50 + recipe.usage["output_tokens"] * 10.00) / 1e6
@@ -114,7 +115,7 @@ def test_a_weak_moment_scores_under_the_threshold_and_a_fair_one_above_it() -> N
 def test_a_transcript_without_speech_is_answered_without_a_request(fake: FakeOpenAI) -> None:
     silent = transcript_of([], duration_s=9)
 
-    assert analyst(fake).classify(silent, SOURCE).kind is ContentKind.OTHER
+    assert analyst(fake).classify(silent, SOURCE).document.kind is ContentKind.OTHER
     assert analyst(fake).propose(silent, ContentKind.OTHER, SOURCE, Options()).moments == ()
     assert not fake.requests
 
@@ -198,7 +199,7 @@ def test_ten_hours_are_read_in_overlapping_windows_whose_moments_keep_their_segm
 
 
 def test_a_window_that_fails_fails_the_call(fake: FakeOpenAI) -> None:
-    fake.script(None, fakes.cut_off())
+    fake.script(None, openai_faults.cut_off())
 
     with pytest.raises(AnalystBadAnswerError):
         analyst(fake).propose(long_talk(10), ContentKind.OTHER, SOURCE, Options())
@@ -219,23 +220,23 @@ def test_the_kind_of_ten_hours_is_judged_by_a_sample_of_all_parts(fake: FakeOpen
 @pytest.mark.parametrize(
     ("fault", "leaf"),
     [
-        (fakes.server_error(), AnalystUnavailableError),
-        (fakes.server_error(503), AnalystUnavailableError),
-        (fakes.rate_limited(), AnalystRateLimitedError),
-        (fakes.insufficient_quota(), QuotaExhaustedError),
-        (fakes.refused(401, "invalid_api_key"), ApiKeyInvalidError),
-        (fakes.refused(403, "unsupported_country_region_territory"), ApiKeyInvalidError),
-        (fakes.refused(404, "model_not_found"), AnalystMisconfiguredError),
-        (fakes.refused(400, "context_length_exceeded"), AnalystMisconfiguredError),
-        (fakes.refused(400, "content_filter"), PolicyRefusalError),
-        (fakes.refused(402, "payment_required"), QuotaExhaustedError),
-        (fakes.refusal(), PolicyRefusalError),
-        (fakes.content_filtered(), PolicyRefusalError),
-        (fakes.cut_off(), AnalystBadAnswerError),
-        (fakes.broken_json(), AnalystBadAnswerError),
-        (fakes.wrong_form(), AnalystBadAnswerError),
-        (fakes.no_choices(), AnalystBadAnswerError),
-        (fakes.web_page(), AnalystBadAnswerError),
+        (openai_faults.server_error(), AnalystUnavailableError),
+        (openai_faults.server_error(503), AnalystUnavailableError),
+        (openai_faults.rate_limited(), AnalystRateLimitedError),
+        (openai_faults.insufficient_quota(), QuotaExhaustedError),
+        (openai_faults.refused(401, "invalid_api_key"), ApiKeyInvalidError),
+        (openai_faults.refused(403, "unsupported_country_region_territory"), ApiKeyInvalidError),
+        (openai_faults.refused(404, "model_not_found"), AnalystMisconfiguredError),
+        (openai_faults.refused(400, "context_length_exceeded"), AnalystMisconfiguredError),
+        (openai_faults.refused(400, "content_filter"), PolicyRefusalError),
+        (openai_faults.refused(402, "payment_required"), QuotaExhaustedError),
+        (openai_faults.refusal(), PolicyRefusalError),
+        (openai_faults.content_filtered(), PolicyRefusalError),
+        (openai_faults.cut_off(), AnalystBadAnswerError),
+        (openai_faults.broken_json(), AnalystBadAnswerError),
+        (openai_faults.wrong_form(), AnalystBadAnswerError),
+        (openai_faults.no_choices(), AnalystBadAnswerError),
+        (openai_faults.web_page(), AnalystBadAnswerError),
     ],
 )
 def test_what_goes_wrong_at_the_api_is_a_leaf_of_the_taxonomy(
@@ -250,7 +251,7 @@ def test_what_goes_wrong_at_the_api_is_a_leaf_of_the_taxonomy(
 
 
 def test_a_server_error_is_retried_by_the_sdk_and_by_nobody_else(fake: FakeOpenAI) -> None:
-    fake.script(*[fakes.server_error()] * 9)
+    fake.script(*[openai_faults.server_error()] * 9)
 
     with pytest.raises(AnalystUnavailableError):
         analyst(fake).classify(sample_talk(), SOURCE)
@@ -259,13 +260,13 @@ def test_a_server_error_is_retried_by_the_sdk_and_by_nobody_else(fake: FakeOpenA
 
 
 def test_a_passing_fault_goes_unnoticed(fake: FakeOpenAI) -> None:
-    fake.script(fakes.server_error(), fakes.rate_limited())
+    fake.script(openai_faults.server_error(), openai_faults.rate_limited())
 
-    assert analyst(fake).classify(sample_talk(), SOURCE).kind is ContentKind.KNOWLEDGE
+    assert analyst(fake).classify(sample_talk(), SOURCE).document.kind is ContentKind.KNOWLEDGE
 
 
 def test_a_refusal_and_a_bad_answer_are_not_asked_again_at_once(fake: FakeOpenAI) -> None:
-    fake.script(fakes.refusal())
+    fake.script(openai_faults.refusal())
 
     with pytest.raises(PolicyRefusalError, match="can't help"):
         analyst(fake).classify(sample_talk(), SOURCE)
@@ -274,7 +275,7 @@ def test_a_refusal_and_a_bad_answer_are_not_asked_again_at_once(fake: FakeOpenAI
 
 
 def test_the_waiting_time_that_the_api_asks_for_is_handed_on(fake: FakeOpenAI) -> None:
-    fake.script(fakes.rate_limited({"retry-after": "300"}))
+    fake.script(openai_faults.rate_limited({"retry-after": "300"}))
 
     with pytest.raises(AnalystRateLimitedError) as caught:
         analyst(fake).classify(sample_talk(), SOURCE)
@@ -282,7 +283,7 @@ def test_the_waiting_time_that_the_api_asks_for_is_handed_on(fake: FakeOpenAI) -
     assert caught.value.retry_after_s == 300
 
 
-@pytest.mark.parametrize("fault", [fakes.closed_connection(), fakes.slow(3)], ids=["closed", "slow"])
+@pytest.mark.parametrize("fault", [openai_faults.closed_connection(), openai_faults.slow(3)], ids=["closed", "slow"])
 def test_a_lost_or_stalled_connection_is_an_api_that_cannot_be_reached(fake: FakeOpenAI, fault: Fault) -> None:
     fake.script(fault)
 
@@ -313,7 +314,7 @@ def test_a_key_that_cannot_be_one_is_refused_before_anything_is_sent(fake: FakeO
 
 
 def test_invented_segments_and_quotes_reach_the_selection_and_are_rejected_there(fake: FakeOpenAI) -> None:
-    fake.script(fakes.wrong_segments())
+    fake.script(openai_faults.wrong_segments())
     talk = sample_talk()
     proposal = analyst(fake).propose(talk, ContentKind.OTHER, SOURCE, Options())
 

@@ -17,7 +17,8 @@ from madvision_assets.domain.failures import (
     IncompleteDownloadError,
     StoreDeniedError,
 )
-from madvision_assets.domain.queue import PipelineStep, QueueStatus, resource_of
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep, resource_of
 from madvision_assets.tools.database import Database, claims
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.tables import video_processing_queue

@@ -19,7 +19,8 @@ from madvision_assets.domain.failures import (
     SupersededError,
     UnknownVideoError,
 )
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations

@@ -17,7 +17,8 @@ from madvision_assets.domain.failures import (
     SupersededError,
     WorkerLostError,
 )
-from madvision_assets.domain.queue import LEGAL_MOVES, PipelineStep, QueueStatus, RetryRules
+from madvision_assets.domain.queue import LEGAL_MOVES, QueueStatus, RetryRules
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.rows import QueueRow
@@ -67,7 +68,6 @@ def test_the_database_allows_the_legal_moves_and_no_other(database: Database, cl
         ({"status": "failed", "failure_cause": None}, "failure_cause"),
         ({"status": "parked", "failure_cause": None}, "failure_cause"),
         ({"status": "lost"}, "status"),
-        ({"pipeline_step": "upload"}, "pipeline_step"),
         ({"progress": 1.01}, "progress"),
         ({"priority": 101}, "priority"),
         ({"retry": -1}, "counts"),
@@ -153,11 +153,11 @@ def test_progress_is_kept_between_0_and_1_and_words_are_kept_without_what_no_dat
     assert queue.fail(VIDEO, "run", 1, RAW, PrivateVideoError("page said \0 \udcff")) is QueueStatus.FAILED
 
 
-def test_a_launched_run_that_comes_to_life_takes_its_turn_and_no_other_can(queue: Queue, claimed: QueueRow) -> None:
-    assert queue.take(VIDEO, "run", claimed.attempt) == Lease(VIDEO, "run", 1)
-    assert queue.take(VIDEO, "run", claimed.attempt) is not None
-    assert queue.take(VIDEO, "twin", claimed.attempt) is None
-    assert queue.take(VIDEO, "run", claimed.attempt + 1) is None
+def test_a_launched_run_that_starts_has_the_lease_and_no_other_can(queue: Queue, claimed: QueueRow) -> None:
+    assert queue.start(VIDEO, "run", claimed.attempt) == Lease(VIDEO, "run", 1)
+    assert queue.start(VIDEO, "run", claimed.attempt) is not None
+    assert queue.start(VIDEO, "twin", claimed.attempt) is None
+    assert queue.start(VIDEO, "run", claimed.attempt + 1) is None
     with pytest.raises(SupersededError):
         queue.begin(VIDEO, "twin", claimed.attempt, RAW)
 

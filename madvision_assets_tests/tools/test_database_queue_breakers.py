@@ -16,7 +16,8 @@ from madvision_assets.domain.failures import (
     PrivateVideoError,
     StoreUnavailableError,
 )
-from madvision_assets.domain.queue import PipelineStep, QueueStatus, RetryRules
+from madvision_assets.domain.queue import QueueStatus, RetryRules
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database, leases
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow

@@ -24,7 +24,8 @@ from madvision_assets.domain.failures import (
     SupersededError,
     WorkerLostError,
 )
-from madvision_assets.domain.queue import PipelineStep, QueueStatus, RetryRules, is_legal_move
+from madvision_assets.domain.queue import QueueStatus, RetryRules, is_legal_move
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Lease, Queue

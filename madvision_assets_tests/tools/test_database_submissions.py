@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import func, select, text
 
 from madvision_assets.domain.failures import BotCheckError, IncompleteDownloadError, PrivateVideoError, WorkerLostError
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Options, Video
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue

@@ -14,7 +14,7 @@ from madvision_assets.tools.database.writer import MAX_TOGETHER, KeptWriter
 from madvision_assets_tests.databases import Clock
 from madvision_assets_tests.waiting import wait_for
 
-WAIT_S = 20.0
+WAIT_S = 90.0
 
 
 @pytest.fixture

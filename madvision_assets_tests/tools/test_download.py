@@ -362,7 +362,7 @@ def test_a_download_over_its_time_limit_is_ended_and_leaves_no_process(
 ) -> None:
     address = site.serve("/talk.mp4", b"x" * 1_000_000, content_type="video/mp4", bytes_per_s=50_000)
     with pytest.raises(f.DownloadTimeoutError):
-        fetch(address, replace(DOWNLOADER, time_limit_s=3.0))
+        fetch(address, replace(DOWNLOADER, time_limit_s=8.0))
     assert_gone(tmp_path / "folder")
     assert list((tmp_path / "folder").glob("*.part"))
 

@@ -1,18 +1,14 @@
 """Claims about telling a video's ID cheaply: the short cut changes no answer."""
 
-import re
 import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from madvision_assets.tools.download import identify
-from madvision_assets.tools.download.identify import candidates, extractors
-from madvision_assets.tools.download.literals import required_texts
+from madvision_assets.tools.download.identify import extractors, id_by, known_video_id
 
-EVERY_NTH = 4  # of yt-dlp's own 6,000 addresses; all of them take 10 s, in the long run
+EVERY_NTH = 4  # of yt-dlp's own 6,000 addresses; all of them are asked in the long run
 
 
 def _own_addresses() -> list[str]:
@@ -20,25 +16,26 @@ def _own_addresses() -> list[str]:
     return sorted({example["url"] for each in examples for example in each})
 
 
+def _asked_in_turn(address: str) -> str | None:
+    """The ID, where each extractor is asked in turn, as yt-dlp does."""
+    return id_by(next((each for each in extractors() if each.suitable(address)), None), address)
+
+
 def _disagreements(addresses: list[str]) -> list[str]:
-    """The addresses for which the short cut finds another extractor than asking each one in turn."""
-    return [
-        address
-        for address in addresses
-        if next((each for each in candidates(address) if each.suitable(address)), None)
-        is not next((each for each in extractors() if each.suitable(address)), None)
-    ]
+    """The addresses for which the short cut tells another ID than asking each extractor in turn."""
+    return [address for address in addresses if known_video_id(address) != _asked_in_turn(address)]
 
 
-def test_the_short_cut_finds_the_extractor_that_asking_each_one_finds() -> None:
-    addresses = _own_addresses()
+def test_the_short_cut_tells_the_id_that_asking_each_extractor_tells() -> None:
+    addresses = _own_addresses()[::EVERY_NTH]
 
-    assert len(addresses) > 5000
-    assert _disagreements(addresses[::EVERY_NTH]) == []
+    assert len(addresses) > 1200
+    assert sum(known_video_id(address) is not None for address in addresses) > len(addresses) / 3
+    assert _disagreements(addresses) == []
 
 
 @pytest.mark.long
-def test_the_short_cut_finds_it_for_every_address_of_yt_dlp_in_other_letters_too() -> None:
+def test_the_short_cut_tells_it_for_every_address_of_yt_dlp_in_other_letters_too() -> None:
     addresses = _own_addresses()
 
     assert _disagreements([*addresses, *(address.upper() for address in addresses)]) == []
@@ -49,6 +46,9 @@ def test_the_short_cut_finds_it_for_every_address_of_yt_dlp_in_other_letters_too
     [
         "https://example.org/\u017f",
         "https://www.YOUTUBE.com/watch?v=aqz-KE-bpKQ",
+        "https://www.youtube.com/watch?v=aqz-KE-bpKQ&list=PLMC9KNkIncKtPzgY-5rmhvj7fax8fdxoj",
+        "https://youtu.be/aqz-KE-bpKQ?list=PLMC9KNkIncKtPzgY-5rmhvj7fax8fdxoj",
+        "https://www.youtube.com/playlist?list=PLMC9KNkIncKtPzgY-5rmhvj7fax8fdxoj",
         "https://v\u0131meo.com/1",
         "http://a/",
         "x",
@@ -57,35 +57,6 @@ def test_the_short_cut_finds_it_for_every_address_of_yt_dlp_in_other_letters_too
 )
 def test_unusual_addresses_are_no_exception(address: str) -> None:
     assert _disagreements([address]) == []
-
-
-@pytest.mark.parametrize(
-    ("pattern", "texts"),
-    [
-        (r"https?://(?:www\.)?example\.org/watch/(\d+)", {"example.org/watch/"}),
-        (r"(?x) https?:// (?:a\.example | b\.example) /", {"a.example", "b.example"}),
-        (r"(?i)https?://EXAMPLE\.tv/\d", {"://example.tv/"}),
-        (r"(?:example\.org)?/\d+x?", {"/"}),
-        (r"(?P<id>\d+)", set()),
-        (r"a(?:bc){2,}d|efg", {"bc", "efg"}),
-        (r"(?!nothere)ab(?=c)cd", {"abcd"}),
-    ],
-)
-def test_what_every_match_contains_is_found(pattern: str, texts: set[str]) -> None:
-    assert required_texts(pattern) == texts
-
-
-@settings(max_examples=300)
-@given(
-    st.sampled_from([r"(?i)(?:ab|c{2,3}d)e*f(gh)?i", r"x(?:y(?:z|w)){1,2}?v", r"(?>ab)(?:c|d|)e", r"k(l)(?(1)m|n)o"]),
-    st.data(),
-)
-def test_no_match_lacks_what_is_required(pattern: str, data: st.DataObject) -> None:
-    matching = data.draw(st.from_regex(pattern, fullmatch=True, alphabet=st.characters(max_codepoint=127)))
-    texts = required_texts(pattern)
-
-    assert re.fullmatch(pattern, matching)
-    assert not texts or any(text in matching.lower() for text in texts)
 
 
 def test_an_unknown_host_costs_a_small_part_of_asking_every_extractor() -> None:

@@ -16,7 +16,7 @@ from madvision_assets.tools.egress import EgressProxy, is_public, vet
 from madvision_assets_tests.site import Page, Site
 
 PUBLIC_ADDRESS = "93.184.215.14"
-WAIT_S = 10.0
+WAIT_S = 60.0
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ from madvision_assets_tests.inboxes import (
 )
 from madvision_assets_tests.waiting import wait_for
 
-LIMIT_S = 15.0
+LIMIT_S = 60.0
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -1,12 +1,9 @@
-"""Claims about openai-whisper with the bundled checkpoint: the real code, real words."""
+"""Claims about openai-whisper: its weights, and the errors that it raises (what it hears: work/test_transcribe.py)."""
 
-import json
 import lzma
-from io import BytesIO
 from pathlib import Path
 from urllib.error import URLError
 
-import jiwer
 import pytest
 
 from madvision_assets.domain.failures import (
@@ -16,63 +13,16 @@ from madvision_assets.domain.failures import (
     OutOfGpuMemoryError,
     TranscriptionFailedError,
 )
-from madvision_assets.tools.media.audio import extract_flac
-from madvision_assets.tools.speech import Speech
 from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper, classify_speech, model_identity
-from madvision_assets_tests.sample import DEMO_MODEL, SAMPLE, spoken_sentences
-
-WORD_ERROR_LIMIT = 0.05
+from madvision_assets_tests.sample import DEMO_MODEL
 
 
-def quiet(_fraction: float, _text: str) -> None:
-    """Take progress and say nothing."""
+def test_the_recipe_names_the_weights_by_their_bytes(tmp_path: Path) -> None:
+    recipe = OpenAIWhisper(str(DEMO_MODEL), tmp_path).recipe()
 
-
-@pytest.fixture(scope="module")
-def heard(tmp_path_factory: pytest.TempPathFactory) -> Speech:
-    folder = tmp_path_factory.mktemp("heard")
-    extract_flac(SAMPLE, folder / "audio.flac")
-    return OpenAIWhisper(str(DEMO_MODEL), folder / "models").transcribe(folder / "audio.flac", 1.0, quiet)
-
-
-def plain(text: str) -> str:
-    return " ".join("".join(c for c in text.lower() if c.isalnum() or c == " ").split())
-
-
-def test_the_sample_talk_is_heard_with_under_five_percent_word_errors(heard: Speech) -> None:
-    said = plain(" ".join(s["text"] for s in spoken_sentences()))
-
-    assert jiwer.wer(said, plain(" ".join(s.text for s in heard.segments))) < WORD_ERROR_LIMIT
-
-
-def test_words_come_when_they_are_said(heard: Speech) -> None:
-    starts = {plain(s.text): s.start_s for s in heard.segments}
-    errors = sorted(
-        abs(starts[plain(s["text"])] - s["start_s"]) for s in spoken_sentences() if plain(s["text"]) in starts
-    )
-
-    assert len(errors) > len(spoken_sentences()) / 2
-    assert errors[len(errors) // 2] < 0.15
-
-
-def test_the_speech_of_the_sample_is_covered(heard: Speech) -> None:
-    assert heard.covered_s > 0.8 * heard.audible_s > 0
-
-
-def test_the_recipe_names_the_weights_by_their_bytes(heard: Speech) -> None:
-    assert heard.recipe.engine == "openai-whisper"
-    assert heard.recipe.model == model_identity(str(DEMO_MODEL))
-    assert "@sha256:" in str(heard.recipe.model)
-
-
-def test_silence_is_no_speech_and_never_loads_a_model(tmp_path: Path) -> None:
-    from madvision_assets_tests.footage import silence
-
-    extract_flac(silence(tmp_path / "silent.mp4"), tmp_path / "audio.flac")
-    found = OpenAIWhisper("no-such-model", tmp_path).transcribe(tmp_path / "audio.flac", 1.0, quiet)
-
-    assert found.segments == ()
-    assert found.audible_s == 0
+    assert recipe.engine == "openai-whisper"
+    assert recipe.model == model_identity(str(DEMO_MODEL))
+    assert "@sha256:" in str(recipe.model)
 
 
 @pytest.mark.parametrize("model", ["no-such-model", "folder/missing.pt"])
@@ -116,13 +66,3 @@ class OutOfMemoryError(RuntimeError):
 )
 def test_each_error_has_its_leaf(error: Exception, leaf: type[Failure]) -> None:
     assert type(classify_speech(error)) is leaf
-
-
-def test_audio_may_come_as_an_open_file(tmp_path: Path) -> None:
-    from madvision_assets_tests.footage import silence
-
-    extract_flac(silence(tmp_path / "silent.mp4"), tmp_path / "audio.flac")
-    found = OpenAIWhisper("unused", tmp_path).transcribe(BytesIO((tmp_path / "audio.flac").read_bytes()), 1.0, quiet)
-
-    assert found.duration_s > 0
-    assert json.dumps(found.recipe.parameters)

@@ -1,18 +1,18 @@
 """Claims about documents in the store, on every backend."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from madvision_assets.domain.content_type import ContentType
-from madvision_assets.domain.failures import MissingInputError, UnreadableDocumentError
-from madvision_assets.domain.provenance import pointer_key
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.documents import Document, pointer_key
+from madvision_assets.domain.failures import MissingInputError, NewerDocumentError, UnreadableDocumentError
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.store.documents import (
-    DOCUMENTS,
+    current_envelope,
     current_provenance,
-    current_version,
     point_current,
     read_current,
     read_pointer,
@@ -35,20 +35,15 @@ def verdict(reason: str = "it says so", run_id: str = "run-1") -> ContentType:
     return content_type(raw, transcript(raw, "one"), reason=reason, run_id=run_id)
 
 
-def test_every_stage_has_its_document() -> None:
-    assert tuple(DOCUMENTS) == tuple(PipelineStep)
-
-
 def test_a_document_counts_once_it_is_pointed_at(store: ObjectStore) -> None:
     document = verdict()
 
     uri = write_document(store, document)
-    assert current_version(store, STEP, VIDEO_ID) is None
+    assert current_envelope(store, STEP, VIDEO_ID) is None
     point_current(store, document)
 
     assert uri == store.uri(f"content_type/{VIDEO_ID}/{document.origin.data_version}.json")
     assert read_current(store, ContentType, VIDEO_ID) == document
-    assert current_version(store, STEP, VIDEO_ID) == document.origin.data_version
     assert current_provenance(store, STEP, VIDEO_ID) == document.origin
 
 
@@ -116,7 +111,7 @@ def test_a_pointer_to_a_document_that_is_gone_is_no_document(store: ObjectStore)
 
     with pytest.raises(MissingInputError, match=f"content_type of {VIDEO_ID}"):
         read_current(store, ContentType, VIDEO_ID)
-    assert current_version(store, STEP, VIDEO_ID) is None
+    assert current_envelope(store, STEP, VIDEO_ID) is None
     assert current_provenance(store, STEP, VIDEO_ID) is None
 
 
@@ -159,14 +154,53 @@ def test_a_document_without_provenance_is_refused() -> None:
         read_version(store, ContentType, VIDEO_ID, document.origin.data_version)
 
 
-def test_a_document_of_another_schema_version_is_unreadable(store: ObjectStore) -> None:
-    document = verdict()
+def stored_as(store: ObjectStore, document: Document, **changed: object) -> None:
+    """Have a document in the store, and count, in the form that another version of the program wrote."""
     write_document(store, document)
-    newer = document.model_copy(update={"schema_version": document.schema_version + 1})
-    store.put_bytes(document.key, newer.model_dump_json().encode())
+    point_current(store, document)
+    store.put_bytes(document.key, json.dumps({**json.loads(document.model_dump_json()), **changed}).encode())
 
-    with pytest.raises(UnreadableDocumentError, match="schema version 2"):
-        read_version(store, ContentType, VIDEO_ID, document.origin.data_version)
+
+def test_a_document_of_a_newer_form_is_read_as_far_as_it_can_be(store: ObjectStore) -> None:
+    document = verdict()
+    stored_as(store, document, schema_version=99, mood="cheerful")
+
+    assert read_current(store, ContentType, VIDEO_ID) == document.model_copy(update={"schema_version": 99})
+
+
+def test_one_that_cannot_be_read_is_told_as_newer_and_counts_as_made(store: ObjectStore) -> None:
+    document = verdict()
+    stored_as(store, document, schema_version=99, kind=["a list", "of kinds"])
+
+    with pytest.raises(NewerDocumentError, match=f"{document.key} is of schema version 99: kind"):
+        read_current(store, ContentType, VIDEO_ID)
+    assert current_provenance(store, STEP, VIDEO_ID) == document.origin
+
+
+def test_one_of_which_nothing_can_be_read_is_told_and_not_taken_for_absent(store: ObjectStore) -> None:
+    document = verdict()
+    stored_as(store, document, schema_version=99, provenance={"origin": "elsewhere"})
+
+    with pytest.raises(NewerDocumentError, match=document.key):
+        current_provenance(store, STEP, VIDEO_ID)
+
+
+def test_a_form_that_no_version_wrote_is_unreadable_and_not_absent(store: ObjectStore) -> None:
+    document = verdict()
+    stored_as(store, document, kind="a kind that there never was")
+
+    with pytest.raises(UnreadableDocumentError, match=document.key):
+        read_current(store, ContentType, VIDEO_ID)
+    assert current_provenance(store, STEP, VIDEO_ID) == document.origin
+
+
+def test_a_pointer_with_a_key_that_is_not_known_points(store: ObjectStore) -> None:
+    document = verdict()
+    stored_as(store, document)
+    key = pointer_key(STEP, VIDEO_ID)
+    store.put_bytes(key, json.dumps({**json.loads(store.get_bytes(key)), "reason": "later"}).encode())
+
+    assert read_current(store, ContentType, VIDEO_ID) == document
 
 
 @pytest.mark.parametrize("spoil", ["gone", "cut short"])

@@ -161,9 +161,10 @@ def test_an_upload_is_taken_in_like_any_video(s3: AwsAccess, reader: BucketReade
     ingest = Ingest(store, unused, max_duration_s=3600.0, max_bytes=10_000_000, uploads=reader)
     video = Video(video_id=web_video_id(address), address=address)
 
-    document, recipe = ingest.take(video, tmp_path, no_progress)
+    made = ingest.take(video, tmp_path, no_progress)
 
-    assert (document.address, document.source.title, recipe.engine) == (address, "taken", "s3")
+    document = made.document
+    assert (document.address, document.source.title, made.recipe.engine) == (address, "taken", "s3")
     assert store.size_bytes(document.media.key) == talk.stat().st_size
     assert video.source == f"s3://{BUCKET}"
 

@@ -2,42 +2,58 @@
 
 import subprocess
 import sys
+from importlib.metadata import distribution
 from pathlib import Path
 
+import packaging
 import pytest
 
 from madvision_assets.domain.health import Health
 from madvision_assets.settings import variable_names
+from madvision_assets.tools.speech.registry import ENGINES
 from madvision_assets.work import doctor
 
 ROOT = Path(__file__).resolve().parents[2]
-ALL = {*doctor.INTAKE, *doctor.PROCESSING, *doctor.SPEECH}
+SPEECH = "openai-whisper"
 # Python without any installed package but those of one folder.
 ASK = """
 import sys
-sys.path += sys.argv[1:3]
+sys.path += sys.argv[1:2]
 from madvision_assets.work.doctor import packages
-found = packages(transcript_elsewhere=sys.argv[3] == "k8s")
+found = packages(sys.argv[2], transcript_elsewhere=sys.argv[3] == "k8s")
 print(found.health.value, found.found)
 """
 
 
-def packages_where(folder: Path, *installed: str, executor: str = "in_process") -> str:
+def packages_where(folder: Path, installed: set[str] | frozenset[str], executor: str = "in_process") -> str:
     """What the doctor tells where these packages are installed, which it knows by their metadata, and no others."""
+    (folder / "madvision_assets").symlink_to(ROOT / "madvision_assets")
+    (folder / "packaging").symlink_to(Path(packaging.__file__).parent)
     for name in installed:
         metadata = folder / f"{name.replace('-', '_')}-1.dist-info" / "METADATA"
         metadata.parent.mkdir()
-        metadata.write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
-    command = [sys.executable, "-I", "-S", "-c", ASK, str(ROOT), str(folder), executor]
+        needs = distribution(name).requires if name == doctor.OURS else ()
+        lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1", *(f"Requires-Dist: {n}" for n in needs or ())]
+        metadata.write_text("\n".join(lines))
+    command = [sys.executable, "-I", "-S", "-c", ASK, str(folder), SPEECH, executor]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def test_here_everything_is_installed() -> None:
-    assert doctor.packages().health is Health.OK
+    assert doctor.packages(SPEECH).health is Health.OK
+
+
+def test_a_plain_install_brings_what_is_needed_anywhere() -> None:
+    ours = distribution(doctor.OURS)
+    assert [line for line in ours.requires or () if "extra ==" not in line] == ["madvision-assets[gpu]"]
+
+    extras = set(ours.metadata.get_all("Provides-Extra") or ()) - {"dev"}
+    assert {"intake", "pipeline", "k8s", *(engine.extra for engine in ENGINES.values())} <= extras
+    assert doctor.required(*extras) == doctor.required("gpu")
 
 
 def test_the_image_of_the_intake_needs_no_dagster(tmp_path: Path) -> None:
-    told = packages_where(tmp_path, *doctor.INTAKE, executor="k8s")
+    told = packages_where(tmp_path, doctor.required("intake"), executor="k8s")
 
     assert told.startswith("ok")
     assert "takes submissions, and processes nothing" in told
@@ -45,17 +61,24 @@ def test_the_image_of_the_intake_needs_no_dagster(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("executor", "expected"),
-    [("k8s", "ok all are installed but Whisper and torch"), ("in_process", "failed missing: openai-whisper, torch")],
+    [
+        ("k8s", "ok all are installed but openai-whisper and torch"),
+        ("in_process", "failed missing: openai-whisper, torch"),
+    ],
 )
 def test_without_torch_the_transcript_must_run_elsewhere(tmp_path: Path, executor: str, expected: str) -> None:
-    told = packages_where(tmp_path, *doctor.INTAKE, *doctor.PROCESSING, executor=executor)
+    told = packages_where(tmp_path, doctor.required("pipeline"), executor=executor)
 
     assert told.startswith(expected)
 
 
 @pytest.mark.parametrize("missing", ["dagster-k8s", "obstore", "av"])
 def test_a_package_that_is_missing_is_named(tmp_path: Path, missing: str) -> None:
-    assert packages_where(tmp_path, *ALL - {missing}).strip() == f"failed missing: {missing}"
+    assert packages_where(tmp_path, doctor.required("gpu") - {missing}).strip() == f"failed missing: {missing}"
+
+
+def test_where_our_own_metadata_is_missing_it_says_so(tmp_path: Path) -> None:
+    assert packages_where(tmp_path, frozenset()).strip() == "failed missing: madvision-assets"
 
 
 def test_each_image_installs_what_the_doctor_asks_for_there() -> None:
@@ -63,10 +86,13 @@ def test_each_image_installs_what_the_doctor_asks_for_there() -> None:
         lines = (ROOT / "deployments" / "docker" / f"{image}.txt").read_text().splitlines()
         return {line.partition("==")[0] for line in lines}
 
-    assert set(doctor.INTAKE) <= pinned("intake")
-    assert not set(doctor.DAGSTER) & pinned("intake")
-    assert {*doctor.INTAKE, *doctor.PROCESSING} <= pinned("pipeline")
-    assert "openai-whisper" in pinned("gpu") - pinned("pipeline")
+    intake, pipeline, gpu = (doctor.required(image) - {doctor.OURS} for image in ("intake", "pipeline", "gpu"))
+
+    assert intake <= pinned("intake")
+    assert not [name for name in pinned("intake") if name.startswith("dagster")]
+    assert pipeline <= pinned("pipeline")
+    assert doctor.required(SPEECH).isdisjoint(pinned("pipeline"))
+    assert gpu - {"torch"} <= pinned("gpu")  # the Dockerfile installs torch
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, select
 
 from madvision_assets.domain.clips import Clips, Outcome
 from madvision_assets.domain.failures import PrivateVideoError, StoreUnavailableError
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue

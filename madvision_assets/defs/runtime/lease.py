@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from madvision_assets.domain.failures import CancelledError, Failure, SupersededError
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Lease, Queue
@@ -130,16 +130,16 @@ class RunLease:
             quiet_s += REPORT_INTERVAL_S
             try:
                 if self._lease is None:
-                    self._take()
+                    self._start()
                 elif self._news is not None or quiet_s >= BEAT_INTERVAL_S:
                     self._beat(self._lease)
                     quiet_s = 0.0
             except Exception:  # noqa: BLE001, S112 - the next one may come through; without any the worker counts as lost
                 continue
 
-    def _take(self) -> None:
+    def _start(self) -> None:
         if self._attempt is not None:
-            self._lease = self._queue.take(self._video_id, self._run.run_id, self._attempt)
+            self._lease = self._queue.start(self._video_id, self._run.run_id, self._attempt)
 
     def _beat(self, lease: "Lease") -> None:
         news, self._news = self._news, None

@@ -12,6 +12,8 @@ from uuid import uuid4
 
 import dagster as dg
 
+from madvision_assets.defs import dagster_inside
+
 TAG = "madvision/process"
 FOLDER = "history/processes"
 ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
@@ -20,7 +22,7 @@ ENDED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRun
 @contextmanager
 def process_announced(instance: dg.DagsterInstance) -> Iterator[Mapping[str, str]]:
     """Be seen to be alive; gives the tags for a run of this process."""
-    folder = Path(instance.root_directory) / FOLDER
+    folder = dagster_inside.folder_of(instance) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     name = uuid4().hex
     with (folder / f".{name}").open("x") as file:
@@ -35,19 +37,18 @@ def process_announced(instance: dg.DagsterInstance) -> Iterator[Mapping[str, str
 
 def end_lost_runs(instance: dg.DagsterInstance) -> None:
     """Call runs failed whose process is gone, and give back the slots of those and of all that ended."""
-    folder = Path(instance.root_directory) / FOLDER
+    folder = dagster_inside.folder_of(instance) / FOLDER
     for name in [file.name for file in folder.glob("[!.]*")]:
         if not _is_lost(folder / name):
             continue
-        for run in instance.get_runs(dg.RunsFilter(tags={TAG: name})):
-            if run.status not in ENDED:
-                instance.report_run_failed(run, "The process of this run was lost.")
+        for record in instance.get_run_records(dg.RunsFilter(tags={TAG: name})):
+            if record.dagster_run.status not in ENDED:
+                dagster_inside.end_as_failed(instance, record.dagster_run, "The process of this run was lost.")
         (folder / name).unlink(missing_ok=True)
-    storage = instance.event_log_storage
-    for run_id in storage.get_concurrency_run_ids():
+    for run_id in dagster_inside.runs_with_slots(instance):
         holder = instance.get_run_by_id(run_id)
         if holder is None or holder.status in ENDED:
-            storage.free_concurrency_slots_for_run(run_id)
+            dagster_inside.free_slots(instance, run_id)
 
 
 def _is_lost(path: Path) -> bool:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
-from dagster._core.errors import raise_execution_interrupts
+
+from madvision_assets.defs.dagster_inside import Claim, claims_wrapped, interrupts_raised
 
 POLL_S = 1.0
 
@@ -24,22 +25,20 @@ def pools_awaited(instance: dg.DagsterInstance, interrupted: Callable[[str], Non
         instance: where the pools are.
         interrupted: told the step whose wait a signal has ended.
     """
-    storage: Any = instance.event_log_storage
-    claim = storage.claim_concurrency_slot
 
-    def claim_at_last(pool: str, run_id: str, step: str, *priority: Any) -> Any:
-        try:
-            with raise_execution_interrupts():
-                while not (status := claim(pool, run_id, step, *priority)).is_claimed:
-                    time.sleep(POLL_S)
-        except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
-            if interrupted is not None:
-                interrupted(step)
-            raise
-        return status
+    def patient(claim: Claim) -> Claim:
+        def claim_at_last(pool: str, run_id: str, step: str, *priority: Any) -> Any:
+            try:
+                with interrupts_raised():
+                    while not (status := claim(pool, run_id, step, *priority)).is_claimed:
+                        time.sleep(POLL_S)
+            except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
+                if interrupted is not None:
+                    interrupted(step)
+                raise
+            return status
 
-    storage.claim_concurrency_slot = claim_at_last
-    try:
+        return claim_at_last
+
+    with claims_wrapped(instance, patient):
         yield
-    finally:
-        storage.claim_concurrency_slot = claim

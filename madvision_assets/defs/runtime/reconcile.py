@@ -7,14 +7,16 @@ is missing is judged by its not changing over several looks, never by comparing 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
-from dagster import DagsterEventType, DagsterRunStatus
+from dagster import DagsterRunStatus
 
+from madvision_assets.defs import dagster_inside
+from madvision_assets.defs.runtime.failing import of_dagster_failure
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, PARTITION_TAG, attempt_of
-from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError, leaf_of
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError
+from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
@@ -81,7 +83,7 @@ class Reconciler:
         Only a row that is still running, and that this run holds, is changed; so it may be told twice.
         """
         # A killed worker could not give back its slots of the pools; Dagster itself would only minutes later.
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        dagster_inside.free_slots(instance, run.run_id)
         row = self.queue.get(run.tags.get(PARTITION_TAG, ""))
         if row is None:
             return None
@@ -108,8 +110,10 @@ class Reconciler:
         lost = WorkerLostError(f"run {run.run_id} gave no sign of life at {row.pipeline_step}")
         if self.queue.fail(row.video_id, run.run_id, attempt_of(run), row.pipeline_step, lost) is None:
             return None
-        instance.report_run_failed(run, "Its worker gives no sign of life: the queue has taken the video back.")
-        instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        dagster_inside.end_as_failed(
+            instance, run, "Its worker gives no sign of life: the queue has taken the video back."
+        )
+        dagster_inside.free_slots(instance, run.run_id)
         return "its worker is lost"
 
     def _release(self, row: "QueueRow") -> bool:
@@ -121,27 +125,20 @@ def find_run(instance: dg.DagsterInstance, row: "QueueRow") -> dg.DagsterRun | N
     if row.run_id is not None:
         return instance.get_run_by_id(row.run_id)
     tags = {PARTITION_TAG: row.video_id, ATTEMPT_TAG: str(row.attempt)}
-    runs = instance.get_runs(dg.RunsFilter(tags=tags), limit=1)
-    return runs[0] if runs else None
+    found = instance.get_run_records(dg.RunsFilter(tags=tags), limit=1)
+    return found[0].dagster_run if found else None
 
 
 def is_at_a_stage(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
     """Whether a stage is under way, as far as Dagster heard; one that waits for its next try is not."""
-    stats = instance.get_run_step_stats(run.run_id, [step.value for step in PipelineStep])
-    return any(step.partial_attempt_start is not None for step in stats)
+    return dagster_inside.is_at_a_step(instance, run.run_id, [step.value for step in PipelineStep])
 
 
 def failure_of(run: dg.DagsterRun, instance: dg.DagsterInstance, step: PipelineStep) -> tuple[PipelineStep, Failure]:
     """Where and why a run failed, by its events; without a word on it, its worker was lost at ``step``."""
-    for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE):
-        told = entry.get_dagster_event().step_failure_data.user_failure_data
-        if told is not None and "failure_cause" in told.metadata:
-            return _as_told(told.metadata)
+    for event in dagster_inside.failed_steps(instance, run.run_id):
+        told = dagster_inside.told_failure(event)
+        known = of_dagster_failure(told.metadata) if told else None
+        if known is not None:
+            return known
     return step, WorkerLostError(f"run {run.run_id} ended without a word at {step}")
-
-
-def _as_told(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failure]:
-    values = {name: entry.value for name, entry in metadata.items()}
-    leaf = leaf_of(str(values["failure_cause"]))
-    failure = leaf(str(values.get("failure_details", "")), retry_after_s=values.get("retry_after_s"))
-    return PipelineStep(str(values["pipeline_step"])), failure

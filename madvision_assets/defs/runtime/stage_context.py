@@ -1,46 +1,33 @@
-"""The workbench: one materialisation's clock, scratch folder, progress, failures and provenance.
+"""The stage context: what one materialisation knows of itself, and what it reports.
 
 It is what keeps the assets short: ``with runtime.stage(context, *inputs) as stage`` around the work,
 ``stage.done(...)`` at its end.
 """
 
-import errno
-import fcntl
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
-from typing import IO, Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import dagster as dg
 
 from madvision_assets.defs.checks import refusal
+from madvision_assets.defs.runtime.failing import require_video_id, told_to_dagster, told_to_the_queue
 from madvision_assets.defs.runtime.lease import RunLease
-from madvision_assets.domain.failures import (
-    DiskFullError,
-    Failure,
-    FailureClass,
-    HomeUnusableError,
-    UnexpectedError,
-    UnknownVideoError,
-)
-from madvision_assets.domain.provenance import Document, InputRef, Recipe, is_video_id
-from madvision_assets.domain.queue import PipelineStep
+from madvision_assets.defs.runtime.scratch import Scratch
+from madvision_assets.domain.documents import Document, Made
+from madvision_assets.domain.provenance import InputRef
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.publish import Finished
 
 MINUTE_S = 60
 ALMOST = 0.99
-REFUSED = "refused"  # why a blocking check turned a document down, in its metadata
-DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-DISK_REFUSES = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
-
-Doc = TypeVar("Doc", bound=Document)
+WAITS = "waiting: another process is at this stage of this video"
 
 
 class ProgressSink(Protocol):
@@ -54,72 +41,9 @@ def no_progress(video_id: str, step: PipelineStep, fraction: float, text: str) -
     """The sink for those who do not look."""
 
 
-class StoppedError(dg.DagsterError, dg.DagsterExecutionInterruptedError):
-    """The process was told to stop; the run ends.
-
-    It is a ``DagsterError`` because Dagster lets those pass, while it would make a retry of a bare interrupt: half a
-    minute later, in the very process that was told to stop.
-    """
-
-
-@contextmanager
-def interrupts_end_the_run(step_context: Callable[[], dg.StepExecutionContext]) -> Iterator[None]:
-    """Make an interrupt end the run; where another process owns the retries (Kubernetes), it is left to that one."""
-    try:
-        yield
-    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt) as interrupt:
-        if step_context().retry_mode.deferred:
-            raise
-        raise StoppedError from interrupt
-
-
-@contextmanager
-def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> Iterator[None]:
-    """Let failures and interrupts leave in the form that Dagster takes."""
-    try:
-        with interrupts_end_the_run(context.get_step_execution_context):
-            yield
-    except Failure as failure:
-        raise as_dagster_failure(failure, step) from failure
-
-
-@contextmanager
-def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, lease: RunLease | None) -> Iterator[None]:
-    """Make every fault a leaf of the taxonomy, and let the queue know of it and of interrupts."""
-    try:
-        try:
-            yield
-        except (Failure, dg.Failure):
-            raise
-        except Exception as error:
-            leaf = home_failure(error) if isinstance(error, OSError) else unexpected(error)
-            if isinstance(leaf, UnexpectedError):
-                context.log.exception("A fault without a leaf in the taxonomy")
-            raise leaf from error
-    except Failure as failure:
-        _tell(context, lease, partial(RunLease.fail, step=step, failure=failure))
-        raise
-    except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
-        _tell(context, lease, partial(RunLease.interrupted, step=step))
-        raise
-
-
-def _tell(context: dg.AssetExecutionContext, lease: RunLease | None, word: Callable[[RunLease], None]) -> None:
-    if lease is None:
-        return
-    try:
-        word(lease)
-    except Failure as failure:  # the reconciler will find out
-        context.log.warning("The queue could not be told: %s", failure)
-
-
 @dataclass
-class Stage:
-    """One materialisation under way.
-
-    Attributes:
-        folder: scratch folder, made on first use; gone afterwards, unless a later try can resume from it.
-    """
+class StageContext:
+    """One materialisation under way."""
 
     context: dg.AssetExecutionContext
     runtime: "StageRuntime"
@@ -134,48 +58,49 @@ class Stage:
 
     @property
     def folder(self) -> Path:
-        """Scratch folder of this stage of this video."""
-        folder = self.runtime.work_folder / self.video_id / self.step
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
+        """Scratch folder, made on first use; gone afterwards, unless a later try can resume from it."""
+        return self.runtime.scratch.folder(self.video_id, self.step)
 
     def progress(self, fraction: float, text: str) -> None:
         """Report how far it is; 1 is kept for when all is done."""
         self.runtime.tell(self.video_id, self.step, min(ALMOST, max(0.0, fraction)), text)
 
     def done(
-        self, document: Doc, recipe: Recipe, metadata: Mapping[str, Any], *checked: dg.AssetCheckResult
-    ) -> "dg.MaterializeResult[Doc]":
+        self, made: Made[Document], metadata: Mapping[str, Any], *checked: dg.AssetCheckResult
+    ) -> dg.MaterializeResult[Finished]:
         """Seal the document and hand it to Dagster with the results of its checks; the IO manager persists it.
 
         Where a blocking check failed, Dagster then ends the step as failed, and tries it no more.
         """
         wall_s = time.monotonic() - self.started_s
-        code_version = self.context.assets_def.code_versions_by_key[self.context.asset_key]
-        sealed = document.seal(
-            recipe,
+        code_version = self.context.assets_def.get_asset_spec(self.context.asset_key).code_version
+        store = self.runtime.store
+        sealed = made.document.seal(
+            made.recipe,
             run_id=self.context.run.run_id,
             code_version=code_version or "",
             inputs=tuple(
-                InputRef(asset=i.asset, uri=self.runtime.store.uri(i.key), data_version=i.origin.data_version)
-                for i in self.inputs
+                InputRef(asset=i.asset, uri=store.uri(i.key), data_version=i.origin.data_version) for i in self.inputs
             ),
             wall_s=wall_s,
             created_at=datetime.now(UTC),
         )
+        return dg.MaterializeResult(
+            value=Finished(sealed, refused=refusal(self.step, checked)),
+            data_version=dg.DataVersion(sealed.origin.data_version),
+            metadata={**metadata, **self._common(made, wall_s)},
+            check_results=checked,
+        )
+
+    def _common(self, made: Made[Document], wall_s: float) -> dict[str, Any]:
+        """The metadata that every stage has."""
+        recipe = made.recipe
         common: dict[str, Any] = {"wall_s": round(wall_s, 2), "cost_usd": recipe.cost_usd, "engine": recipe.engine}
         if recipe.model:
             common["model"] = recipe.model
-        if refused := refusal(self.step, checked):
-            common[REFUSED] = refused
-        for video in (v for v in (document, *self.inputs) if isinstance(v, RawVideo)):
+        for video in (v for v in (made.document, *self.inputs) if isinstance(v, RawVideo)):
             common["wall_s_per_video_minute"] = round(wall_s / max(video.info.duration_s, 1) * MINUTE_S, 2)
-        return dg.MaterializeResult(
-            value=sealed,
-            data_version=dg.DataVersion(sealed.origin.data_version),
-            metadata={**metadata, **common},
-            check_results=checked,
-        )
+        return common
 
 
 @dataclass(frozen=True)
@@ -194,8 +119,13 @@ class StageRuntime:
     report: ProgressSink = no_progress
     lease: RunLease | None = None
 
+    @property
+    def scratch(self) -> Scratch:
+        """The scratch folders."""
+        return Scratch(self.work_folder)
+
     @contextmanager
-    def stage(self, context: dg.AssetExecutionContext, *inputs: Document) -> Iterator[Stage]:
+    def stage(self, context: dg.AssetExecutionContext, *inputs: Document) -> Iterator[StageContext]:
         """Surround one stage's work; failures leave it in the form that Dagster shows.
 
         Raises:
@@ -203,11 +133,11 @@ class StageRuntime:
         """
         step = PipelineStep(context.asset_key.to_user_string())
         require_video_id(context.partition_key, step)
-        stage = Stage(context, self, step, inputs)
+        stage = StageContext(context, self, step, inputs)
         with told_to_dagster(context, step), told_to_the_queue(context, step, self.lease):
             if self.lease is not None:
                 self.lease.begin(step)
-            with self._scratch(stage):
+            with self.scratch.held(stage.video_id, step, lambda: stage.progress(0.0, WAITS)):
                 stage.progress(0.0, "starting")
                 yield stage
                 self.tell(stage.video_id, step, 1.0, "done")
@@ -221,116 +151,3 @@ class StageRuntime:
         self.report(video_id, step, fraction, text)
         if self.lease is not None:
             self.lease.report(step, fraction, text)
-
-    @contextmanager
-    def _scratch(self, stage: Stage) -> Iterator[None]:
-        """Have the scratch folder to oneself, and sweep it afterwards where no later try can use it."""
-        keep = False
-        with self._alone(stage):
-            try:
-                yield
-            except Failure as failure:
-                keep = resumable(stage.step, failure)
-                raise
-            except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
-                keep = stage.step is PipelineStep.RAW_VIDEO
-                raise
-            finally:
-                if not keep:
-                    self._sweep(stage.video_id, stage.step)
-
-    @contextmanager
-    def _alone(self, stage: Stage) -> Iterator[None]:
-        """Wait until no other process is at this stage of this video."""
-        path = self._lock_path(stage.video_id, stage.step)
-        self.work_folder.mkdir(parents=True, exist_ok=True)
-        while True:
-            with path.open("w") as file:
-                if not _locked_at_once(file):
-                    stage.progress(0.0, "waiting: another process is at this stage of this video")
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                # Whoever had it before has removed it; then somebody else may hold the one that is there now.
-                if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
-                    continue
-                try:
-                    yield
-                finally:
-                    path.unlink(missing_ok=True)
-                return
-
-    def sweep_given_up(self, is_given_up: Callable[[str], bool]) -> None:
-        """Remove what tries at a video left for a later one, where there will be none.
-
-        Args:
-            is_given_up: whether nothing more happens to a video by itself.
-        """
-        for folder in self.work_folder.glob("*/*/"):
-            video_id, step = folder.parent.name, folder.name
-            if not is_given_up(video_id):
-                continue
-            path = self._lock_path(video_id, step)
-            with suppress(OSError), path.open("w") as file:
-                # Asked again: somebody may have begun meanwhile, and be about to take the lock.
-                if _locked_at_once(file) and is_given_up(video_id):
-                    self._sweep(video_id, step)
-                    path.unlink(missing_ok=True)
-
-    def _lock_path(self, video_id: str, step: str) -> Path:
-        return self.work_folder / f"{video_id}.{step}.lock"
-
-    def _sweep(self, video_id: str, step: str) -> None:
-        folder = self.work_folder / video_id
-        shutil.rmtree(folder / step, ignore_errors=True)
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-
-
-def _locked_at_once(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def require_video_id(partition_key: str, step: PipelineStep) -> None:
-    """Refuse a partition key that cannot be a video's ID, before it becomes part of a path.
-
-    Raises:
-        dagster.Failure: ``unknown_video``.
-    """
-    if not is_video_id(partition_key):
-        raise as_dagster_failure(UnknownVideoError(repr(partition_key[:100])), step)
-
-
-def resumable(step: PipelineStep, failure: Failure) -> bool:
-    """Whether the scratch folder is worth keeping: a broken download goes on from what it left there."""
-    return step is PipelineStep.RAW_VIDEO and failure.failure_class in {FailureClass.TRANSIENT, FailureClass.SOURCE}
-
-
-def home_failure(error: OSError) -> Failure:
-    """The leaf for what the disk says of our home; the tools turn what else it says into leaves of theirs."""
-    reason = os.strerror(error.errno or 0)
-    if error.errno in DISK_FULL:
-        return DiskFullError(reason)
-    if error.errno in DISK_REFUSES:
-        return HomeUnusableError(f"{Path(error.filename).name}: {reason}" if error.filename else reason)
-    return unexpected(error)
-
-
-def unexpected(error: Exception) -> Failure:
-    """The leaf for what has none."""
-    return UnexpectedError(f"{type(error).__name__}: {error}")
-
-
-def as_dagster_failure(failure: Failure, step: PipelineStep) -> dg.Failure:
-    """A leaf of the taxonomy as Dagster shows it; never retried by Dagster, since the queue owns those retries."""
-    metadata: dict[str, Any] = {
-        "failure_cause": failure.code,
-        "failure_class": failure.failure_class.value,
-        "failure_details": failure.details,
-        "pipeline_step": step.value,
-    }
-    if failure.retry_after_s is not None:
-        metadata["retry_after_s"] = failure.retry_after_s
-    return dg.Failure(description=str(failure), metadata=metadata, allow_retries=False)

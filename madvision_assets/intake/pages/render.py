@@ -42,6 +42,14 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
         "Out of order for a moment",
         "The database cannot be reached. Videos that were submitted are not lost. Try again in {wait}.",
     ),
+    "newer_document": (
+        "Out of order for a moment",
+        "The clips are kept, but this part of the system is too old to read their list. Whoever runs it has been told.",
+    ),
+    "unreadable_document": (
+        "Out of order",
+        "The list of the clips cannot be read. Whoever runs this system has been told.",
+    ),
     "cross_site": (
         "Sent by another site",
         "The form was sent by a page of another site. Submit the address here yourself.",

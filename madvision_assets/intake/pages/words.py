@@ -7,31 +7,19 @@ from enum import StrEnum
 
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import FailureClass
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import VideoStatus
 
 LONGEST_SHOWN_CHARS = 80
 
-STEP_NAMES: Mapping[PipelineStep, str] = {
-    PipelineStep.RAW_VIDEO: "Download",
-    PipelineStep.TRANSCRIPT: "Transcribe",
-    PipelineStep.CONTENT_TYPE: "Understand",
-    PipelineStep.CLIP_CANDIDATES: "Find the moments",
-    PipelineStep.CLIPS: "Cut the clips",
-}
+STEP_NAMES: Mapping[PipelineStep, str] = {step: step.stage.title for step in PipelineStep}
 STEP_STATES: Mapping[str, str] = {
     "pending": "to come",
     "running": "under way",
     "waiting": "waiting",
     "done": "done",
     "failed": "failed",
-}
-_DOING: Mapping[PipelineStep, str] = {
-    PipelineStep.RAW_VIDEO: "Downloading the video",
-    PipelineStep.TRANSCRIPT: "Writing down what is said",
-    PipelineStep.CONTENT_TYPE: "Finding out what kind of video it is",
-    PipelineStep.CLIP_CANDIDATES: "Looking for the moments worth watching",
-    PipelineStep.CLIPS: "Cutting the clips",
 }
 _ENDED_WITHOUT: Mapping[Outcome, str] = {
     Outcome.NO_SPEECH: "Nothing is said in this video",
@@ -80,7 +68,7 @@ def tell(status: VideoStatus) -> Told:
         case QueueStatus.QUEUED:
             return Told("In the queue", "In the queue", "It starts as soon as there is room for it.")
         case QueueStatus.RUNNING:
-            doing = _DOING[status.pipeline_step]
+            doing = status.pipeline_step.stage.doing
             detail = "This page follows by itself. You may close it and come back at any time."
             return Told(f"{percent(status.progress)} {doing}", doing, detail, message=status.message)
         case QueueStatus.WAITING:

@@ -1,15 +1,17 @@
 """Who reads the transcript: what kind of video it is, and which moments are worth a clip.
 
-Here belongs whatever forms an opinion of a text: a language model behind an API, or rules. What does not: times, limits
-and overlaps, which ``domain.selection`` settles for every analyst alike.
+One file per analyst, and ``registry`` as the table of them. Here belongs whatever forms an opinion of a text: a
+language model behind an API, or rules. What does not: times, limits and overlaps, which ``domain.selection`` settles
+for every analyst alike.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from madvision_assets.domain.clips import Moment
-from madvision_assets.domain.content_type import Confidence, ContentKind
+from madvision_assets.domain.content_type import ContentKind, ContentType
+from madvision_assets.domain.documents import Made
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
@@ -19,29 +21,14 @@ Progress = Callable[[float, str], None]
 
 
 @dataclass(frozen=True)
-class Classification:
-    """What kind of video it is.
+class Proposal:
+    """Moments worth a clip, in no particular order and not yet vetted.
 
     Attributes:
-        kind: out of a closed set.
-        confidence: how sure, likewise.
-        reason: a sentence for a person.
-        topics: a few words each, most important first.
+        moments: as proposed.
         provisional: True where rules stood in for a language model.
         recipe: what did the work, and what it cost.
     """
-
-    kind: ContentKind
-    confidence: Confidence
-    reason: str
-    topics: tuple[str, ...]
-    provisional: bool
-    recipe: Recipe
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Moments worth a clip, in no particular order and not yet vetted; otherwise as ``Classification``."""
 
     moments: tuple[Moment, ...]
     provisional: bool
@@ -53,7 +40,7 @@ class Analyst(Protocol):
 
     def classify(
         self, transcript: Transcript, source: SourceMetadata, progress: Progress | None = None
-    ) -> Classification:
+    ) -> Made[ContentType]:
         """What kind of video it is.
 
         Raises:
@@ -72,6 +59,43 @@ class Analyst(Protocol):
 
     def check(self) -> str:
         """Say in a few words who would read, after making sure that it can; raises as ``classify`` does."""
+
+
+@dataclass(frozen=True)
+class AnalystOptions:
+    """What an operator has set for analysts; an analyst takes what concerns it.
+
+    Attributes:
+        api_key: for an analyst behind an API; empty without one.
+        base_url: of that API; None is the analyst's own default.
+        model: the language model's name.
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str | None
+    model: str
+
+
+@dataclass(frozen=True)
+class AnalystDescriptor:
+    """What is known of an analyst before it is made.
+
+    Attributes:
+        name: as ``MADVISION_ANALYST`` has it.
+        make: makes it; loads nothing heavy, and asks nobody.
+        needs_key: whether it can do nothing without ``OPENAI_API_KEY``.
+        price_known: whether what a call costs is known; None where calls cost nothing.
+    """
+
+    name: str
+    make: Callable[[AnalystOptions], Analyst]
+    needs_key: bool = False
+    price_known: Callable[[AnalystOptions], bool] | None = None
+
+    @property
+    def needs(self) -> str:
+        """For a person who chooses."""
+        return "needs OPENAI_API_KEY" if self.needs_key else "needs nothing"
 
 
 def silent(_fraction: float, _message: str) -> None:

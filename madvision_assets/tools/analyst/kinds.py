@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 
-from madvision_assets.domain.content_type import Confidence, ContentKind
+from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import SourceMetadata
 from madvision_assets.domain.wording import is_content, sentences_of, stem, words_of
@@ -62,26 +62,27 @@ _FIRST_PERSON_PAST = re.compile(
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """A kind, how sure, why, and what it is about."""
-
-    kind: ContentKind
-    confidence: Confidence
-    reason: str
-    topics: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class _Evidence:
     kind: ContentKind
     weight: float
     reason: str
 
 
-def verdict_on(transcript: Transcript, source: SourceMetadata) -> Verdict:
+def verdict_on(transcript: Transcript, source: SourceMetadata) -> ContentType:
     """The kind with the most evidence; ``other`` where nobody speaks or nothing stands out."""
+
+    def verdict(kind: ContentKind, confidence: Confidence, reason: str, topics: tuple[str, ...] = ()) -> ContentType:
+        return ContentType(
+            video_id=transcript.video_id,
+            kind=kind,
+            confidence=confidence,
+            reason=reason,
+            topics=topics,
+            provisional=True,
+        )
+
     if transcript.no_speech:
-        return Verdict(ContentKind.OTHER, Confidence.LOW, "Nobody speaks in it.", ())
+        return verdict(ContentKind.OTHER, Confidence.LOW, "Nobody speaks in it.")
     evidence = [*_by_keywords(transcript.text), *_by_shape(transcript.text), *_by_title(source.title)]
     totals: defaultdict[ContentKind, float] = defaultdict(float)
     for item in evidence:
@@ -89,12 +90,12 @@ def verdict_on(transcript: Transcript, source: SourceMetadata) -> Verdict:
     ranked = sorted(totals, key=lambda kind: (-totals[kind], kind.value))
     topics = topics_of(transcript)
     if not ranked or totals[ranked[0]] < MIN_EVIDENCE:
-        return Verdict(ContentKind.OTHER, Confidence.LOW, "Neither its words nor its shape tell a kind.", topics)
+        return verdict(ContentKind.OTHER, Confidence.LOW, "Neither its words nor its shape tell a kind.", topics)
     kind = ranked[0]
     lead = totals[kind] - (totals[ranked[1]] if len(ranked) > 1 else 0.0)
     reasons = [item.reason for item in sorted(evidence, key=lambda item: -item.weight) if item.kind is kind]
     confidence = Confidence.MEDIUM if lead >= CLEAR_LEAD else Confidence.LOW
-    return Verdict(kind, confidence, f"By rules: {'; '.join(reasons)}.", topics)
+    return verdict(kind, confidence, f"By rules: {'; '.join(reasons)}.", topics)
 
 
 def topics_of(transcript: Transcript) -> tuple[str, ...]:

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from madvision_assets.domain.clips import Moment
-from madvision_assets.domain.content_type import ContentKind
+from madvision_assets.domain.content_type import ContentKind, ContentType
+from madvision_assets.domain.documents import Made
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.selection import BACKREFERENCES, CONNECTIVES, clip_limits_s
 from madvision_assets.domain.timeline import Span, Timeline
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.domain.wording import content_stems, is_content, sentences_of, shortened, stem, words_of
-from madvision_assets.tools.analyst import Classification, Progress, Proposal, silent
+from madvision_assets.tools.analyst import AnalystDescriptor, Progress, Proposal, silent
 from madvision_assets.tools.analyst.cues import Rarity, cues_in, insight
 from madvision_assets.tools.analyst.kinds import verdict_on
 from madvision_assets.tools.analyst.passages import Passage, best_passages
@@ -39,18 +40,10 @@ class OfflineAnalyst:
         transcript: Transcript,
         source: SourceMetadata,
         progress: Progress | None = None,
-    ) -> Classification:
+    ) -> Made[ContentType]:
         """See ``Analyst``; raises nothing."""
         (progress or silent)(0.0, "Judging the kind by rules")
-        verdict = verdict_on(transcript, source)
-        return Classification(
-            kind=verdict.kind,
-            confidence=verdict.confidence,
-            reason=verdict.reason,
-            topics=verdict.topics,
-            provisional=True,
-            recipe=_recipe(),
-        )
+        return Made(verdict_on(transcript, source), _recipe())
 
     def propose(
         self,
@@ -149,3 +142,6 @@ def _reason(timeline: Timeline, span: Span, sentences: Sequence[str], keywords: 
     cues = f"cues: {', '.join(names)}" if names else "no cue phrases, but rare words"
     about = f"about {', '.join(keywords)}" if keywords else "on one topic"
     return f"A passage of {timeline.speech_s(span):.0f} s {about}; {cues}."
+
+
+DESCRIPTOR = AnalystDescriptor(name=ENGINE, make=lambda _options: OfflineAnalyst())

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from math import ceil
 
 from madvision_assets.domain.clips import Moment
-from madvision_assets.domain.content_type import Confidence, ContentKind
+from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
+from madvision_assets.domain.documents import Made
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.selection import clip_limits_s
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
-from madvision_assets.tools.analyst import Classification, Progress, Proposal, silent
+from madvision_assets.tools.analyst import AnalystDescriptor, AnalystOptions, Progress, Proposal, silent
 from madvision_assets.tools.analyst.answers import KindAnswer, MomentsAnswer
 from madvision_assets.tools.analyst.openai_session import ENGINE, Endpoint, Session
+from madvision_assets.tools.analyst.prices import price_of
 from madvision_assets.tools.analyst.prompts import CLASSIFY, PROPOSE, classify_messages, data_block, propose_messages
 from madvision_assets.tools.analyst.windows import estimated_tokens, spread_sample, windows_of
 
@@ -56,23 +58,23 @@ class OpenAIAnalyst:
         transcript: Transcript,
         source: SourceMetadata,
         progress: Progress | None = None,
-    ) -> Classification:
+    ) -> Made[ContentType]:
         """See ``Analyst``; a long video is judged by samples that are spread over it."""
         if transcript.no_speech:
-            return _nobody_speaks()
+            return _nobody_speaks(transcript)
         (progress or silent)(0.0, f"Asking {self._endpoint.model} for the kind")
         sample = spread_sample(transcript.segments, SAMPLE_RUNS, SAMPLE_RUN_LENGTH)
         with Session(self._endpoint) as session:
             answer = session.ask(classify_messages(data_block(source, sample)), KindAnswer)
             recipe = session.recipe(CLASSIFY, KindAnswer)
-        return Classification(
+        document = ContentType(
+            video_id=transcript.video_id,
             kind=answer.kind,
             confidence=answer.confidence,
             reason=answer.reason.strip(),
             topics=answer.clean_topics(),
-            provisional=False,
-            recipe=recipe,
         )
+        return Made(document, recipe)
 
     def propose(
         self,
@@ -109,15 +111,14 @@ class OpenAIAnalyst:
         return windows_of(segments)
 
 
-def _nobody_speaks() -> Classification:
-    return Classification(
+def _nobody_speaks(transcript: Transcript) -> Made[ContentType]:
+    document = ContentType(
+        video_id=transcript.video_id,
         kind=ContentKind.OTHER,
         confidence=Confidence.LOW,
         reason="Nobody speaks in it.",
-        topics=(),
-        provisional=False,
-        recipe=Recipe(engine=ENGINE),
     )
+    return Made(document, Recipe(engine=ENGINE))
 
 
 def _segments_per_clip(segments: Sequence[Segment], options: Options) -> tuple[int, int]:
@@ -126,3 +127,15 @@ def _segments_per_clip(segments: Sequence[Segment], options: Options) -> tuple[i
     shortest_s, longest_s = clip_limits_s(options)
     fewest = max(1, ceil(shortest_s * segments_per_s))
     return fewest, max(fewest, int(longest_s * segments_per_s))
+
+
+def _made(options: AnalystOptions) -> OpenAIAnalyst:
+    return OpenAIAnalyst(options.api_key, options.base_url, options.model)
+
+
+DESCRIPTOR = AnalystDescriptor(
+    name=ENGINE,
+    make=_made,
+    needs_key=True,
+    price_known=lambda options: price_of(options.model) is not None,
+)

@@ -9,8 +9,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import SchemaOutdatedError, UnknownVideoError
-from madvision_assets.domain.provenance import Document
 from madvision_assets.domain.video import Options, Video
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Database:
 
         from madvision_assets.tools.database import statements
 
-        statement = statements.insert_lineage(document, uri, sqlite=self.is_sqlite)
+        statement = statements.insert_lineage(document.video_id, document.origin, uri, sqlite=self.is_sqlite)
         with self.writing() as connection:
             statements.require_lease(connection, document.video_id, document.origin.run_id)
             try:

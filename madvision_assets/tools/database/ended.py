@@ -37,10 +37,10 @@ class Ended:
 
     @contextmanager
     def held(self, video_ids: Sequence[str]) -> Iterator[frozenset[str]]:
-        """Those of these videos that nobody starts, queues or submits again until the end; at most a batch."""
+        """Those of these videos that nobody claims, queues or submits again until the end; at most a batch."""
         query = select(queue.c.video_id).where(self._condition(video_ids)).order_by(queue.c.video_id)
         with self._database.writing() as connection:
-            # Who holds a row just now is about to start it.
+            # Who holds a row just now is about to claim it.
             yield frozenset(connection.execute(query.with_for_update(skip_locked=True)).scalars())
 
     def _condition(self, video_ids: Sequence[str]) -> ColumnElement[bool]:

@@ -1,13 +1,12 @@
 """What SQLAlchemy raises, turned into leaves of the taxonomy."""
 
-import errno
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import exc
 
+from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     DatabaseDeniedError,
     DatabaseUnavailableError,
@@ -61,9 +60,10 @@ def classify_database(error: BaseException) -> Failure:
         ``UnexpectedError`` where the fault is in our own statement and another try cannot mend it.
     """
     if isinstance(error, OSError):
-        reason = os.strerror(error.errno or 0)
-        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
-        return DiskFullError(reason) if full else DatabaseUnavailableError(f"its folder cannot be made: {reason}")
+        reason = disk.reason(error.errno)
+        if disk.is_full(error.errno):
+            return DiskFullError(reason)
+        return DatabaseUnavailableError(f"its folder cannot be made: {reason}")
     text = _reason(error)
     sqlstate = getattr(getattr(error, "orig", None), "pgcode", None)
     if sqlstate in _DENIED_SQLSTATES or _TURNED_AWAY.search(text):

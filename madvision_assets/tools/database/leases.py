@@ -1,13 +1,17 @@
 """What a lease on a video reads and writes: the video's row, and the line of its attempt in the history."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, select
 
+from madvision_assets.domain.failures import SupersededError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import processing_attempts as history
 from madvision_assets.tools.database.tables import video_processing_queue as queue
+
+STARTING = "starting"
 
 
 def lock(connection: Connection, video_id: str) -> QueueRow | None:
@@ -26,6 +30,43 @@ def change(connection: Connection, video_id: str, **values: Any) -> QueueRow:
 def note(connection: Connection, row: QueueRow, **values: Any) -> None:
     """Write into the history of the row's attempt."""
     connection.execute(history.update().where(_line(row.video_id, row.attempt)).values(**values))
+
+
+def open_attempt(connection: Connection, row: QueueRow, run_id: str | None, now: datetime) -> QueueRow:
+    """Open an attempt at a video, and take the lease from whoever has it; gives the row as it is then.
+
+    Args:
+        connection: of the transaction that holds the row.
+        row: the video's.
+        run_id: who has the lease; None where a run is still to be launched.
+        now: the time, timezone-aware.
+    """
+    opened = change(
+        connection,
+        row.video_id,
+        status=QueueStatus.RUNNING.value,
+        attempt=row.attempt + 1,
+        run_id=run_id,
+        heartbeat_at=now,
+        updated_at=now,
+        finished_at=None,
+        failure_cause=None,
+        failure_details=None,
+        message=STARTING,
+    )
+    if row.status is QueueStatus.RUNNING:
+        superseded = {"status": QueueStatus.QUEUED.value, "failure_cause": SupersededError.code}
+        note(connection, row, ended_at=now, **superseded)
+    line = {
+        "video_id": row.video_id,
+        "attempt": opened.attempt,
+        "run_id": run_id,
+        "started_at": now,
+        "pipeline_step": row.pipeline_step.value,
+        "status": QueueStatus.RUNNING.value,
+    }
+    connection.execute(history.insert().values(line))
+    return opened
 
 
 def held_lease(connection: Connection, video_id: str, run_id: str) -> bool:

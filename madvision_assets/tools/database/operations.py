@@ -11,7 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_,
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failures import Resource, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Value
-from madvision_assets.domain.queue import PipelineStep, QueueStatus, overall_progress, resource_of
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import FIRST_STEP, PipelineStep, overall_progress, resource_of
 from madvision_assets.tools.database import Database, breakers, statements
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow
@@ -50,7 +51,7 @@ class QueueCount(Value):
 
 
 class Attempt(Value):
-    """One start of a video's processing; ``status`` is that of the queue after it."""
+    """One attempt at a video; ``status`` is that of the queue after it."""
 
     attempt: int
     run_id: str | None
@@ -124,7 +125,7 @@ class Operations:
         return [row.behind(shut.get(row.resource or "")) for row in found]
 
     def history(self, video_id: str) -> list[Attempt]:
-        """Every start of a video's processing, oldest first."""
+        """Every attempt at a video, oldest first."""
         mine = processing_attempts.c.video_id == video_id
         columns = [column for column in processing_attempts.c if column.name in Attempt.model_fields]
         query = select(*columns).where(mine).order_by(processing_attempts.c.attempt)
@@ -286,7 +287,7 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
         "updated_at": now,
     }
     if from_step is not None:
-        from_host = from_step is PipelineStep.RAW_VIDEO
+        from_host = from_step is FIRST_STEP
         host = case((queue.c.source != "", f"{Resource.HOST}:" + queue.c.source))
         values |= {
             "from_step": from_step.value,
@@ -322,7 +323,7 @@ def _running(video_ids: Sequence[str]) -> Select[tuple[str]]:
 
 
 def _hold_idle(connection: Connection, video_ids: Sequence[str]) -> set[str]:
-    """Those that are not being processed; none of them is started or submitted until the transaction ends."""
+    """Those that are not being processed; none of them is claimed or submitted until the transaction ends."""
     # First the queue, as workers and submissions have it. The keys of `videos` stay free: whoever has a row in the
     # queue may refer to them next.
     queued = select(queue.c.video_id).where(queue.c.video_id.in_(video_ids)).order_by(queue.c.video_id)

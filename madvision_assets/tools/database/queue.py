@@ -2,6 +2,10 @@
 
 A *lease* is one attempt at one video: whoever holds it may report, publish and end it. A later attempt takes it away
 (fencing), so a worker that was believed lost and is not can do no harm.
+
+Three verbs of beginning, in their order: the sensor *claims* a video that is due, which opens an attempt; the run that
+is launched for it *starts* when its process has come to life; and each of its stages *begins*. A run by hand is claimed
+by nobody: its first stage opens the attempt as it begins. How an attempt ends is in ``endings``.
 """
 
 import random
@@ -14,21 +18,13 @@ from sqlalchemy import Connection, and_, case, literal, or_, select
 
 from madvision_assets.domain.breakers import Breaker, BreakerRules, BreakerState, breaker_name
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.failures import CheckFailedError, Failure, FailureClass, Resource, SupersededError
-from madvision_assets.domain.queue import (
-    PipelineStep,
-    QueueStatus,
-    RetryRules,
-    Verdict,
-    judge,
-    overall_progress,
-    resource_of,
-)
-from madvision_assets.tools.database import Database, breakers, claims, leases, statements, webhooks
+from madvision_assets.domain.failures import Failure, FailureClass, Resource, SupersededError
+from madvision_assets.domain.queue import QueueStatus, RetryRules, Verdict, judge
+from madvision_assets.domain.stages import PipelineStep, overall_progress, resource_of
+from madvision_assets.tools.database import Database, breakers, claims, endings, leases, statements
 from madvision_assets.tools.database.rows import QueueRow
-from madvision_assets.tools.database.tables import processing_attempts, video_processing_queue
+from madvision_assets.tools.database.tables import video_processing_queue
 
-STARTING = "starting"
 WAITS_ITS_TURN = "waits its turn"
 
 queue = video_processing_queue
@@ -78,7 +74,7 @@ class Queue:
     # --- the sensor's side ---
 
     def claim_due(self, max_in_flight: int) -> list[QueueRow]:
-        """Take the next videos out of the queue, most urgent first, so that no more than so many are in flight.
+        """Claim the next videos, most urgent first, so that no more than so many are in flight.
 
         Those whose next step is behind an open breaker stay, but for the one that is to probe it.
         """
@@ -86,7 +82,7 @@ class Queue:
         with self._database.writing() as connection:
             room = claims.room_for(connection, max_in_flight)
             chosen = claims.choose(connection, room, now) if room > 0 else []
-            return [self._start(connection, row, None, now) for row in chosen]
+            return [leases.open_attempt(connection, row, None, now) for row in chosen]
 
     def release(self, video_id: str, attempt: int) -> bool:
         """Put a claimed video back, since no run came of it; False where somebody else has moved it on."""
@@ -95,7 +91,7 @@ class Queue:
             row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
                 return False
-            self._end(connection, row, QueueStatus.QUEUED, now, next_attempt_at=now, message="")
+            endings.put_back(connection, row, now)
         return True
 
     def complete(self, video_id: str, attempt: int, made: Clips) -> bool:
@@ -105,7 +101,7 @@ class Queue:
             row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
                 return False
-            self._end(connection, row, QueueStatus.DONE, now, **_done(made))
+            endings.done(connection, row, made, now)
         return True
 
     def running(self) -> list[QueueRow]:
@@ -122,15 +118,28 @@ class Queue:
 
     # --- the worker's side ---
 
+    def start(self, video_id: str, run_id: str, attempt: int) -> Lease | None:
+        """A launched run starts: its process has come to life; None where its lease was over before."""
+        lease = Lease(video_id, run_id, attempt)
+        mine = and_(
+            queue.c.video_id == video_id,
+            queue.c.attempt == attempt,
+            queue.c.status == QueueStatus.RUNNING.value,
+            or_(queue.c.run_id.is_(None), queue.c.run_id == run_id),
+        )
+        values = {"run_id": run_id, "heartbeat_at": self._now()}
+        with self._database.writing() as connection:
+            return lease if connection.execute(queue.update().where(mine).values(**values)).rowcount == 1 else None
+
     def begin(self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep) -> Lease:
-        """A run begins a step.
+        """A run begins a stage.
 
         Args:
             video_id: its partition.
             run_id: the Dagster run.
-            attempt: which attempt the queue launched it for; None for a run started by hand, which takes the video
+            attempt: which attempt the queue launched it for; None for a run by hand, which takes the video
                 over from whoever had it.
-            step: which step.
+            step: which stage.
 
         Raises:
             SupersededError: the lease of this run is over.
@@ -145,7 +154,7 @@ class Queue:
             if attempt is None and not held:
                 if leases.held_lease(connection, video_id, run_id):
                     raise SupersededError(_holder(row))
-                row = self._start(connection, row, run_id, now)
+                row = leases.open_attempt(connection, row, run_id, now)
             elif attempt is not None and not self._holds_lease(row, run_id, attempt):
                 raise SupersededError(_holder(row))
             resource = resource_of(step, row.source)
@@ -157,7 +166,7 @@ class Queue:
                 resource=resource,
                 step_progress=0.0,
                 progress=overall_progress(step, 0.0),
-                message=STARTING,
+                message=leases.STARTING,
                 heartbeat_at=now,
                 updated_at=now,
             )
@@ -167,19 +176,6 @@ class Queue:
         if refusal is not None:
             raise refusal
         return Lease(video_id, run_id, row.attempt)
-
-    def take(self, video_id: str, run_id: str, attempt: int) -> Lease | None:
-        """A launched run has come to life; None where its lease is over before it began."""
-        lease = Lease(video_id, run_id, attempt)
-        mine = and_(
-            queue.c.video_id == video_id,
-            queue.c.attempt == attempt,
-            queue.c.status == QueueStatus.RUNNING.value,
-            or_(queue.c.run_id.is_(None), queue.c.run_id == run_id),
-        )
-        values = {"run_id": run_id, "heartbeat_at": self._now()}
-        with self._database.writing() as connection:
-            return lease if connection.execute(queue.update().where(mine).values(**values)).rowcount == 1 else None
 
     def report(self, lease: Lease, step: PipelineStep, fraction: float, message: str) -> bool:
         """A sign of life with progress; False where the lease is over. Late news of a finished step is passed over."""
@@ -218,7 +214,7 @@ class Queue:
             run_id: the run that made it.
             step: which step.
             ends: whether the run does no step after it.
-            made: the clips, after the last step.
+            made: the clips, which say how the video ended, after the last step.
         """
         now = self._now()
         with self._database.writing() as connection:
@@ -234,14 +230,14 @@ class Queue:
                 "heartbeat_at": now,
             }
             if made is not None:
-                self._end(connection, row, QueueStatus.DONE, now, **{**values, **_done(made)})
+                endings.done(connection, row, made, now, **values)
             elif not ends:
                 following = step.next or step
                 place = {"pipeline_step": following.value, "resource": resource_of(following, row.source)}
                 waits = {"step_progress": 0.0, "message": WAITS_ITS_TURN, "updated_at": now}
                 leases.change(connection, video_id, **{**values, **place, **waits})
             else:  # somebody did some steps by hand
-                self._end_by_hand(connection, row, step, values, now)
+                endings.done_in_part(connection, row, step, now, **values)
 
     def fail(
         self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep, failure: Failure
@@ -262,104 +258,23 @@ class Queue:
                 return None
             verdict = self._judge(connection, row, failure, now)
             ended = row.model_copy(update={"run_id": run_id or None})
-            self._end_failed(connection, ended, step, verdict, now)
+            endings.failed(connection, ended, step, verdict, now)
         return verdict.status
 
     # --- details ---
-
-    def _start(self, connection: Connection, row: QueueRow, run_id: str | None, now: datetime) -> QueueRow:
-        started = leases.change(
-            connection,
-            row.video_id,
-            status=QueueStatus.RUNNING.value,
-            attempt=row.attempt + 1,
-            run_id=run_id,
-            heartbeat_at=now,
-            updated_at=now,
-            finished_at=None,
-            failure_cause=None,
-            failure_details=None,
-            message=STARTING,
-        )
-        if row.status is QueueStatus.RUNNING:
-            superseded = {"status": QueueStatus.QUEUED.value, "failure_cause": SupersededError.code}
-            leases.note(connection, row, ended_at=now, **superseded)
-        connection.execute(
-            processing_attempts.insert().values(
-                video_id=row.video_id,
-                attempt=started.attempt,
-                run_id=run_id,
-                started_at=now,
-                pipeline_step=row.pipeline_step.value,
-                status=QueueStatus.RUNNING.value,
-            )
-        )
-        return started
-
-    def _end(self, connection: Connection, row: QueueRow, status: QueueStatus, now: datetime, **values: Any) -> None:
-        """A lease is over."""
-        if status.is_final:
-            values["finished_at"] = now
-        ended = leases.change(connection, row.video_id, status=status.value, updated_at=now, **values)
-        leases.note(
-            connection,
-            row,
-            run_id=row.run_id,
-            ended_at=now,
-            pipeline_step=row.pipeline_step.value,
-            status=status.value,
-            failure_cause=ended.failure_cause,
-            failure_details=ended.failure_details,
-        )
-        breakers.give_up_probe(connection, row.video_id)
-        if status.is_final:
-            webhooks.enqueue(connection, ended, now)
-
-    def _end_by_hand(
-        self, connection: Connection, row: QueueRow, step: PipelineStep, values: dict[str, Any], now: datetime
-    ) -> None:
-        if leases.was_done(connection, row):  # and its clips are still there
-            done = {"pipeline_step": PipelineStep.CLIPS.value, "resource": None, "progress": 1.0, "message": ""}
-            self._end(connection, row, QueueStatus.DONE, now, **{**values, **done})
-            return
-        following = step.next or step
-        resource = resource_of(following, row.source)
-        place = {"pipeline_step": following.value, "resource": resource, "step_progress": 0.0, "message": ""}
-        self._end(connection, row, QueueStatus.QUEUED, now, **{**values, **place, "next_attempt_at": now})
-
-    def _end_failed(
-        self, connection: Connection, row: QueueRow, step: PipelineStep, verdict: Verdict, now: datetime
-    ) -> None:
-        self._end(
-            connection,
-            row.model_copy(update={"pipeline_step": step}),
-            verdict.status,
-            now,
-            run_id=row.run_id,
-            pipeline_step=step.value,
-            resource=resource_of(step, row.source),
-            retry=verdict.retry,
-            lost_workers=verdict.lost_workers,
-            # What did not pass its check is there, and would be taken for done.
-            from_step=step.value if isinstance(verdict.failure, CheckFailedError) else row.from_step,
-            next_attempt_at=verdict.next_attempt_at,
-            failure_cause=verdict.failure.code,
-            failure_details=verdict.failure.details,
-            message="",
-        )
 
     def _refusal(
         self, connection: Connection, row: QueueRow, step: PipelineStep, now: datetime, *, by_hand: bool
     ) -> Failure | None:
         """Why the step may not begin, in which case the lease is over; else None."""
         used = breakers.used(resource_of(step, row.source))
-        # Whoever starts a run by hand may know that a cause is mended; its success closes the breaker.
+        # Whoever runs it by hand may know that a cause is mended; its success closes the breaker.
         refusing = breakers.admit(connection, used, row.video_id, now, insists=by_hand)
         if refusing is None:
             return None
         # Settled here: told later, it would count as another failure of what may be mended by then.
         verdict = self._verdict(row, refusing.refusal(), now, self._blocked_until(refusing, now))
-        self._end_failed(connection, row, step, verdict, now)
+        endings.failed(connection, row, step, verdict, now)
         return verdict.failure
 
     def _judge(self, connection: Connection, row: QueueRow, failure: Failure, now: datetime) -> Verdict:
@@ -424,20 +339,3 @@ def _left_to_redo(from_step: PipelineStep | None, done: PipelineStep) -> Pipelin
 
 def _holder(row: QueueRow) -> str:
     return f"attempt {row.attempt} is {row.status}"
-
-
-def _done(made: Clips) -> dict[str, Any]:
-    """The columns of a video that is done."""
-    return {
-        "pipeline_step": PipelineStep.CLIPS.value,
-        "resource": None,
-        "from_step": None,
-        "progress": 1.0,
-        "step_progress": 1.0,
-        "message": "",
-        "failure_cause": None,
-        "failure_details": None,
-        "lost_workers": 0,
-        "outcome": made.outcome.value,
-        "outcome_reason": made.outcome_reason,
-    }

@@ -5,7 +5,8 @@ from pydantic import AwareDatetime
 from madvision_assets.domain.breakers import Breaker, BreakerState
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.provenance import Provenance, Value, VideoId
-from madvision_assets.domain.queue import PipelineStep, QueueStatus
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Options
 
 
@@ -53,7 +54,7 @@ class QueueRow(Value):
         priority: a higher one is done earlier.
         retry: retries used up by failures of this video's own.
         lost_workers: workers lost in a row on this step.
-        attempt: counts every start; the fencing token of the one under way.
+        attempt: counts the attempts; the fencing token of the one under way.
         failure_cause: code of the taxonomy; None while all is well.
         next_attempt_at: a waiting video is tried again from then on.
         heartbeat_at: the running worker's last sign of life.

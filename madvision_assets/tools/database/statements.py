@@ -8,8 +8,9 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.failures import SupersededError, UnknownVideoError
-from madvision_assets.domain.provenance import Document
-from madvision_assets.domain.queue import PipelineStep, QueueStatus, resource_of
+from madvision_assets.domain.provenance import Provenance
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import FIRST_STEP, resource_of
 from madvision_assets.domain.video import Options, Video
 from madvision_assets.tools.database.tables import as_utc, lineage, video_processing_queue, videos
 
@@ -37,11 +38,11 @@ def select_video(video_id: str) -> Executable:
     return select(videos.c.video_id, videos.c.address, videos.c.options).where(videos.c.video_id == video_id)
 
 
-def insert_lineage(document: Document, uri: str, *, sqlite: bool) -> Executable:
+def insert_lineage(video_id: str, made: Provenance, uri: str, *, sqlite: bool) -> Executable:
     """The row of a materialisation, where it is not there yet."""
-    values = document.origin.model_dump(mode="json", exclude={"created_at"})
+    values = made.model_dump(mode="json", exclude={"created_at"})
     insert = sqlite_insert(lineage) if sqlite else postgres_insert(lineage)
-    row = insert.values(**values, created_at=document.origin.created_at, video_id=document.video_id, uri=uri)
+    row = insert.values(**values, created_at=made.created_at, video_id=video_id, uri=uri)
     return row.on_conflict_do_nothing(index_elements=["run_id", "asset", "video_id", "data_version"])
 
 
@@ -66,7 +67,7 @@ def sum_cost_usd(video_id: str | None, since: datetime | None) -> Executable:
 
 def upsert_queue(video: Video, priority: int, now: datetime, *, sqlite: bool) -> Executable:
     """Queue a video; gives its row. See ``queue_upsert``."""
-    resource = resource_of(PipelineStep.RAW_VIDEO, video.source)
+    resource = resource_of(FIRST_STEP, video.source)
     return queue_upsert(video.video_id, video.source, resource, priority, now, sqlite=sqlite)
 
 
@@ -91,7 +92,7 @@ def queue_upsert(video_id: Any, source: Any, resource: Any, priority: Any, now: 
     }
     statement = insert.values(
         video_id=video_id,
-        pipeline_step=PipelineStep.RAW_VIDEO.value,
+        pipeline_step=FIRST_STEP.value,
         progress=0.0,
         step_progress=0.0,
         message="",

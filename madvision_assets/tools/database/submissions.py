@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from madvision_assets.domain.breakers import Breaker
-from madvision_assets.domain.queue import PipelineStep, resource_of
+from madvision_assets.domain.stages import FIRST_STEP, resource_of
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database, admission, webhooks
 from madvision_assets.tools.database.queue import utc_now
@@ -163,7 +163,7 @@ class Submissions:
                 "p_address": video.address,
                 "p_options": video.options.model_dump(mode="json"),
                 "p_source": video.source,
-                "p_resource": resource_of(PipelineStep.RAW_VIDEO, video.source),
+                "p_resource": resource_of(FIRST_STEP, video.source),
                 "p_priority": wanted.priority,
                 "p_token_hash": key,
                 "p_callback_url": wanted.callback_url,

@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from madvision_assets.domain.breakers import BreakerState
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
-from madvision_assets.domain.queue import MAX_PRIORITY, PipelineStep, QueueStatus
+from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 
 VIDEO_ID_CHARS = 100
 # SQLite has no regular expressions: the same set of strings as VIDEO_ID_PATTERN, in its own wildcards.
@@ -156,7 +156,7 @@ video_processing_queue = Table(
     Column("priority", Integer, nullable=False),
     Column("retry", Integer, nullable=False),
     Column("lost_workers", Integer, nullable=False),
-    Column("attempt", Integer, nullable=False),  # counts every start: the fencing token
+    Column("attempt", Integer, nullable=False),  # counts the attempts: the fencing token
     Column("failure_cause", Text),
     Column("failure_details", PlainText),
     Column("next_attempt_at", UtcDateTime, nullable=False),
@@ -171,8 +171,6 @@ video_processing_queue = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     CheckConstraint(one_of("status", QueueStatus), name="status"),
-    CheckConstraint(one_of("pipeline_step", PipelineStep), name="pipeline_step"),
-    CheckConstraint(one_of("from_step", PipelineStep), name="from_step"),
     CheckConstraint("progress >= 0 AND progress <= 1", name="progress"),
     CheckConstraint("step_progress >= 0 AND step_progress <= 1", name="step_progress"),
     CheckConstraint(f"priority BETWEEN -{MAX_PRIORITY} AND {MAX_PRIORITY}", name="priority"),

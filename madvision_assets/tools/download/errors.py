@@ -5,20 +5,18 @@ so the recoverable reasons are looked for before the final ones. Within a rule, 
 status count as much as words, and addresses are cut out of the words first: a title is no reason.
 """
 
-import errno
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from madvision_assets.domain import egress
+from madvision_assets.domain import disk, egress
 from madvision_assets.domain import failures as f
 from madvision_assets.tools.download.messages import ErrorReport
 
 MAX_MESSAGE_CHARS = 2000
 MAX_CHAIN = 10
 SERVER_ERRORS = frozenset(range(500, 600))
-FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _ADDRESSES = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 # yt-dlp's own advice at the end of a message ("use --cookies", "report this issue") says nothing of the reason.
@@ -205,7 +203,7 @@ def describe(error: BaseException) -> ErrorReport:
 def _leaf(report: ErrorReport) -> type[f.Failure]:
     if report.code is not None:
         return next(leaf for leaf in f.leaves() if leaf.code == report.code)
-    if report.errno in FULL_DISK or "no space left" in report.message.lower():
+    if disk.is_full(report.errno, report.message):
         return f.DiskFullError
     text = _ADVICE.sub("", _ADDRESSES.sub("", report.message))
     for rule in RULES:

@@ -1,12 +1,12 @@
 """Opens a media file with PyAV, safely, and turns whatever goes wrong into a leaf of the taxonomy."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     CorruptMediaError,
     DiskFullError,
@@ -31,7 +31,6 @@ MAX_BAD_PACKETS = 25
 SEEK_BACK_S = (0.0, 10.0, 60.0, 1e9)
 SEEK_MARGIN_S = 10.0
 HEAD_BYTES = 64
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 # What files of the kinds we take begin with; the box type of MP4 and MOV stands at offset 4.
 SIGNATURES = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV\x01", b"OggS", b"0&\xb2u", b"\x00\x00\x01\xba", b"ID3", b"fLaC", b"G@")
@@ -70,7 +69,7 @@ class Tracks:
 
 def classify_av(error: "FFmpegError") -> Failure:
     """The leaf that stands for an error of PyAV; details hold no path."""
-    if error.errno in NO_SPACE:
+    if disk.is_full(error.errno):
         return DiskFullError()
     leaf = AV_FAILURES.get(type(error).__name__, MediaToolError)
     return leaf(f"{type(error).__name__}: {error.strerror}")

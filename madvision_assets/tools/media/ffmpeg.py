@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, cast
 
+from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     CorruptMediaError,
     DiskFullError,
@@ -42,7 +43,6 @@ _OUT_TIME = re.compile(rb"^out_time_us=(\d+)\s*$", re.MULTILINE)
 _LOG_PREFIX = re.compile(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*")
 _PATH = re.compile(r"(?:file:)?/[^\s:'\"]+")
 _WHAT_IT_MEANS: tuple[tuple[re.Pattern[str], type[Failure]], ...] = (
-    (re.compile(r"No space left|Disk quota exceeded"), DiskFullError),
     (re.compile(r"not on whitelist"), NotMediaError),
     (
         re.compile(r"Invalid data found|moov atom not found|Decode error rate|does not contain any stream"),
@@ -199,6 +199,7 @@ def _failure(command: list[str], errors: str, what: str, status: int) -> Failure
         if argument.startswith("file:"):  # longest names first is not needed: each is absolute
             errors = errors.replace(argument, "the file")
     errors = _PATH.sub("the file", _LOG_PREFIX.sub("", errors))
-    leaf = next((leaf for pattern, leaf in _WHAT_IT_MEANS if pattern.search(errors)), MediaToolError)
+    meant = DiskFullError if disk.is_full(None, errors) else None
+    leaf = meant or next((leaf for pattern, leaf in _WHAT_IT_MEANS if pattern.search(errors)), MediaToolError)
     ended = f"signal {-status}" if status < 0 else f"status {status}"
     return leaf(f"{what}: ffmpeg ended with {ended}: {errors.strip() or 'it said nothing'}")

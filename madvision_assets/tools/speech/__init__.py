@@ -1,42 +1,48 @@
-"""Speech to text: what a speech engine gives, whichever it is."""
+"""Speech to text: what every engine is given and gives, and what is known of one before it is made.
+
+One file per engine, and ``registry`` as the table of them. Here belongs what an engine makes of one window of sound.
+What does not: windows, silence and coverage (``work.transcribe``), clean times (``domain.segments``), which are the
+same for all.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.transcript import Segment
+from madvision_assets.domain.segments import HeardSegment
 
-Progress = Callable[[float, str], None]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Device(StrEnum):
+    """Where an engine can run."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
 
 
 @dataclass(frozen=True)
-class Speech:
-    """What was heard in one audio file.
-
-    Attributes:
-        language: ISO 639-1 code.
-        duration_s: of the audio, seconds.
-        audible_s: seconds louder than near silence.
-        covered_s: of those, the seconds that lie in a segment.
-        segments: in time order, not overlapping; empty where nobody speaks.
-        recipe: engine, version, model and parameters.
-    """
+class Heard:
+    """What was heard in one window: the language (ISO 639-1), and segments in time order, as the engine gives them."""
 
     language: str
-    duration_s: float
-    audible_s: float
-    covered_s: float
-    segments: tuple[Segment, ...]
-    recipe: Recipe
+    segments: tuple[HeardSegment, ...]
 
 
 class SpeechEngine(Protocol):
-    """Turns audio into words with times."""
+    """Turns sound into words with times."""
 
-    def transcribe(self, audio: Path | BinaryIO, duration_s: float, progress: Progress) -> Speech:
-        """Transcribe a FLAC file that is expected to last ``duration_s``; ``progress`` gets 0 to 1 and a text.
+    def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
+        """Transcribe one window.
+
+        Args:
+            samples: mono, 16 kHz, -1 to 1; some of it is audible.
+            language: ISO 639-1, as heard in an earlier window; None where the engine is to find out.
 
         Raises:
             ModelMissingError: no weights.
@@ -46,3 +52,47 @@ class SpeechEngine(Protocol):
 
     def check(self) -> tuple[bool, str]:
         """Whether the model is at hand, and which one it is in a few words; raises as ``transcribe`` does."""
+
+    def recipe(self) -> Recipe:
+        """Engine, version, model and whatever else changes what is heard."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What an operator has set for speech; an engine takes what concerns it.
+
+    Attributes:
+        model: the model's name or path.
+        models_folder: where weights are kept.
+        api_key: for an engine behind an API; empty without one.
+        base_url: of that API; None is the engine's own default.
+    """
+
+    model: str
+    models_folder: Path
+    api_key: str = field(default="", repr=False)
+    base_url: str | None = None
+
+
+@dataclass(frozen=True)
+class EngineDescriptor:
+    """What is known of an engine before it is made.
+
+    Attributes:
+        name: as ``MADVISION_WHISPER_ENGINE`` has it.
+        make: makes it; loads nothing heavy.
+        extra: the extra in ``pyproject.toml`` that lists its packages.
+        devices: where it can run.
+        models: what ``MADVISION_WHISPER_MODEL`` may be for it, in words.
+    """
+
+    name: str
+    make: Callable[[EngineOptions], SpeechEngine]
+    extra: str
+    devices: tuple[Device, ...]
+    models: str
+
+    @property
+    def needs(self) -> str:
+        """For a person who chooses."""
+        return f"on {' or '.join(self.devices)}; its model is {self.models}"

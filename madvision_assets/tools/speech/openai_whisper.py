@@ -9,14 +9,14 @@ import lzma
 import pickle
 import shutil
 import threading
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
+from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     DiskFullError,
     Failure,
@@ -25,17 +25,16 @@ from madvision_assets.domain.failures import (
     TranscriptionFailedError,
 )
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.transcript import Segment
-from madvision_assets.tools.speech import Progress, Speech
-from madvision_assets.tools.speech.segments import clean_segments, number_segments, overlap_s
+from madvision_assets.domain.segments import HeardSegment, HeardWord
+from madvision_assets.tools.speech import Device, EngineDescriptor, Heard
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from whisper import Whisper
 
 ENGINE = "openai-whisper"
-WINDOW_S = 600.0  # bounds memory and paces progress; split where it is quietest
 SEED = 0  # the fall-back temperatures sample
-DEFAULT_LANGUAGE = "en"
 # Every vendor error that can leave the model's loading or running.
 ENGINE_ERRORS = (RuntimeError, ValueError, OSError, EOFError, KeyError, TypeError, AssertionError, pickle.PickleError)
 
@@ -54,32 +53,24 @@ class OpenAIWhisper:
     model: str
     models_folder: Path
 
-    def transcribe(self, audio: Path | BinaryIO, duration_s: float, progress: Progress) -> Speech:
-        """See ``SpeechEngine``. Audio without sound never loads the model."""
-        from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, read_windows
+    def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
+        """See ``SpeechEngine``."""
+        model = load_model(self.model, self.models_folder)
+        import torch
 
-        segments: list[Segment] = []
-        audible: list[tuple[float, float]] = []
-        heard_s, language = 0.0, None
-        for window in read_windows(audio, WINDOW_S):
-            spans = audible_spans(window.samples, RATE_HZ)
-            progress(window.start_s / max(duration_s, window.end_s), f"hearing from {window.start_s / 60:.1f} min on")
-            if spans:
-                raw = self._run(window.samples, language)
-                language = language or str(raw["language"])
-                segments += clean_segments(raw["segments"], window.start_s, spans)
-            audible += [(window.start_s + a, window.start_s + b) for a, b in spans]
-            heard_s = window.end_s
-            progress(heard_s / max(duration_s, heard_s), f"{heard_s / 60:.1f} min heard")
-        kept = number_segments(segments)
-        return Speech(
-            language=language or DEFAULT_LANGUAGE,
-            duration_s=round(heard_s, 3),
-            audible_s=round(sum(end - start for start, end in audible), 3),
-            covered_s=_covered_s(kept, audible),
-            segments=kept,
-            recipe=self._recipe(),
-        )
+        torch.manual_seed(SEED)
+        try:
+            result: dict[str, Any] = model.transcribe(
+                samples,
+                language=language,
+                word_timestamps=True,
+                condition_on_previous_text=False,
+                fp16=model.device.type == "cuda",
+                verbose=None,
+            )
+        except ENGINE_ERRORS as error:
+            raise classify_speech(error) from error
+        return Heard(str(result["language"]), tuple(map(_segment, result["segments"])))
 
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``. A checkpoint is loaded; a named model is looked for and not downloaded."""
@@ -96,25 +87,8 @@ class OpenAIWhisper:
             return True, f"{self.model}: {file.stat().st_size / 1e6:.0f} MB in {self.models_folder}"
         return False, f"{self.model} is not here yet; the first transcript downloads it, which needs the network"
 
-    def _run(self, samples: Any, language: str | None) -> dict[str, Any]:
-        model = load_model(self.model, self.models_folder)
-        import torch
-
-        torch.manual_seed(SEED)
-        try:
-            result: dict[str, Any] = model.transcribe(
-                samples,
-                language=language,
-                word_timestamps=True,
-                condition_on_previous_text=False,
-                fp16=model.device.type == "cuda",
-                verbose=None,
-            )
-        except ENGINE_ERRORS as error:
-            raise classify_speech(error) from error
-        return result
-
-    def _recipe(self) -> Recipe:
+    def recipe(self) -> Recipe:
+        """See ``SpeechEngine``."""
         from importlib.metadata import version
 
         return Recipe(
@@ -174,7 +148,7 @@ def classify_speech(error: BaseException) -> Failure:
         return ModelMissingError("the weights are not here and could not be downloaded")
     if isinstance(error, FileNotFoundError) or ("Model " in text and "not found" in text):
         return ModelMissingError(text)
-    if isinstance(error, OSError) and error.errno == 28:  # noqa: PLR2004 - ENOSPC
+    if isinstance(error, OSError) and disk.is_full(error.errno):
         return DiskFullError(text)
     return TranscriptionFailedError(f"{type(error).__name__}: {text}")
 
@@ -205,8 +179,19 @@ def _unpacked(path: Path, models_folder: Path) -> Path:
     return target
 
 
-def _covered_s(segments: Sequence[Segment], audible: Sequence[tuple[float, float]]) -> float:
-    """Audible seconds inside segments; spans are in time order, so that each segment looks only at its own."""
-    starts, ends = [start for start, _ in audible], [end for _, end in audible]
-    own = ((s, audible[bisect_right(ends, s.start_s) : bisect_left(starts, s.end_s)]) for s in segments)
-    return round(sum(overlap_s((segment.start_s, segment.end_s), spans) for segment, spans in own), 3)
+def _segment(raw: Mapping[str, Any]) -> HeardSegment:
+    """A segment in our form; Whisper's times are floats of numpy."""
+    words = tuple(
+        HeardWord(str(word["word"]), float(word["start"]), float(word["end"]), float(word.get("probability", 1.0)))
+        for word in raw.get("words") or ()
+    )
+    return HeardSegment(str(raw["text"]), float(raw["start"]), float(raw["end"]), words)
+
+
+DESCRIPTOR = EngineDescriptor(
+    name=ENGINE,
+    make=lambda options: OpenAIWhisper(options.model, options.models_folder),
+    extra=ENGINE,
+    devices=(Device.CPU, Device.CUDA),
+    models="one of Whisper's model names, or the path of a checkpoint (.pt or .pt.xz)",
+)

@@ -1,29 +1,22 @@
 """The stages' documents in the store: immutable versions, and a pointer to the newest, replaced last.
 
 ``<asset>/<video_id>/<data_version>.json`` never changes; ``<asset>/<video_id>/current.json`` says which version counts.
-A reader therefore sees a stage complete or not at all.
+A reader therefore sees a stage complete or not at all. A document that another version of this program wrote counts as
+made, whether or not it can be read here: only one that is gone or damaged is made again.
 """
 
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import AwareDatetime, ValidationError
 
-from madvision_assets.domain.clips import Clip, ClipCandidates, Clips
-from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Document, Envelope, document_key, pointer_key
 from madvision_assets.domain.failures import MissingInputError, UnreadableDocumentError
-from madvision_assets.domain.provenance import Document, Provenance, Value, document_key, pointer_key
-from madvision_assets.domain.queue import PipelineStep
-from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import ObjectRef, RawVideo
+from madvision_assets.domain.provenance import Provenance, Value
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.store.objects import ObjectStore
 
 JSON_MEDIA_TYPE = "application/json"
-
-DOCUMENTS: Mapping[PipelineStep, type[Document]] = {
-    kind.asset: kind for kind in (RawVideo, Transcript, ContentType, ClipCandidates, Clips)
-}
 
 D = TypeVar("D", bound=Document)
 
@@ -87,7 +80,8 @@ def read_current(store: ObjectStore, kind: type[D], video_id: str) -> D:
 
     Raises:
         MissingInputError: the stage was not done for this video; names both.
-        UnreadableDocumentError: what is there is damaged, or of another version of this program.
+        UnreadableDocumentError: what is there is damaged; names its key.
+        NewerDocumentError: a newer version of this program wrote it, and it cannot be read here; names its key.
     """
     pointer = read_pointer(store, kind.asset, video_id)
     if pointer is None:
@@ -96,53 +90,46 @@ def read_current(store: ObjectStore, kind: type[D], video_id: str) -> D:
 
 
 def read_version(store: ObjectStore, kind: type[D], video_id: str, data_version: str) -> D:
-    """One version of a document.
-
-    Raises:
-        MissingInputError: there is no such version.
-        UnreadableDocumentError: it is damaged, or of another version of this program.
-    """
+    """One version of a document; raises as ``read_current`` does."""
     key = document_key(kind.asset, video_id, data_version)
-    try:
-        data = store.get_bytes(key)
-    except MissingInputError as error:
-        raise MissingInputError(f"{kind.asset} of {video_id}: {key} is not in the store") from error
-    try:
-        document = kind.model_validate_json(data)
-    except ValidationError as error:
-        raise _unreadable(key, error) from error
-    if document.schema_version != kind.model_fields["schema_version"].default:
-        raise UnreadableDocumentError(f"{key} is of schema version {document.schema_version}")
+    document = kind.read(_bytes(store, key, kind.asset, video_id), key)
     version = document.provenance and document.provenance.data_version
     if (document.video_id, version) != (video_id, data_version):
         raise UnreadableDocumentError(f"{key} holds another document")
     return document
 
 
-def current_version(store: ObjectStore, asset: PipelineStep, video_id: str) -> str | None:
-    """Data version of the document that counts; None where the stage was not done, or its document is gone."""
-    pointer = read_pointer(store, asset, video_id)
-    return pointer.data_version if pointer and store.exists(pointer.key) else None
+def read_envelope(store: ObjectStore, step: PipelineStep, video_id: str, data_version: str) -> Envelope:
+    """What is known of one version of a document whatever its form; raises as ``read_current`` does."""
+    key = document_key(step, video_id, data_version)
+    envelope = Envelope.read(step.stage.document, _bytes(store, key, step, video_id), key)
+    if envelope.key != key:
+        raise UnreadableDocumentError(f"{key} holds another document")
+    return envelope
 
 
-def current_document(store: ObjectStore, asset: PipelineStep, video_id: str) -> Document | None:
-    """The document of a stage that counts; None where the stage must be done (again), for whatever reason.
+def current_envelope(store: ObjectStore, step: PipelineStep, video_id: str) -> Envelope | None:
+    """Envelope of the document of a stage that counts; None where the stage must be done (again).
 
     Unlike ``read_current`` it takes a damaged document for none, since doing the stage again mends both.
+
+    Raises:
+        NewerDocumentError: there is one, of which not even that can be read; names its key.
     """
     try:
-        return read_current(store, DOCUMENTS[asset], video_id)
+        pointer = read_pointer(store, step, video_id)
+        return read_envelope(store, step, video_id, pointer.data_version) if pointer else None
     except (MissingInputError, UnreadableDocumentError):
         return None
 
 
-def current_provenance(store: ObjectStore, asset: PipelineStep, video_id: str) -> Provenance | None:
-    """Provenance of ``current_document``; None also where media that it names are gone or cut short."""
-    document = current_document(store, asset, video_id)
-    return document.origin if document and _has_its_media(store, document) else None
+def current_provenance(store: ObjectStore, step: PipelineStep, video_id: str) -> Provenance | None:
+    """Provenance in ``current_envelope``; None also where media that the document names are gone or cut short."""
+    envelope = current_envelope(store, step, video_id)
+    return envelope.provenance if envelope and _has_its_media(store, envelope) else None
 
 
-def read_pointer(store: ObjectStore, asset: PipelineStep, video_id: str) -> Pointer | None:
+def read_pointer(store: ObjectStore, asset: str, video_id: str) -> Pointer | None:
     """What ``current.json`` of a stage and video says; None where there is none.
 
     Raises:
@@ -150,35 +137,22 @@ def read_pointer(store: ObjectStore, asset: PipelineStep, video_id: str) -> Poin
     """
     key = pointer_key(asset, video_id)
     try:
-        data = store.get_bytes(key)
+        return Pointer.model_validate_json(store.get_bytes(key), extra="ignore")
     except MissingInputError:
         return None
-    try:
-        return Pointer.model_validate_json(data)
     except ValidationError as error:
-        raise _unreadable(key, error) from error
+        raise UnreadableDocumentError(f"{key}: {error.errors(include_url=False)[0]['msg']}") from error
 
 
-def _has_its_media(store: ObjectStore, document: Document) -> bool:
+def _bytes(store: ObjectStore, key: str, asset: str, video_id: str) -> bytes:
     try:
-        return all(store.size_bytes(ref.key) == ref.size_bytes for ref in _references(document))
+        return store.get_bytes(key)
+    except MissingInputError as error:
+        raise MissingInputError(f"{asset} of {video_id}: {key} is not in the store") from error
+
+
+def _has_its_media(store: ObjectStore, envelope: Envelope) -> bool:
+    try:
+        return all(store.size_bytes(ref.key) == ref.size_bytes for ref in envelope.objects)
     except MissingInputError:
         return False
-
-
-def _references(value: object) -> Iterator[ObjectRef]:
-    """Every object that a document names."""
-    if isinstance(value, ObjectRef):
-        yield value
-    elif isinstance(value, (RawVideo, Clips, Clip)):
-        for _, part in value:
-            yield from _references(part)
-    elif isinstance(value, tuple):
-        for part in value:
-            yield from _references(part)
-
-
-def _unreadable(key: str, error: ValidationError) -> UnreadableDocumentError:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return UnreadableDocumentError(f"{key}: {f'{place}: ' if place else ''}{first['msg']}")

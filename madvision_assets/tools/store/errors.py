@@ -1,11 +1,10 @@
 """What obstore, and the disk below it, raise; turned into leaves of the taxonomy."""
 
-import errno
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     ClockSkewedError,
     DiskFullError,
@@ -16,10 +15,6 @@ from madvision_assets.domain.failures import (
     StoreUnavailableError,
 )
 
-_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
-_REFUSED_BY_DISK = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG,
-}  # fmt: skip
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _S3_CODE = re.compile(r"<Code>([A-Za-z0-9.]+)</Code>")
 _S3_REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>")
@@ -72,8 +67,8 @@ def classify_store(error: BaseException, key: str) -> Failure:
     number = _errno(error, text)
     s3_code = _first(_S3_CODE, text)
     status = _first(_HTTP_STATUS, text).strip()
-    if number in _DISK_FULL:
-        return DiskFullError(f"{key}: {os.strerror(number)}")
+    if disk.is_full(number):
+        return DiskFullError(f"{key}: {disk.reason(number)}")
     refusal = _refusal_of_s3(key, text, s3_code)
     if refusal is not None:
         return refusal
@@ -86,8 +81,8 @@ def classify_store(error: BaseException, key: str) -> Failure:
 def folder_failure(error: OSError) -> Failure:
     """The leaf for a folder that the store cannot make its own."""
     number = _errno(error, str(error))
-    leaf = DiskFullError if number in _DISK_FULL else StoreDeniedError
-    return leaf(f"the store's folder cannot be made: {os.strerror(number)}")
+    leaf = DiskFullError if disk.is_full(number) else StoreDeniedError
+    return leaf(f"the store's folder cannot be made: {disk.reason(number)}")
 
 
 def _refusal_of_s3(key: str, text: str, s3_code: str) -> Failure | None:
@@ -114,7 +109,7 @@ def _is_denied(error: BaseException, number: int, status: str) -> bool:
         NotImplementedError,
         ValueError,
     )
-    return isinstance(error, denied) or number in _REFUSED_BY_DISK or status.startswith(_DENYING_STATUSES)
+    return isinstance(error, denied) or disk.is_refused(number) or status.startswith(_DENYING_STATUSES)
 
 
 def _errno(error: BaseException, text: str) -> int:
@@ -130,7 +125,7 @@ def _reason(error: BaseException, number: int, s3_code: str, status: str) -> str
     if status:
         return f"HTTP {status}"
     if number:
-        return os.strerror(number)
+        return disk.reason(number)
     text = str(error)
     if "error sending request" not in text:
         return type(error).__name__

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from madvision_assets.domain.aws import AwsAccess
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import MissingInputError, StoreUnavailableError
-from madvision_assets.domain.video import ObjectRef
 from madvision_assets.tools.store.backends import Location, connect, parse_store_url, validate_key
 from madvision_assets.tools.store.errors import folder_failure, store_failures
 from madvision_assets.tools.store.files import copy_bytes

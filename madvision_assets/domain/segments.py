@@ -1,24 +1,45 @@
-"""From Whisper's raw segments to ours: clean times, no invented text."""
+"""From what a speech engine heard to the segments of a transcript: clean times, no invented text."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from madvision_assets.domain.transcript import Segment, Word
 
 Span = tuple[float, float]
 
 MIN_WORD_S = 0.02
-# Whisper invents text in silence: a segment must overlap audible sound by at least this share of itself.
+# Engines invent text in silence: a segment must overlap audible sound by at least this share of itself.
 MIN_AUDIBLE_SHARE = 0.1
-# And it falls into loops: of the same text said again and again, so many are kept.
+# And they fall into loops: of the same text said again and again, so many are kept.
 MAX_REPEATS = 3
 
 
-def clean_segments(raw: Iterable[Mapping[str, Any]], offset_s: float, audible: Sequence[Span]) -> list[Segment]:
+@dataclass(frozen=True)
+class HeardWord:
+    """A word as an engine gives it: seconds from the start of its window; may have no length, or run backwards."""
+
+    text: str
+    start_s: float
+    end_s: float
+    probability: float = 1.0
+
+
+@dataclass(frozen=True)
+class HeardSegment:
+    """A stretch of speech, likewise; ``words`` are empty where the engine gives no times for them."""
+
+    text: str
+    start_s: float
+    end_s: float
+    words: tuple[HeardWord, ...] = ()
+
+
+def clean_segments(heard: Iterable[HeardSegment], offset_s: float, audible: Sequence[Span]) -> list[Segment]:
     """Segments of one window in our form, IDs not yet given (0).
 
     Args:
-        raw: Whisper's ``segments``, with ``words`` where word times were asked for.
+        heard: as the engine gives them.
         offset_s: start of the window in the audio, seconds.
         audible: audible spans of the window, seconds from the window's start.
 
@@ -26,11 +47,11 @@ def clean_segments(raw: Iterable[Mapping[str, Any]], offset_s: float, audible: S
         Segments in time order, shifted by ``offset_s``, not overlapping; those in silence are left out.
     """
     segments: list[Segment] = []
-    for item in raw:
-        text = str(item["text"]).strip()
-        words = _on_sound(_words(item.get("words") or ()), audible)
-        start_s = words[0].start_s if words else float(item["start"])
-        end_s = words[-1].end_s if words else float(item["end"])
+    for item in heard:
+        text = item.text.strip()
+        words = _on_sound(_words(item.words), audible)
+        start_s = words[0].start_s if words else item.start_s
+        end_s = words[-1].end_s if words else item.end_s
         if not text or end_s <= start_s or overlap_s((start_s, end_s), audible) < MIN_AUDIBLE_SHARE * (end_s - start_s):
             continue
         segment = Segment(id=0, start_s=start_s, end_s=end_s, text=text, words=words)
@@ -59,16 +80,23 @@ def overlap_s(span: Span, others: Iterable[Span]) -> float:
     return sum(max(0.0, min(span[1], end) - max(span[0], start)) for start, end in others)
 
 
-def _words(raw: Iterable[Mapping[str, Any]]) -> tuple[Word, ...]:
-    """Words with rising times; Whisper gives numpy floats, and words of no length."""
+def covered_s(segments: Sequence[Segment], audible: Sequence[Span]) -> float:
+    """Audible seconds inside segments; spans are in time order, so that each segment looks only at its own."""
+    starts, ends = [start for start, _ in audible], [end for _, end in audible]
+    own = ((s, audible[bisect_right(ends, s.start_s) : bisect_left(starts, s.end_s)]) for s in segments)
+    return round(sum(overlap_s((segment.start_s, segment.end_s), spans) for segment, spans in own), 3)
+
+
+def _words(heard: Iterable[HeardWord]) -> tuple[Word, ...]:
+    """Words with rising times, each of some length."""
     words: list[Word] = []
-    for item in raw:
-        text = str(item["word"]).strip()
+    for item in heard:
+        text = item.text.strip()
         if not text:
             continue
-        start_s = max(float(item["start"]), words[-1].end_s if words else 0.0)
-        end_s = max(float(item["end"]), start_s + MIN_WORD_S)
-        probability = min(1.0, max(0.0, float(item.get("probability", 1.0))))
+        start_s = max(item.start_s, words[-1].end_s if words else 0.0)
+        end_s = max(item.end_s, start_s + MIN_WORD_S)
+        probability = min(1.0, max(0.0, item.probability))
         words.append(Word(text=text, start_s=start_s, end_s=end_s, probability=round(probability, 4)))
     return tuple(words)
 

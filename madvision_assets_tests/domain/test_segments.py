@@ -1,18 +1,20 @@
-"""Claims about cleaning Whisper's raw segments."""
+"""Claims about cleaning what a speech engine heard."""
 
-from typing import Any
+from collections.abc import Sequence
 
+from madvision_assets.domain.segments import (
+    HeardSegment,
+    HeardWord,
+    clean_segments,
+    covered_s,
+    number_segments,
+    overlap_s,
+)
 from madvision_assets.domain.transcript import Segment
-from madvision_assets.tools.speech.segments import clean_segments, number_segments, overlap_s
 
 
-def raw(start: float, end: float, text: str, words: list[tuple[str, float, float]] | None = None) -> dict[str, Any]:
-    return {
-        "start": start,
-        "end": end,
-        "text": text,
-        "words": [{"word": f" {w}", "start": a, "end": b, "probability": 0.9} for w, a, b in words or []],
-    }
+def heard(start_s: float, end_s: float, text: str, words: Sequence[tuple[str, float, float]] = ()) -> HeardSegment:
+    return HeardSegment(text, start_s, end_s, tuple(HeardWord(f" {word}", *span) for word, *span in words))
 
 
 def segment(start_s: float, end_s: float, text: str) -> Segment:
@@ -20,14 +22,14 @@ def segment(start_s: float, end_s: float, text: str) -> Segment:
 
 
 def test_times_are_those_of_the_words_moved_to_the_window() -> None:
-    (found,) = clean_segments([raw(0, 5, " we read ", [("we", 1.0, 1.2), ("read", 1.2, 1.9)])], 600.0, [(0, 5)])
+    (found,) = clean_segments([heard(0, 5, " we read ", [("we", 1.0, 1.2), ("read", 1.2, 1.9)])], 600.0, [(0, 5)])
 
     assert (found.start_s, found.end_s, found.text) == (601.0, 601.9, "we read")
     assert [(w.text, w.start_s, w.end_s) for w in found.words] == [("we", 601.0, 601.2), ("read", 601.2, 601.9)]
 
 
 def test_text_in_silence_is_an_invention_and_left_out() -> None:
-    spoken, invented = raw(0, 2, "hello"), raw(10, 14, "thank you for watching")
+    spoken, invented = heard(0, 2, "hello"), heard(10, 14, "thank you for watching")
 
     assert [s.text for s in clean_segments([spoken, invented], 0.0, [(0.0, 2.5)])] == ["hello"]
 
@@ -35,20 +37,20 @@ def test_text_in_silence_is_an_invention_and_left_out() -> None:
 def test_a_sentence_begins_and_ends_on_sound_not_in_the_pause_beside_it() -> None:
     words = [("we", 0.4, 1.2), ("read", 1.2, 2.6)]
 
-    (found,) = clean_segments([raw(0, 3, "we read", words)], 0.0, [(0.0, 0.2), (0.8, 2.1), (2.9, 4.0)])
+    (found,) = clean_segments([heard(0, 3, "we read", words)], 0.0, [(0.0, 0.2), (0.8, 2.1), (2.9, 4.0)])
 
     assert (found.start_s, found.end_s) == (0.8, 2.1)
 
 
 def test_words_of_no_length_get_some_and_never_run_backwards() -> None:
-    (found,) = clean_segments([raw(0, 2, "a b", [("a", 1.0, 1.0), ("b", 0.9, 0.95)])], 0.0, [(0, 2)])
+    (found,) = clean_segments([heard(0, 2, "a b", [("a", 1.0, 1.0), ("b", 0.9, 0.95)])], 0.0, [(0, 2)])
 
     first, second = found.words
     assert first.start_s < first.end_s <= second.start_s < second.end_s
 
 
 def test_a_segment_without_text_or_length_is_left_out() -> None:
-    assert clean_segments([raw(0, 1, "  "), raw(1, 1, "x")], 0.0, [(0, 2)]) == []
+    assert clean_segments([heard(0, 1, "  "), heard(1, 1, "x")], 0.0, [(0, 2)]) == []
 
 
 def test_a_loop_is_cut_after_three() -> None:
@@ -64,7 +66,7 @@ def test_segments_are_numbered_and_do_not_overlap() -> None:
 
 
 def test_words_of_no_length_make_no_overlap() -> None:
-    um, hello = raw(5, 5, "um", [("um", 5.0, 5.0)] * 3), raw(5, 6, "hello", [("hello", 5.0, 6.0)])
+    um, hello = heard(5, 5, "um", [("um", 5.0, 5.0)] * 3), heard(5, 6, "hello", [("hello", 5.0, 6.0)])
 
     numbered = number_segments(clean_segments([um, hello], 0.0, [(0, 10)]))
 
@@ -78,3 +80,9 @@ def test_a_segment_that_lies_wholly_in_the_last_is_left_out() -> None:
 
 def test_overlap_counts_only_what_is_shared() -> None:
     assert overlap_s((1, 4), [(0, 2), (3, 10)]) == 2
+
+
+def test_what_is_covered_is_the_sound_inside_segments() -> None:
+    segments = [segment(0, 2, "a"), segment(5, 9, "b")]
+
+    assert covered_s(segments, [(1, 3), (4, 6), (8, 20)]) == 1 + 1 + 1

@@ -1,0 +1,325 @@
+"""Every name of Dagster that is not public and that we lean on: here, and in no other file.
+
+Public is what ``import dagster as dg`` gives and what Dagster itself marks so; of its classes, their plain fields too.
+The rest may change with any release, so Dagster is pinned to one version, and each function has a canary in
+``test_dagster_inside.py``, which fails with the function's own words: why we need it, the public way to look for, and
+what breaks without it. Modules that ``dagster`` does not load anyway are imported inside the functions.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster._core.errors import raise_execution_interrupts
+from dagster._core.instance.ref import InstanceRef
+
+Context = dg.AssetExecutionContext | dg.OutputContext | dg.InputContext
+Claim = Callable[..., Any]
+
+_NO_CAPTURE = {
+    "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
+}
+_TERMINATED = "UNEXPECTED_TERMINATION"
+
+
+# --- instances ---
+
+
+def open_instance(folder: Path) -> dg.DagsterInstance:
+    """The instance that keeps its state in a folder, with its ``dagster.yaml``, where nothing of a run is captured.
+
+    Why: what a stage prints goes to the terminal. Capturing it takes four helper processes, which die loudly of a
+    Ctrl-C. The public ``DagsterInstance.get()`` reads the environment and takes no overrides.
+    Public way: a setting of ``get()``, or ``compute_logs`` in the ``dagster.yaml`` that ``open_instance`` of
+    ``launch.py`` writes (the daemon's own runs would then lose their logs in the UI).
+    Without it: no ``madvision`` command that touches Dagster works.
+    """
+    return dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(folder), overrides=_NO_CAPTURE))
+
+
+def folder_of(instance: dg.DagsterInstance) -> Path:
+    """Where an instance keeps its state.
+
+    Why: the locks that show which processes live lie there.
+    Public way: hand the folder down from whoever opened the instance.
+    Without it: ``madvision process`` does not start.
+    """
+    return Path(instance.root_directory)
+
+
+# --- pools ---
+
+
+@dataclass(frozen=True)
+class PoolUse:
+    """How full a pool is: its limit, 0 being a pause; the slots that are held; the steps that wait for one."""
+
+    limit: int
+    running: int
+    waiting: int
+
+
+def pool_limits(instance: dg.DagsterInstance) -> dict[str, int]:
+    """The limit of each pool that has one.
+
+    Why: a new instance gets our limits, and one that an operator has set stays.
+    Public way: a method of ``DagsterInstance`` on pools, or the GraphQL of the webserver.
+    Without it: pools are bounded by ``default_limit`` of ``dagster.yaml`` alone, so several videos share one GPU.
+    """
+    return {known.name: known.limit for known in instance.event_log_storage.get_pool_limits()}
+
+
+def limit_pool(instance: dg.DagsterInstance, name: str, limit: int) -> None:
+    """Let so many steps of a pool run at once.
+
+    Why: limits belong to the instance's database, and ``madvision pools set`` needs no webserver.
+    Public way: a method of ``DagsterInstance``, ``dagster instance concurrency set``, or GraphQL.
+    Without it: as ``pool_limits``; operators set limits in the Dagster UI.
+    """
+    instance.event_log_storage.set_concurrency_slots(name, limit)
+
+
+def pools_at_work(instance: dg.DagsterInstance, names: Collection[str]) -> dict[str, PoolUse]:
+    """How full these pools are.
+
+    Why: ``madvision pools`` shows what bounds the stages.
+    Public way: as ``limit_pool``.
+    Without it: that command fails; nothing else does.
+    """
+    infos = instance.event_log_storage.get_concurrency_infos(list(names))
+    return {
+        name: PoolUse(infos[name].limit or 0, infos[name].active_slot_count, infos[name].pending_step_count)
+        for name in names
+    }
+
+
+def runs_with_slots(instance: dg.DagsterInstance) -> set[str]:
+    """IDs of the runs that hold a slot of a pool, or wait for one.
+
+    Why: slots of runs whose process was killed have to be found, whoever started them.
+    Public way: as ``free_slots``.
+    Without it: as ``free_slots``.
+    """
+    return instance.event_log_storage.get_concurrency_run_ids()
+
+
+def free_slots(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Give back the slots of a run that has ended, or whose worker is lost.
+
+    Why: a killed worker cannot give back its own. Dagster's monitor does so minutes later, and not for runs that it did
+    not launch.
+    Public way: ``concurrency.pools`` and ``run_monitoring`` in ``dagster.yaml`` (``free_slots_after_run_end_seconds``),
+    if they come to cover runs of the command line.
+    Without it: the only slot of the pool ``gpu`` may be held for ever, and no transcript is made.
+    """
+    instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+
+
+@contextmanager
+def claims_wrapped(instance: dg.DagsterInstance, wrap: Callable[[Claim], Claim]) -> Iterator[None]:
+    """Put a function of ours around every claim of a slot by this process; it is given the claim that was there.
+
+    A claim takes pool, run ID, step and, may be, a priority; what it gives has ``is_claimed``.
+
+    Why: Dagster's in-process executor asks again without a pause while a pool is full, and notes a signal without
+    acting upon it (see ``pool_wait.py``).
+    Public way: an interval between claims in the configuration of ``in_process_executor``; see whether
+    ``interval_to_next_pending_claim_check`` is above zero by now.
+    Without it: each run that waits for a slot burns a core, and Ctrl-C does not end its wait.
+    """
+    storage: Any = instance.event_log_storage
+    claim = storage.claim_concurrency_slot
+    storage.claim_concurrency_slot = wrap(claim)
+    try:
+        yield
+    finally:
+        storage.claim_concurrency_slot = claim
+
+
+def interrupts_raised() -> AbstractContextManager[None]:
+    """Let a signal raise ``DagsterExecutionInterruptedError`` at once, where Dagster would only note it.
+
+    Why: whoever waits for a slot is to be stopped while he waits.
+    Public way: as ``claims_wrapped``; it is needed only there.
+    Without it: Ctrl-C is acted upon when the next stage has begun.
+    """
+    return raise_execution_interrupts()
+
+
+def max_concurrent_runs(instance: dg.DagsterInstance) -> int | None:
+    """How many runs Dagster executes at once; None where nothing bounds them.
+
+    Why: ``madvision pools`` says where it, and not a pool, is what bounds the videos.
+    Public way: read ``concurrency.runs.max_concurrent_runs`` from ``dagster.yaml``.
+    Without it: that command fails; nothing else does.
+    """
+    runs = instance.get_concurrency_config().run_queue_config
+    return runs.max_concurrent_runs if runs and runs.max_concurrent_runs >= 0 else None
+
+
+# --- runs ---
+
+
+def end_as_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) -> None:
+    """Call a run failed whose process is gone.
+
+    Why: nobody watches a run that Dagster did not launch, nor a worker that hangs.
+    Public way: GraphQL's ``terminateRun`` with ``MARK_AS_CANCELED_IMMEDIATELY``, which needs a webserver.
+    Without it: such runs stay "started" for ever, and count as in flight.
+    """
+    instance.report_run_failed(run, why)
+
+
+def is_at_a_step(instance: dg.DagsterInstance, run_id: str, steps: Sequence[str]) -> bool:
+    """Whether one of these steps is under way in a run, as far as Dagster heard; one that waits for a retry is not.
+
+    Why: on Kubernetes only a step gives signs of life, so a run between two steps is silent and not lost.
+    Public way: step events in ``get_event_records`` or GraphQL's ``stepStats``.
+    Without it: runs that wait for their next try are taken for lost, and their videos done again.
+    """
+    stats = instance.get_run_step_stats(run_id, steps)
+    return any(step.partial_attempt_start is not None for step in stats)
+
+
+def failed_steps(instance: dg.DagsterInstance, run_id: str) -> Iterator[dg.DagsterEvent]:
+    """The events of the steps of a run that failed, in their order.
+
+    Why: what a run could not tell the queue is read back from them.
+    Public way: ``fetch_run_status_changes`` gives ends of runs only; look for one like it for steps.
+    Without it: every failure that the queue was not told counts as a lost worker, and the video is tried again.
+    """
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        if event := entry.get_dagster_event():
+            yield event
+
+
+@dataclass(frozen=True)
+class ToldFailure:
+    """What a ``dagster.Failure`` said that left an asset: its description, and its metadata as plain values."""
+
+    description: str
+    metadata: Mapping[str, Any]
+
+
+def told_failure(event: dg.DagsterEvent) -> ToldFailure | None:
+    """What the event of a failed step says of it; None where it left as another exception.
+
+    Why: cause, class and details of a failure go with Dagster's own into the event, and are wanted back.
+    Public way: a public ``metadata`` on the event of a failed step.
+    Without it: as ``failed_steps``; and ``madvision process`` ends without saying why.
+    """
+    told = event.step_failure_data.user_failure_data
+    if told is None:
+        return None
+    return ToldFailure(told.description or "", {name: entry.value for name, entry in told.metadata.items()})
+
+
+def was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a signal ended a run of this process.
+
+    Why: ``madvision process`` then ends with status 130 and "Stopped.", not with a failure.
+    Public way: ``DagsterExecutionInterruptedError`` out of ``dg.materialize``, should it raise again.
+    Without it: Ctrl-C looks like a failure of the stage under way.
+    """
+    ends = (e.job_failure_data for e in result.all_events if e.event_type is dg.DagsterEventType.PIPELINE_FAILURE)
+    return any(end.failure_reason is not None and end.failure_reason.value == _TERMINATED for end in ends)
+
+
+def check_results(result: dg.ExecuteInProcessResult) -> Sequence[dg.AssetCheckEvaluation]:
+    """The results of the checks of a run of this process.
+
+    Why: ``madvision process`` shows warnings, and which check failed.
+    Public way: the ``event_specific_data`` of events of type ``ASSET_CHECK_EVALUATION``, if it becomes public.
+    Without it: that command fails at its end.
+    """
+    return result.get_asset_check_evaluations()
+
+
+def backfill_under_way(instance: dg.DagsterInstance) -> str | None:
+    """ID of a backfill that has not ended; None where there is none.
+
+    Why: a backfill may need any partition, so that none is archived meanwhile.
+    Public way: a public ``get_backfills``, or GraphQL's ``partitionBackfillsOrError``.
+    Without it: ``madvision archive`` fails; without the check, a backfill fails at partitions that are gone.
+    """
+    from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, BulkActionsFilter, BulkActionStatus
+
+    going = [status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
+    found = instance.get_backfills(filters=BulkActionsFilter(statuses=going), limit=1)
+    return found[0].backfill_id if found else None
+
+
+def delete_partitions(instance: dg.DagsterInstance, definition: str, keys: Sequence[str]) -> None:
+    """Delete dynamic partitions of a definition, at most a few hundred: it is one statement.
+
+    Why: the public ``delete_dynamic_partition`` deletes a single one and connects for it anew: a minute for 10,000,
+    where this takes a second.
+    Public way: ``delete_dynamic_partition``, one by one, or one that takes several.
+    Without it: ``madvision archive`` and ``forget`` fail.
+    """
+    from dagster._core.storage.event_log.schema import DynamicPartitionsTable as table  # noqa: N813 - it is one
+
+    storage: Any = instance.event_log_storage
+    ours = (table.c.partitions_def_name == definition, table.c.partition.in_(keys))
+    with storage.index_connection() as connection:
+        connection.execute(table.delete().where(*ours))
+
+
+# --- a step, from inside ---
+
+
+def step_of(context: Context) -> dg.StepExecutionContext:
+    """The step that a context belongs to.
+
+    Why: inputs and outputs have no public way to their run; and ``retried_elsewhere`` asks it.
+    Public way: ``context.run`` of ``AssetExecutionContext``; look for one on ``OutputContext`` and ``InputContext``.
+    Without it: no document can be published.
+    """
+    return (
+        context.get_step_execution_context() if isinstance(context, dg.AssetExecutionContext) else context.step_context
+    )
+
+
+def run_of(step: dg.StepExecutionContext) -> dg.DagsterRun:
+    """The run that a step belongs to.
+
+    Why: the queue knows a stage by its run and the run's tags.
+    Public way: as ``step_of``.
+    Without it: as ``step_of``.
+    """
+    return step.dagster_run
+
+
+def assets_of_run(step: dg.StepExecutionContext) -> set[str]:
+    """Names of the assets that the step's run makes.
+
+    Why: after the last of them the queue is told that the run ends.
+    Public way: ``asset_selection`` of the run, which a run of the whole job leaves empty.
+    Without it: no document can be published.
+    """
+    return {key.to_user_string() for key in step.job_def.asset_layer.executable_asset_keys}
+
+
+def retried_elsewhere(step: dg.StepExecutionContext) -> bool:
+    """Whether another process than this one retries the step, as on Kubernetes.
+
+    Why: a step that is told to stop is then begun again in another pod, while here it would be, in the very process
+    that was told to stop.
+    Public way: the executor's name, or a setting of ours handed down.
+    Without it: no stage runs.
+    """
+    return step.retry_mode.deferred
+
+
+def named_result(result: dg.AssetCheckResult, name: str) -> dg.AssetCheckResult:
+    """The result of a check, with the name of its check.
+
+    Why: where an asset has several checks each result must name its own, and ours are named once, where declared.
+    Inside, a result is a named tuple.
+    Public way: a new ``AssetCheckResult`` of the public fields of the old one.
+    Without it: no stage that has a check can end.
+    """
+    return result._replace(check_name=name)

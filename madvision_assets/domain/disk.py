@@ -1,0 +1,53 @@
+"""What the operating system says of a disk: that it is full, or that it refuses us.
+
+Its numbers (``errno``) and its words are known here and nowhere else. An adapter adds what its own outside thing says
+("database or disk is full"), and decides itself whose fault a refusal is: the store's folder, the database's, or our
+home.
+"""
+
+import errno  # noqa: TID251 - this is the file that reads it
+import os
+import re
+from pathlib import Path
+
+from madvision_assets.domain.failures import DiskFullError, Failure, HomeUnusableError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+# As libc words both, wherever only the words are left: on ffmpeg's stderr, in an exception of yt-dlp.
+_FULL_IN_WORDS = re.compile(r"no space left|disk quota exceeded", re.IGNORECASE)
+# No such folder, a file in the place of a folder, read-only, not ours: somebody has to mend them.
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR}
+# Said of one's own folder alone: elsewhere it is no fault of the disk that something is there already.
+_REFUSED_AT_HOME = _REFUSED | {errno.EEXIST}
+# Said of a key that the folder underneath cannot have as a name.
+_REFUSED_BY_NAME = {errno.EISDIR, errno.ENAMETOOLONG}
+
+
+def is_full(number: int | None, words: str = "") -> bool:
+    """Whether a disk is full, or a quota used up.
+
+    Args:
+        number: ``errno``; None where only words are left.
+        words: of the operating system, among others.
+    """
+    return number in _FULL or _FULL_IN_WORDS.search(words) is not None
+
+
+def is_refused(number: int | None) -> bool:
+    """Whether a file cannot be used where it was asked for, and another try will not mend it."""
+    return number in _REFUSED | _REFUSED_BY_NAME
+
+
+def reason(number: int | None) -> str:
+    """The operating system's words for an ``errno``, without a path."""
+    return os.strerror(number or 0)
+
+
+def home_failure(error: OSError) -> Failure | None:
+    """The leaf for what the disk says of ``MADVISION_HOME``; None where it speaks neither of room nor of access."""
+    words = reason(error.errno)
+    if is_full(error.errno):
+        return DiskFullError(words)
+    if error.errno in _REFUSED_AT_HOME:
+        return HomeUnusableError(f"{Path(error.filename).name}: {words}" if error.filename else words)
+    return None

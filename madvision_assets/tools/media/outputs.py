@@ -1,0 +1,50 @@
+"""What is made of a clip that was cut: one function for each role of a file, and nothing else knows how.
+
+A new rendition is a row of ``Role`` and a case here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from madvision_assets.domain.captions import Cue, to_srt
+from madvision_assets.domain.clips import Role
+from madvision_assets.tools.media import frames
+
+
+@dataclass(frozen=True)
+class CutClip:
+    """A clip that was cut, and inspected.
+
+    Attributes:
+        path: its video.
+        duration_s: as inspected, seconds.
+        cues: its captions, in seconds from its start.
+    """
+
+    path: Path
+    duration_s: float
+    cues: Sequence[Cue]
+
+
+def make(role: Role, clip: CutClip, out: Path) -> None:
+    """Make the file of a role.
+
+    Args:
+        role: which.
+        clip: of which clip; its video is the file of the role ``SOURCE``, and there already.
+        out: the file to make.
+
+    Raises:
+        Failure: of ffmpeg, or of the disk.
+    """
+    match role:
+        case Role.SOURCE:
+            return
+        case Role.CAPTIONS:
+            out.write_text(to_srt(clip.cues), encoding="utf-8")
+        case Role.THUMBNAIL:
+            frames.thumbnail(clip.path, out, at_s=clip.duration_s / 3)
+        case _:
+            assert_never(role)

@@ -1,0 +1,38 @@
+"""Choose: from what is said to the moments worth a clip, proposed by an analyst and vetted by our own rules."""
+
+from madvision_assets.domain.clips import ClipCandidates
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Made
+from madvision_assets.domain.selection import select
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import RawVideo
+from madvision_assets.tools.analyst import Analyst, Progress
+
+
+def choose(
+    analyst: Analyst, raw_video: RawVideo, transcript: Transcript, content_type: ContentType, progress: Progress
+) -> Made[ClipCandidates]:
+    """The candidates, and every moment that was proposed and not taken.
+
+    Args:
+        analyst: proposes moments as segments; the times are ours.
+        raw_video: how long it is, and what its submitter wants.
+        transcript: what is said in it.
+        content_type: what kind of video it is.
+        progress: gets a fraction from 0 to 1 and a few words.
+
+    Raises:
+        Failure: of the analyst.
+    """
+    options = raw_video.options
+    proposal = analyst.propose(transcript, content_type.kind, raw_video.source, options, progress)
+    chosen = select(proposal.moments, transcript, options, raw_video.info.duration_s)
+    document = ClipCandidates(
+        video_id=raw_video.video_id,
+        outcome=chosen.outcome,
+        outcome_reason=chosen.outcome_reason,
+        candidates=chosen.candidates,
+        rejected=chosen.rejected,
+        provisional=proposal.provisional,
+    )
+    return Made(document, proposal.recipe)

@@ -1,0 +1,98 @@
+"""Publishing a document, so that a stage is complete or absent, whatever breaks off in between.
+
+The order: the immutable document first, its lineage row second (refused where the run's lease on the video is over),
+the pointer to it third, and then the queue is told. Of a failed check the queue hears before the pointer moves, lest a
+crash in between let it pass. A database or store that is away for a moment is waited for: the work behind a document
+may be hours.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.documents import Document
+from madvision_assets.domain.failures import CheckFailedError, DatabaseUnavailableError, StoreUnavailableError
+from madvision_assets.domain.stages import LAST_STEP, PipelineStep
+from madvision_assets.tools.database import Database
+from madvision_assets.tools.store.documents import point_current, read_current, write_document
+from madvision_assets.tools.store.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from madvision_assets.tools.database.queue import Queue
+
+PATIENCE_S = 180.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a stage hands over to be published.
+
+    Attributes:
+        document: sealed.
+        refused: what its blocking checks have against it; None where they passed.
+    """
+
+    document: Document
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Publisher:
+    """Publishes documents.
+
+    Args:
+        store: where the documents are.
+        database: where the lineage rows are.
+        queue: what is told of published documents; None where there is none.
+        patience_s: how long a database or store that is away is waited for, seconds.
+    """
+
+    store: ObjectStore
+    database: Database
+    queue: "Queue | None" = None
+    patience_s: float = PATIENCE_S
+
+    def publish(self, finished: Finished, *, attempt: int | None, ends: bool) -> str:
+        """Publish, once; where the database or the store is away, again and again for a while.
+
+        Args:
+            finished: the document, and whether it was turned down.
+            attempt: that the queue launched the run for; None for a run by hand.
+            ends: whether the run does no stage after this one.
+
+        Returns:
+            Its URI.
+
+        Raises:
+            SupersededError: the run's lease on the video is over; nothing counts then.
+            Failure: the database or the store cannot be used.
+        """
+        away = (DatabaseUnavailableError, StoreUnavailableError)
+        with suppress(*away):
+            return self._publish_once(finished, attempt, ends=ends)
+        import stamina  # 60 ms of CPU with what it brings, that most runs need not pay
+
+        again = stamina.retry(on=away, attempts=None, timeout=self.patience_s)(self._publish_once)
+        return again(finished, attempt, ends=ends)
+
+    def _publish_once(self, finished: Finished, attempt: int | None, *, ends: bool) -> str:
+        """Each of its acts may be done again without harm."""
+        document, refused = finished.document, finished.refused
+        video_id, run_id, step = document.video_id, document.origin.run_id, PipelineStep(document.asset)
+        if self.queue is not None:
+            self.queue.require_lease(video_id, run_id)
+        uri = write_document(self.store, document)
+        self.database.add_lineage(document, uri)
+        if self.queue is not None and refused:
+            self.queue.fail(video_id, run_id, attempt, step, CheckFailedError(refused))
+        point_current(self.store, document)
+        if self.queue is not None and not refused:
+            self.queue.finish_step(video_id, run_id, step, ends=ends, made=self._ending(document, step))
+        return uri
+
+    def _ending(self, document: Document, step: PipelineStep) -> Clips | None:
+        """What tells how the video ended; None before the last stage."""
+        if step is not LAST_STEP:
+            return None
+        return document if isinstance(document, Clips) else read_current(self.store, Clips, document.video_id)

@@ -1,0 +1,323 @@
+"""Canaries: each name of Dagster that is not public still does what we lean on, or the test says what to do."""
+
+import inspect
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._annotations import is_public
+from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+
+from madvision_assets.defs import dagster_inside as inside
+from madvision_assets.defs.runtime.failing import StoppedError
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = "telemetry: {enabled: false}\nconcurrency: {runs: {max_concurrent_runs: 3}}\n"
+KEYS = ("a", "b", "c")
+PARTS = dg.DynamicPartitionsDefinition(name="parts")
+# Of other things than an instance, whose methods are looked up.
+NOT_PUBLIC = (
+    "dagster._", "event_log_storage", "step_failure_data", "job_failure_data", "user_failure_data", "_replace",
+    "get_asset_check_evaluations", "filter_events", "step_context.", "get_step_execution_context", ".job_def",
+    "retry_mode", "code_versions_by_key", "is_job_failure",
+)  # fmt: skip
+
+
+def ours() -> dict[Path, str]:
+    """Every other file of the package, by its path, as text."""
+    files = (path for path in (ROOT / "madvision_assets").rglob("*.py") if path.stem != "dagster_inside")
+    return {path.relative_to(ROOT): path.read_text() for path in files}
+
+
+def functions() -> dict[str, FunctionType]:
+    """What the file offers, by name."""
+    found = inspect.getmembers(inside, inspect.isfunction)
+    return {name: each for name, each in found if each.__module__ == inside.__name__ and not name.startswith("_")}
+
+
+@contextmanager
+def canary(function: Callable[..., Any]) -> Iterator[None]:
+    """Whatever goes wrong below a function, fail with what is to be done about it."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - AttributeError, ImportError, an assertion: all mean the same here
+        name = function.__name__
+        users = ", ".join(str(path) for path, text in ours().items() if re.search(rf"\b{name}\b", text))
+        pytest.fail(
+            f"Dagster {dg.__version__} no longer does what dagster_inside.{name} needs ({error!r}). Used in: {users}."
+            f"\n\n{inspect.getdoc(function)}\n\nSee docs/decisions/0016-inside-dagster.md.",
+            pytrace=False,
+        )
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.DagsterInstance]:
+    """One for all, since to make one takes a second; each test has its own runs, pools and partitions."""
+    folder = tmp_path_factory.mktemp("dagster")
+    (folder / "dagster.yaml").write_text(CONFIG)
+    with inside.open_instance(folder) as opened:
+        yield opened
+
+
+class Looking(dg.IOManager):
+    """Shows its contexts to whoever wants to look."""
+
+    def __init__(self, look: Callable[[Any], object]) -> None:
+        self.look = look
+
+    def handle_output(self, context: dg.OutputContext, obj: object) -> None:  # noqa: ARG002 - of the interface
+        """Show the context of an output."""
+        self.look(context)
+
+    def load_input(self, context: dg.InputContext) -> None:
+        """Show the context of an input."""
+        self.look(context)
+
+
+def run(
+    instance: dg.DagsterInstance, look: Callable[[Any], object], *, where: str = "asset", raises: bool = True
+) -> dg.ExecuteInProcessResult:
+    """Two assets of a pool, one of another, with a check; ``look`` is called with one kind of context of theirs."""
+
+    def only(context: Any) -> None:
+        kinds = {"asset": dg.AssetExecutionContext, "output": dg.OutputContext, "input": dg.InputContext}
+        if isinstance(context, kinds[where]):
+            look(context)
+
+    @dg.asset(pool="gpu", check_specs=[dg.AssetCheckSpec("fine", asset="first")])
+    def first(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        only(context)
+        yield dg.MaterializeResult(
+            value=1, check_results=[inside.named_result(dg.AssetCheckResult(passed=False), "fine")]
+        )
+
+    @dg.asset
+    def second(context: dg.AssetExecutionContext, first: Any) -> None:  # noqa: ARG001 - it is loaded
+        only(context)
+
+    resources = {"io_manager": Looking(only)}
+    return dg.materialize([first, second], instance=instance, resources=resources, raise_on_error=raises)
+
+
+def no_look(_: object) -> None: ...
+
+
+def new_run(instance: dg.DagsterInstance) -> dg.DagsterRun:
+    @dg.job
+    def work() -> None: ...
+
+    return instance.create_run_for_job(work, status=dg.DagsterRunStatus.STARTED)
+
+
+def test_an_instance_captures_nothing_of_its_runs(instance: dg.DagsterInstance) -> None:
+    with canary(inside.open_instance):
+        assert type(instance.compute_log_manager).__name__ == "NoOpComputeLogManager"
+    with canary(inside.folder_of):
+        assert (inside.folder_of(instance) / "dagster.yaml").read_text() == CONFIG
+
+
+def test_pools_have_limits_that_can_be_set(instance: dg.DagsterInstance) -> None:
+    with canary(inside.limit_pool):
+        inside.limit_pool(instance, "wide", 2)
+        inside.limit_pool(instance, "paused", 0)
+    with canary(inside.pool_limits):
+        assert inside.pool_limits(instance).items() >= {"wide": 2, "paused": 0}.items()
+
+
+def test_slots_of_a_run_are_seen_and_given_back(instance: dg.DagsterInstance) -> None:
+    inside.limit_pool(instance, "narrow", 1)
+    for name in ("holds", "waits"):
+        instance.event_log_storage.claim_concurrency_slot("narrow", name, "transcript")
+
+    with canary(inside.pools_at_work):
+        assert inside.pools_at_work(instance, ["narrow"]) == {"narrow": inside.PoolUse(limit=1, running=1, waiting=1)}
+    with canary(inside.runs_with_slots):
+        assert inside.runs_with_slots(instance) >= {"holds", "waits"}
+    with canary(inside.free_slots):
+        inside.free_slots(instance, "holds")
+        assert inside.pools_at_work(instance, ["narrow"])["narrow"].running == 0
+
+
+def test_the_executor_claims_its_slots_through_ours(instance: dg.DagsterInstance) -> None:
+    inside.limit_pool(instance, "gpu", 1)
+    claims: list[tuple[Any, ...]] = []
+
+    def told(claim: inside.Claim) -> inside.Claim:
+        def claim_and_tell(*arguments: Any) -> Any:
+            status = claim(*arguments)
+            claims.append((*arguments[:3], status.is_claimed))
+            return status
+
+        return claim_and_tell
+
+    with canary(inside.claims_wrapped):
+        with inside.claims_wrapped(instance, told):
+            result = run(instance, no_look)
+        run(instance, no_look)
+        assert claims == [("gpu", result.run_id, "first", True)]
+
+
+def test_a_signal_is_raised_at_once() -> None:
+    def wait() -> None:
+        with inside.interrupts_raised():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)  # ended by the signal
+
+    with canary(inside.interrupts_raised), pytest.raises(dg.DagsterExecutionInterruptedError):
+        wait()
+
+
+def test_the_bound_of_runs_is_read(instance: dg.DagsterInstance) -> None:
+    with canary(inside.max_concurrent_runs):
+        assert inside.max_concurrent_runs(instance) == 3
+
+
+def test_a_run_is_called_failed(instance: dg.DagsterInstance) -> None:
+    lost = new_run(instance)
+
+    with canary(inside.end_as_failed):
+        inside.end_as_failed(instance, lost, "Its process is gone.")
+        found = instance.get_run_by_id(lost.run_id)
+        assert found is not None
+        assert found.status is dg.DagsterRunStatus.FAILURE
+
+
+def test_a_step_is_under_way_while_it_is(instance: dg.DagsterInstance) -> None:
+    seen: list[bool] = []
+    with canary(inside.is_at_a_step):
+        result = run(
+            instance, lambda c: seen.append(inside.is_at_a_step(instance, c.run.run_id, [c.asset_key.path[-1]]))
+        )
+        assert seen == [True, True]
+        assert not inside.is_at_a_step(instance, result.run_id, ["first", "second"])
+
+
+def test_what_a_failed_step_said_is_read_back(instance: dg.DagsterInstance) -> None:
+    def fail(_: object) -> None:
+        raise dg.Failure(
+            "It is private.", metadata={"failure_cause": "private_video", "wait_s": 2.5}, allow_retries=False
+        )
+
+    def stumble(_: object) -> None:
+        raise ZeroDivisionError
+
+    told = [run(instance, how, raises=False) for how in (fail, stumble)]
+
+    with canary(inside.failed_steps):
+        events = [event for result in told for event in inside.failed_steps(instance, result.run_id)]
+        assert [event.step_key for event in events] == ["first", "first"]
+        assert list(inside.failed_steps(instance, run(instance, no_look).run_id)) == []
+    with canary(inside.told_failure):
+        said = inside.ToldFailure("It is private.", {"failure_cause": "private_video", "wait_s": 2.5})
+        assert [inside.told_failure(event) for event in events] == [said, None]
+
+
+def test_a_run_that_was_stopped_is_told_from_one_that_failed(instance: dg.DagsterInstance) -> None:
+    def stop(_: object) -> None:
+        raise StoppedError
+
+    def stumble(_: object) -> None:
+        raise ZeroDivisionError
+
+    with canary(inside.was_interrupted):
+        ended = [run(instance, how, raises=False) for how in (stop, stumble, no_look)]
+        assert [inside.was_interrupted(result) for result in ended] == [True, False, False]
+
+
+def test_results_of_checks_are_there_under_their_names(instance: dg.DagsterInstance) -> None:
+    with canary(inside.named_result):
+        result = dg.AssetCheckResult(passed=True, description="fine", metadata={"n": 1})
+        named = inside.named_result(result, "other")
+        assert (named.check_name, named.passed, named.description) == ("other", True, "fine")
+        assert named.metadata == result.metadata
+    with canary(inside.check_results):
+        [found] = inside.check_results(run(instance, no_look))
+        assert (found.check_name, found.passed) == ("fine", False)
+
+
+def test_a_backfill_is_under_way_until_it_has_ended(instance: dg.DagsterInstance) -> None:
+    backfill = PartitionBackfill(
+        backfill_id="mine", status=BulkActionStatus.REQUESTED, from_failure=False, tags={}, backfill_timestamp=0.0
+    )
+    with canary(inside.backfill_under_way):
+        assert inside.backfill_under_way(instance) is None
+        instance.add_backfill(backfill)
+        assert inside.backfill_under_way(instance) == "mine"
+        instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELED))  # type: ignore[no-untyped-call]
+        assert inside.backfill_under_way(instance) is None
+
+
+def test_several_partitions_are_deleted_at_once(instance: dg.DagsterInstance) -> None:
+    for name in ("parts", "others"):
+        instance.add_dynamic_partitions(name, list(KEYS))
+
+    with canary(inside.delete_partitions):
+        inside.delete_partitions(instance, "parts", ["a", "c"])
+        assert instance.get_dynamic_partitions("parts") == ["b"]
+        assert sorted(instance.get_dynamic_partitions("others")) == list(KEYS)
+
+
+@pytest.mark.parametrize("where", ["asset", "output", "input"])
+def test_every_context_leads_to_its_step_and_run(instance: dg.DagsterInstance, where: str) -> None:
+    seen: list[tuple[str, set[str], bool]] = []
+
+    def look(context: Any) -> None:
+        step = inside.step_of(context)
+        seen.append((inside.run_of(step).run_id, inside.assets_of_run(step), inside.retried_elsewhere(step)))
+
+    with canary(inside.step_of), canary(inside.run_of), canary(inside.assets_of_run), canary(inside.retried_elsewhere):
+        result = run(instance, look, where=where)
+        assert seen
+        assert all(each == (result.run_id, {"first", "second"}, False) for each in seen)
+
+
+# --- the file itself ---
+
+
+def test_each_name_says_why_it_is_needed_where_to_look_and_what_breaks() -> None:
+    lacking = {
+        name: missing
+        for name, function in functions().items()
+        if (
+            missing := [w for w in ("Why", "Public way", "Without it") if f"{w}: " not in str(inspect.getdoc(function))]
+        )
+    }
+    assert lacking == {}
+
+
+def test_each_name_has_a_canary_and_a_use() -> None:
+    watched = set(re.findall(r"canary\(inside\.(\w+)\)", Path(__file__).read_text()))
+    used = {name for name in functions() if any(re.search(rf"\b{name}\b", text) for text in ours().values())}
+
+    assert watched == functions().keys()
+    assert used == functions().keys()
+
+
+def test_a_canary_says_what_to_do() -> None:
+    with pytest.raises(pytest.fail.Exception) as told, canary(inside.free_slots):
+        raise AttributeError("free_concurrency_slots_for_run")
+
+    for words in ("free_concurrency_slots_for_run", "Public way", "reconcile.py", dg.__version__):
+        assert words in str(told.value)
+
+
+def test_no_other_file_leans_on_what_is_not_public() -> None:
+    def leans(text: str) -> list[str]:
+        methods = set(re.findall(r"\binstance\.(\w+)\(", text))
+        public = {name for name in methods if is_public(getattr(dg.DagsterInstance, name, None))}
+        return sorted(methods - public) + [name for name in NOT_PUBLIC if name in text]
+
+    with_dagster = {
+        path: text for path, text in ours().items() if re.search(r"^import dagster|from dagster", text, re.MULTILINE)
+    }
+
+    assert len(with_dagster) > 10
+    assert {str(path): found for path, text in with_dagster.items() if (found := leans(text))} == {}

@@ -1,0 +1,44 @@
+"""Claims about what the operating system says of a disk."""
+
+import errno
+import os
+
+import pytest
+
+from madvision_assets.domain import disk
+from madvision_assets.domain.failures import DiskFullError, HomeUnusableError
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_known_by_its_number_and_by_its_words(number: int) -> None:
+    assert disk.is_full(number)
+    assert disk.is_full(None, f"av_interleaved_write_frame(): {os.strerror(number)}")
+    assert disk.is_full(errno.EIO, os.strerror(number).upper())
+
+
+@pytest.mark.parametrize("words", ["", "Input/output error", "the disk", "video quota exceeded"])
+def test_nothing_else_is_taken_for_a_full_disk(words: str) -> None:
+    assert not disk.is_full(None, words)
+    assert not disk.is_full(errno.EIO, words)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_no_fault_of_the_home(number: int) -> None:
+    failure = disk.home_failure(OSError(number, "whatever", "/secret/home/scratch"))
+
+    assert type(failure) is DiskFullError
+    assert failure.details == os.strerror(number)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST])
+def test_a_home_that_cannot_be_used_is_told_by_the_name_of_the_file_alone(number: int) -> None:
+    failure = disk.home_failure(OSError(number, "whatever", "/secret/home/scratch"))
+
+    assert type(failure) is HomeUnusableError
+    assert failure.details == f"scratch: {os.strerror(number)}"
+    assert str(disk.home_failure(OSError(number, "whatever"))).endswith(f"({os.strerror(number)})")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EISDIR, None])
+def test_what_speaks_neither_of_room_nor_of_access_is_no_failure_of_the_home(number: int | None) -> None:
+    assert disk.home_failure(OSError(number, "whatever")) is None

@@ -1,0 +1,25 @@
+"""Claims about the table of speech engines."""
+
+from pathlib import Path
+
+import pytest
+
+from madvision_assets.tools.speech import EngineOptions
+from madvision_assets.tools.speech.registry import ENGINES, find_engine
+
+
+def test_an_engine_is_found_by_its_name() -> None:
+    assert {name: find_engine(name).name for name in ENGINES} == {name: name for name in ENGINES}
+
+
+def test_a_name_that_no_engine_has_is_told_with_those_that_there_are_and_what_they_take() -> None:
+    with pytest.raises(ValueError, match="MADVISION_WHISPER_ENGINE: there is no 'siri'") as told:
+        find_engine("siri")
+
+    for engine in ENGINES.values():
+        assert engine.name in str(told.value)
+        assert engine.models in str(told.value)
+
+
+def test_what_an_engine_is_given_does_not_show_the_key() -> None:
+    assert "sk-hide-me" not in repr(EngineOptions("turbo", Path(), api_key="sk-hide-me"))

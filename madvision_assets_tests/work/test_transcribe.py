@@ -1,0 +1,142 @@
+"""Claims about transcripts: real words out of the sample talk, and what is the same for every engine."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jiwer
+import pytest
+
+from madvision_assets.domain.documents import Made
+from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.segments import HeardSegment, HeardWord
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.tools.media.audio import RATE_HZ, extract_flac
+from madvision_assets.tools.speech import Heard, SpeechEngine
+from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.transcribe import WINDOW_S, Transcriber
+from madvision_assets_tests import footage
+from madvision_assets_tests.sample import DEMO_MODEL, SAMPLE, spoken_sentences
+from madvision_assets_tests.stores import raw_video
+
+WORD_ERROR_LIMIT = 0.05
+# Tone, then silence past the second window, then tone again: three windows, the second of them without sound.
+TONE_S, SILENT_UNTIL_S, LONG_S = 30.0, 1250.0, 1290.0
+SAID = "The most important lesson is to measure first, because a wrong answer never improved any result."
+
+
+@dataclass
+class Listener:
+    """An engine that keeps what it is given, and hears one sentence in the first seconds of each window."""
+
+    asked: list[tuple[float, str | None]] = field(default_factory=list)
+
+    def transcribe(self, samples: Any, language: str | None) -> Heard:
+        """The sentence, in Dutch."""
+        length_s = len(samples) / RATE_HZ
+        self.asked.append((length_s, language))
+        said_s = min(length_s, 100.0)
+        step_s = said_s / len(SAID.split())
+        words = tuple(HeardWord(word, n * step_s, (n + 1) * step_s) for n, word in enumerate(SAID.split()))
+        return Heard("nl", (HeardSegment(SAID, 0.0, said_s, words),))
+
+    def check(self) -> tuple[bool, str]:
+        """Always ready."""
+        return True, "listening"
+
+    def recipe(self) -> Recipe:
+        """Its name."""
+        return Recipe(engine="listener")
+
+
+def transcribed(folder: Path, flac: Path, engine: SpeechEngine, told: list[float] | None = None) -> Made[Transcript]:
+    """What an engine makes of a FLAC file that lies in a store."""
+    store = ObjectStore.from_url((folder / "store").as_uri())
+    audio = store.store_media(flac, "web-a", "flac", "audio/flac")
+    info = raw_video().info.model_copy(update={"duration_s": LONG_S})
+    video = raw_video().model_copy(update={"audio": audio, "info": info})
+    fractions = told if told is not None else []
+    return Transcriber(store, engine).transcribe(video, lambda fraction, _text: fractions.append(fraction))
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> Transcript:
+    folder = tmp_path_factory.mktemp("heard")
+    extract_flac(SAMPLE, folder / "audio.flac")
+    return transcribed(folder, folder / "audio.flac", OpenAIWhisper(str(DEMO_MODEL), folder / "models")).document
+
+
+@pytest.fixture(scope="module")
+def long_flac(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("long") / "long.flac"
+    tone = f"0.3*sin(440*2*PI*t)*(lt(t\\,{TONE_S})+gt(t\\,{SILENT_UNTIL_S}))"
+    footage.ffmpeg("-f", "lavfi", "-i", f"aevalsrc={tone}:s={RATE_HZ}:d={LONG_S}", "-sample_fmt", "s16", out)
+    return out
+
+
+def plain(text: str) -> str:
+    return " ".join("".join(c for c in text.lower() if c.isalnum() or c == " ").split())
+
+
+def test_the_sample_talk_is_heard_with_under_five_percent_word_errors(heard: Transcript) -> None:
+    said = plain(" ".join(s["text"] for s in spoken_sentences()))
+
+    assert jiwer.wer(said, plain(heard.text)) < WORD_ERROR_LIMIT
+
+
+def test_words_come_when_they_are_said(heard: Transcript) -> None:
+    starts = {plain(s.text): s.start_s for s in heard.segments}
+    errors = sorted(
+        abs(starts[plain(s["text"])] - s["start_s"]) for s in spoken_sentences() if plain(s["text"]) in starts
+    )
+
+    assert len(errors) > len(spoken_sentences()) / 2
+    assert errors[len(errors) // 2] < 0.15
+
+
+def test_the_speech_of_the_sample_is_covered(heard: Transcript) -> None:
+    assert heard.covered_s > 0.8 * heard.audible_s > 0
+
+
+def test_silence_is_no_speech_and_never_loads_a_model(tmp_path: Path) -> None:
+    extract_flac(footage.silence(tmp_path / "silent.mp4"), tmp_path / "audio.flac")
+    found = transcribed(tmp_path, tmp_path / "audio.flac", OpenAIWhisper("no-such-model", tmp_path)).document
+
+    assert found.no_speech
+    assert (found.audible_s, found.covered_s, found.language) == (0, 0, "en")
+    assert found.duration_s > 0
+
+
+def test_an_engine_is_asked_for_windows_with_sound_and_told_the_language_of_the_first(
+    tmp_path: Path, long_flac: Path
+) -> None:
+    engine = Listener()
+
+    found = transcribed(tmp_path, long_flac, engine).document
+
+    assert [language for _, language in engine.asked] == [None, "nl"]
+    assert all(0 < length_s <= WINDOW_S for length_s, _ in engine.asked)
+    assert found.language == "nl"
+    assert found.duration_s == pytest.approx(LONG_S, abs=0.01)
+
+
+def test_times_count_from_the_start_of_the_video_and_lie_on_sound(tmp_path: Path, long_flac: Path) -> None:
+    found = transcribed(tmp_path, long_flac, Listener()).document
+
+    first, second = found.segments
+    assert (first.id, second.id) == (0, 1)
+    assert first.start_s == 0
+    assert second.end_s == pytest.approx(LONG_S, abs=0.1)
+    assert found.words[-1].end_s == second.end_s
+    assert found.audible_s == pytest.approx(TONE_S + LONG_S - SILENT_UNTIL_S, abs=0.2)
+    assert 0 < found.covered_s <= found.audible_s
+
+
+def test_progress_rises_to_one(tmp_path: Path, long_flac: Path) -> None:
+    told: list[float] = []
+
+    transcribed(tmp_path, long_flac, Listener(), told)
+
+    assert told == sorted(told)
+    assert told[-1] == 1
