@@ -1,16 +1,18 @@
 """MadVision: videos in, insightful clips out.
 
-The house has five rooms; imports point down only (`make lint` checks it):
+The house has seven rooms on five levels; imports point down only (``make lint`` checks it):
 
-    cli, definitions  ->  defs | intake | lineage  ->  tools  ->  domain
+    command | definitions  ->  defs | intake | lineage  ->  work  ->  tools  ->  domain
 
-* ``domain``   what is true: the documents, the rules, the failures. Standard library and pydantic only.
-* ``tools``    touch the world: one adapter for each outside thing.
-* ``defs``     what Dagster sees: five assets, their checks, sensors, IO manager and resources.
+* ``domain``   what is true: stages, documents, rules, failures. Standard library and pydantic only.
+* ``tools``    touch the world: adapters, one package for each outside thing; none knows another.
+* ``work``     combines tools: ingest, render, dispatch, and what operators ask for.
+* ``defs``     what Dagster sees: the assets, their checks, sensors, IO manager and resources.
 * ``intake``   what the public sees: the HTTP API and its pages.
 * ``lineage``  what analysts see: where a result came from.
+* ``command``  the ``madvision`` command.
 
-``cli`` and the files beside it are the ``madvision`` command; ``settings`` is the only file that reads the
-environment, and ``connections`` makes store and database from it. Start at ``defs/assets.py``: it reads as the
-pipeline itself.
+``definitions`` is what Dagster loads. ``settings``, beside ``domain``, is the only file that reads the environment;
+``connections``, beside ``work``, makes store and database from it. Start at ``defs/assets.py``: it reads as the
+pipeline itself. The picture is in ``docs/architecture.md``.
 """

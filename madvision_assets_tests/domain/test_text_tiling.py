@@ -46,6 +46,7 @@ def test_depth_is_measured_from_the_peaks_on_both_sides() -> None:
     assert depth_scores([0.2, 0.8, 0.3, 0.5, 0.6, 0.1]) == pytest.approx([0.6, 0.0, 0.8, 0.1, 0.0, 0.5])
 
 
+@pytest.mark.no_cover
 def test_fifteen_thousand_sentences_take_seconds_not_minutes() -> None:
     blocks = [[f"word{(n * k) % 997}" for k in range(1, 6)] for n in range(15_000)]
 

@@ -98,6 +98,7 @@ def test_a_transcript_without_words_or_punctuation_still_gives_clips() -> None:
     assert select(propose(talk), talk, Options(), talk.duration_s).candidates
 
 
+@pytest.mark.no_cover
 def test_ten_hours_are_read_in_seconds_however_long_a_clip_may_be() -> None:
     sentences = [text for section in SAMPLE_SECTIONS for text in section]
     timed = [(f"{sentences[n % 46]} Case {n}.", 2.4 * n, 2.4 * n + 2) for n in range(15_000)]

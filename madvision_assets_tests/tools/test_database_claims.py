@@ -313,6 +313,7 @@ FROM series
 """
 
 
+@pytest.mark.no_cover
 def test_among_a_hundred_thousand_rows_the_most_urgent_is_found_through_an_index(
     database: Database, queue: Queue, clock: Clock
 ) -> None:

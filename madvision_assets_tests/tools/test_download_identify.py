@@ -26,6 +26,7 @@ def _disagreements(addresses: list[str]) -> list[str]:
     return [address for address in addresses if known_video_id(address) != _asked_in_turn(address)]
 
 
+@pytest.mark.no_cover  # it is yt-dlp's code that runs for seconds
 def test_the_short_cut_tells_the_id_that_asking_each_extractor_tells() -> None:
     addresses = _own_addresses()[::EVERY_NTH]
 
@@ -59,6 +60,7 @@ def test_unusual_addresses_are_no_exception(address: str) -> None:
     assert _disagreements([address]) == []
 
 
+@pytest.mark.no_cover
 def test_an_unknown_host_costs_a_small_part_of_asking_every_extractor() -> None:
     address = "https://media.example.org/talks/2026/keynote.mp4"
     identify(address)
