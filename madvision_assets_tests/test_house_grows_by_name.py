@@ -107,11 +107,11 @@ chosen = {
     "MADVISION_ANALYST": "editor", "MADVISION_OPENAI_MODEL": "broadsheet",
     "OPENAI_API_KEY": "sk-secret", "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
 }
-workshop = Workshop(home, chosen)
-doctor = workshop.run("doctor")
-process = workshop.run("process", str(talk))
+command_line = CommandLine(home, chosen)
+doctor = command_line.run("doctor")
+process = command_line.run("process", str(talk))
 assert process.exit_code == 0, process.output
-video_id, workplace = process.output.split()[1].rstrip(":"), workshop.workplace()
+video_id, workplace = process.output.split()[1].rstrip(":"), command_line.workplace()
 made = {step: workplace.provenance(video_id, step) for step in PipelineStep}
 names = ("MADVISION_WHISPER_ENGINE", "MADVISION_ANALYST")
 refused = [Workshop(home, {**chosen, name: "siri"}).run("doctor") for name in names]

@@ -24,7 +24,7 @@ MOMENTS = (("A claim", "It stands alone."), ("Another one", "So does it."))
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory: pytest.TempPathFactory) -> VideoStates:
-    return VideoStates(tmp_path_factory.mktemp("showroom"))
+    return VideoStates(tmp_path_factory.mktemp("states"))
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_a_server_stops_soon_though_a_page_is_open(tmp_path: Path) -> None:
         "free = socket.create_server(('127.0.0.1', 0)); port = free.getsockname()[1]; free.close(); "
         "print(port, flush=True); serve(load_settings(), port=port)"
     )
-    database = {"MADVISION_HOME": str(tmp_path), "MADVISION_DATABASE_URL": f"sqlite:///{tmp_path / 'showroom.db'}"}
+    database = {"MADVISION_HOME": str(tmp_path), "MADVISION_DATABASE_URL": f"sqlite:///{tmp_path / 'states.db'}"}
     command = [sys.executable, "-c", code]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, **database}

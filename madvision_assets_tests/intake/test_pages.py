@@ -28,7 +28,7 @@ MIN_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory: pytest.TempPathFactory) -> VideoStates:
-    return VideoStates(tmp_path_factory.mktemp("showroom"))
+    return VideoStates(tmp_path_factory.mktemp("states"))
 
 
 @pytest.fixture(scope="module")
@@ -291,7 +291,7 @@ def test_clips_in_a_bucket_are_let_through_by_the_policy(tmp_path: Path, s3_serv
     s3_server.create_bucket("pages")
     states = VideoStates(
         tmp_path,
-        store_url="s3://pages/showroom",
+        store_url="s3://pages/states",
         aws_endpoint_url_s3=s3_server.endpoint_url,
         aws_region=s3_server.region,
         aws_access_key_id=s3_server.access_key_id,

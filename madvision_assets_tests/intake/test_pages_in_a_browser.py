@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def states(tmp_path_factory: pytest.TempPathFactory) -> VideoStates:
-    return VideoStates(tmp_path_factory.mktemp("showroom"))
+    return VideoStates(tmp_path_factory.mktemp("states"))
 
 
 @pytest.fixture(scope="module")
