@@ -99,7 +99,7 @@ ASK = """
 import json, sys
 from pathlib import Path
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets_tests.command_line import Workshop
+from madvision_assets_tests.command_line import CommandLine
 
 home, talk = map(Path, sys.argv[1:])
 chosen = {
@@ -114,7 +114,7 @@ assert process.exit_code == 0, process.output
 video_id, workplace = process.output.split()[1].rstrip(":"), command_line.workplace()
 made = {step: workplace.provenance(video_id, step) for step in PipelineStep}
 names = ("MADVISION_WHISPER_ENGINE", "MADVISION_ANALYST")
-refused = [Workshop(home, {**chosen, name: "siri"}).run("doctor") for name in names]
+refused = [CommandLine(home, {**chosen, name: "siri"}).run("doctor") for name in names]
 print(json.dumps({
     "doctor": [doctor.exit_code, doctor.output],
     "process": process.output,
