@@ -192,6 +192,7 @@ def add_stage(house: House, row: str = ROW, *, last: bool = False) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("last", [False, True], ids=["in the middle", "at the end"])
 def test_a_new_stage_is_a_row_a_document_the_work_and_an_asset(house: House, tmp_path: Path, *, last: bool) -> None:
     add_stage(house, last=last)
@@ -236,6 +237,7 @@ def test_a_stage_without_a_row_is_refused_when_it_is_loaded(house: House) -> Non
         house.ask("import madvision_assets.domain.stages")
 
 
+@pytest.mark.long
 def test_a_rendition_is_a_role_and_what_makes_it(house: House, tmp_path: Path) -> None:
     house.edit(
         "domain/clips.py",

@@ -129,6 +129,7 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
+@pytest.mark.long
 def test_an_engine_or_an_analyst_is_a_file_and_its_name_in_a_table(house: House, tmp_path: Path) -> None:
     house.write("tools/speech/metronome.py", ENGINE)
     house.edit(
