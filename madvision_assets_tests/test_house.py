@@ -156,3 +156,20 @@ def test_an_environment_that_was_copied_from_another_folder_is_made_anew(tmp_pat
     assert ".venv was made in another folder" in copied.stdout
     assert "Installing" in copied.stdout
     assert not (copy / ".venv").exists()
+
+
+def test_where_servers_cannot_be_installed_ci_says_so_and_goes_on(tmp_path: Path) -> None:
+    for name in ("bash", "id"):  # and no apt-get
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+
+    done = subprocess.run(
+        [ROOT / ".ci" / "servers"],
+        env={"PATH": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TIME_LIMIT_S,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"== Not installed, .* skip: rabbitmq-server caddy chromium \(.*\)\n", done.stdout)
