@@ -28,7 +28,7 @@ ROW = """
                 disk_gib=None,
                 gpu=False,
                 internet=True,
-                secrets=frozenset(),
+                secrets=frozenset({OPENAI_KEY}),
                 deadline_s=600,
             ),
             effort=Effort(per_video_s=2.0),
@@ -156,7 +156,7 @@ with open_harness(home, talk, allow_private=True) as harness, serving(harness.se
         "answer": [fetched.status_code, fetched.headers["content-type"], fetched.headers["accept-ranges"]],
         "link": clip["files"]["square"].rpartition("/")[2],
         "shape": shape,
-        "key": made.clips[0].file(Role.SQUARE).key.rpartition(".")[2],
+        "key": made.clips[0].files[Role.SQUARE].key.rpartition(".")[2],
         "verified": inspect(intake.services.database, intake.services.store).missing,
     }))
 """

@@ -54,7 +54,7 @@ def assert_made_once(system: Trial, video_id: str) -> None:
     assert (row.status, row.outcome) == ("done", "clips"), (row.failure_cause, row.failure_details)
     assert system.lineage(video_id) == ONCE
     assert system.versions(video_id) == ONCE
-    assert all(system.store.exists(clip.file(Role.SOURCE).key) for clip in system.clips(video_id).clips)
+    assert all(system.store.exists(clip.files[Role.SOURCE].key) for clip in system.clips(video_id).clips)
 
 
 def assert_nothing_lingers(system: Trial) -> None:

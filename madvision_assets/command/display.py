@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from madvision_assets.domain.clips import Clips, Role
+from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.health import Finding, Health
 from madvision_assets.domain.stages import PipelineStep
@@ -75,7 +76,7 @@ class StageDisplay:
 
 def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
     """The clips: title, from-to, score, file; on a narrow terminal the files stand below, each on a line of its own."""
-    files = {clip.rank: _place(store, clip.file(Role.SOURCE).key) for clip in clips.clips}
+    files = {clip.rank: _place(store, clip.file(Role.SOURCE)) for clip in clips.clips}
     in_table = console.width >= WIDE_ENOUGH
     count = len(clips.clips)
     table = Table(title=Text(f"{count} clip{'s' * (count != 1)} of {clips.video_id}"))
@@ -99,9 +100,9 @@ def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
             console.print(f"{rank}  {file}", soft_wrap=True)
 
 
-def _place(store: ObjectStore, key: str) -> str:
+def _place(store: ObjectStore, file: ObjectRef | None) -> str:
     """Where an object is: its path in a folder store, else its address."""
-    return str(store.local_path(key) or store.uri(key))
+    return str(store.local_path(file.key) or store.uri(file.key)) if file else "(no such file)"
 
 
 def findings_table(findings: Iterable[Finding]) -> Table:

@@ -58,7 +58,7 @@ def process(source: str, from_step: str | None) -> None:
             tell(make_console(stderr=True), label, "red", report.failure.sentence)
             sys.exit(EXIT_FAILED)
     else:
-        console.print("All five stages are done; nothing to do. Use --from STEP to do one again.")
+        console.print("All stages are done; nothing to do. Use --from STEP to do one again.")
     made = workplace.clips(video.video_id)
     if made.clips:
         show_clips(console, made, workplace.store)

@@ -7,5 +7,5 @@ from madvision_assets.defs.assets import PIPELINE
 process_video = dg.define_asset_job(
     "process_video",
     selection=dg.AssetSelection.assets(*PIPELINE),
-    description="All five stages of one video, with their checks.",
+    description="All stages of one video, with their checks.",
 )

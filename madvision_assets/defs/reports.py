@@ -115,7 +115,7 @@ def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metad
         "outcome_reason": made.outcome_reason,
         "clips": len(made.clips),
         "total_s": round(total_s, 2),
-        "size_mib": round(sum(c.file(Role.SOURCE).size_bytes for c in made.clips) / MIB, 2),
+        "size_mib": round(sum(file.size_bytes for c in made.clips if (file := c.file(Role.SOURCE))) / MIB, 2),
         "table": _table(("rank", "title", "from", "to", "seconds", "score"), rows),
         "files": dg.MetadataValue.json(files),
     }

@@ -140,13 +140,9 @@ class Clip(Value):
     height: int
     files: Mapping[str, ObjectRef]
 
-    def file(self, role: Role) -> ObjectRef:
-        """The file of this role.
-
-        Raises:
-            LookupError: none was made.
-        """
-        return self.files[role]
+    def file(self, role: Role) -> ObjectRef | None:
+        """The file of this role; None where none was made, as a newer version may have it."""
+        return self.files.get(role)
 
 
 def _files_by_role(clips: Json) -> Json:

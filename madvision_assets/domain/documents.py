@@ -10,21 +10,44 @@ an older form is *upcast*, version by version, and a newer one is read as far as
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
 
-from pydantic import AwareDatetime, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
-from madvision_assets.domain.failures import NewerDocumentError, UnreadableDocumentError
+from madvision_assets.domain.failures import (
+    DamagedDocumentError,
+    Failure,
+    NewerDocumentError,
+    UnreadableDocumentError,
+)
 from madvision_assets.domain.provenance import InputRef, Provenance, Recipe, Value, VideoId
 
 DATA_VERSION_HEX_DIGITS = 32
 D_co = TypeVar("D_co", bound="Document", covariant=True)
 
+# Of letters, digits and ._=+@-, in parts that single slashes separate: what every store takes as it stands.
+_KEY = re.compile(r"[A-Za-z0-9._=+@-]+(/[A-Za-z0-9._=+@-]+)*")
+# Whatever validation, an upcaster that finds another form than it knows, or JSON itself may raise.
+_UNREADABLE = (ValidationError, LookupError, TypeError, ValueError, AttributeError, RecursionError)
+
 Json = dict[str, Any]
 # From one version's form to the next one's; it may change what it is given.
 Upcaster = Callable[[Json], Json]
+
+
+def is_key(text: str) -> bool:
+    """Whether it can be the key of an object: no empty part, and none of dots alone, which a folder would follow."""
+    return _KEY.fullmatch(text) is not None and not {".", ".."} & set(text.split("/"))
+
+
+def _require_key(text: str) -> str:
+    if not is_key(text):
+        raise ValueError("it is no key of an object")
+    return text
 
 
 class ObjectRef(Value):
@@ -37,7 +60,7 @@ class ObjectRef(Value):
         media_type: MIME type.
     """
 
-    key: str
+    key: Annotated[str, AfterValidator(_require_key)]
     sha256: str
     size_bytes: int
     media_type: str
@@ -105,7 +128,8 @@ class Document(Value):
 
         Raises:
             NewerDocumentError: a newer version wrote it, in a form that cannot be read; names the key.
-            UnreadableDocumentError: it is damaged; names the key.
+            DamagedDocumentError: its bytes are no document; names the key.
+            UnreadableDocumentError: it is of a form that no version wrote; names the key.
         """
         version = 0
         try:
@@ -113,10 +137,8 @@ class Document(Value):
             if version < cls.newest_version():
                 return cls.model_validate(cls.upcast(json.loads(data), version), extra="ignore")
             return cls.model_validate_json(data, extra="ignore")
-        except (ValidationError, LookupError, TypeError, ValueError) as error:
-            if version > cls.newest_version():
-                raise NewerDocumentError(f"{key} is of schema version {version}: {_first_fault(error)}") from error
-            raise UnreadableDocumentError(f"{key}: {_first_fault(error)}") from error
+        except _UNREADABLE as error:
+            raise _unreadable(cls, version, data, key, error) from error
 
     def seal(
         self,
@@ -192,11 +214,9 @@ class Envelope(_Versioned):
         try:
             version = _Versioned.model_validate_json(data, extra="ignore").schema_version
             envelope = cls.model_validate_json(data, extra="ignore")
-        except ValidationError as error:
-            if version > kind.newest_version():
-                raise NewerDocumentError(f"{key} is of schema version {version}: {_first_fault(error)}") from error
-            raise UnreadableDocumentError(f"{key}: {_first_fault(error)}") from error
-        objects = tuple(_objects_in(json.loads(data))) if b'"sha256"' in data else ()
+            objects = tuple(_objects_in(json.loads(data))) if b'"sha256"' in data else ()
+        except _UNREADABLE as error:
+            raise _unreadable(kind, version, data, key, error) from error
         return envelope.model_copy(update={"objects": objects})
 
 
@@ -214,12 +234,30 @@ def _objects_in(value: object) -> Iterator[ObjectRef]:
     """Every object that a document's JSON names, at any depth."""
     if isinstance(value, dict):
         if ObjectRef.model_fields.keys() <= value.keys():
-            yield ObjectRef.model_validate(value, extra="ignore")
+            with suppress(ValidationError):  # of a newer form, of which nothing can be asked
+                yield ObjectRef.model_validate(value, extra="ignore")
             return
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
             yield from _objects_in(part)
+
+
+def _unreadable(kind: type[Document], version: int, data: bytes, key: str, error: Exception) -> Failure:
+    """What a document is that cannot be read: of a newer version, damaged, or of a form that no version wrote."""
+    if version > kind.newest_version():
+        return NewerDocumentError(f"{key} is of schema version {version}: {_first_fault(error)}")
+    leaf = UnreadableDocumentError if _is_sealed(data) else DamagedDocumentError
+    return leaf(f"{key}: {_first_fault(error)}")
+
+
+def _is_sealed(data: bytes) -> bool:
+    """Whether somebody finished it: JSON that says which data version it is, in whatever form the rest is."""
+    try:
+        provenance = json.loads(data)["provenance"]
+    except (LookupError, TypeError, ValueError, RecursionError):
+        return False
+    return isinstance(provenance, dict) and isinstance(provenance.get("data_version"), str)
 
 
 def _first_fault(error: Exception) -> str:

@@ -291,11 +291,15 @@ class PolicyRefusalError(PermanentFailure):
 
 
 class UnreadableDocumentError(PermanentFailure):
-    """Damaged."""
+    """Damaged, or of a form that no version of this program wrote."""
 
     code = "unreadable_document"
     is_internal = True
     sentence = "A document in the store cannot be read. Materialise the stage that made it again."
+
+
+class DamagedDocumentError(UnreadableDocumentError):
+    """Its bytes are no document, so it counts as absent and is made again; told like its kind."""
 
 
 class CheckFailedError(PermanentFailure):

@@ -135,10 +135,12 @@ class PipelineStep(StrEnum):
         """A member; with its name alone, mypy takes it for a look-up.
 
         Raises:
-            TypeError: a stage without its row, or with another one's document.
+            TypeError: a stage without its row, with another one's document, or without the key that it asks with.
         """
         if stage is None or stage.document.asset != name:
             raise TypeError(f"The stage {name!r} needs its row, with its own document.")
+        if stage.guard is Resource.ANALYST and OPENAI_KEY not in stage.needs.secrets:
+            raise TypeError(f"The stage {name!r} asks the analyst: its secrets must name {OPENAI_KEY}.")
         member = str.__new__(cls, name)
         member._value_, member.stage = name, stage
         return member

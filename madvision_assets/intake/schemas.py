@@ -115,7 +115,7 @@ class ProcessingAccepted(BaseModel):
 
 
 class StepView(BaseModel):
-    """One of the five steps."""
+    """One of the steps."""
 
     step: PipelineStep
     status: Literal["done", "running", "waiting", "pending", "failed"]
@@ -135,10 +135,10 @@ class ClipView(BaseModel):
     duration_s: Annotated[float, Field(description="Of the file, measured after cutting.")]
     width: int
     height: int
-    url: Annotated[str, Field(description="MP4.")]
-    captions_url: Annotated[str, Field(description="SubRip (SRT).")]
-    subtitles_url: Annotated[str, Field(description="WebVTT, for a track element.")]
-    thumbnail_url: Annotated[str, Field(description="JPEG.")]
+    url: Annotated[str | None, Field(description="MP4.")]
+    captions_url: Annotated[str | None, Field(description="SubRip (SRT).")]
+    subtitles_url: Annotated[str | None, Field(description="WebVTT, for a track element.")]
+    thumbnail_url: Annotated[str | None, Field(description="JPEG.")]
     files: Annotated[dict[str, str], Field(description="Every file by its role, such as `source`, `captions`.")]
 
 

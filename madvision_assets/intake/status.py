@@ -94,10 +94,10 @@ def clip_view(clip: Clip, base_url: str) -> ClipView:
     base = f"{base_url}/{clip.clip_id}"
     links = {role.value: f"{base}.{role.suffix}" for role in Role if role in clip.files}
     return ClipView(
-        url=f"{base}.{Role.SOURCE.suffix}",
-        captions_url=f"{base}.{Role.CAPTIONS.suffix}",
-        subtitles_url=f"{base}.{SUBTITLES_SUFFIX}",
-        thumbnail_url=f"{base}.{Role.THUMBNAIL.suffix}",
+        url=links.get(Role.SOURCE),
+        captions_url=links.get(Role.CAPTIONS),
+        subtitles_url=f"{base}.{SUBTITLES_SUFFIX}" if Role.CAPTIONS in links else None,
+        thumbnail_url=links.get(Role.THUMBNAIL),
         files=links,
         **clip.model_dump(include=set(ClipView.model_fields) - {"files"}),
     )

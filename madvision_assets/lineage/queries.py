@@ -48,7 +48,7 @@ class ClipLineage(Value):
     Attributes:
         start_s: start in the source video, seconds.
         end_s: end in the source video, seconds.
-        media: the clip's file.
+        media: the clip's video; None where a newer version made none.
         segments: what is said in it, from the very version of the transcript that it was cut by.
     """
 
@@ -59,7 +59,7 @@ class ClipLineage(Value):
     score: float
     start_s: float
     end_s: float
-    media: ObjectRef
+    media: ObjectRef | None
     segments: tuple[SpokenSegment, ...]
 
 
@@ -70,6 +70,7 @@ class VideoLineage(Value):
         address: where the video comes from.
         clip: the clip that was asked for, if one was.
         stages: the version that counts of each stage that was done, in pipeline order.
+        unreadable: a sentence for each stage that was done, and of which not even the provenance can be read here.
         materialisations: every one ever, oldest first.
         current_cost_usd: what the versions in ``stages`` cost, US dollars.
         total_cost_usd: what all materialisations cost, US dollars.
@@ -79,6 +80,7 @@ class VideoLineage(Value):
     address: str
     clip: ClipLineage | None = None
     stages: tuple[StageLineage, ...]
+    unreadable: tuple[str, ...] = ()
     materialisations: tuple[LineageRow, ...]
     current_cost_usd: float
     total_cost_usd: float
@@ -94,7 +96,16 @@ def video_lineage(database: Database, store: ObjectStore, video_or_clip_id: str)
     video_id, dot, _ = video_or_clip_id.partition(".")
     video = database.get_video(video_id)
     rows = database.lineage_of(video_id)
-    found = {step: envelope for step in PipelineStep if (envelope := current_envelope(store, step, video_id))}
+    found: dict[PipelineStep, Envelope] = {}
+    unreadable: list[str] = []
+    for step in PipelineStep:
+        try:
+            envelope = current_envelope(store, step, video_id)
+        except (NewerDocumentError, UnreadableDocumentError) as failure:
+            unreadable.append(str(failure))
+            continue
+        if envelope:
+            found[step] = envelope
     newest = {step.value: envelope.provenance.data_version for step, envelope in found.items()}
     stages = tuple(_stage(step, envelope, newest, rows, store) for step, envelope in found.items())
     return VideoLineage(
@@ -102,6 +113,7 @@ def video_lineage(database: Database, store: ObjectStore, video_or_clip_id: str)
         address=video.address,
         clip=_clip(store, video_id, video_or_clip_id) if dot else None,
         stages=stages,
+        unreadable=tuple(unreadable),
         materialisations=tuple(rows),
         current_cost_usd=sum(stage.cost_usd for stage in stages),
         total_cost_usd=sum(row.cost_usd for row in rows),
@@ -134,22 +146,24 @@ def _clip(store: ObjectStore, video_id: str, clip_id: str) -> ClipLineage:
     manifest = read_current(store, Clips, video_id)
     clip = _find_clip(manifest.clips, clip_id)
     used = {i.asset: i.data_version for i in manifest.origin.inputs}
-    candidates = read_version(store, ClipCandidates, video_id, used[PipelineStep.CLIP_CANDIDATES])
-    transcript = read_version(store, Transcript, video_id, used[PipelineStep.TRANSCRIPT])
-    spoken = {
-        segment_id
-        for candidate in candidates.candidates
-        if candidate.rank == clip.rank
-        for segment_id in range(candidate.first_segment, candidate.last_segment + 1)
-    }
     return ClipLineage(
         **clip.model_dump(include={"clip_id", "rank", "title", "reason", "score", "start_s", "end_s"}),
         media=clip.file(Role.SOURCE),
-        segments=tuple(
-            SpokenSegment(id=s.id, start_s=s.start_s, end_s=s.end_s, text=s.text)
-            for s in transcript.segments
-            if s.id in spoken
-        ),
+        segments=_spoken(store, video_id, clip.rank, used),
+    )
+
+
+def _spoken(store: ObjectStore, video_id: str, rank: int, used: Mapping[str, str]) -> tuple[SpokenSegment, ...]:
+    """What is said in a clip; nothing where a newer version made it of other stages."""
+    if not {PipelineStep.CLIP_CANDIDATES, PipelineStep.TRANSCRIPT} <= used.keys():
+        return ()
+    candidates = read_version(store, ClipCandidates, video_id, used[PipelineStep.CLIP_CANDIDATES])
+    transcript = read_version(store, Transcript, video_id, used[PipelineStep.TRANSCRIPT])
+    chosen = [c for c in candidates.candidates if c.rank == rank]
+    return tuple(
+        SpokenSegment(id=s.id, start_s=s.start_s, end_s=s.end_s, text=s.text)
+        for s in transcript.segments
+        if any(c.first_segment <= s.id <= c.last_segment for c in chosen)
     )
 
 

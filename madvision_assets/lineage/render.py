@@ -41,6 +41,8 @@ def to_tree(lineage: VideoLineage) -> "Tree":
         branch = tree.add(Text.assemble((stage.asset, "bold cyan"), f"  {_short(stage.data_version)}"))
         for line in _stage_lines(stage):
             branch.add(Text(line))
+    for sentence in lineage.unreadable:
+        tree.add(Text(sentence, "yellow"))
     tree.add(Text(_cost_line(lineage)))
     return tree
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.failures import Failure, UnexpectedError
 from madvision_assets.domain.stages import PipelineStep, pending_steps
 from madvision_assets.tools.store.documents import current_provenance, read_current
 from madvision_assets.tools.store.objects import ObjectStore
@@ -48,6 +48,9 @@ class Dispatcher:
                     self.queue.complete(row.video_id, row.attempt, read_current(self.store, Clips, row.video_id))
             except Failure as failure:  # the store is away, or holds what cannot be read here
                 self.queue.fail(row.video_id, "", row.attempt, row.pipeline_step, failure)
+            except Exception as error:  # noqa: BLE001 - whatever one video has, those claimed with it go on
+                fault = UnexpectedError(f"{type(error).__name__}: {error}")
+                self.queue.fail(row.video_id, "", row.attempt, row.pipeline_step, fault)
         return launches
 
 

@@ -1,7 +1,7 @@
 """Forgetting videos: what is kept of them, and deleting it in an order that can be broken off and taken up again."""
 
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,13 +9,11 @@ from pathlib import Path
 
 from rich.filesize import decimal
 
-from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.store.objects import ObjectStore
 
 MEDIA = "media"
-FOLDERS = (*PipelineStep, MEDIA)
 # Videos whose objects are listed or deleted at once.
 AT_ONCE = 16
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
@@ -57,8 +55,9 @@ def find(database: Database, store: ObjectStore, video_ids: Collection[str]) -> 
     operations = Operations(database)
     extent = operations.extent(video_ids)
     idle = sorted(set(video_ids) - extent.running)
+    folders = store.folders()  # those too of stages that only another version knows
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        sizes = dict(zip(idle, pool.map(lambda each: _sizes(store, each), idle), strict=True))
+        sizes = dict(zip(idle, pool.map(lambda each: _sizes(store, folders, each), idle), strict=True))
     there = frozenset(each for each in idle if each in extent.known or sizes[each])
     of_idle = operations.extent(there)
     return Belongings(
@@ -86,8 +85,9 @@ def forget(database: Database, store: ObjectStore, work_folder: Path, video_ids:
     Returns:
         Those that somebody started meanwhile: they keep their rows, and are made anew.
     """
+    folders = store.folders()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in pool.map(lambda each: _delete_objects(store, each), sorted(video_ids)):
+        for _ in pool.map(lambda each: _delete_objects(store, folders, each), sorted(video_ids)):
             pass
     for video_id in video_ids:
         shutil.rmtree(work_folder / video_id, ignore_errors=True)
@@ -96,17 +96,17 @@ def forget(database: Database, store: ObjectStore, work_folder: Path, video_ids:
     return operations.extent(video_ids).known
 
 
-def _sizes(store: ObjectStore, video_id: str) -> list[int]:
-    return [size for folder in FOLDERS for _, size in store.list_sizes(f"{folder}/{video_id}")]
+def _sizes(store: ObjectStore, folders: Sequence[str], video_id: str) -> list[int]:
+    return [size for folder in folders for _, size in store.list_sizes(f"{folder}/{video_id}")]
 
 
-def _delete_objects(store: ObjectStore, video_id: str) -> None:
-    keys = [key for folder in FOLDERS for key in store.list_keys(f"{folder}/{video_id}")]
+def _delete_objects(store: ObjectStore, folders: Sequence[str], video_id: str) -> None:
+    keys = [key for folder in folders for key in store.list_keys(f"{folder}/{video_id}")]
     # What points at others goes first: a document never names what is gone.
     keys.sort(key=lambda key: (not key.endswith("/current.json"), key.startswith(f"{MEDIA}/"), key))
     for batch in _batches(keys):
         store.delete(batch)
-    for folder in FOLDERS:
+    for folder in folders:
         path = store.local_path(f"{folder}/{video_id}")
         if path is not None:
             with suppress(OSError):  # it is not there, or somebody has put something into it

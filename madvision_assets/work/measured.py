@@ -53,14 +53,16 @@ def measure(database: Database, store: ObjectStore, newest: int = NEWEST) -> Mea
 def _last_of_each_stage(database: Database, newest: int) -> Mapping[str, Mapping[PipelineStep, tuple[float, float]]]:
     """By video and stage: seconds and US dollars of the last materialisation."""
     last = func.max(lineage.c.id)
+    ours = lineage.c.asset.in_([step.value for step in PipelineStep])  # a newer version may have more
     chosen = (
         select(lineage.c.video_id)
+        .where(ours)
         .group_by(lineage.c.video_id)
         .having(func.count(lineage.c.asset.distinct()) == len(PipelineStep))
         .order_by(last.desc())
         .limit(newest)
     )
-    rows = select(last).where(lineage.c.video_id.in_(chosen)).group_by(lineage.c.video_id, lineage.c.asset)
+    rows = select(last).where(lineage.c.video_id.in_(chosen), ours).group_by(lineage.c.video_id, lineage.c.asset)
     columns = (lineage.c.video_id, lineage.c.asset, lineage.c.wall_s, lineage.c.cost_usd)
     found: dict[str, dict[PipelineStep, tuple[float, float]]] = {}
     with database.reading() as connection:

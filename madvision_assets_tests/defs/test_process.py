@@ -82,7 +82,7 @@ def test_the_transcript_has_the_words_that_are_said(command_line: CommandLine, v
 def test_each_clip_plays_from_its_first_frame_with_sound(command_line: CommandLine, made: Clips) -> None:
     store = command_line.workplace().store
     for clip in made.clips:
-        path = store.local_path(clip.file(Role.SOURCE).key)
+        path = store.local_path(clip.files[Role.SOURCE].key)
         assert path is not None
         with av.open(str(path)) as container:
             video = next(iter(container.decode(video=0)))
@@ -98,7 +98,7 @@ def test_each_clip_starts_on_its_first_word_and_its_captions_are_what_is_said(
 ) -> None:
     store = command_line.workplace().store
     for clip in made.clips:
-        captions = store.get_bytes(clip.file(Role.CAPTIONS).key).decode()
+        captions = store.get_bytes(clip.files[Role.CAPTIONS].key).decode()
         shown = plain(
             " ".join(line for line in captions.splitlines() if line and "-->" not in line and not line.isdigit())
         )

@@ -49,7 +49,7 @@ def test_the_three_files_of_a_clip_of_version_1_are_files_by_role() -> None:
     clips = Clips.read(data(kept), "key").clips
 
     for clip, before in zip(clips, kept["clips"], strict=True):
-        files = {role: clip.file(role).model_dump() for role in Role}
+        files = {role: clip.files[role].model_dump() for role in Role}
         assert files == {
             Role.SOURCE: before["media"], Role.CAPTIONS: before["captions"], Role.THUMBNAIL: before["thumbnail"],
         }  # fmt: skip
@@ -96,6 +96,8 @@ def test_a_form_that_its_upcaster_cannot_read_is_unreadable() -> None:
 
     with pytest.raises(UnreadableDocumentError, match="the-key"):
         Clips.read(data(kept), "the-key")
+    with pytest.raises(UnreadableDocumentError, match="the-key"):
+        Clips.read(data({**kept, "clips": ["x"]}), "the-key")
 
 
 @pytest.mark.parametrize("step", PipelineStep)

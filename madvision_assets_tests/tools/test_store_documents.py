@@ -11,11 +11,12 @@ from madvision_assets.domain.failures import MissingInputError, NewerDocumentErr
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.store.documents import (
+    Pointer,
     current_envelope,
     current_provenance,
+    current_version,
     point_current,
     read_current,
-    read_pointer,
     read_version,
     write_document,
 )
@@ -52,11 +53,11 @@ def test_the_pointer_says_version_key_and_when(store: ObjectStore) -> None:
     write_document(store, document)
     point_current(store, document)
 
-    pointer = read_pointer(store, STEP, VIDEO_ID)
+    pointer = Pointer.model_validate_json(store.get_bytes(pointer_key(STEP, VIDEO_ID)))
 
-    assert pointer is not None
     assert (pointer.data_version, pointer.key) == (document.origin.data_version, document.key)
     assert pointer.updated_at.utcoffset() is not None
+    assert current_version(store, STEP, VIDEO_ID) == document.origin.data_version
 
 
 def test_a_newer_version_counts_and_the_older_one_stays(store: ObjectStore) -> None:
@@ -192,6 +193,47 @@ def test_a_form_that_no_version_wrote_is_unreadable_and_not_absent(store: Object
     with pytest.raises(UnreadableDocumentError, match=document.key):
         read_current(store, ContentType, VIDEO_ID)
     assert current_provenance(store, STEP, VIDEO_ID) == document.origin
+
+
+@pytest.mark.parametrize("changed", [{"schema_version": "99"}, {"schema_version": None}, {"video_id": 7}])
+def test_one_that_was_sealed_is_never_absent_for_its_form(changed: dict[str, object]) -> None:
+    store = ObjectStore.from_url("memory://")
+    document = verdict()
+    stored_as(store, document, **changed)
+
+    with pytest.raises(UnreadableDocumentError, match=document.key):
+        current_provenance(store, STEP, VIDEO_ID)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"key": None, "sha256": None, "size_bytes": None, "media_type": None}, {"key": "a b"}, {"key": "../a"}]
+)
+def test_what_only_looks_like_an_object_is_not_asked_for(odd: dict[str, object]) -> None:
+    store = ObjectStore.from_url("memory://")
+    document = verdict()
+    reference = {"key": "media/v/a", "sha256": "0", "size_bytes": 1, "media_type": "video/mp4"}
+    stored_as(store, document, renditions=[{**reference, **odd}])
+
+    assert current_provenance(store, STEP, VIDEO_ID) == document.origin
+
+
+def test_a_pointer_of_a_newer_form_is_told_and_its_document_not_taken_for_absent(store: ObjectStore) -> None:
+    document = verdict()
+    stored_as(store, document)
+    store.put_bytes(pointer_key(STEP, VIDEO_ID), b'{"version": {"id": "1"}, "at": 5}')
+
+    for look in (lambda: read_current(store, ContentType, VIDEO_ID), lambda: current_provenance(store, STEP, VIDEO_ID)):
+        with pytest.raises(NewerDocumentError, match=r"current\.json"):
+            look()
+
+
+@pytest.mark.parametrize("version", ["a b", "../x", "a/b", ""])
+def test_a_pointer_to_what_is_no_version_leads_nowhere(version: str) -> None:
+    store = ObjectStore.from_url("memory://")
+    store.put_bytes(pointer_key(STEP, VIDEO_ID), json.dumps({"data_version": version}).encode())
+
+    with pytest.raises(NewerDocumentError, match=r"current\.json"):
+        read_current(store, ContentType, VIDEO_ID)
 
 
 def test_a_pointer_with_a_key_that_is_not_known_points(store: ObjectStore) -> None:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Select, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
 
 from madvision_assets.domain.breakers import CLOCK_SLACK_S
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import breakers
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import DUE_STATES
@@ -45,8 +46,12 @@ def choose(connection: Connection, room: int, now: datetime) -> list[QueueRow]:
 
 
 def _is_due(now: datetime) -> ColumnElement[bool]:
+    """Its time has come, and this version of the program knows what is to be done."""
     clock_went_back = queue.c.updated_at > now + timedelta(seconds=CLOCK_SLACK_S)
-    return or_(queue.c.status == QueueStatus.QUEUED.value, queue.c.next_attempt_at <= now, clock_went_back)
+    has_come = or_(queue.c.status == QueueStatus.QUEUED.value, queue.c.next_attempt_at <= now, clock_went_back)
+    steps = [step.value for step in PipelineStep]
+    is_known = and_(queue.c.pipeline_step.in_(steps), or_(queue.c.from_step.is_(None), queue.c.from_step.in_(steps)))
+    return and_(has_come, is_known)
 
 
 def _most_urgent(now: datetime, limit: int, *, not_at: Iterable[str] = ()) -> Select[tuple[str]]:

@@ -15,7 +15,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, PipelineStep, overall_progress, resource_of
 from madvision_assets.tools.database import Database, breakers, statements
 from madvision_assets.tools.database.queue import utc_now
-from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.database.rows import QueueRow, Step
 from madvision_assets.tools.database.tables import (
     lineage,
     processing_attempts,
@@ -45,7 +45,7 @@ class QueueCount(Value):
     """So many videos stand at this step, in this state, for this cause."""
 
     status: QueueStatus
-    pipeline_step: PipelineStep
+    pipeline_step: Step
     failure_cause: str | None
     count: int
 
@@ -57,7 +57,7 @@ class Attempt(Value):
     run_id: str | None
     started_at: AwareDatetime
     ended_at: AwareDatetime | None
-    pipeline_step: PipelineStep
+    pipeline_step: Step
     status: QueueStatus
     failure_cause: str | None
     failure_details: str | None
@@ -272,7 +272,7 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
     done = {step.value: overall_progress(step, 0.0) for step in PipelineStep}
     values: dict[str, Any] = {
         "status": QueueStatus.QUEUED.value,
-        "progress": case(done, value=queue.c.pipeline_step),
+        "progress": case(done, value=queue.c.pipeline_step, else_=queue.c.progress),
         "step_progress": 0.0,
         "message": "",
         "retry": 0,

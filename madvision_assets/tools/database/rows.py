@@ -1,13 +1,24 @@
 """What the database gives back, as frozen values."""
 
-from pydantic import AwareDatetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BeforeValidator
 
 from madvision_assets.domain.breakers import Breaker, BreakerState
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.provenance import Provenance, Value, VideoId
 from madvision_assets.domain.queue import QueueStatus
-from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.stages import LAST_STEP, PipelineStep, is_stage
 from madvision_assets.domain.video import Options
+
+
+def _known(name: Any) -> Any:
+    """The last stage, in place of one that only a newer version of this program knows; claims leave such rows alone."""
+    return name if not isinstance(name, str) or is_stage(name) else LAST_STEP
+
+
+# A stage as a column holds it.
+Step = Annotated[PipelineStep, BeforeValidator(_known)]
 
 
 class LineageRow(Provenance):
@@ -67,7 +78,7 @@ class QueueRow(Value):
 
     video_id: VideoId
     status: QueueStatus
-    pipeline_step: PipelineStep
+    pipeline_step: Step
     progress: float
     step_progress: float
     message: str
@@ -80,7 +91,7 @@ class QueueRow(Value):
     next_attempt_at: AwareDatetime
     heartbeat_at: AwareDatetime | None
     run_id: str | None
-    from_step: PipelineStep | None
+    from_step: Step | None
     source: str
     resource: str | None
     outcome: Outcome | None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
 from madvision_assets.domain.aws import AwsAccess
+from madvision_assets.domain.documents import is_key
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, LocalStore, MemoryStore, S3Store
@@ -25,7 +26,6 @@ MAX_RETRIES = 8
 # obstore's own retries are the only ones; minutes and hours are the queue's.
 RETRY_LIMIT = timedelta(seconds=15)
 
-_KEY = re.compile(r"[A-Za-z0-9._=+@-]+(/[A-Za-z0-9._=+@-]+)*")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _EXAMPLES = "file:///var/lib/madvision, s3://bucket/prefix or memory://"
 
@@ -105,7 +105,7 @@ def validate_key(key: str) -> str:
         ValueError: a leading or trailing slash, an empty part, ``.`` or ``..``, or a character that some store
             would escape or mean something else by (``#`` marks a staged file in a folder, for one).
     """
-    if not _KEY.fullmatch(key) or {".", ".."} & set(key.split("/")):
+    if not is_key(key):
         raise ValueError(f"{key!r} is not a key: parts of letters, digits and ._=+@- separated by single slashes")
     return key
 

@@ -6,12 +6,17 @@ made, whether or not it can be read here: only one that is gone or damaged is ma
 """
 
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import AwareDatetime, ValidationError
+from pydantic import AwareDatetime, StringConstraints, ValidationError
 
 from madvision_assets.domain.documents import Document, Envelope, document_key, pointer_key
-from madvision_assets.domain.failures import MissingInputError, UnreadableDocumentError
+from madvision_assets.domain.failures import (
+    DamagedDocumentError,
+    MissingInputError,
+    NewerDocumentError,
+    UnreadableDocumentError,
+)
 from madvision_assets.domain.provenance import Provenance, Value
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.store.objects import ObjectStore
@@ -33,6 +38,12 @@ class Pointer(Value):
     data_version: str
     key: str
     updated_at: AwareDatetime
+
+
+class _Counting(Value):
+    """All that is asked of a pointer, whichever version wrote it."""
+
+    data_version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
 
 
 def write_document(store: ObjectStore, document: Document) -> str:
@@ -83,10 +94,10 @@ def read_current(store: ObjectStore, kind: type[D], video_id: str) -> D:
         UnreadableDocumentError: what is there is damaged; names its key.
         NewerDocumentError: a newer version of this program wrote it, and it cannot be read here; names its key.
     """
-    pointer = read_pointer(store, kind.asset, video_id)
-    if pointer is None:
+    data_version = current_version(store, kind.asset, video_id)
+    if data_version is None:
         raise MissingInputError(f"{kind.asset} of {video_id} was not made yet")
-    return read_version(store, kind, video_id, pointer.data_version)
+    return read_version(store, kind, video_id, data_version)
 
 
 def read_version(store: ObjectStore, kind: type[D], video_id: str, data_version: str) -> D:
@@ -94,8 +105,10 @@ def read_version(store: ObjectStore, kind: type[D], video_id: str, data_version:
     key = document_key(kind.asset, video_id, data_version)
     document = kind.read(_bytes(store, key, kind.asset, video_id), key)
     version = document.provenance and document.provenance.data_version
+    if document.provenance is None and document.schema_version > kind.newest_version():
+        raise NewerDocumentError(f"{key} is of schema version {document.schema_version}, without provenance")
     if (document.video_id, version) != (video_id, data_version):
-        raise UnreadableDocumentError(f"{key} holds another document")
+        raise DamagedDocumentError(f"{key} holds another document")
     return document
 
 
@@ -104,7 +117,7 @@ def read_envelope(store: ObjectStore, step: PipelineStep, video_id: str, data_ve
     key = document_key(step, video_id, data_version)
     envelope = Envelope.read(step.stage.document, _bytes(store, key, step, video_id), key)
     if envelope.key != key:
-        raise UnreadableDocumentError(f"{key} holds another document")
+        raise DamagedDocumentError(f"{key} holds another document")
     return envelope
 
 
@@ -115,11 +128,12 @@ def current_envelope(store: ObjectStore, step: PipelineStep, video_id: str) -> E
 
     Raises:
         NewerDocumentError: there is one, of which not even that can be read; names its key.
+        UnreadableDocumentError: likewise, and no version wrote it so.
     """
     try:
-        pointer = read_pointer(store, step, video_id)
-        return read_envelope(store, step, video_id, pointer.data_version) if pointer else None
-    except (MissingInputError, UnreadableDocumentError):
+        data_version = current_version(store, step, video_id)
+        return read_envelope(store, step, video_id, data_version) if data_version else None
+    except (MissingInputError, DamagedDocumentError):
         return None
 
 
@@ -129,19 +143,24 @@ def current_provenance(store: ObjectStore, step: PipelineStep, video_id: str) ->
     return envelope.provenance if envelope and _has_its_media(store, envelope) else None
 
 
-def read_pointer(store: ObjectStore, asset: str, video_id: str) -> Pointer | None:
-    """What ``current.json`` of a stage and video says; None where there is none.
+def current_version(store: ObjectStore, asset: str, video_id: str) -> str | None:
+    """Data version of the document of a stage that counts, as its pointer says; None where there is no pointer.
 
     Raises:
-        UnreadableDocumentError: it is damaged.
+        DamagedDocumentError: the pointer is no JSON object; names its key.
+        NewerDocumentError: it is of a form that this version does not know; names its key.
     """
     key = pointer_key(asset, video_id)
     try:
-        return Pointer.model_validate_json(store.get_bytes(key), extra="ignore")
+        data = store.get_bytes(key)
     except MissingInputError:
         return None
+    try:
+        return _Counting.model_validate_json(data, extra="ignore").data_version
     except ValidationError as error:
-        raise UnreadableDocumentError(f"{key}: {error.errors(include_url=False)[0]['msg']}") from error
+        fault = f"{key}: {error.errors(include_url=False, include_input=False)[0]['msg']}"
+        is_object = all(each["type"] not in {"json_invalid", "model_type"} for each in error.errors())
+        raise (NewerDocumentError if is_object else DamagedDocumentError)(fault) from error
 
 
 def _bytes(store: ObjectStore, key: str, asset: str, video_id: str) -> bytes:

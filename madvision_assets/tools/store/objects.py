@@ -256,6 +256,13 @@ class ObjectStore:
             for batch in obstore.list(self._backend, prefix=wanted):
                 yield from ((meta["path"], meta["size"]) for meta in batch)
 
+    def folders(self) -> list[str]:
+        """First parts of the keys that have several: one for each stage that ever wrote, and the media."""
+        import obstore
+
+        with store_failures("the list of folders"):
+            return sorted(obstore.list_with_delimiter(self._backend)["common_prefixes"])
+
     def presigned_url(self, key: str, expires_s: float) -> str | None:
         """A link that lets anybody read the object for so many seconds; None where the store is not S3."""
         import obstore
