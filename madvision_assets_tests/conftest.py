@@ -1,6 +1,7 @@
 """How Hypothesis tries, and real servers: started once for all tests and only when a test asks for one."""
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -19,6 +20,11 @@ settings.register_profile(
     print_blob=True,
 )
 settings.load_profile("madvision")
+
+
+# A shell that starts us in the background has SIGINT ignored, which our children would inherit: none would ever stop.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -180,7 +180,7 @@ def test_what_is_queued_again_after_the_plan_is_left_alone(harness: Harness) -> 
     assert partitions(harness) == {"web-a"}
 
 
-@pytest.mark.parametrize("works", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("harness", ["postgresql"], indirect=True)
 def test_a_row_that_somebody_is_about_to_move_is_not_waited_for(harness: Harness) -> None:
     finish_long_ago(harness, "a", "b")
     chosen = plan(harness).video_ids

@@ -50,7 +50,7 @@ class VideoStates:
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         places = {
-            "database_url": SecretStr(f"sqlite:///{folder / 'showroom.db'}"),
+            "database_url": SecretStr(f"sqlite:///{folder / 'states.db'}"),
             "store_url": (folder / "store").as_uri(),
         }
         self.services: Services = make_services(settings_in(folder, **{**places, **settings}))
