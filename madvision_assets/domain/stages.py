@@ -118,6 +118,17 @@ class Stage:
     resumes: bool
 
 
+ASKS_AN_API = Needs(
+    cores=0.25,
+    memory_gib=(0.5, 1),
+    disk_gib=None,
+    gpu=False,
+    internet=True,
+    secrets=frozenset({OPENAI_KEY}),
+    deadline_s=1800,
+)
+
+
 class PipelineStep(StrEnum):
     """The stages in pipeline order; each value is also the name of the Dagster asset that does it.
 
@@ -204,15 +215,7 @@ class PipelineStep(StrEnum):
             kinds=frozenset({"openai"}),
             title="Understand",
             doing="Finding out what kind of video it is",
-            needs=Needs(
-                cores=0.25,
-                memory_gib=(0.5, 1),
-                disk_gib=None,
-                gpu=False,
-                internet=True,
-                secrets=frozenset({OPENAI_KEY}),
-                deadline_s=1800,
-            ),
+            needs=ASKS_AN_API,
             effort=Effort(per_video_s=3.0),  # assumed
             resumes=False,
         ),
@@ -228,15 +231,7 @@ class PipelineStep(StrEnum):
             kinds=frozenset({"openai"}),
             title="Find the moments",
             doing="Looking for the moments worth watching",
-            needs=Needs(
-                cores=0.25,
-                memory_gib=(0.5, 1),
-                disk_gib=None,
-                gpu=False,
-                internet=True,
-                secrets=frozenset({OPENAI_KEY}),
-                deadline_s=1800,
-            ),
+            needs=ASKS_AN_API,
             effort=Effort(per_video_s=15.0),  # assumed
             resumes=False,
         ),

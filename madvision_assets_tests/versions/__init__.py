@@ -1,0 +1,1 @@
+"""Claims about what other versions of the program wrote."""
