@@ -110,11 +110,11 @@ class Document(Value):
         """The form that this program writes, of a document of an older one.
 
         Raises:
-            UnreadableDocumentError: no released version wrote that form.
+            LookupError: no released version wrote that form, or its upcaster finds another one.
         """
         for version in range(from_version, cls.newest_version()):
             if version not in cls.upcasters:
-                raise UnreadableDocumentError(f"{cls.asset} never had the schema version {version}")
+                raise LookupError(f"{cls.asset} never had the schema version {version}")
             document = {**cls.upcasters[version](document), "schema_version": version + 1}
         return document
 
@@ -189,16 +189,24 @@ class _Versioned(Value):
     schema_version: Annotated[int, Field(strict=True, ge=1)] = 1
 
 
-class Envelope(_Versioned):
+class _Sealed(_Versioned):
+    """All that every version of every finished document has."""
+
+    video_id: VideoId
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class Envelope:
     """What is known of a stored document without its contents, whatever their form: that it was made, and of what.
 
     Attributes:
-        schema_version: of its form.
+        video_id: of which video.
         provenance: its block.
         objects: the media that it names, wherever it does.
     """
 
-    video_id: VideoId
+    video_id: str
     provenance: Provenance
     objects: tuple[ObjectRef, ...] = ()
 
@@ -213,11 +221,11 @@ class Envelope(_Versioned):
         version = 0
         try:
             version = _Versioned.model_validate_json(data, extra="ignore").schema_version
-            envelope = cls.model_validate_json(data, extra="ignore")
+            sealed = _Sealed.model_validate_json(data, extra="ignore")
             objects = tuple(_objects_in(json.loads(data))) if b'"sha256"' in data else ()
         except _UNREADABLE as error:
             raise _unreadable(kind, version, data, key, error) from error
-        return envelope.model_copy(update={"objects": objects})
+        return cls(sealed.video_id, sealed.provenance, objects)
 
 
 def document_key(asset: str, video_id: str, data_version: str) -> str:

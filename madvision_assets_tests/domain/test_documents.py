@@ -104,7 +104,7 @@ def test_a_form_that_its_upcaster_cannot_read_is_unreadable() -> None:
 def test_an_envelope_needs_nothing_of_the_contents_but_the_objects_that_they_name(step: PipelineStep) -> None:
     kind: type[Document] = step.stage.document
     kept = sample_document("v0_2_0", step)
-    hollow = {name: kept[name] for name in ("schema_version", "video_id", "provenance")}
+    hollow = {**{name: kept[name] for name in ("schema_version", "video_id", "provenance")}, "objects": "of their own"}
 
     whole, bare = Envelope.read(kind, data(kept), "key"), Envelope.read(kind, data(hollow), "key")
 
