@@ -8,7 +8,7 @@ import dagster as dg
 from madvision_assets.connections import make_store
 from madvision_assets.definitions import build_defs
 from madvision_assets.settings import load_settings
-from madvision_assets_tests.harness import QuickTools
+from madvision_assets_tests.harness import InstantTools
 
 TOOLS = ("ingest", "transcriber", "analyst", "renderer")
 
@@ -17,5 +17,5 @@ TOOLS = ("ingest", "transcriber", "analyst", "renderer")
 def defs() -> dg.Definitions:
     """The code location."""
     settings = load_settings()
-    quick = QuickTools(make_store(settings), settings.home_folder / "media.mp4")
-    return build_defs(settings, dict.fromkeys(TOOLS, quick))
+    instant = InstantTools(make_store(settings), settings.home_folder / "media.mp4")
+    return build_defs(settings, dict.fromkeys(TOOLS, instant))

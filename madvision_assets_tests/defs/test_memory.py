@@ -23,10 +23,10 @@ from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.tools.store.documents import point_current, write_document
-from madvision_assets_tests.command_line import Workshop
+from madvision_assets_tests.command_line import CommandLine
 
 home, source = Path(sys.argv[1]), sys.argv[2]
-with Workshop(home).environment():
+with CommandLine(home).environment():
     from madvision_assets.command.main import Workplace
     from madvision_assets.settings import load_settings
     workplace = Workplace(load_settings())
