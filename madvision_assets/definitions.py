@@ -1,7 +1,7 @@
 """What Dagster loads: the five assets in pipeline order, their checks, the job, sensors, resources and executor."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -9,6 +9,7 @@ from madvision_assets.defs import compute
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.resources import make_resources
+from madvision_assets.defs.runtime.patience import wait_for_dagster
 from madvision_assets.defs.sensors import SENSORS
 
 if TYPE_CHECKING:
@@ -29,11 +30,22 @@ def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | 
 def make_executor(settings: "Settings") -> dg.ExecutorDefinition:
     """One process per run by default: a tenth of the CPU of a process per stage."""
     if settings.executor == "k8s":
-        from dagster_k8s import k8s_job_executor
-
-        config = compute.k8s_executor_config(settings.gpu_image)
-        return k8s_job_executor.configured(config, name="k8s")
+        return patient_k8s_executor().configured(compute.k8s_executor_config(settings.gpu_image), name="k8s")
     return dg.multiprocess_executor if settings.executor == "multiprocess" else dg.in_process_executor
+
+
+def patient_k8s_executor() -> dg.ExecutorDefinition:
+    """That of dagster-k8s, in whose process no stage runs that would have it wait for Dagster's database."""
+    from dagster_k8s import k8s_job_executor
+
+    theirs: Any = k8s_job_executor
+
+    def make(context: dg.InitExecutorContext) -> dg.Executor:
+        wait_for_dagster(context.instance)
+        executor: dg.Executor = theirs.executor_creation_fn(context)
+        return executor
+
+    return dg.ExecutorDefinition(theirs.name, theirs.config_schema, dg.multiple_process_executor_requirements(), make)
 
 
 @dg.definitions

@@ -22,6 +22,8 @@ Claim = Callable[..., Any]
 _NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
+CONNECT_TIMEOUT_S = 10
+_PATIENT = "_madvision_patient"
 _TERMINATED = "UNEXPECTED_TERMINATION"
 
 
@@ -48,6 +50,30 @@ def folder_of(instance: dg.DagsterInstance) -> Path:
     Without it: ``madvision process`` does not start.
     """
     return Path(instance.root_directory)
+
+
+def asked_with_patience(instance: dg.DagsterInstance, ask: Callable[[Callable[[], Any]], Any]) -> None:
+    """Put a function of ours around every way of this process to Dagster's PostgreSQL; twice is once.
+
+    Why: Dagster gives up after some twelve seconds, and what it cannot write ends the run with all that it has made.
+    Public way: a setting of dagster-postgres for how long it tries to connect.
+    Without it: a database that is away at the end of a transcript has the run fail; its result is kept on this machine.
+    """
+    from sqlalchemy import event
+
+    def connect(dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
+        named.setdefault("connect_timeout", CONNECT_TIMEOUT_S)  # one that is there and does not answer is away too
+        return ask(lambda: dialect.connect(*arguments, **named))
+
+    storages: list[Any] = [instance.event_log_storage, instance.run_storage]
+    for storage in storages:
+        engine = getattr(storage, "_engine", None)
+        if engine is not None and not hasattr(engine, _PATIENT):
+            event.listen(engine, "do_connect", connect)
+            setattr(engine, _PATIENT, True)
+            for name in ("store_event", "handle_run_event"):  # where it goes away in the middle of one
+                if write := getattr(storage, name, None):
+                    setattr(storage, name, lambda *given, _write=write: ask(lambda: _write(*given)))
 
 
 # --- pools ---

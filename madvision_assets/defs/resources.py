@@ -10,6 +10,7 @@ import dagster as dg
 from madvision_assets.connections import make_aws_access, make_database, make_store
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
 from madvision_assets.defs.runtime.lease import PARTITION_TAG, RunLease
+from madvision_assets.defs.runtime.patience import wait_for_dagster
 from madvision_assets.defs.runtime.pool_wait import pools_awaited
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import ProgressSink, StageRuntime, no_progress
@@ -115,6 +116,7 @@ def make_runtime(
         if run is None or instance is None or PARTITION_TAG not in run.tags:
             yield StageRuntime(store, work_folder, report)
             return
+        wait_for_dagster(instance)
         with (
             RunLease(queue, instance, run, in_pods=in_pods).kept_alive() as lease,
             pools_awaited(instance, lease.interrupted_before),

@@ -467,6 +467,13 @@ class WorkerLostError(TransientFailure):
     sentence = "The process that did the work was lost. It is tried again."
 
 
+class RunNotLaunchedError(TransientFailure):
+    """A worker was asked for, and none took the video in hand: it could not be launched, or was lost before."""
+
+    code = "run_not_launched"
+    sentence = "No worker has taken this video in hand yet. It waits for a free launcher, and uses up no retry."
+
+
 class UnexpectedError(TransientFailure):
     """A fault of ours that has no leaf yet."""
 

@@ -18,6 +18,7 @@ from madvision_assets.domain.failures import (
     Failure,
     FailureClass,
     PoisonInputError,
+    RunNotLaunchedError,
     WorkerLostError,
 )
 
@@ -66,13 +67,16 @@ class RetryRules:
         base_s: the first pause, seconds; each later one is twice as long.
         cap_s: the longest pause that we choose ourselves, seconds.
         max_retries: tries after the first that a video may use up by transient failures of its own.
-        max_lost_workers: so many workers lost on one step park a video.
+        max_lost_workers: so many workers lost with the video in hand, on one step, park it.
+        launch_cap_s: the longest pause after a launch of which no worker came, seconds; the first is a sixth of
+            ``base_s``.
     """
 
     base_s: float = 30.0
     cap_s: float = 3600.0
     max_retries: int = 8
     max_lost_workers: int = 3
+    launch_cap_s: float = 300.0
 
     def pause_s(self, nth: int, spread: float) -> float:
         """The pause before the ``nth`` retry (from 0), seconds, with jitter: half of it to all of it.
@@ -81,8 +85,15 @@ class RetryRules:
             nth: counts from 0.
             spread: a random number, 0 to 1.
         """
-        doublings = min(nth, 32)  # the cap is reached long before
-        return min(self.cap_s, self.base_s * 2.0**doublings) * (0.5 + 0.5 * spread)
+        return _doubled(self.base_s, nth, self.cap_s) * (0.5 + 0.5 * spread)
+
+    def launch_pause_s(self, nth: int, spread: float) -> float:
+        """Likewise, after the ``nth`` launch in a row of which no worker came."""
+        return _doubled(self.base_s / 6, nth, self.launch_cap_s) * (0.5 + 0.5 * spread)
+
+
+def _doubled(first_s: float, times: int, cap_s: float) -> float:
+    return min(cap_s, first_s * 2.0 ** min(times, 32))  # the cap is reached long before
 
 
 @dataclass(frozen=True)
@@ -113,6 +124,7 @@ def judge(
     spread: float,
     rules: RetryRules,
     blocked_until: datetime | None = None,
+    lost_launches: int = 0,
 ) -> Verdict:
     """Decide what becomes of a running video that failed.
 
@@ -125,6 +137,7 @@ def judge(
         rules: the pauses.
         blocked_until: when what the failure speaks against is probed next, if its breaker is open: then the fault is
             not the video's, which waits without using up a retry.
+        lost_launches: launches in a row before this one of which no worker came.
     """
     if failure.failure_class is FailureClass.PERMANENT:
         return Verdict(QueueStatus.FAILED, now, retry, lost_workers, failure)
@@ -135,13 +148,17 @@ def judge(
     if failure.failure_class is FailureClass.POISON:
         return Verdict(QueueStatus.PARKED, now, retry, lost_workers, failure)
     own_fault = failure.failure_class is FailureClass.TRANSIENT and blocked_until is None
-    if own_fault and not isinstance(failure, WorkerLostError):
+    # A worker that was lost is counted apart, and one that never came is not held against the video at all.
+    if own_fault and not isinstance(failure, WorkerLostError | RunNotLaunchedError):
         if retry >= rules.max_retries:
             return Verdict(QueueStatus.FAILED, now, retry, lost_workers, failure)
         retry += 1
-    pause_s = rules.pause_s(max(0, (lost_workers if isinstance(failure, WorkerLostError) else retry) - 1), spread)
     if failure.failure_class is FailureClass.OPERATOR:
         pause_s = rules.cap_s  # somebody has to act first, and will requeue it
+    elif isinstance(failure, RunNotLaunchedError):
+        pause_s = rules.launch_pause_s(lost_launches, spread)
+    else:
+        pause_s = rules.pause_s(max(0, (lost_workers if isinstance(failure, WorkerLostError) else retry) - 1), spread)
     asked_s = min(MAX_RETRY_AFTER_S, failure.retry_after_s or 0.0)
     asked = now + timedelta(seconds=max(pause_s if blocked_until is None else 0.0, asked_s))
     return Verdict(QueueStatus.WAITING, max(asked, blocked_until or asked), retry, lost_workers, failure)

@@ -21,7 +21,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
 
-PATIENCE_S = 180.0
+# Longer than a database or a store takes to be restarted, moved to another machine, or looked after by somebody.
+PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 from dagster._annotations import is_public
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from sqlalchemy import create_engine, make_url, text
 
 from madvision_assets.defs import dagster_inside as inside
 from madvision_assets.defs.runtime.failing import StoppedError
@@ -291,6 +292,33 @@ def test_each_name_says_why_it_is_needed_where_to_look_and_what_breaks() -> None
         )
     }
     assert lacking == {}
+
+
+def test_whatever_is_asked_of_postgresql_is_asked_with_patience_and_twice_is_once(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    name = "patience_canary"
+    with create_engine(postgres_url, isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    (tmp_path / "dagster.yaml").write_text(f"storage: {{postgres: {{postgres_url: '{url}'}}}}\n")
+    asked = []
+
+    def ask(act: Callable[[], Any]) -> Any:
+        asked.append(act)
+        return act()
+
+    with canary(inside.asked_with_patience), inside.open_instance(tmp_path) as on_postgres:
+        counts = []
+        for _ in range(2):
+            inside.asked_with_patience(on_postgres, ask)
+            asked.clear()
+            assert on_postgres.get_run_by_id("none") is None
+            on_postgres.report_engine_event("a word", job_name="job", run_id="none")
+            counts.append(len(asked))
+        assert counts[0] == counts[1]
+        assert counts[0] > 2
 
 
 def test_each_name_has_a_canary_and_a_use() -> None:

@@ -51,8 +51,10 @@ def test_a_claim_of_which_no_run_came_is_queued_again_after_some_looks(harness: 
     assert look(harness, LOOKS) == []
     assert harness.row().status is QueueStatus.RUNNING
 
-    assert look(harness, LOOKS + 1) == ["web-a: no run came of its claim; queued"]
-    assert (harness.row().status, harness.row().retry, harness.row().lost_workers) == (QueueStatus.QUEUED, 0, 0)
+    assert look(harness, LOOKS + 1) == ["web-a: no run came of its claim; it waits for another"]
+    row = harness.row()
+    assert (row.status, row.failure_cause) == (QueueStatus.WAITING, "run_not_launched")
+    assert (row.retry, row.lost_workers) == (0, 0)
 
 
 def test_a_run_that_comes_after_all_finds_its_turn_over(harness: Harness) -> None:
@@ -132,10 +134,25 @@ def test_where_a_run_is_many_processes_one_that_waits_for_a_pool_is_not_lost(har
     assert look(harness, LOOKS + 1, one_process=False) == []
 
 
+def test_runs_that_dagster_could_not_launch_never_park_a_video(harness: Harness) -> None:
+    harness.submit()
+    for _ in range(6):
+        [request] = harness.ask()
+        run = harness.instance.get_run_by_id(started(harness, request, DagsterRunStatus.NOT_STARTED))
+        assert run is not None
+        harness.instance.report_run_failed(run, "DagsterLaunchFailedError: the code server did not answer")
+        assert look(harness) == ["web-a: run_not_launched: waiting"]
+
+    assert (harness.row().lost_workers, harness.row().retry, harness.row().attempt) == (0, 0, 6)
+    assert all(run.success for run in harness.tick())
+    assert harness.row().status is QueueStatus.DONE
+
+
 def test_a_run_that_failed_without_a_word_counts_as_a_lost_worker(harness: Harness) -> None:
     request = claimed(harness)
     run = harness.instance.get_run_by_id(started(harness, request))
     assert run is not None
+    harness.queue.begin("web-a", run.run_id, 1, PipelineStep.RAW_VIDEO)
     harness.instance.report_run_failed(run, "Run execution process unexpectedly exited")
 
     assert look(harness) == ["web-a: worker_lost: waiting"]

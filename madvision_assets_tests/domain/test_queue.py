@@ -11,6 +11,7 @@ from madvision_assets.domain.failures import (
     FailureClass,
     PoisonFailure,
     PoisonInputError,
+    RunNotLaunchedError,
     WorkerLostError,
     leaves,
 )
@@ -21,7 +22,9 @@ NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = RetryRules()
 # Those of the class that say nothing more of their own.
 OF_CLASS = {
-    each: [leaf for leaf in leaves() if leaf.failure_class is each and leaf is not WorkerLostError]
+    each: [
+        leaf for leaf in leaves() if leaf.failure_class is each and leaf not in {WorkerLostError, RunNotLaunchedError}
+    ]
     for each in FailureClass
 }
 spreads = st.floats(0, 1)
@@ -36,6 +39,7 @@ def verdict_on(
     spread: float = 0.5,
     blocked_until: datetime | None = None,
     rules: RetryRules = RULES,
+    lost_launches: int = 0,
 ) -> Verdict:
     return judge(
         failure,
@@ -45,6 +49,7 @@ def verdict_on(
         spread=spread,
         rules=rules,
         blocked_until=blocked_until,
+        lost_launches=lost_launches,
     )
 
 
@@ -152,6 +157,19 @@ def test_the_third_worker_lost_on_a_step_parks_the_video_with_the_evidence() -> 
 
 def test_a_worker_may_be_lost_though_the_retries_are_used_up() -> None:
     assert verdict_on(WorkerLostError(), retry=RULES.max_retries).status is QueueStatus.WAITING
+
+
+@given(retry=st.integers(0, 20), lost_workers=st.integers(0, 20), launches=st.integers(0, 10**6), spread=spreads)
+def test_a_launch_that_came_to_nothing_is_never_held_against_the_video(
+    retry: int, lost_workers: int, launches: int, spread: float
+) -> None:
+    verdict = verdict_on(
+        RunNotLaunchedError(), retry=retry, lost_workers=lost_workers, lost_launches=launches, spread=spread
+    )
+
+    assert (verdict.status, verdict.retry, verdict.lost_workers) == (QueueStatus.WAITING, retry, lost_workers)
+    whole_s = min(RULES.launch_cap_s, RULES.base_s / 6 * 2.0 ** min(launches, 100))
+    assert whole_s / 2 - 1e-6 <= pause_s(verdict) <= whole_s
 
 
 def test_a_poisonous_input_is_parked() -> None:

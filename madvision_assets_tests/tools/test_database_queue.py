@@ -26,7 +26,6 @@ from madvision_assets.tools.database.tables import video_processing_queue
 from madvision_assets_tests.databases import (
     VIDEO,
     Clock,
-    alter,
     document,
     get,
     history,
@@ -219,17 +218,74 @@ def test_retries_run_out_and_then_it_failed_for_good(database: Database, clock: 
     assert [each["failure_cause"] for each in history(database, VIDEO)] == ["incomplete_download"] * 3
 
 
-def test_a_run_that_was_never_heard_of_is_failed_by_its_attempt(database: Database, queue: Queue) -> None:
+def test_runs_of_which_no_worker_came_are_given_back_uncounted_however_often(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
     submit(database, 1, at=queue._now())
-    for nth in (1, 2, 3):
+    pauses = []
+    for nth in range(1, 11):
         (row,) = queue.claim_due(1)
         assert queue.fail(VIDEO, "", row.attempt - 1, RAW, WorkerLostError()) is None
-        status = queue.fail(VIDEO, "", row.attempt, RAW, WorkerLostError("no sign of life"))
-        assert status is (QueueStatus.PARKED if nth == 3 else QueueStatus.WAITING)
-        alter(database, next_attempt_at=queue._now())
+        assert queue.fail(VIDEO, "", row.attempt, RAW, WorkerLostError("no sign of life")) is QueueStatus.WAITING
+        pauses.append((get(queue).next_attempt_at - queue._now()).total_seconds())
+        assert get(queue).attempt == nth
+        clock.move(pauses[-1])
 
-    assert get(queue).failure_cause == "poison_input"
-    assert [each["run_id"] for each in history(database, VIDEO)] == [None] * 3
+    row = get(queue)
+    assert (row.failure_cause, row.retry, row.lost_workers) == ("run_not_launched", 0, 0)
+    assert [each["failure_cause"] for each in history(database, VIDEO)] == ["run_not_launched"] * 10
+    assert pauses[0] < 6
+    assert pauses[-1] >= RetryRules().launch_cap_s / 2
+
+
+def test_launches_that_came_to_nothing_are_counted_in_a_row_only(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    submit(database, 1, at=queue._now())
+
+    def launched_in_vain() -> float:
+        (row,) = queue.claim_due(1)
+        queue.fail(VIDEO, "", row.attempt, RAW, WorkerLostError())
+        pause_s = (get(queue).next_attempt_at - queue._now()).total_seconds()
+        clock.move(pause_s)
+        return pause_s
+
+    assert [launched_in_vain() for _ in range(5)][-1] > 6
+    (row,) = queue.claim_due(1)
+    queue.begin(VIDEO, "run", row.attempt, RAW)
+    queue.fail(VIDEO, "run", row.attempt, RAW, IncompleteDownloadError())
+    clock.move(3600)
+
+    assert launched_in_vain() < 6
+
+
+def test_a_worker_is_held_against_a_video_only_where_it_died_with_it_in_hand(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    submit(database, 1, at=queue._now())
+    lost = []
+    for nth in range(1, 7):
+        (row,) = queue.claim_due(1)
+        queue.start(VIDEO, f"run {nth}", row.attempt)
+        if nth % 2 == 0:  # every other worker gets as far as to begin
+            queue.begin(VIDEO, f"run {nth}", row.attempt, RAW)
+        queue.fail(VIDEO, f"run {nth}", row.attempt, RAW, WorkerLostError(f"run {nth} is gone"))
+        lost.append((get(queue).lost_workers, get(queue).failure_cause))
+        clock.move(3600)
+
+    counted = ["run_not_launched", "worker_lost"] * 3
+    counted[-1] = "poison_input"
+    assert lost == list(zip((0, 1, 1, 2, 2, 3), counted, strict=True))
+    assert "run 6 is gone" in (get(queue).failure_details or "")
+
+
+def test_a_worker_that_died_between_two_stages_had_nothing_in_hand(queue: Queue, claimed: QueueRow) -> None:
+    queue.begin(VIDEO, "run", claimed.attempt, RAW)
+    queue.finish_step(VIDEO, "run", RAW, ends=False, made=None)
+
+    queue.fail(VIDEO, "run", claimed.attempt, TRANSCRIPT, WorkerLostError())
+
+    assert (get(queue).lost_workers, get(queue).failure_cause) == (0, "run_not_launched")
 
 
 def test_workers_lost_on_one_step_do_not_count_against_the_next(queue: Queue, clock: Clock, claimed: QueueRow) -> None:

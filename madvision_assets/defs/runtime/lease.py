@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from madvision_assets.defs.runtime.patience import Patience
 from madvision_assets.domain.failures import CancelledError, Failure, SupersededError
 from madvision_assets.domain.stages import PipelineStep
 
@@ -71,13 +72,14 @@ class RunLease:
             thread.join()
 
     def begin(self, step: PipelineStep) -> None:
-        """A stage begins.
+        """A stage begins; a database that is away is waited for.
 
         Raises:
             SupersededError: the video was taken over by a later run.
             Failure: a breaker is open that guards this stage.
         """
-        self._lease = self._queue.begin(self._video_id, self._run.run_id, self._attempt, step)
+        run_id, attempt = self._run.run_id, self._attempt
+        self._lease = Patience().ask(lambda: self._queue.begin(self._video_id, run_id, attempt, step))
 
     def report(self, step: PipelineStep, fraction: float, text: str) -> None:
         """Progress of the stage.

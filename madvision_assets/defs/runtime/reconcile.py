@@ -96,13 +96,14 @@ class Reconciler:
             else failure_of(run, instance, row.pipeline_step)
         )
         status = self.queue.fail(row.video_id, run.run_id, attempt_of(run), step, failure)
-        return f"{failure.code}: {status}" if status else None
+        now = self.queue.get(row.video_id) if status else None  # the queue knows whether it was in hand
+        return f"{now.failure_cause}: {now.status}" if now else None
 
     def _repair(
         self, instance: dg.DagsterInstance, row: "QueueRow", run: dg.DagsterRun | None, *, is_silent: bool
     ) -> str | None:
         if run is None:
-            return "no run came of its claim; queued" if is_silent and self._release(row) else None
+            return "no run came of its claim; it waits for another" if is_silent and self._give_back(row) else None
         if run.is_finished:
             return self.settle(run, instance)
         if not is_silent or run.status in NOT_BEGUN or not (self.one_process or is_at_a_stage(run, instance)):
@@ -116,8 +117,9 @@ class Reconciler:
         dagster_inside.free_slots(instance, run.run_id)
         return "its worker is lost"
 
-    def _release(self, row: "QueueRow") -> bool:
-        return self.queue.release(row.video_id, row.attempt)
+    def _give_back(self, row: "QueueRow") -> bool:
+        lost = WorkerLostError(f"no run came of attempt {row.attempt}")
+        return self.queue.fail(row.video_id, row.run_id or "", row.attempt, row.pipeline_step, lost) is not None
 
 
 def find_run(instance: dg.DagsterInstance, row: "QueueRow") -> dg.DagsterRun | None:

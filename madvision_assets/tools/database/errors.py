@@ -78,6 +78,17 @@ def classify_database(error: BaseException) -> Failure:
     return DatabaseUnavailableError(text) if unreachable else UnexpectedError(text)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether an error means that a database cannot be reached for now: ours, a driver's, or one that wraps it."""
+    if isinstance(error, Failure):
+        return isinstance(error, DatabaseUnavailableError)
+    if isinstance(error, exc.SQLAlchemyError):
+        return isinstance(classify_database(error), DatabaseUnavailableError)
+    if any(kind.__name__ in {"OperationalError", "InterfaceError"} for kind in type(error).__mro__):  # of a driver
+        return is_away(exc.OperationalError("", None, error))
+    return error.__cause__ is not None and is_away(error.__cause__)
+
+
 def migration_failure(error: Exception) -> Failure:
     """The leaf for whatever broke a migration off."""
     failure = classify_database(error) if isinstance(error, exc.SQLAlchemyError) else None

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, select
 
-from madvision_assets.domain.failures import SupersededError
+from madvision_assets.domain.failures import RunNotLaunchedError, SupersededError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import processing_attempts as history
@@ -73,6 +73,22 @@ def held_lease(connection: Connection, video_id: str, run_id: str) -> bool:
     """Whether this run ever had a lease on the video."""
     mine = and_(history.c.video_id == video_id, history.c.run_id == run_id)
     return connection.execute(select(history.c.attempt).where(mine).limit(1)).first() is not None
+
+
+def in_hand(connection: Connection, row: QueueRow) -> bool:
+    """Whether a worker has begun the row's step in its attempt, and not finished it."""
+    begun = select(history.c.run_id, history.c.pipeline_step).where(_line(row.video_id, row.attempt))
+    run_id, step = connection.execute(begun).one_or_none() or (None, None)
+    return run_id is not None and step == row.pipeline_step.value
+
+
+def lost_launches(connection: Connection, row: QueueRow) -> int:
+    """How many attempts in a row before the row's came to no worker."""
+    earlier = and_(history.c.video_id == row.video_id, history.c.attempt < row.attempt)
+    others = func.coalesce(history.c.failure_cause, "") != RunNotLaunchedError.code
+    last_other = select(func.coalesce(func.max(history.c.attempt), 0)).where(earlier, others).scalar_subquery()
+    since = select(func.count()).where(earlier, history.c.attempt > last_other)
+    return connection.execute(since).scalar_one()
 
 
 def was_done(connection: Connection, row: QueueRow) -> bool:

@@ -18,7 +18,14 @@ from sqlalchemy import Connection, and_, case, literal, or_, select
 
 from madvision_assets.domain.breakers import Breaker, BreakerRules, BreakerState, breaker_name
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.failures import Failure, FailureClass, Resource, SupersededError
+from madvision_assets.domain.failures import (
+    Failure,
+    FailureClass,
+    Resource,
+    RunNotLaunchedError,
+    SupersededError,
+    WorkerLostError,
+)
 from madvision_assets.domain.queue import QueueStatus, RetryRules, Verdict, judge
 from madvision_assets.domain.stages import PipelineStep, overall_progress, resource_of
 from madvision_assets.tools.database import Database, breakers, claims, endings, leases, statements
@@ -278,9 +285,11 @@ class Queue:
         return verdict.failure
 
     def _judge(self, connection: Connection, row: QueueRow, failure: Failure, now: datetime) -> Verdict:
+        if isinstance(failure, WorkerLostError) and not leases.in_hand(connection, row):
+            failure = RunNotLaunchedError(failure.details)
         name = breaker_name(failure.resource, row.source)
         if name is None:
-            return self._verdict(row, failure, now, None)
+            return self._verdict(row, failure, now, None, leases.lost_launches(connection, row))
         before, after = breakers.record_failure(connection, name, failure, row.video_id, now, self._breaker)
         # The one that probes has tried its host in earnest: else a host that is gone would be tried for ever.
         tried = before.probe_video_id == row.video_id and failure.resource is Resource.HOST
@@ -288,7 +297,14 @@ class Queue:
             return self._verdict(row, failure, now, None)
         return self._verdict(row, failure, now, self._blocked_until(after, now))
 
-    def _verdict(self, row: QueueRow, failure: Failure, now: datetime, blocked_until: datetime | None) -> Verdict:
+    def _verdict(
+        self,
+        row: QueueRow,
+        failure: Failure,
+        now: datetime,
+        blocked_until: datetime | None,
+        lost_launches: int = 0,
+    ) -> Verdict:
         return judge(
             failure,
             retry=row.retry,
@@ -297,6 +313,7 @@ class Queue:
             spread=self._spread(),
             rules=self._retry,
             blocked_until=blocked_until,
+            lost_launches=lost_launches,
         )
 
     def _blocked_until(self, breaker: Breaker, now: datetime) -> datetime | None:

@@ -1,0 +1,53 @@
+"""How a run waits for a database that is away: hours of work are not dropped because of a minute without it.
+
+Dagster writes an event whenever anything happens, and whatever it cannot write ends the run: also that a stage has
+made its result, before that could be published.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import dagster as dg
+
+from madvision_assets.defs import dagster_inside
+from madvision_assets.work.publish import PATIENCE_S
+
+Answer = TypeVar("Answer")
+POLL_S = 1.0
+
+
+@dataclass
+class Patience:
+    """Asks a database again while it is away, in all threads together for so long and no longer.
+
+    Args:
+        limit_s: how long one outage is waited for, seconds.
+    """
+
+    limit_s: float = PATIENCE_S
+    _away_since_s: float | None = field(default=None, init=False)
+
+    def ask(self, act: Callable[[], Answer]) -> Answer:
+        """What the act gives, once the database is there; else what it raises at the end of the patience."""
+        from madvision_assets.tools.database.errors import is_away
+
+        while True:
+            try:
+                answer = act()
+            except Exception as error:
+                now_s = time.monotonic()
+                self._away_since_s = self._away_since_s or now_s
+                if not is_away(error) or now_s - self._away_since_s > self.limit_s:
+                    raise
+            else:
+                self._away_since_s = None
+                return answer
+            with dagster_inside.interrupts_raised():
+                time.sleep(POLL_S)
+
+
+def wait_for_dagster(instance: dg.DagsterInstance) -> None:
+    """Let this process wait for Dagster's database from now on, whatever it wants of it."""
+    dagster_inside.asked_with_patience(instance, Patience().ask)
