@@ -14,6 +14,7 @@ from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
 from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.urgency import Ageing
 from madvision_assets.domain.video import Video
 from madvision_assets.settings import load_settings
 
@@ -79,7 +80,8 @@ def status(identity: str | None, status_name: str | None, cause: str | None, lim
         view = display_queue.look_at_video(workplace.database, _video_id_of(workplace, identity))
     else:
         wanted = QueueStatus(status_name) if status_name else None
-        view = display_queue.look_at_queue(Operations(workplace.database), wanted, cause, limit)
+        operations = Operations(workplace.database, ageing=Ageing(workplace.settings.priority_ageing_s))
+        view = display_queue.look_at_queue(operations, wanted, cause, limit)
     if form == "json":
         click.echo(json.dumps(view.as_json(), indent=2))
     else:

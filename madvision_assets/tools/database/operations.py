@@ -6,17 +6,19 @@ from itertools import islice
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, not_, or_, select, true
 
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failures import Resource, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, PipelineStep, overall_progress, resource_of
-from madvision_assets.tools.database import Database, breakers, statements
+from madvision_assets.domain.urgency import Ageing
+from madvision_assets.tools.database import Database, breakers, claims, statements
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow, Step
 from madvision_assets.tools.database.tables import (
+    DUE_STATES,
     lineage,
     processing_attempts,
     submissions,
@@ -85,11 +87,13 @@ class Operations:
     Args:
         database: where the tables are.
         now: the clock, timezone-aware.
+        ageing: how whoever waits gains urgency; claims have the same.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now, ageing: Ageing | None = None) -> None:
         self._database = database
         self._now = now
+        self._ageing = ageing or Ageing()
 
     # --- looking ---
 
@@ -104,7 +108,7 @@ class Operations:
         return sorted(found, key=lambda e: (URGENCY.index(e.status), steps.index(e.pipeline_step), -e.count))
 
     def rows(self, status: QueueStatus | None = None, cause: str | None = None, limit: int = 100) -> list[QueueRow]:
-        """The rows of the queue, most urgent first: under way, next in turn, then those that ended, newest first.
+        """The rows of the queue: under way, next in turn, what waits for later, then those that ended, newest first.
 
         Args:
             status: only those in this state.
@@ -116,10 +120,7 @@ class Operations:
             conditions = [queue.c.status == status.value] if status else []
             if cause is not None:
                 conditions.append(_seen_cause(shut) == cause)
-            rank = case({each.value: n for n, each in enumerate(URGENCY)}, value=queue.c.status)
-            on_its_way = queue.c.status.not_in([each.value for each in QueueStatus if each.is_final])
-            turn = (case((on_its_way, queue.c.priority)).desc(), case((on_its_way, queue.c.next_attempt_at)))
-            order = (rank, *turn, queue.c.updated_at.desc(), queue.c.video_id)
+            order = self._order(shut)
             query = select(queue).where(*conditions).order_by(*order).limit(limit)
             found = [QueueRow.model_validate(row) for row in connection.execute(query).mappings()]
         return [row.behind(shut.get(row.resource or "")) for row in found]
@@ -251,6 +252,18 @@ class Operations:
 
     # --- details ---
 
+    def _order(self, shut: dict[str, Breaker]) -> tuple[ColumnElement[Any], ...]:
+        """How rows are listed; what is next in turn is what a claim would take next."""
+        now = self._now()
+        places = {each.value: n for n, each in enumerate(URGENCY)}
+        next_in_turn = and_(DUE_STATES, claims.is_due(now), not_(_guarded(shut.values())))
+        waits = and_(DUE_STATES, not_(next_in_turn))
+        last = places[QueueStatus.WAITING.value]
+        rank = case((next_in_turn, last - 1), (waits, last), else_=case(places, value=queue.c.status))
+        turn = claims.in_turn(now, self._ageing, sqlite=self._database.is_sqlite)
+        *turns, _ = (case((next_in_turn, key)) for key in turn)
+        return rank, *turns, case((waits, queue.c.next_attempt_at)), queue.c.updated_at.desc(), queue.c.video_id
+
     def _add_missing(self, connection: Connection, video_ids: Collection[str], now: datetime) -> None:
         """Queue rows for the videos among these that were never queued."""
         for batch in batches(video_ids):
@@ -300,9 +313,15 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
 
 def _behind(shut: Collection[Breaker]) -> ColumnElement[bool]:
     """Whether a queued video's next step is behind one of these breakers."""
+    return and_(queue.c.status == QueueStatus.QUEUED.value, _guarded(shut))
+
+
+def _guarded(shut: Collection[Breaker]) -> ColumnElement[bool]:
+    """Whether a video's next step is guarded by one of these breakers."""
     names = {breaker.name for breaker in shut}
-    place = true() if names & set(breakers.USED_BY_ALL) else queue.c.resource.in_(names)
-    return and_(queue.c.status == QueueStatus.QUEUED.value, place)
+    if names & set(breakers.USED_BY_ALL):
+        return true()
+    return and_(queue.c.resource.is_not(None), queue.c.resource.in_(names))
 
 
 def _held_up_by(cause: str, shut: dict[str, Breaker]) -> ColumnElement[bool]:

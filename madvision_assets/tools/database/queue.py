@@ -21,6 +21,7 @@ from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure, FailureClass, Resource, SupersededError
 from madvision_assets.domain.queue import QueueStatus, RetryRules, Verdict, judge
 from madvision_assets.domain.stages import PipelineStep, overall_progress, resource_of
+from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import Database, breakers, claims, endings, leases, statements
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import video_processing_queue
@@ -55,6 +56,7 @@ class Queue:
         breaker: when what many videos share is left alone.
         now: the clock, timezone-aware.
         spread: random numbers, 0 to 1, for the jitter.
+        ageing: how whoever waits gains urgency.
     """
 
     def __init__(
@@ -64,25 +66,31 @@ class Queue:
         breaker: BreakerRules | None = None,
         now: Callable[[], datetime] = utc_now,
         spread: Callable[[], float] = random.random,
+        ageing: Ageing | None = None,
     ) -> None:
         self._database = database
         self._retry = retry or RetryRules()
         self._breaker = breaker or BreakerRules()
         self._now = now
         self._spread = spread
+        self._ageing = ageing or Ageing()
 
     # --- the sensor's side ---
 
     def claim_due(self, max_in_flight: int) -> list[QueueRow]:
-        """Claim the next videos, most urgent first, so that no more than so many are in flight.
+        """Claim the next videos, in their turn, so that no more than so many are in flight.
 
         Those whose next step is behind an open breaker stay, but for the one that is to probe it.
         """
         now = self._now()
         with self._database.writing() as connection:
             room = claims.room_for(connection, max_in_flight)
-            chosen = claims.choose(connection, room, now) if room > 0 else []
+            chosen = claims.choose(connection, room, now, self._ageing) if room > 0 else []
             return [leases.open_attempt(connection, row, None, now) for row in chosen]
+
+    def urgency(self, row: QueueRow) -> int:
+        """A due video's priority with the steps that it has gained by waiting."""
+        return self._ageing.urgency(row.priority, row.next_attempt_at, self._now())
 
     def release(self, video_id: str, attempt: int) -> bool:
         """Put a claimed video back, since no run came of it; False where somebody else has moved it on."""
