@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +21,9 @@ from madvision_assets.domain.video import Video, canonical_address, file_video_i
 from madvision_assets.settings import Executor, Settings
 from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.work.doctor import is_installed, takes_part_in_processing
+
+if TYPE_CHECKING:
+    from madvision_assets.defs.partitions import VideoPartitions
 
 ROOT = Path(__file__).resolve().parents[2]
 STALE_AFTER_S = 60.0
@@ -72,16 +76,14 @@ class Workplace:
         """The Dagster instance: DAGSTER_HOME, else below our own home."""
         return self.settings.dagster_home or self.settings.home_folder / "dagster"
 
-    def delete_partitions(self, video_ids: Collection[str]) -> None:
-        """Make videos unknown to Dagster."""
+    @contextmanager
+    def partitions(self) -> "Iterator[VideoPartitions]":
+        """What Dagster has of videos."""
         from madvision_assets.defs.launch import open_instance
-        from madvision_assets.defs.partitions import delete_partitions
-        from madvision_assets.tools.database.errors import database_failures
-        from madvision_assets.tools.database.operations import batches
+        from madvision_assets.defs.partitions import VideoPartitions
 
-        with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance, database_failures():
-            for batch in batches(video_ids):
-                delete_partitions(instance, batch)
+        with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
+            yield VideoPartitions(instance)
 
     def clips(self, video_id: str) -> Clips:
         """The newest clips of a video."""

@@ -1,4 +1,4 @@
-"""The queue as its operators see and move it: what stands where and why, start again, forget."""
+"""The queue as its operators see and move it: what stands where and why, and start again."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
@@ -216,39 +216,27 @@ class Operations:
         if (cause is None) == (video_ids is None):
             raise ValueError("Give a cause or videos.")
         now = self._now()
-        idle = queue.c.status != QueueStatus.RUNNING.value
+        if video_ids:
+            with self._database.writing() as connection:  # by itself, or rows would not be held in everybody's order
+                self._add_missing(connection, video_ids, now)
+        idle, count = queue.c.status != QueueStatus.RUNNING.value, 0
         with self._database.writing() as connection:
             if cause is None:
-                self._add_missing(connection, video_ids or (), now)
                 wanted: list[ColumnElement[bool]] = [queue.c.video_id.in_(each) for each in batches(video_ids or ())]
             else:
-                wanted = [_held_up_by(cause, breakers.not_closed(connection))]
+                wanted = [and_(idle, _held_up_by(cause, breakers.not_closed(connection)))]
             values = _afresh(from_step, now)
-            count = 0
+            held: set[str] = set()
             for each in wanted:
-                one_by_one = select(queue.c.video_id).where(idle, each).order_by(queue.c.video_id)
-                connection.execute(one_by_one.with_for_update())  # in everybody's order, which an update does not keep
+                one_by_one = select(queue.c.video_id).where(each).order_by(queue.c.video_id)
+                # In everybody's order, which an update does not keep.
+                held.update(connection.execute(one_by_one.with_for_update()).scalars())
                 count += connection.execute(queue.update().where(idle, each).values(**values)).rowcount
+            if gone := sorted(set(video_ids or ()) - held):  # somebody has forgotten them meanwhile
+                raise UnknownVideoError(gone[0])
             if cause is not None:  # after the rows, as workers have it, or we and one of them wait for each other
                 breakers.close_all_of(connection, cause)
         return count
-
-    def forget(self, video_ids: Collection[str]) -> int:
-        """Delete every row of these videos, but of those that are running; gives how many videos are gone.
-
-        Safe to run again: what a broken call deleted is gone, the rest is whole.
-        """
-        gone = 0
-        for batch in batches(video_ids):
-            with self._database.writing() as connection:
-                idle = _hold_idle(connection, batch)
-                for breaker in breakers.not_closed(connection).values():
-                    if breaker.probe_video_id in idle:
-                        breakers.give_up_probe(connection, breaker.probe_video_id)
-                for table in (webhook_deliveries, submissions, processing_attempts, lineage, queue, videos):
-                    connection.execute(table.delete().where(table.c.video_id.in_(idle)))
-                gone += len(idle)
-        return gone
 
     # --- details ---
 
@@ -269,8 +257,7 @@ class Operations:
         for batch in batches(video_ids):
             there = set(connection.execute(select(queue.c.video_id).where(queue.c.video_id.in_(batch))).scalars())
             for video_id in sorted(set(batch) - there):
-                video = statements.require_video(connection, video_id)
-                connection.execute(statements.upsert_queue(video, 0, now, sqlite=self._database.is_sqlite))
+                statements.queue_known(connection, video_id, now)
 
 
 def batches(video_ids: Collection[str]) -> Iterator[Sequence[str]]:
@@ -339,17 +326,6 @@ def _seen_cause(shut: dict[str, Breaker]) -> ColumnElement[Any]:
 def _running(video_ids: Sequence[str]) -> Select[tuple[str]]:
     """Those that are being processed."""
     return select(queue.c.video_id).where(queue.c.video_id.in_(video_ids), queue.c.status == QueueStatus.RUNNING.value)
-
-
-def _hold_idle(connection: Connection, video_ids: Sequence[str]) -> set[str]:
-    """Those that are not being processed; none of them is claimed or submitted until the transaction ends."""
-    # First the queue, as workers and submissions have it. The keys of `videos` stay free: whoever has a row in the
-    # queue may refer to them next.
-    queued = select(queue.c.video_id).where(queue.c.video_id.in_(video_ids)).order_by(queue.c.video_id)
-    connection.execute(queued.with_for_update()).all()
-    known = select(videos.c.video_id).where(videos.c.video_id.in_(video_ids)).order_by(videos.c.video_id)
-    found = set(connection.execute(known.with_for_update(key_share=True)).scalars())
-    return found - set(connection.execute(_running(video_ids)).scalars())
 
 
 def _close_attempt(connection: Connection, video_id: str, attempt: int, now: datetime) -> None:

@@ -315,8 +315,7 @@ class Queue:
 
     def _add(self, connection: Connection, video_id: str, now: datetime) -> QueueRow:
         """The row of a video that is run by hand before anybody queued it."""
-        video = statements.require_video(connection, video_id)
-        connection.execute(statements.upsert_queue(video, 0, now, sqlite=self._database.is_sqlite))
+        statements.queue_known(connection, video_id, now)
         row = leases.lock(connection, video_id)
         assert row is not None  # noqa: S101 - it was just written
         return row
