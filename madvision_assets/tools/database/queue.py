@@ -4,12 +4,13 @@ A *lease* is one attempt at one video: whoever holds it may report, publish and 
 (fencing), so a worker that was believed lost and is not can do no harm.
 
 Three verbs of beginning, in their order: the sensor *claims* a video that is due, which opens an attempt; the run that
-is launched for it *starts* when its process has come to life; and each of its stages *begins*. A run by hand is claimed
-by nobody: its first stage opens the attempt as it begins. How an attempt ends is in ``endings``.
+is launched for it *starts* when its process has come to life; and each of its stages *begins*. The command line *takes*
+a video for its run, whoever has it. A run that somebody starts in Dagster is claimed by nobody: its first stage opens
+the attempt as it begins. How an attempt ends is in ``endings``.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -38,6 +39,14 @@ class Lease:
     video_id: str
     run_id: str
     attempt: int
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An attempt that was opened for a run by hand, and the steps that it is to do."""
+
+    attempt: int
+    steps: tuple[PipelineStep, ...]
 
 
 def utc_now() -> datetime:
@@ -139,7 +148,29 @@ class Queue:
         with self._database.writing() as connection:
             return lease if connection.execute(queue.update().where(mine).values(**values)).rowcount == 1 else None
 
-    def begin(self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep) -> Lease:
+    def take(self, video_id: str, look: Callable[[PipelineStep | None], Sequence[PipelineStep]]) -> Taken | None:
+        """Take a video for a run by hand, from whoever has it; None where there is nothing to do any more.
+
+        Args:
+            video_id: its partition.
+            look: which steps are to be done, given from which on all are to be done again; nobody ends or claims the
+                video before it has answered.
+
+        Raises:
+            UnknownVideoError: nobody submitted the video.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            row = leases.lock(connection, video_id)
+            steps = look(row.from_step if row else None)
+            if not steps:
+                return None
+            taken = leases.open_attempt(connection, row or self._add(connection, video_id, now), None, now)
+        return Taken(taken.attempt, tuple(steps))
+
+    def begin(
+        self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep, *, insists: bool = False
+    ) -> Lease:
         """A run begins a stage.
 
         Args:
@@ -148,6 +179,7 @@ class Queue:
             attempt: which attempt the queue launched it for; None for a run by hand, which takes the video
                 over from whoever had it.
             step: which stage.
+            insists: it is by hand, in an attempt that was taken for it.
 
         Raises:
             SupersededError: the lease of this run is over.
@@ -180,7 +212,7 @@ class Queue:
             )
             leases.note(connection, row, run_id=run_id, pipeline_step=step.value)
             row = row.model_copy(update={"run_id": run_id})
-            refusal = self._refusal(connection, row, step, now, by_hand=attempt is None)
+            refusal = self._refusal(connection, row, step, now, by_hand=insists or attempt is None)
         if refusal is not None:
             raise refusal
         return Lease(video_id, run_id, row.attempt)
