@@ -8,7 +8,6 @@ import dagster as dg
 from madvision_assets.defs import dagster_inside
 from madvision_assets.defs.runtime.lease import PARTITION_TAG
 from madvision_assets.defs.runtime.liveness import ENDED
-from madvision_assets.tools.database.errors import database_failures
 
 videos = dg.DynamicPartitionsDefinition(name="videos")
 
@@ -21,6 +20,8 @@ class VideoPartitions:
 
     def in_flight(self, video_ids: Collection[str]) -> frozenset[str]:
         """Those of these videos that a run is about, whether or not it has begun."""
+        from madvision_assets.tools.database.errors import database_failures
+
         going = [status for status in dg.DagsterRunStatus if status not in ENDED]
         mine = dg.RunsFilter(statuses=going, tags={PARTITION_TAG: list(video_ids)})
         with database_failures():
@@ -29,5 +30,7 @@ class VideoPartitions:
 
     def delete(self, video_ids: Collection[str]) -> None:
         """Make these videos unknown to Dagster, at most a few hundred: it is one statement."""
+        from madvision_assets.tools.database.errors import database_failures
+
         with database_failures():
             dagster_inside.delete_partitions(self.instance, str(videos.name), list(video_ids))
