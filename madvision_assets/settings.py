@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1024**3
 HOUR_S = 3600.0
+YEAR_S = 365 * 24 * HOUR_S
 
 
 class Executor(StrEnum):
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     max_in_flight: Annotated[int, Field(ge=1)] = 4
     max_retries: Annotated[int, Field(ge=0)] = 8
     retry_base_s: Annotated[float, Field(gt=0)] = 30.0
+    priority_ageing_s: Annotated[float, Field(ge=0, le=YEAR_S)] = HOUR_S
     breaker_pause_s: Annotated[float, Field(gt=0)] = 60.0
     lost_after_s: Annotated[float, Field(ge=5)] = 60.0
 

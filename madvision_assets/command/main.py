@@ -3,6 +3,7 @@
 import sys
 
 import click
+from rich.console import Console
 
 from madvision_assets.command import inbox, queue, scale, store
 from madvision_assets.command.display import (
@@ -42,15 +43,16 @@ def process(source: str, from_step: str | None) -> None:
     settings = load_settings()
     workplace = Workplace(settings)
     video = workplace.register(source)
-    steps = workplace.pending(video.video_id, PipelineStep(from_step) if from_step else None)
+    again = PipelineStep(from_step) if from_step else None
+    steps = workplace.pending(video.video_id, again)
     tell(console, f"Video {video.video_id}:", "bold", without_secrets(video.address))
-    for step in PipelineStep:
-        if step not in steps and (provenance := workplace.provenance(video.video_id, step)):
-            console.print(f"{step.value.ljust(15)}  already done {local_time(provenance.created_at)}, not done again")
+    _tell_done(console, workplace, video.video_id, [step for step in PipelineStep if step not in steps])
     if steps:
         display = StageDisplay(console, steps)
         with display.shown() as sink:
-            report = workplace.run(video.video_id, steps, sink)
+            report = workplace.run_pending(video.video_id, again, sink)
+        # Others may have done them since.
+        _tell_done(console, workplace, video.video_id, [step for step in steps if step not in report.steps])
         for warning in report.warnings:
             tell(console, "warning:", "yellow", warning)
         if report.failure is not None:
@@ -64,6 +66,13 @@ def process(source: str, from_step: str | None) -> None:
         show_clips(console, made, workplace.store)
     else:
         tell(console, f"No clips ({made.outcome.value}):", "bold", made.outcome_reason)
+
+
+def _tell_done(console: Console, workplace: Workplace, video_id: str, steps: list[PipelineStep]) -> None:
+    """Say when each of these was done."""
+    for step in steps:
+        if provenance := workplace.provenance(video_id, step):
+            console.print(f"{step.value.ljust(15)}  already done {local_time(provenance.created_at)}, not done again")
 
 
 @main.command()

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import IO, Any
 
@@ -14,6 +14,7 @@ from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
 from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.urgency import Ageing
 from madvision_assets.domain.video import Video
 from madvision_assets.settings import load_settings
 
@@ -79,7 +80,8 @@ def status(identity: str | None, status_name: str | None, cause: str | None, lim
         view = display_queue.look_at_video(workplace.database, _video_id_of(workplace, identity))
     else:
         wanted = QueueStatus(status_name) if status_name else None
-        view = display_queue.look_at_queue(Operations(workplace.database), wanted, cause, limit)
+        operations = Operations(workplace.database, ageing=Ageing(workplace.settings.priority_ageing_s))
+        view = display_queue.look_at_queue(operations, wanted, cause, limit)
     if form == "json":
         click.echo(json.dumps(view.as_json(), indent=2))
     else:
@@ -142,11 +144,7 @@ def forget(named: tuple[str, ...], yes: bool) -> None:
         click.echo(belongings.sentence)
         if not yes:
             click.confirm("This cannot be undone. Go on?", abort=True)
-        workplace.delete_partitions(belongings.video_ids)
-        folder = workplace.settings.work_folder
-        started = forgetting.forget(workplace.database, workplace.store, folder, belongings.video_ids)
-        click.echo(f"{_videos(len(belongings.video_ids - started))} forgotten.")
-        running |= started
+        running |= _forget(workplace, belongings.video_ids)
     errors = make_console(stderr=True)
     if belongings.unknown:
         tell(errors, "note:", "yellow", f"Not known: {_named(sorted(belongings.unknown))}")
@@ -154,6 +152,21 @@ def forget(named: tuple[str, ...], yes: bool) -> None:
         sentence = "Being processed, and not forgotten; terminate the run in Dagster first, or wait for its end:"
         tell(errors, "error:", "red", f"{sentence} {_named(sorted(running))}")
         sys.exit(EXIT_FAILED)
+
+
+def _forget(workplace: Workplace, video_ids: Collection[str]) -> frozenset[str]:
+    """Forget videos and tell what is gone, also where it breaks off; gives those that are being processed by now."""
+    from madvision_assets.work import forgetting
+
+    folder = workplace.settings.work_folder
+    done = forgetting.Forgotten()
+    try:
+        with workplace.partitions() as partitions:
+            for each in forgetting.forget(workplace.database, workplace.store, folder, partitions, video_ids):
+                done += each
+    finally:
+        click.echo(done.sentence)
+    return done.left_alone
 
 
 def _video(source: str) -> Video:

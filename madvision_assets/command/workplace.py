@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -20,6 +21,12 @@ from madvision_assets.domain.video import Video, canonical_address, file_video_i
 from madvision_assets.settings import Executor, Settings
 from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.work.doctor import is_installed, takes_part_in_processing
+
+if TYPE_CHECKING:
+    from madvision_assets.defs.launch import RunReport
+    from madvision_assets.defs.partitions import VideoPartitions
+
+    Look = Callable[[PipelineStep | None], Sequence[PipelineStep]]
 
 ROOT = Path(__file__).resolve().parents[2]
 STALE_AFTER_S = 60.0
@@ -56,8 +63,14 @@ class Workplace:
         row = Queue(self.database).get(video_id)
         return missing_steps(self.store, video_id, from_step or (row.from_step if row else None))
 
-    def run(self, video_id: str, steps: tuple[PipelineStep, ...], sink: Any) -> Any:
-        """Materialise these stages in this process."""
+    def run(self, video_id: str, look: "Look", sink: Any) -> "RunReport":
+        """Materialise in this process what is left of a video when it is taken.
+
+        Args:
+            video_id: its partition.
+            look: which stages those are, given from which on all are to be done again.
+            sink: takes the progress.
+        """
         from madvision_assets.defs import resources
         from madvision_assets.defs.launch import open_instance, run_video
 
@@ -65,23 +78,27 @@ class Workplace:
         runtime = resources.make_runtime(self.store, self.settings.work_folder, queue, sink)
         given = {**resources.make_resources(self.settings), "runtime": runtime}
         with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
-            return run_video(given, instance, video_id, steps)
+            return run_video(given, instance, video_id, lambda: queue.take(video_id, look))
+
+    def run_pending(self, video_id: str, from_step: PipelineStep | None, sink: Any) -> "RunReport":
+        """Materialise in this process the stages that are still to be done when the video is taken."""
+        from madvision_assets.work.dispatch import missing_steps
+
+        return self.run(video_id, lambda again: missing_steps(self.store, video_id, from_step or again), sink)
 
     @property
     def dagster_folder(self) -> Path:
         """The Dagster instance: DAGSTER_HOME, else below our own home."""
         return self.settings.dagster_home or self.settings.home_folder / "dagster"
 
-    def delete_partitions(self, video_ids: Collection[str]) -> None:
-        """Make videos unknown to Dagster."""
+    @contextmanager
+    def partitions(self) -> "Iterator[VideoPartitions]":
+        """What Dagster has of videos."""
         from madvision_assets.defs.launch import open_instance
-        from madvision_assets.defs.partitions import delete_partitions
-        from madvision_assets.tools.database.errors import database_failures
-        from madvision_assets.tools.database.operations import batches
+        from madvision_assets.defs.partitions import VideoPartitions
 
-        with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance, database_failures():
-            for batch in batches(video_ids):
-                delete_partitions(instance, batch)
+        with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
+            yield VideoPartitions(instance)
 
     def clips(self, video_id: str) -> Clips:
         """The newest clips of a video."""

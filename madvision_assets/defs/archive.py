@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from madvision_assets.defs.dagster_inside import backfill_under_way
-from madvision_assets.defs.partitions import delete_partitions, videos
+from madvision_assets.defs.partitions import VideoPartitions, videos
 from madvision_assets.defs.runtime.lease import PARTITION_TAG
 from madvision_assets.defs.runtime.liveness import ENDED
 from madvision_assets.tools.database.errors import database_failures
@@ -79,14 +79,15 @@ def archive(
         ValueError: a backfill is under way, which may need any partition.
     """
     left = iter(video_ids)
+    partitions = VideoPartitions(instance)
     while batch := list(islice(left, BATCH)):
         _refuse_during_backfills(instance)
         with database_failures():
             # First, and the rows not held yet, since it takes long: broken off, the partitions still tell what is left.
             runs = _delete_runs(instance, ended.among(batch)) if with_runs else 0
             with ended.held(batch) as idle:
-                archived = sorted(idle - _in_flight(instance, batch))
-                delete_partitions(instance, archived)
+                archived = sorted(idle - partitions.in_flight(batch))
+                partitions.delete(archived)
         yield Progress(len(archived), len(batch) - len(archived), runs)
 
 
@@ -95,13 +96,6 @@ def _refuse_during_backfills(instance: dg.DagsterInstance) -> None:
         backfill_id = backfill_under_way(instance)
     if backfill_id:
         raise ValueError(f"The backfill {backfill_id} is under way: wait for its end, or cancel it.")
-
-
-def _in_flight(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> set[str]:
-    """Those of these videos that a run is about, whether or not it has begun."""
-    going = [status for status in dg.DagsterRunStatus if status not in ENDED]
-    found = instance.get_run_records(dg.RunsFilter(statuses=going, tags={PARTITION_TAG: list(video_ids)}))
-    return {record.dagster_run.tags[PARTITION_TAG] for record in found}
 
 
 def _delete_runs(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> int:

@@ -2,11 +2,11 @@
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
@@ -17,9 +17,12 @@ from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime import liveness
 from madvision_assets.defs.runtime.failing import of_dagster_failure, unexpected
-from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
+from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, COMMAND_LINE, SOURCE_TAG
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.stages import PipelineStep
+
+if TYPE_CHECKING:
+    from madvision_assets.tools.database.queue import Taken
 
 MINIMAL_INSTANCE = "telemetry:\n  enabled: false\n"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -42,10 +45,11 @@ class StageFailure:
 
 @dataclass(frozen=True)
 class RunReport:
-    """How a run went: the warnings of its checks, and the failure, if any."""
+    """How a run went: the steps that it was to do, the warnings of its checks, and the failure, if any."""
 
-    warnings: tuple[str, ...]
-    failure: StageFailure | None
+    steps: tuple[PipelineStep, ...] = ()
+    warnings: tuple[str, ...] = ()
+    failure: StageFailure | None = None
 
 
 def open_instance(folder: Path, template: Path | None) -> dg.DagsterInstance:
@@ -99,9 +103,18 @@ def add_partition(instance: dg.DagsterInstance, video_id: str) -> None:
 
 
 def run_video(
-    resources: Mapping[str, object], instance: dg.DagsterInstance, video_id: str, steps: Sequence[PipelineStep]
+    resources: Mapping[str, object],
+    instance: dg.DagsterInstance,
+    video_id: str,
+    take: "Callable[[], Taken | None]",
 ) -> RunReport:
-    """Materialise these steps of one video in this process, and tell how it went.
+    """Materialise the steps of one video that are left to do, in this process, and tell how it went.
+
+    Args:
+        resources: of the run.
+        instance: where the run is.
+        video_id: the partition.
+        take: takes the video for this run, as the last thing before it; None where nothing is left to do by then.
 
     Raises:
         KeyboardInterrupt: the process was told to stop; what is done is kept.
@@ -112,15 +125,18 @@ def run_video(
     with database_failures(), liveness.process_announced(instance) as tags:
         liveness.end_lost_runs(instance)
         add_partition(instance, video_id)
+        taken = take()
+        if taken is None:
+            return RunReport()
         result = dg.materialize(
             PIPELINE,
             resources=resources,
             instance=instance,
             partition_key=video_id,
-            selection=dg.AssetSelection.assets(*(step.value for step in steps)),
+            selection=dg.AssetSelection.assets(*(step.value for step in taken.steps)),
             run_config=QUIET,
             raise_on_error=False,
-            tags={SOURCE_TAG: COMMAND_LINE, **tags},
+            tags={SOURCE_TAG: COMMAND_LINE, ATTEMPT_TAG: str(taken.attempt), **tags},
         )
         if not result.success:
             reconciler: Any = resources["reconciler"]
@@ -132,6 +148,7 @@ def run_video(
         f"{e.asset_key.to_user_string()}: {e.description}" for e in evaluations if not e.passed and not e.blocking
     ]
     return RunReport(
+        steps=taken.steps,
         warnings=tuple(warnings),
         failure=None if result.success else _failure(result, evaluations),
     )

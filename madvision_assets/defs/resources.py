@@ -99,10 +99,12 @@ def make_queue(settings: "Settings", database: Database) -> "Queue":
     """The queue, with the rules for its retries."""
     from madvision_assets.domain.breakers import BreakerRules
     from madvision_assets.domain.queue import RetryRules
+    from madvision_assets.domain.urgency import Ageing
     from madvision_assets.tools.database.queue import Queue
 
     retry = RetryRules(base_s=settings.retry_base_s, max_retries=settings.max_retries)
-    return Queue(database, retry, BreakerRules(pause_s=settings.breaker_pause_s))
+    ageing = Ageing(settings.priority_ageing_s)
+    return Queue(database, retry, BreakerRules(pause_s=settings.breaker_pause_s), ageing=ageing)
 
 
 def make_runtime(

@@ -48,7 +48,7 @@ def run_request(launch: Launch) -> dg.RunRequest:
         tags={
             ATTEMPT_TAG: str(row.attempt),
             SOURCE_TAG: "queue",
-            "dagster/priority": str(row.priority),
+            "dagster/priority": str(launch.urgency),  # in the pools too
         },
     )
 

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Launch:
-    """A run to be launched: these steps of this video, for this attempt."""
+    """A run to be launched: these steps of this video, for this attempt, as urgent as it has become by waiting."""
 
     row: "QueueRow"
     steps: tuple[PipelineStep, ...]
+    urgency: int
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Dispatcher:
             try:
                 steps = missing_steps(self.store, row.video_id, row.from_step)
                 if steps:
-                    launches.append(Launch(row, steps))
+                    launches.append(Launch(row, steps, self.queue.urgency(row)))
                 else:
                     self.queue.complete(row.video_id, row.attempt, read_current(self.store, Clips, row.video_id))
             except Failure as failure:  # the store is away, or holds what cannot be read here

@@ -1,20 +1,26 @@
-"""Forgetting videos: what is kept of them, and deleting it in an order that can be broken off and taken up again."""
+"""Forgetting videos: what is kept of them, and deleting it in an order that can be broken off and taken up again.
+
+Who is asked first is told what there is; which of it goes is decided when it goes.
+"""
 
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from rich.filesize import decimal
 
 from madvision_assets.tools.database import Database
+from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.store.objects import ObjectStore
 
 MEDIA = "media"
-# Videos whose objects are listed or deleted at once.
+# Videos that are held, and whose objects are listed or deleted, at once.
 AT_ONCE = 16
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 KEYS_AT_ONCE = 1000
@@ -71,39 +77,93 @@ def find(database: Database, store: ObjectStore, video_ids: Collection[str]) -> 
     )
 
 
-def forget(database: Database, store: ObjectStore, work_folder: Path, video_ids: Collection[str]) -> frozenset[str]:
-    """Delete all that is kept of them, the rows last, so that they still name what is left where this is broken off.
+class Partitions(Protocol):
+    """What Dagster has of videos."""
 
-    Dagster's partitions are not ours to delete, and go before.
+    def in_flight(self, video_ids: Collection[str]) -> frozenset[str]:
+        """Those of them that a run is about which has not ended."""
+
+    def delete(self, video_ids: Collection[str]) -> None:
+        """Make them unknown to it."""
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What is gone.
+
+    Attributes:
+        videos: how many.
+        objects: of these.
+        size_bytes: of the objects.
+        left_alone: videos that are not, since they are being processed.
+    """
+
+    videos: int = 0
+    objects: int = 0
+    size_bytes: int = 0
+    left_alone: frozenset[str] = frozenset()
+
+    def __add__(self, other: "Forgotten") -> "Forgotten":
+        """Both together."""
+        return Forgotten(
+            self.videos + other.videos,
+            self.objects + other.objects,
+            self.size_bytes + other.size_bytes,
+            self.left_alone | other.left_alone,
+        )
+
+    @property
+    def sentence(self) -> str:
+        """For a person."""
+        counts = {"video": self.videos, "object": self.objects}
+        videos, objects = (f"{n:,} {name}{'s' * (n != 1)}" for name, n in counts.items())
+        return f"{videos} forgotten: {objects} ({decimal(self.size_bytes)})."
+
+
+def forget(
+    database: Database, store: ObjectStore, work_folder: Path, partitions: Partitions, video_ids: Collection[str]
+) -> Iterator[Forgotten]:
+    """Delete all that is kept of those that are idle at that moment, a few at once; tells what it did after each.
+
+    A video is held from before it is looked at until its rows are gone, which go last: where this is broken off, they
+    still name what is left.
 
     Args:
         database: where the rows are.
         store: where documents and media are.
         work_folder: where their tries have left something on this machine.
+        partitions: Dagster's.
         video_ids: which videos.
-
-    Returns:
-        Those that somebody started meanwhile: they keep their rows, and are made anew.
     """
-    folders = store.folders()
+    left = iter(sorted(set(video_ids)))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in pool.map(lambda each: _delete_objects(store, folders, each), sorted(video_ids)):
-            pass
-    for video_id in video_ids:
-        shutil.rmtree(work_folder / video_id, ignore_errors=True)
-    operations = Operations(database)
-    operations.forget(video_ids)
-    return operations.extent(video_ids).known
+        while batch := list(islice(left, AT_ONCE)):
+            with held(database, batch) as these:
+                # One launched by hand is about to write, and one that was taken over may not have noticed yet.
+                doomed = sorted(these.idle - partitions.in_flight(these.idle))
+                partitions.delete(doomed)
+                folders = store.folders()
+                gone = list(pool.map(lambda each, known=folders: _delete_objects(store, known, each), doomed))
+                for video_id in doomed:
+                    shutil.rmtree(work_folder / video_id, ignore_errors=True)
+                these.delete_rows(doomed)
+            yield Forgotten(
+                videos=sum(each in these.known or bool(sizes) for each, sizes in zip(doomed, gone, strict=True)),
+                objects=sum(map(len, gone)),
+                size_bytes=sum(map(sum, gone)),
+                left_alone=frozenset(batch) - frozenset(doomed),
+            )
 
 
 def _sizes(store: ObjectStore, folders: Sequence[str], video_id: str) -> list[int]:
     return [size for folder in folders for _, size in store.list_sizes(f"{folder}/{video_id}")]
 
 
-def _delete_objects(store: ObjectStore, folders: Sequence[str], video_id: str) -> None:
-    keys = [key for folder in folders for key in store.list_keys(f"{folder}/{video_id}")]
+def _delete_objects(store: ObjectStore, folders: Sequence[str], video_id: str) -> list[int]:
+    """Delete them; gives the size of each."""
+    sizes = dict(pair for folder in folders for pair in store.list_sizes(f"{folder}/{video_id}"))
     # What points at others goes first: a document never names what is gone.
-    keys.sort(key=lambda key: (not key.endswith("/current.json"), key.startswith(f"{MEDIA}/"), key))
+    keys = sorted(sizes, key=lambda key: (not key.endswith("/current.json"), key.startswith(f"{MEDIA}/"), key))
     for batch in _batches(keys):
         store.delete(batch)
     for folder in folders:
@@ -111,6 +171,7 @@ def _delete_objects(store: ObjectStore, folders: Sequence[str], video_id: str) -
         if path is not None:
             with suppress(OSError):  # it is not there, or somebody has put something into it
                 path.rmdir()
+    return list(sizes.values())
 
 
 def _batches(keys: list[str]) -> Iterator[Iterable[str]]:

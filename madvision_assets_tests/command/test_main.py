@@ -152,7 +152,7 @@ def test_a_file_that_changed_since_it_was_submitted_is_not_taken_for_the_first(
     file.write_bytes(b"second")
 
     with command_line.environment():
-        report = command_line.workplace().run(video_id, (PipelineStep.RAW_VIDEO,), no_progress)
+        report = command_line.workplace().run(video_id, lambda _: (PipelineStep.RAW_VIDEO,), no_progress)
 
     assert report.failure is not None
     assert report.failure.cause == "file_changed"

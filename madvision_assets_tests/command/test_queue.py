@@ -4,8 +4,10 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import dagster as dg
 import pytest
+from dagster._core.test_utils import create_run_for_test
 from rich.console import Console
 from sqlalchemy import select
 
@@ -15,6 +17,7 @@ from madvision_assets.defs.launch import add_partition, open_instance
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.failures import ApiKeyInvalidError, Failure, PrivateVideoError
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.tools.database.forgetting import Held
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Lease, Queue
 from madvision_assets.tools.database.submissions import Submissions
@@ -302,7 +305,7 @@ def test_forgetting_asks_with_what_goes_and_leaves_nothing_of_the_video_and_all_
 
     agreed = command_line.run("forget", one, typed="y\n")
     assert agreed.exit_code == 0, agreed.output
-    assert "1 video forgotten." in agreed.stdout
+    assert "1 video forgotten: 12 objects (60 bytes)." in agreed.stdout
     assert not any(path.exists() or path.parent.exists() for path in gone)
     assert all(path.exists() for path in kept)
     assert partitions(workplace) == [two]
@@ -318,11 +321,51 @@ def test_a_running_video_is_not_forgotten_and_the_others_are(command_line: Comma
     result = command_line.run("forget", "-", "--yes", typed=f"{one}\n{two}\nweb-nobody\n")
 
     assert result.exit_code == 1
-    assert "1 video forgotten." in result.stdout
+    assert "1 video forgotten" in result.stdout
     assert one in result.stderr
     assert "web-nobody" in result.stderr
     assert all(path.exists() for path in files)
     assert status_of(workplace, two) is None
+
+
+def test_a_video_that_starts_while_the_operator_is_asked_keeps_all_it_has_and_is_named(
+    command_line: CommandLine, workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = submitted(command_line, ONE, TWO)
+    files = keep(workplace, one)
+
+    def confirm(*_: object, **__: object) -> bool:
+        start(workplace, one)
+        return True
+
+    monkeypatch.setattr(click, "confirm", confirm)
+    result = command_line.run("forget", one, two)
+
+    assert result.exit_code == 1
+    assert "1 video forgotten: 0 objects" in result.stdout
+    assert one in result.stderr
+    assert two not in result.stderr
+    assert all(path.exists() for path in files)
+    assert partitions(workplace) == [one]
+    assert [status_of(workplace, each) for each in (one, two)] == ["running", None]
+
+
+def test_a_video_that_a_run_is_about_of_which_the_queue_has_not_heard_is_not_forgotten(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    (one,) = submitted(command_line, ONE)
+    files = keep(workplace, one)
+    with open_instance(workplace.dagster_folder, None) as instance:
+        tags = {"dagster/partition": one}
+        run = create_run_for_test(instance, "by_hand", tags=tags, status=dg.DagsterRunStatus.STARTING)
+        result = command_line.run("forget", one, "--yes")
+        instance.report_run_failed(run)
+
+    assert result.exit_code == 1
+    assert "0 videos forgotten" in result.stdout
+    assert one in result.stderr
+    assert all(path.exists() for path in files)
+    assert command_line.run("forget", one, "--yes").exit_code == 0
 
 
 def test_a_forgetting_that_was_broken_off_before_the_rows_can_be_run_again(
@@ -335,8 +378,10 @@ def test_a_forgetting_that_was_broken_off_before_the_rows_can_be_run_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(Operations, "forget", broken)
-        assert command_line.run("forget", one, "--yes").exit_code == 130
+        patched.setattr(Held, "delete_rows", broken)
+        result = command_line.run("forget", one, "--yes")
+    assert result.exit_code == 130
+    assert "0 videos forgotten" in result.stdout
     assert status_of(workplace, one) == "queued"
 
     assert command_line.run("forget", one, "--yes").exit_code == 0
@@ -346,7 +391,7 @@ def test_a_forgetting_that_was_broken_off_before_the_rows_can_be_run_again(
 def test_objects_without_rows_are_forgotten_too(command_line: CommandLine, workplace: Workplace) -> None:
     files = keep(workplace, "web-orphan")
 
-    assert "1 video forgotten." in command_line.run("forget", "web-orphan", "--yes").stdout
+    assert "1 video forgotten" in command_line.run("forget", "web-orphan", "--yes").stdout
     assert not any(path.exists() for path in files)
 
 

@@ -32,7 +32,7 @@ with CommandLine(home).environment():
     workplace = Workplace(load_settings())
     video_id = workplace.register(source).video_id
     def run(step):
-        report = workplace.run(video_id, (step,), lambda *_: None)
+        report = workplace.run(video_id, lambda _: (step,), lambda *_: None)
         assert report.failure is None, report.failure
     run(PipelineStep.RAW_VIDEO)
     def publish(document):

@@ -1,6 +1,7 @@
 """Claims about the way from a row to its runs and back, over the real assets with quick tools."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -16,6 +17,7 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
+from madvision_assets_tests.databases import alter
 from madvision_assets_tests.harness import Harness, open_harness
 
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
@@ -25,6 +27,15 @@ RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 def harness(tmp_path: Path, media: Path) -> Iterator[Harness]:
     with open_harness(tmp_path, media) as made:
         yield made
+
+
+def test_a_run_is_as_urgent_in_the_pools_as_its_video_has_become_by_waiting(harness: Harness) -> None:
+    harness.submit(priority=1)
+    alter(make_database(harness.settings), "web-a", next_attempt_at=datetime.now(UTC) - timedelta(hours=2.5))
+
+    [request] = harness.ask()
+
+    assert request.tags["dagster/priority"] == "3"
 
 
 def selected(request: dg.RunRequest) -> list[str]:

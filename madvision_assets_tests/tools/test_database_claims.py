@@ -15,14 +15,17 @@ from madvision_assets.domain.failures import (
     DiskFullError,
     Failure,
     IncompleteDownloadError,
+    NotFoundError,
     StoreDeniedError,
 )
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep, resource_of
+from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import Database, claims
+from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.tables import video_processing_queue
-from madvision_assets_tests.databases import Clock, emptied, made, shut_breakers, submit, url_of
+from madvision_assets_tests.databases import Clock, alter, emptied, made, shut_breakers, submit, url_of
 
 RAW, TRANSCRIPT, KIND, CANDIDATES, CLIPS = PipelineStep
 
@@ -148,6 +151,85 @@ def test_a_claim_does_not_wait_for_a_row_that_somebody_holds(database: Database,
         assert pool.submit(claim, queue, 2).result(10) == ["web-2"]
 
 
+# --- ageing ---
+
+
+def test_of_two_that_are_due_the_less_urgent_comes_first_once_it_has_aged_a_step_more(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    submit(database, 0, priority=0, at=clock.now)
+    submit(database, 3, priority=3, at=clock.now + timedelta(seconds=3 * 3600 - 1))
+    submit(database, 5, priority=5, at=clock.now + timedelta(seconds=5 * 3600 + 1))
+    clock.move(5 * 3600 + 1)
+
+    assert [claim(queue, n + 1) for n in range(3)] == [["web-3"], ["web-0"], ["web-5"]]
+
+
+def overloaded(database: Database, queue: Queue, clock: Clock, *, steps: int) -> list[str]:
+    """What is claimed while urgent videos come faster than they are served: one in each minute, and two come."""
+    submit(database, 0, priority=0, at=clock.now)
+    served = []
+    for minute in range(steps):
+        submit(database, 100 + 2 * minute, 101 + 2 * minute, priority=1, at=clock.now)
+        served += claim(queue, 1)
+        for video_id in served[-1:]:
+            alter(database, video_id, status="failed", failure_cause="x")
+        clock.move(60)
+    return served
+
+
+def test_a_steady_overload_of_more_urgent_videos_starves_nobody(database: Database, clock: Clock) -> None:
+    """With two coming for each that is served, those served when it is 2 n minutes old are n minutes old."""
+    queue = Queue(database, now=clock, ageing=Ageing(step_s=600))
+
+    served = overloaded(database, queue, clock, steps=30)
+
+    # It goes before all that came more than ten minutes after it: before them came twenty others.
+    assert served.index("web-0") in {20, 21, 22}
+    assert served[:20] == [f"web-{n}" for n in range(100, 120)]
+
+
+def test_without_ageing_priority_alone_decides(database: Database, clock: Clock) -> None:
+    queue = Queue(database, now=clock, ageing=Ageing(step_s=0))
+
+    assert "web-0" not in overloaded(database, queue, clock, steps=40)
+
+
+def test_what_a_clock_that_went_back_has_dated_ahead_comes_before_nobody(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    submit(database, 0, priority=0, at=clock.now + timedelta(days=2))
+    submit(database, 1, priority=0, at=clock.now)
+    submit(database, 2, priority=1, at=clock.now + timedelta(days=2))
+
+    assert [claim(queue, n + 1) for n in range(3)] == [["web-1"], ["web-2"], ["web-0"]]
+
+
+@pytest.mark.parametrize("step_s", [0, 60, 3600])
+def test_what_is_listed_as_next_is_what_is_claimed_next(database: Database, clock: Clock, step_s: float) -> None:
+    queue = Queue(database, now=clock, spread=lambda: 1.0, ageing=Ageing(step_s))
+    operations = Operations(database, now=clock, ageing=Ageing(step_s))
+    for number in range(24):
+        host = "away.example" if number in {5, 6} else "example.org"
+        submit(database, number, priority=number * 7 % 5 - 2, host=host, at=clock.now)
+        clock.move(47)
+    submit(database, 90, priority=1, at=clock.now + timedelta(days=1))  # by a clock that was ahead
+    for number in (8, 9, 10):
+        for status in ("running", "waiting"):
+            alter(database, f"web-{number}", status=status)
+    alter(database, "web-9", next_attempt_at=clock.now + timedelta(hours=2))
+    alter(database, "web-10", next_attempt_at=clock.now + timedelta(hours=1))
+    queue.begin("web-5", "by hand", None, RAW)
+    queue.fail("web-5", "by hand", None, RAW, BotCheckError(retry_after_s=7200))
+
+    listed = [row.video_id for row in operations.rows()]
+    claimed = [row.video_id for n in range(len(listed)) for row in queue.claim_due(n + 1)]
+
+    assert listed == [*claimed, *listed[len(claimed) :]]
+    assert set(listed[len(claimed) :]) == {"web-5", "web-6", "web-9", "web-10"}
+    assert listed.index("web-10") < listed.index("web-9")
+
+
 # --- the clock ---
 
 
@@ -231,6 +313,56 @@ def test_a_success_of_one_that_was_under_way_does_not_cut_short_what_a_host_aske
 
     clock.move(299)
     assert claim(queue) == ["web-2"]  # its next step needs no host
+
+
+def test_a_dead_link_does_not_probe_again_while_a_good_one_waits(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    submit(database, 1, host="a.example", priority=5, at=clock.now)
+    submit(database, 2, 3, host="a.example", at=clock.now)
+    claim(queue, 1)
+    fail(queue, "web-1", RAW, BotCheckError())
+    clock.move(60)
+
+    probes = []
+    for _ in range(3):
+        (probing,) = claim(queue)
+        fail(queue, probing, RAW, IncompleteDownloadError())
+        probes.append(probing)
+        clock.move(7200)
+
+    assert sorted(probes[:2]) == ["web-2", "web-3"], "web-1 had its try, and is the most urgent"
+    assert probes[2] == "web-1", "where all have failed the one that failed least comes next"
+
+
+def test_a_dead_link_does_not_probe_what_all_use_again_while_a_good_one_waits(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    submit(database, 1, priority=5, at=clock.now)
+    submit(database, 2, 3, host="b.example", at=clock.now)
+    claim(queue, 1)
+    fail(queue, "web-1", RAW, StoreDeniedError())
+    clock.move(7200)
+
+    assert claim(queue) == ["web-2"]
+
+
+def test_a_probe_that_ends_for_good_is_no_news_of_its_host_and_the_next_one_tries_at_once(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    """A host that turns us away may say so by "not found": only what succeeded shows that it serves us."""
+    submit(database, *range(4), host="a.example", at=clock.now)
+    claim(queue, 1)
+    fail(queue, "web-0", RAW, BotCheckError())
+    clock.move(60)
+
+    assert claim(queue) == ["web-1"]
+    before = shut_breakers(database)["host:a.example"]
+    fail(queue, "web-1", RAW, NotFoundError())
+    after = shut_breakers(database)["host:a.example"]
+
+    assert (after.state, after.probe_at, after.trips) == ("open", before.probe_at, before.trips)
+    assert claim(queue) == ["web-2"], "one, and not all that wait"
 
 
 def test_probes_take_their_turn_by_urgency_with_all_others(database: Database, queue: Queue, clock: Clock) -> None:
@@ -332,9 +464,11 @@ def test_among_a_hundred_thousand_rows_the_most_urgent_is_found_through_an_index
         took_ms[rows] = (time.perf_counter() - began) / 20 * 1000
     print("claim of one video, ms, by rows in the queue:", {rows: round(ms, 2) for rows, ms in took_ms.items()})  # noqa: T201
 
-    query = claims._most_urgent(clock.now, 1).compile(database.engine, compile_kwargs={"literal_binds": True})
-    with database.reading() as connection:
-        plan = connection.execute(text(f"EXPLAIN {'QUERY PLAN ' if database.is_sqlite else ''}{query}")).all()
-    assert "ix_video_processing_queue_due" in str(plan)
-    assert "sort" not in str(plan).lower()
-    assert "b-tree" not in str(plan).lower()
+    for asked in (claims._levels(), claims._oldest(clock.now, 9, 1, ()), claims._most_urgent(clock.now, 1, ())):
+        query = asked.compile(database.engine, compile_kwargs={"literal_binds": True})
+        with database.reading() as connection:
+            plan = connection.execute(text(f"EXPLAIN {'QUERY PLAN ' if database.is_sqlite else ''}{query}")).all()
+        assert "ix_video_processing_queue_due" in str(plan)
+        assert "Seq Scan on video" not in str(plan)
+        assert "sort" not in str(plan).lower()
+        assert "b-tree" not in str(plan).lower()

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from madvision_assets.domain.breakers import BreakerState
 from madvision_assets.domain.clips import Clips, Outcome
 from madvision_assets.domain.failures import (
     ApiKeyInvalidError,
@@ -31,7 +30,6 @@ from madvision_assets.tools.database.tables import (
     metadata,
     video_processing_queue,
     videos,
-    webhook_deliveries,
 )
 from madvision_assets_tests.databases import KINDS, Clock, new_database
 
@@ -204,7 +202,6 @@ def test_ten_thousand_videos_are_requeued_and_counted_in_seconds(place: Place) -
     assert [count.count for count in place.operations.counts()] == [10_000]
     assert len(place.operations.rows(limit=20)) == 20
     assert place.operations.requeue(video_ids=[f"web-{n}" for n in range(10_000)]) == 10_000
-    assert place.operations.forget([f"web-{n}" for n in range(10_000)]) == 10_000
     assert time.monotonic() - began_s < 15, "some two seconds on an idle machine"
 
 
@@ -256,45 +253,13 @@ def test_the_history_holds_every_attempt_with_its_cause(place: Place) -> None:
     assert place.operations.history("web-nobody") == []
 
 
-def test_a_forgotten_video_leaves_no_row_in_any_table(place: Place) -> None:
+def test_the_extent_of_videos_is_what_all_tables_hold_of_them(place: Place) -> None:
     empty = place.all_rows()
     (video_id,) = place.submit("a", callback_url="https://example.org/hook")
     place.finish(video_id)
     extent = place.operations.extent([video_id, "web-nobody"])
     assert (extent.known, extent.running, extent.tokens) == (frozenset({video_id}), frozenset(), 1)
     assert extent.rows == place.all_rows() - empty
-    with place.database.reading() as connection:
-        assert connection.execute(select(func.count()).select_from(webhook_deliveries)).scalar_one() == 1
-
-    assert place.operations.forget([video_id, video_id, "web-nobody"]) == 1
-    assert place.all_rows() == empty
-    assert place.operations.forget([video_id]) == 0
-    assert place.submit("a") == [video_id], "it may be submitted anew"
-
-
-def test_a_running_video_is_not_forgotten(place: Place) -> None:
-    idle, running = place.submit("a", "b")
-    lease = place.start(running, PipelineStep.TRANSCRIPT)
-
-    assert place.operations.forget([idle, running]) == 1
-    assert place.queue.beat(lease)
-    assert place.operations.extent([idle, running]).known == {running}
-
-
-def test_a_forgotten_video_that_probed_a_breaker_lets_another_one_try(place: Place) -> None:
-    hit, probing = place.submit("a", "b")
-    place.fail(hit, PipelineStep.RAW_VIDEO, SourceRateLimitedError())
-    place.clock.move(3600)
-    lease = place.start(probing, PipelineStep.RAW_VIDEO)
-    (breaker,) = place.operations.open_breakers()
-    assert breaker.probe_video_id == probing
-
-    place.operations.restart(probing, None, None)
-
-    (breaker,) = place.operations.open_breakers()
-    assert (breaker.state, breaker.probe_video_id) == (BreakerState.OPEN, None)
-    assert not place.queue.beat(lease)
-    assert place.operations.forget([probing]) == 1
 
 
 def multiply(place: Place, video_id: str, count: int) -> None:

@@ -7,6 +7,7 @@ reports and nothing else.
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -28,7 +29,7 @@ BEAT_INTERVAL_S = 5.0
 
 
 def attempt_of(run: dg.DagsterRun) -> int | None:
-    """The attempt that the queue launched a run for; None for one that somebody started, or started again, by hand."""
+    """The attempt that a run was launched for; None for one that somebody started, or started again, in Dagster."""
     attempt = run.tags.get(ATTEMPT_TAG, "")
     return int(attempt) if attempt.isdecimal() and run.parent_run_id is None else None
 
@@ -57,6 +58,10 @@ class RunLease:
         self._stopping = threading.Event()
 
     @property
+    def _by_command(self) -> bool:
+        return self._run.tags.get(SOURCE_TAG) == COMMAND_LINE
+
+    @property
     def _video_id(self) -> str:
         return self._run.tags.get(PARTITION_TAG, "")
 
@@ -78,8 +83,9 @@ class RunLease:
             SupersededError: the video was taken over by a later run.
             Failure: a breaker is open that guards this stage.
         """
-        run_id, attempt = self._run.run_id, self._attempt
-        self._lease = Patience().ask(lambda: self._queue.begin(self._video_id, run_id, attempt, step))
+        run_id, attempt, insists = self._run.run_id, self._attempt, self._by_command
+        begin = partial(self._queue.begin, self._video_id, run_id, attempt, step, insists=insists)
+        self._lease = Patience().ask(begin)
 
     def report(self, step: PipelineStep, fraction: float, text: str) -> None:
         """Progress of the stage.
@@ -112,7 +118,7 @@ class RunLease:
         with database_failures():
             run = self._instance.get_run_by_id(self._run.run_id)
         on_purpose = run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
-        if on_purpose or self._run.tags.get(SOURCE_TAG) == COMMAND_LINE:
+        if on_purpose or self._by_command:
             self.fail(step, CancelledError(f"at {step}"))
             return
         if self._in_pods:

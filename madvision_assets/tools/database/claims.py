@@ -1,13 +1,19 @@
-"""Which videos are due: the most urgent first, and among them those that probe a breaker."""
+"""Which videos are due, those whose turn it is first, and among them those that probe a breaker.
 
-from collections.abc import Iterable
+Whoever waits gains urgency (``domain.urgency``), so the index by priority gives each level of priority in the order of
+its turns, and the levels are merged here: as many as can still have a say, of each as many rows as are wanted.
+"""
+
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select, text
 
 from madvision_assets.domain.breakers import CLOCK_SLACK_S
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import breakers
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import DUE_STATES
@@ -15,8 +21,13 @@ from madvision_assets.tools.database.tables import video_processing_queue as que
 
 # Any number, as long as nothing else in the database takes the same.
 _POSTGRES_LOCK = 0x6D61_6476_636C
+DAY_S = 86_400.0
 
 _URGENCY = (queue.c.priority.desc(), queue.c.next_attempt_at, queue.c.video_id)
+# Whoever failed least is the likeliest to tell something of what it probes, rather than of itself.
+_LIKELIEST = (queue.c.retry, queue.c.lost_workers, queue.c.attempt, *_URGENCY)
+
+Turn = Callable[[QueueRow], tuple[int, datetime, str]]
 
 
 def room_for(connection: Connection, max_in_flight: int) -> int:
@@ -27,44 +38,109 @@ def room_for(connection: Connection, max_in_flight: int) -> int:
     return max_in_flight - connection.execute(running).scalar_one()
 
 
-def choose(connection: Connection, room: int, now: datetime) -> list[QueueRow]:
-    """The rows whose turn it is, most urgent first, held until the transaction ends.
+def choose(connection: Connection, room: int, now: datetime, ageing: Ageing) -> list[QueueRow]:
+    """The rows whose turn it is, in its order, held until the transaction ends.
 
     Those whose next step is behind an open breaker stay, but for the one that is to probe it; so of all rows at most
     one is left where the breaker is one that every step uses.
     """
+
+    def turn(row: QueueRow) -> tuple[int, datetime, str]:
+        return (*ageing.turn(row.priority, row.next_attempt_at, now), row.video_id)
+
     shut = breakers.not_closed(connection)
     if not shut:
-        return _rows(connection, _most_urgent(now, room))
+        return _next_in_turn(connection, room, now, ageing, turn)
     shut = breakers.hold(connection)
     to_probe = {breaker.name for breaker in shut.values() if breaker.may_probe(now)}
-    due = _rows(connection, _most_urgent(now, room, not_at=shut)) + _rows(connection, _first_of_each(now, to_probe))
+    due = _next_in_turn(connection, room, now, ageing, turn, not_at=shut)
+    due += _rows(connection, _likeliest_of_each(now, to_probe))
     needed = {name for row in due for name in breakers.used(row.resource)}
     breakers.forget(connection, [name for name in to_probe - needed if shut[name].is_forgotten(now)])
-    chosen = sorted(due, key=lambda row: (-row.priority, row.next_attempt_at, row.video_id))[:room]
+    chosen = sorted(due, key=turn)[:room]
+    if not shut.keys().isdisjoint(breakers.USED_BY_ALL):  # one at most is let through
+        chosen.sort(key=lambda row: (row.retry, row.lost_workers, row.attempt))
     return [row for row in chosen if breakers.admit(connection, breakers.used(row.resource), row.video_id, now) is None]
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
+def is_due(now: datetime) -> ColumnElement[bool]:
     """Its time has come, and this version of the program knows what is to be done."""
-    clock_went_back = queue.c.updated_at > now + timedelta(seconds=CLOCK_SLACK_S)
+    clock_went_back = queue.c.updated_at > _soon(now)
     has_come = or_(queue.c.status == QueueStatus.QUEUED.value, queue.c.next_attempt_at <= now, clock_went_back)
     steps = [step.value for step in PipelineStep]
     is_known = and_(queue.c.pipeline_step.in_(steps), or_(queue.c.from_step.is_(None), queue.c.from_step.in_(steps)))
     return and_(has_come, is_known)
 
 
-def _most_urgent(now: datetime, limit: int, *, not_at: Iterable[str] = ()) -> Select[tuple[str]]:
-    query = select(queue.c.video_id).where(DUE_STATES, _is_due(now)).order_by(*_URGENCY).limit(limit)
+def in_turn(now: datetime, ageing: Ageing, *, sqlite: bool) -> tuple[ColumnElement[Any], ...]:
+    """What sorts rows that are due as they will be claimed."""
+    due_at = queue.c.next_attempt_at
+    dated_ahead = case((due_at > _soon(now), 1), else_=0)
+    if not ageing.step_s:
+        return dated_ahead, -queue.c.priority, due_at, queue.c.video_id
+    due_at_s = func.julianday(due_at) * DAY_S if sqlite else func.extract("epoch", due_at)
+    now_s = func.julianday(literal(now, due_at.type)) * DAY_S if sqlite else literal(now.timestamp())
+    since_s = case((due_at > now, now_s), else_=due_at_s)
+    return dated_ahead, since_s - queue.c.priority * ageing.step_s, due_at, queue.c.video_id
+
+
+def _next_in_turn(
+    connection: Connection, room: int, now: datetime, ageing: Ageing, turn: Turn, not_at: Iterable[str] = ()
+) -> list[QueueRow]:
+    """The rows whose turn it is, but for those whose next step is guarded by one of these breakers."""
+    levels = connection.execute(_levels()).tuples().all()
+    found: list[QueueRow] = []
+    for first, priority in sorted((ageing.turn(priority, due_at, now), priority) for priority, due_at in levels):
+        if len(found) == room and turn(found[-1])[:2] < first:
+            break  # nor can any level after it
+        found = sorted(found + _rows(connection, _oldest(now, priority, room, not_at)), key=turn)[:room]
+    if len(found) < room:  # a clock went back, and what it had dated ahead comes in nobody's place
+        seen = {row.video_id for row in found}
+        rest = [row for row in _rows(connection, _most_urgent(now, room, not_at)) if row.video_id not in seen]
+        found += sorted(rest, key=turn)[: room - len(found)]
+    return found
+
+
+def _levels() -> Select[tuple[int, datetime]]:
+    """Each priority among rows that may be due, with the earliest time of its rows; each is one look into the index."""
+    highest = select(queue.c.priority).where(DUE_STATES).order_by(queue.c.priority.desc()).limit(1).scalar_subquery()
+    levels = select(highest.label("priority")).cte("levels", recursive=True)
+    mine = queue.c.priority < levels.c.priority
+    below = select(queue.c.priority).where(DUE_STATES, mine).order_by(queue.c.priority.desc()).limit(1)
+    next_level = select(below.correlate(levels).scalar_subquery()).select_from(levels)
+    levels = levels.union_all(next_level.where(levels.c.priority.is_not(None)))
+    earliest = select(queue.c.next_attempt_at).where(DUE_STATES, queue.c.priority == levels.c.priority)
+    earliest = earliest.order_by(queue.c.next_attempt_at).limit(1).correlate(levels)
+    return select(levels.c.priority, earliest.scalar_subquery()).where(levels.c.priority.is_not(None))
+
+
+def _oldest(now: datetime, priority: int, limit: int, not_at: Iterable[str]) -> Select[tuple[str]]:
+    """Of one priority those that have been due for longest; what waits for later is not even looked at."""
+    mine = (queue.c.priority == priority, queue.c.next_attempt_at <= _soon(now))
+    query = select(queue.c.video_id).where(DUE_STATES, *mine, is_due(now))
+    return _unless_at(query.order_by(queue.c.next_attempt_at, queue.c.video_id).limit(limit), not_at)
+
+
+def _soon(now: datetime) -> datetime:
+    """What is dated later was not dated by a clock that is a little ahead."""
+    return now + timedelta(seconds=CLOCK_SLACK_S)
+
+
+def _most_urgent(now: datetime, limit: int, not_at: Iterable[str]) -> Select[tuple[str]]:
+    query = select(queue.c.video_id).where(DUE_STATES, is_due(now)).order_by(*_URGENCY).limit(limit)
+    return _unless_at(query, not_at)
+
+
+def _unless_at(query: Select[tuple[str]], not_at: Iterable[str]) -> Select[tuple[str]]:
     names = list(not_at)
     return query.where(or_(queue.c.resource.is_(None), queue.c.resource.not_in(names))) if names else query
 
 
-def _first_of_each(now: datetime, names: Iterable[str]) -> Select[tuple[str]]:
-    """The most urgent row at each of these breakers."""
-    rank = func.row_number().over(partition_by=queue.c.resource, order_by=_URGENCY).label("rank")
+def _likeliest_of_each(now: datetime, names: Iterable[str]) -> Select[tuple[str]]:
+    """At each of these breakers the row to probe it: one that has failed is let try where no other is there."""
+    rank = func.row_number().over(partition_by=queue.c.resource, order_by=_LIKELIEST).label("rank")
     at_these = queue.c.resource.in_(list(names))
-    ranked = select(queue.c.video_id, rank).where(DUE_STATES, _is_due(now), at_these).subquery()
+    ranked = select(queue.c.video_id, rank).where(DUE_STATES, is_due(now), at_these).subquery()
     return select(ranked.c.video_id).where(ranked.c.rank == 1)
 
 

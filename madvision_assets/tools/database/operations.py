@@ -1,4 +1,4 @@
-"""The queue as its operators see and move it: what stands where and why, start again, forget."""
+"""The queue as its operators see and move it: what stands where and why, and start again."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
@@ -6,17 +6,19 @@ from itertools import islice
 from typing import Any
 
 from pydantic import AwareDatetime
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, not_, or_, select, true
 
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failures import Resource, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, PipelineStep, overall_progress, resource_of
-from madvision_assets.tools.database import Database, breakers, statements
+from madvision_assets.domain.urgency import Ageing
+from madvision_assets.tools.database import Database, breakers, claims, statements
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow, Step
 from madvision_assets.tools.database.tables import (
+    DUE_STATES,
     lineage,
     processing_attempts,
     submissions,
@@ -85,11 +87,13 @@ class Operations:
     Args:
         database: where the tables are.
         now: the clock, timezone-aware.
+        ageing: how whoever waits gains urgency; claims have the same.
     """
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime] = utc_now, ageing: Ageing | None = None) -> None:
         self._database = database
         self._now = now
+        self._ageing = ageing or Ageing()
 
     # --- looking ---
 
@@ -104,7 +108,7 @@ class Operations:
         return sorted(found, key=lambda e: (URGENCY.index(e.status), steps.index(e.pipeline_step), -e.count))
 
     def rows(self, status: QueueStatus | None = None, cause: str | None = None, limit: int = 100) -> list[QueueRow]:
-        """The rows of the queue, most urgent first: under way, next in turn, then those that ended, newest first.
+        """The rows of the queue: under way, next in turn, what waits for later, then those that ended, newest first.
 
         Args:
             status: only those in this state.
@@ -116,10 +120,7 @@ class Operations:
             conditions = [queue.c.status == status.value] if status else []
             if cause is not None:
                 conditions.append(_seen_cause(shut) == cause)
-            rank = case({each.value: n for n, each in enumerate(URGENCY)}, value=queue.c.status)
-            on_its_way = queue.c.status.not_in([each.value for each in QueueStatus if each.is_final])
-            turn = (case((on_its_way, queue.c.priority)).desc(), case((on_its_way, queue.c.next_attempt_at)))
-            order = (rank, *turn, queue.c.updated_at.desc(), queue.c.video_id)
+            order = self._order(shut)
             query = select(queue).where(*conditions).order_by(*order).limit(limit)
             found = [QueueRow.model_validate(row) for row in connection.execute(query).mappings()]
         return [row.behind(shut.get(row.resource or "")) for row in found]
@@ -215,49 +216,48 @@ class Operations:
         if (cause is None) == (video_ids is None):
             raise ValueError("Give a cause or videos.")
         now = self._now()
-        idle = queue.c.status != QueueStatus.RUNNING.value
+        if video_ids:
+            with self._database.writing() as connection:  # by itself, or rows would not be held in everybody's order
+                self._add_missing(connection, video_ids, now)
+        idle, count = queue.c.status != QueueStatus.RUNNING.value, 0
         with self._database.writing() as connection:
             if cause is None:
-                self._add_missing(connection, video_ids or (), now)
                 wanted: list[ColumnElement[bool]] = [queue.c.video_id.in_(each) for each in batches(video_ids or ())]
             else:
-                wanted = [_held_up_by(cause, breakers.not_closed(connection))]
+                wanted = [and_(idle, _held_up_by(cause, breakers.not_closed(connection)))]
             values = _afresh(from_step, now)
-            count = 0
+            held: set[str] = set()
             for each in wanted:
-                one_by_one = select(queue.c.video_id).where(idle, each).order_by(queue.c.video_id)
-                connection.execute(one_by_one.with_for_update())  # in everybody's order, which an update does not keep
+                one_by_one = select(queue.c.video_id).where(each).order_by(queue.c.video_id)
+                # In everybody's order, which an update does not keep.
+                held.update(connection.execute(one_by_one.with_for_update()).scalars())
                 count += connection.execute(queue.update().where(idle, each).values(**values)).rowcount
+            if gone := sorted(set(video_ids or ()) - held):  # somebody has forgotten them meanwhile
+                raise UnknownVideoError(gone[0])
             if cause is not None:  # after the rows, as workers have it, or we and one of them wait for each other
                 breakers.close_all_of(connection, cause)
         return count
 
-    def forget(self, video_ids: Collection[str]) -> int:
-        """Delete every row of these videos, but of those that are running; gives how many videos are gone.
-
-        Safe to run again: what a broken call deleted is gone, the rest is whole.
-        """
-        gone = 0
-        for batch in batches(video_ids):
-            with self._database.writing() as connection:
-                idle = _hold_idle(connection, batch)
-                for breaker in breakers.not_closed(connection).values():
-                    if breaker.probe_video_id in idle:
-                        breakers.give_up_probe(connection, breaker.probe_video_id)
-                for table in (webhook_deliveries, submissions, processing_attempts, lineage, queue, videos):
-                    connection.execute(table.delete().where(table.c.video_id.in_(idle)))
-                gone += len(idle)
-        return gone
-
     # --- details ---
+
+    def _order(self, shut: dict[str, Breaker]) -> tuple[ColumnElement[Any], ...]:
+        """How rows are listed; what is next in turn is what a claim would take next."""
+        now = self._now()
+        places = {each.value: n for n, each in enumerate(URGENCY)}
+        next_in_turn = and_(DUE_STATES, claims.is_due(now), not_(_guarded(shut.values())))
+        waits = and_(DUE_STATES, not_(next_in_turn))
+        last = places[QueueStatus.WAITING.value]
+        rank = case((next_in_turn, last - 1), (waits, last), else_=case(places, value=queue.c.status))
+        turn = claims.in_turn(now, self._ageing, sqlite=self._database.is_sqlite)
+        *turns, _ = (case((next_in_turn, key)) for key in turn)
+        return rank, *turns, case((waits, queue.c.next_attempt_at)), queue.c.updated_at.desc(), queue.c.video_id
 
     def _add_missing(self, connection: Connection, video_ids: Collection[str], now: datetime) -> None:
         """Queue rows for the videos among these that were never queued."""
         for batch in batches(video_ids):
             there = set(connection.execute(select(queue.c.video_id).where(queue.c.video_id.in_(batch))).scalars())
             for video_id in sorted(set(batch) - there):
-                video = statements.require_video(connection, video_id)
-                connection.execute(statements.upsert_queue(video, 0, now, sqlite=self._database.is_sqlite))
+                statements.queue_known(connection, video_id, now)
 
 
 def batches(video_ids: Collection[str]) -> Iterator[Sequence[str]]:
@@ -300,9 +300,15 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
 
 def _behind(shut: Collection[Breaker]) -> ColumnElement[bool]:
     """Whether a queued video's next step is behind one of these breakers."""
+    return and_(queue.c.status == QueueStatus.QUEUED.value, _guarded(shut))
+
+
+def _guarded(shut: Collection[Breaker]) -> ColumnElement[bool]:
+    """Whether a video's next step is guarded by one of these breakers."""
     names = {breaker.name for breaker in shut}
-    place = true() if names & set(breakers.USED_BY_ALL) else queue.c.resource.in_(names)
-    return and_(queue.c.status == QueueStatus.QUEUED.value, place)
+    if names & set(breakers.USED_BY_ALL):
+        return true()
+    return and_(queue.c.resource.is_not(None), queue.c.resource.in_(names))
 
 
 def _held_up_by(cause: str, shut: dict[str, Breaker]) -> ColumnElement[bool]:
@@ -320,17 +326,6 @@ def _seen_cause(shut: dict[str, Breaker]) -> ColumnElement[Any]:
 def _running(video_ids: Sequence[str]) -> Select[tuple[str]]:
     """Those that are being processed."""
     return select(queue.c.video_id).where(queue.c.video_id.in_(video_ids), queue.c.status == QueueStatus.RUNNING.value)
-
-
-def _hold_idle(connection: Connection, video_ids: Sequence[str]) -> set[str]:
-    """Those that are not being processed; none of them is claimed or submitted until the transaction ends."""
-    # First the queue, as workers and submissions have it. The keys of `videos` stay free: whoever has a row in the
-    # queue may refer to them next.
-    queued = select(queue.c.video_id).where(queue.c.video_id.in_(video_ids)).order_by(queue.c.video_id)
-    connection.execute(queued.with_for_update()).all()
-    known = select(videos.c.video_id).where(videos.c.video_id.in_(video_ids)).order_by(videos.c.video_id)
-    found = set(connection.execute(known.with_for_update(key_share=True)).scalars())
-    return found - set(connection.execute(_running(video_ids)).scalars())
 
 
 def _close_attempt(connection: Connection, video_id: str, attempt: int, now: datetime) -> None:

@@ -4,12 +4,13 @@ A *lease* is one attempt at one video: whoever holds it may report, publish and 
 (fencing), so a worker that was believed lost and is not can do no harm.
 
 Three verbs of beginning, in their order: the sensor *claims* a video that is due, which opens an attempt; the run that
-is launched for it *starts* when its process has come to life; and each of its stages *begins*. A run by hand is claimed
-by nobody: its first stage opens the attempt as it begins. How an attempt ends is in ``endings``.
+is launched for it *starts* when its process has come to life; and each of its stages *begins*. The command line *takes*
+a video for its run, whoever has it. A run that somebody starts in Dagster is claimed by nobody: its first stage opens
+the attempt as it begins. How an attempt ends is in ``endings``.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.queue import QueueStatus, RetryRules, Verdict, judge
 from madvision_assets.domain.stages import PipelineStep, overall_progress, resource_of
+from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import Database, breakers, claims, endings, leases, statements
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import video_processing_queue
@@ -46,6 +48,14 @@ class Lease:
     attempt: int
 
 
+@dataclass(frozen=True)
+class Taken:
+    """An attempt that was opened for a run by hand, and the steps that it is to do."""
+
+    attempt: int
+    steps: tuple[PipelineStep, ...]
+
+
 def utc_now() -> datetime:
     """The time."""
     return datetime.now(UTC)
@@ -62,6 +72,7 @@ class Queue:
         breaker: when what many videos share is left alone.
         now: the clock, timezone-aware.
         spread: random numbers, 0 to 1, for the jitter.
+        ageing: how whoever waits gains urgency.
     """
 
     def __init__(
@@ -71,25 +82,31 @@ class Queue:
         breaker: BreakerRules | None = None,
         now: Callable[[], datetime] = utc_now,
         spread: Callable[[], float] = random.random,
+        ageing: Ageing | None = None,
     ) -> None:
         self._database = database
         self._retry = retry or RetryRules()
         self._breaker = breaker or BreakerRules()
         self._now = now
         self._spread = spread
+        self._ageing = ageing or Ageing()
 
     # --- the sensor's side ---
 
     def claim_due(self, max_in_flight: int) -> list[QueueRow]:
-        """Claim the next videos, most urgent first, so that no more than so many are in flight.
+        """Claim the next videos, in their turn, so that no more than so many are in flight.
 
         Those whose next step is behind an open breaker stay, but for the one that is to probe it.
         """
         now = self._now()
         with self._database.writing() as connection:
             room = claims.room_for(connection, max_in_flight)
-            chosen = claims.choose(connection, room, now) if room > 0 else []
+            chosen = claims.choose(connection, room, now, self._ageing) if room > 0 else []
             return [leases.open_attempt(connection, row, None, now) for row in chosen]
+
+    def urgency(self, row: QueueRow) -> int:
+        """A due video's priority with the steps that it has gained by waiting."""
+        return self._ageing.urgency(row.priority, row.next_attempt_at, self._now())
 
     def release(self, video_id: str, attempt: int) -> bool:
         """Put a claimed video back, since no run came of it; False where somebody else has moved it on."""
@@ -138,7 +155,29 @@ class Queue:
         with self._database.writing() as connection:
             return lease if connection.execute(queue.update().where(mine).values(**values)).rowcount == 1 else None
 
-    def begin(self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep) -> Lease:
+    def take(self, video_id: str, look: Callable[[PipelineStep | None], Sequence[PipelineStep]]) -> Taken | None:
+        """Take a video for a run by hand, from whoever has it; None where there is nothing to do any more.
+
+        Args:
+            video_id: its partition.
+            look: which steps are to be done, given from which on all are to be done again; nobody ends or claims the
+                video before it has answered.
+
+        Raises:
+            UnknownVideoError: nobody submitted the video.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            row = leases.lock(connection, video_id)
+            steps = look(row.from_step if row else None)
+            if not steps:
+                return None
+            taken = leases.open_attempt(connection, row or self._add(connection, video_id, now), None, now)
+        return Taken(taken.attempt, tuple(steps))
+
+    def begin(
+        self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep, *, insists: bool = False
+    ) -> Lease:
         """A run begins a stage.
 
         Args:
@@ -147,6 +186,7 @@ class Queue:
             attempt: which attempt the queue launched it for; None for a run by hand, which takes the video
                 over from whoever had it.
             step: which stage.
+            insists: it is by hand, in an attempt that was taken for it.
 
         Raises:
             SupersededError: the lease of this run is over.
@@ -179,7 +219,7 @@ class Queue:
             )
             leases.note(connection, row, run_id=run_id, pipeline_step=step.value)
             row = row.model_copy(update={"run_id": run_id})
-            refusal = self._refusal(connection, row, step, now, by_hand=attempt is None)
+            refusal = self._refusal(connection, row, step, now, by_hand=insists or attempt is None)
         if refusal is not None:
             raise refusal
         return Lease(video_id, run_id, row.attempt)
@@ -324,8 +364,7 @@ class Queue:
 
     def _add(self, connection: Connection, video_id: str, now: datetime) -> QueueRow:
         """The row of a video that is run by hand before anybody queued it."""
-        video = statements.require_video(connection, video_id)
-        connection.execute(statements.upsert_queue(video, 0, now, sqlite=self._database.is_sqlite))
+        statements.queue_known(connection, video_id, now)
         row = leases.lock(connection, video_id)
         assert row is not None  # noqa: S101 - it was just written
         return row

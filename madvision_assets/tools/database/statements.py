@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, Insert, case, func, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.exc import IntegrityError
 
 from madvision_assets.domain.failures import SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Provenance
@@ -112,6 +113,19 @@ def queue_upsert(video_id: Any, source: Any, resource: Any, priority: Any, now: 
         (failed | (on_its_way & more_urgent), statement.excluded.priority), else_=table.c.priority
     )
     return statement.on_conflict_do_update(index_elements=[table.c.video_id], set_=change).returning(*table.c)
+
+
+def queue_known(connection: Connection, video_id: str, now: datetime) -> None:
+    """Queue a video that somebody submitted.
+
+    Raises:
+        UnknownVideoError: nobody did, or it is forgotten just now.
+    """
+    video = require_video(connection, video_id)
+    try:
+        connection.execute(upsert_queue(video, 0, now, sqlite=connection.dialect.name == "sqlite"))
+    except IntegrityError as error:  # the reference to `videos`
+        raise UnknownVideoError(video_id) from error
 
 
 def require_video(connection: Connection, video_id: str) -> Video:
