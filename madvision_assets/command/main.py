@@ -42,7 +42,8 @@ def process(source: str, from_step: str | None) -> None:
     settings = load_settings()
     workplace = Workplace(settings)
     video = workplace.register(source)
-    steps = workplace.pending(video.video_id, PipelineStep(from_step) if from_step else None)
+    anew = PipelineStep(from_step) if from_step else None
+    steps = workplace.pending(video.video_id, anew)
     tell(console, f"Video {video.video_id}:", "bold", without_secrets(video.address))
     for step in PipelineStep:
         if step not in steps and (provenance := workplace.provenance(video.video_id, step)):
@@ -50,7 +51,7 @@ def process(source: str, from_step: str | None) -> None:
     if steps:
         display = StageDisplay(console, steps)
         with display.shown() as sink:
-            report = workplace.run(video.video_id, steps, sink)
+            report = workplace.run(video.video_id, steps, sink, anew)
         for warning in report.warnings:
             tell(console, "warning:", "yellow", warning)
         if report.failure is not None:

@@ -56,8 +56,10 @@ class Workplace:
         row = Queue(self.database).get(video_id)
         return missing_steps(self.store, video_id, from_step or (row.from_step if row else None))
 
-    def run(self, video_id: str, steps: tuple[PipelineStep, ...], sink: Any) -> Any:
-        """Materialise these stages in this process."""
+    def run(
+        self, video_id: str, steps: tuple[PipelineStep, ...], sink: Any, from_step: PipelineStep | None = None
+    ) -> Any:
+        """Materialise these stages in this process, those from ``from_step`` on anew."""
         from madvision_assets.defs import resources
         from madvision_assets.defs.launch import open_instance, run_video
 
@@ -65,7 +67,7 @@ class Workplace:
         runtime = resources.make_runtime(self.store, self.settings.work_folder, queue, sink)
         given = {**resources.make_resources(self.settings), "runtime": runtime}
         with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
-            return run_video(given, instance, video_id, steps)
+            return run_video(given, instance, video_id, steps, from_step)
 
     @property
     def dagster_folder(self) -> Path:

@@ -17,7 +17,7 @@ from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime import liveness
 from madvision_assets.defs.runtime.failing import of_dagster_failure, unexpected
-from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
+from madvision_assets.defs.runtime.lease import COMMAND_LINE, FROM_TAG, SOURCE_TAG
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.stages import PipelineStep
 
@@ -99,9 +99,20 @@ def add_partition(instance: dg.DagsterInstance, video_id: str) -> None:
 
 
 def run_video(
-    resources: Mapping[str, object], instance: dg.DagsterInstance, video_id: str, steps: Sequence[PipelineStep]
+    resources: Mapping[str, object],
+    instance: dg.DagsterInstance,
+    video_id: str,
+    steps: Sequence[PipelineStep],
+    from_step: PipelineStep | None = None,
 ) -> RunReport:
     """Materialise these steps of one video in this process, and tell how it went.
+
+    Args:
+        resources: of the assets.
+        instance: where the run is.
+        video_id: of which video.
+        steps: which steps.
+        from_step: this step and all later ones are wanted anew, whatever there is of them.
 
     Raises:
         KeyboardInterrupt: the process was told to stop; what is done is kept.
@@ -120,7 +131,7 @@ def run_video(
             selection=dg.AssetSelection.assets(*(step.value for step in steps)),
             run_config=QUIET,
             raise_on_error=False,
-            tags={SOURCE_TAG: COMMAND_LINE, **tags},
+            tags={SOURCE_TAG: COMMAND_LINE, **({FROM_TAG: from_step.value} if from_step else {}), **tags},
         )
         if not result.success:
             reconciler: Any = resources["reconciler"]

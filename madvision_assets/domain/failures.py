@@ -467,6 +467,16 @@ class WorkerLostError(TransientFailure):
     sentence = "The process that did the work was lost. It is tried again."
 
 
+class StageHeldError(TransientFailure):
+    """Another process is at this stage of this video, and out of reach."""
+
+    code = "stage_held"
+    sentence = (
+        "Another process is still at this stage of this video, and cannot be ended from here. It is tried again; "
+        "if it persists, end that process where it runs."
+    )
+
+
 class UnexpectedError(TransientFailure):
     """A fault of ours that has no leaf yet."""
 
