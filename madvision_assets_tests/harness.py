@@ -17,7 +17,7 @@ from madvision_assets.connections import make_database, make_store
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs import resources, sensors
 from madvision_assets.defs.partitions import videos
-from madvision_assets.domain.clips import ClipCandidates
+from madvision_assets.domain.clips import ClipCandidates, Clips
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.provenance import Recipe
@@ -31,7 +31,7 @@ from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions
 from madvision_assets.tools.store.objects import ObjectStore
-from madvision_assets.work.render import ClipRenderer, Rendered
+from madvision_assets.work.render import ClipRenderer
 
 GREETING = "Hello there."
 Act = Callable[[], object]
@@ -112,7 +112,7 @@ class InstantTools:
 
     def render(
         self, raw: RawVideo, spoken: Transcript, chosen: ClipCandidates, folder: Path, progress: Any
-    ) -> Rendered:
+    ) -> Made[Clips]:
         """The real renderer, with little to do."""
         self._begin(PipelineStep.CLIPS)
         return ClipRenderer(self.store).render(raw, spoken, chosen, folder, progress)

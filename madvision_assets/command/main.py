@@ -43,14 +43,14 @@ def process(source: str, from_step: str | None) -> None:
     settings = load_settings()
     workplace = Workplace(settings)
     video = workplace.register(source)
-    again = PipelineStep(from_step) if from_step else None
-    steps = workplace.pending(video.video_id, again)
+    anew = PipelineStep(from_step) if from_step else None
+    steps = workplace.pending(video.video_id, anew)
     tell(console, f"Video {video.video_id}:", "bold", without_secrets(video.address))
     _tell_done(console, workplace, video.video_id, [step for step in PipelineStep if step not in steps])
     if steps:
         display = StageDisplay(console, steps)
         with display.shown() as sink:
-            report = workplace.run_pending(video.video_id, again, sink)
+            report = workplace.run_pending(video.video_id, anew, sink)
         # Others may have done them since.
         _tell_done(console, workplace, video.video_id, [step for step in steps if step not in report.steps])
         for warning in report.warnings:

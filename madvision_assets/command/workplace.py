@@ -63,13 +63,14 @@ class Workplace:
         row = Queue(self.database).get(video_id)
         return missing_steps(self.store, video_id, from_step or (row.from_step if row else None))
 
-    def run(self, video_id: str, look: "Look", sink: Any) -> "RunReport":
+    def run(self, video_id: str, look: "Look", sink: Any, from_step: PipelineStep | None = None) -> "RunReport":
         """Materialise in this process what is left of a video when it is taken.
 
         Args:
             video_id: its partition.
             look: which stages those are, given from which on all are to be done again.
             sink: takes the progress.
+            from_step: this stage and all later ones are wanted anew, whatever there is of them.
         """
         from madvision_assets.defs import resources
         from madvision_assets.defs.launch import open_instance, run_video
@@ -78,13 +79,16 @@ class Workplace:
         runtime = resources.make_runtime(self.store, self.settings.work_folder, queue, sink)
         given = {**resources.make_resources(self.settings), "runtime": runtime}
         with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
-            return run_video(given, instance, video_id, lambda: queue.take(video_id, look))
+            return run_video(given, instance, video_id, lambda: queue.take(video_id, look), from_step)
 
     def run_pending(self, video_id: str, from_step: PipelineStep | None, sink: Any) -> "RunReport":
         """Materialise in this process the stages that are still to be done when the video is taken."""
         from madvision_assets.work.dispatch import missing_steps
 
-        return self.run(video_id, lambda again: missing_steps(self.store, video_id, from_step or again), sink)
+        def look(again: PipelineStep | None) -> Sequence[PipelineStep]:
+            return missing_steps(self.store, video_id, from_step or again)
+
+        return self.run(video_id, look, sink, from_step)
 
     @property
     def dagster_folder(self) -> Path:

@@ -20,7 +20,7 @@ from madvision_assets.tools.database import Database
 from madvision_assets.work.choose import choose
 from madvision_assets.work.ingest import Ingest
 from madvision_assets.work.publish import Finished
-from madvision_assets.work.render import ClipRenderer
+from madvision_assets.work.render import ClipRenderer, contact_sheet
 from madvision_assets.work.transcribe import Transcriber
 
 OWNERS = ["team:madvision"]
@@ -75,7 +75,7 @@ def raw_video(
     """The video and its audio (16 kHz mono FLAC), downloaded, inspected and kept in the store."""
     with runtime.stage(context) as stage:
         video = database.get_video(stage.video_id)
-        made = ingest.take(video, stage.folder, stage.progress)
+        made = stage.make(lambda: ingest.take(video, stage.folder, stage.progress))
         decodes = checks.media_decodes(made.document, runtime.store)
         return stage.done(made, reports.raw_video(made.document), decodes)
 
@@ -89,7 +89,7 @@ def transcript(
 ) -> dg.MaterializeResult[Finished]:
     """What is said, with the time of every word, by Whisper on our own machines (the GPU pool)."""
     with runtime.stage(context, raw_video) as stage:
-        made = transcriber.transcribe(raw_video, stage.progress)
+        made = stage.make(lambda: transcriber.transcribe(raw_video, stage.progress))
         document = made.document
         return stage.done(
             made,
@@ -109,7 +109,7 @@ def content_type(
 ) -> dg.MaterializeResult[Finished]:
     """What kind of video it is, out of a closed set, with the reason."""
     with runtime.stage(context, raw_video, transcript) as stage:
-        made = analyst.classify(transcript, raw_video.source, stage.progress)
+        made = stage.make(lambda: analyst.classify(transcript, raw_video.source, stage.progress))
         return stage.done(made, reports.content_type(made.document))
 
 
@@ -124,7 +124,7 @@ def clip_candidates(
 ) -> dg.MaterializeResult[Finished]:
     """The insightful moments: proposed by the analyst as segments, given times and vetted by our own rules."""
     with runtime.stage(context, raw_video, transcript, content_type) as stage:
-        made = choose(analyst, raw_video, transcript, content_type, stage.progress)
+        made = stage.make(lambda: choose(analyst, raw_video, transcript, content_type, stage.progress))
         fits = checks.candidates_fit_transcript(transcript, made.document)
         return stage.done(made, reports.clip_candidates(made.document), fits)
 
@@ -140,10 +140,9 @@ def clips(
 ) -> dg.MaterializeResult[Finished]:
     """The clips: frame-accurate MP4s with captions and thumbnails, each inspected before it is published."""
     with runtime.stage(context, raw_video, transcript, clip_candidates) as stage:
-        rendered = renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress)
-        document = rendered.made.document
-        report = reports.clips(document, runtime.store, rendered.contact_sheet)
-        return stage.done(rendered.made, report, checks.clips_match_plan(clip_candidates, document))
+        made = stage.make(lambda: renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress))
+        report = reports.clips(made.document, runtime.store, contact_sheet(runtime.store, made.document))
+        return stage.done(made, report, checks.clips_match_plan(clip_candidates, made.document))
 
 
 PIPELINE = (raw_video, transcript, content_type, clip_candidates, clips)

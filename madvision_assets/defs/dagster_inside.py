@@ -199,6 +199,17 @@ def end_as_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) ->
     instance.report_run_failed(run, why)
 
 
+def end_worker(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Have the launcher end what it started for a run: on Kubernetes its Job, with the pods of its steps.
+
+    Why: a worker that hangs does not hear that its run was given up, and its pods keep what they have, a GPU may be.
+    It has to be done while the run still counts as under way.
+    Public way: GraphQL's ``terminateRun``, which needs a webserver.
+    Without it: such pods go at their ``activeDeadlineSeconds``, hours later.
+    """
+    return bool(instance.run_launcher.terminate(run_id))
+
+
 def is_at_a_step(instance: dg.DagsterInstance, run_id: str, steps: Sequence[str]) -> bool:
     """Whether one of these steps is under way in a run, as far as Dagster heard; one that waits for a retry is not.
 

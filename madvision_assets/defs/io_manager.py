@@ -9,6 +9,7 @@ import dagster as dg
 
 from madvision_assets.defs.dagster_inside import assets_of_run, run_of, step_of
 from madvision_assets.defs.runtime.failing import as_dagster_failure, interrupts_end_the_run, require_video_id
+from madvision_assets.defs.runtime.kept import discard
 from madvision_assets.defs.runtime.lease import attempt_of
 from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import Failure
@@ -39,6 +40,8 @@ class ObjectStoreIOManager(dg.IOManager):
         except Failure as failure:
             self._tell_queue(context, document.video_id, step, failure)
             raise as_dagster_failure(failure, step) from failure
+        if obj.kept is not None:
+            discard(obj.kept)
         told = {"uri": uri, "data_version": document.origin.data_version}
         context.add_output_metadata({**told, "refused": obj.refused} if obj.refused else told)
 

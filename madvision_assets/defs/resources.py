@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,13 @@ import dagster as dg
 
 from madvision_assets.connections import make_aws_access, make_database, make_store
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
-from madvision_assets.defs.runtime.lease import PARTITION_TAG, RunLease
+from madvision_assets.defs.runtime.lease import COMMAND_LINE, PARTITION_TAG, SOURCE_TAG, RunLease, attempt_of
 from madvision_assets.defs.runtime.patience import wait_for_dagster
 from madvision_assets.defs.runtime.pool_wait import pools_awaited
+from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import ProgressSink, StageRuntime, no_progress
+from madvision_assets.defs.runtime.workers import Announcement, Workers
 from madvision_assets.domain.clips import Clips
 from madvision_assets.tools.analyst import Analyst, AnalystOptions
 from madvision_assets.tools.analyst.registry import find_analyst
@@ -112,6 +115,11 @@ def make_runtime(
 ) -> dg.ResourceDefinition:
     """What stages stand on; within a run, it keeps the run's lease on its video alive, also between stages."""
 
+    def announced(run: dg.DagsterRun) -> AbstractContextManager[Announcement]:
+        if run.tags.get(SOURCE_TAG) == COMMAND_LINE:
+            return nullcontext(Announcement())  # nobody's to end while it is in nobody's way; see liveness.py
+        return Workers(work_folder).announced(Owner.here(run.tags[PARTITION_TAG], run.run_id, attempt_of(run)))
+
     @dg.resource
     def runtime(context: dg.InitResourceContext) -> Iterator[StageRuntime]:
         run, instance = context.run, context.instance
@@ -120,7 +128,8 @@ def make_runtime(
             return
         wait_for_dagster(instance)
         with (
-            RunLease(queue, instance, run, in_pods=in_pods).kept_alive() as lease,
+            announced(run) as announcement,
+            RunLease(queue, instance, run, announcement, in_pods=in_pods).kept_alive() as lease,
             pools_awaited(instance, lease.interrupted_before),
         ):
             yield StageRuntime(store, work_folder, report, lease)
@@ -151,6 +160,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
             queue,
             looks=math.ceil(settings.lost_after_s / RECONCILE_S),
             one_process=settings.executor == "in_process",
+            workers=Workers(settings.work_folder),
         ),
         "webhooks": make_webhooks(settings, store, database),
         "database": database,

@@ -222,7 +222,7 @@ class Envelope:
         try:
             version = _Versioned.model_validate_json(data, extra="ignore").schema_version
             sealed = _Sealed.model_validate_json(data, extra="ignore")
-            objects = tuple(_objects_in(json.loads(data))) if b'"sha256"' in data else ()
+            objects = tuple(objects_in(json.loads(data))) if b'"sha256"' in data else ()
         except _UNREADABLE as error:
             raise _unreadable(kind, version, data, key, error) from error
         return cls(sealed.video_id, sealed.provenance, objects)
@@ -238,7 +238,7 @@ def pointer_key(asset: str, video_id: str) -> str:
     return f"{asset}/{video_id}/current.json"
 
 
-def _objects_in(value: object) -> Iterator[ObjectRef]:
+def objects_in(value: object) -> Iterator[ObjectRef]:
     """Every object that a document's JSON names, at any depth."""
     if isinstance(value, dict):
         if ObjectRef.model_fields.keys() <= value.keys():
@@ -248,7 +248,7 @@ def _objects_in(value: object) -> Iterator[ObjectRef]:
         value = list(value.values())
     if isinstance(value, list):
         for part in value:
-            yield from _objects_in(part)
+            yield from objects_in(part)
 
 
 def _unreadable(kind: type[Document], version: int, data: bytes, key: str, error: Exception) -> Failure:

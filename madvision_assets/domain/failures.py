@@ -474,6 +474,16 @@ class RunNotLaunchedError(TransientFailure):
     sentence = "No worker has taken this video in hand yet. It waits for a free launcher, and uses up no retry."
 
 
+class StageHeldError(TransientFailure):
+    """Another process is at this stage of this video, and out of reach."""
+
+    code = "stage_held"
+    sentence = (
+        "Another process is still at this stage of this video, and cannot be ended from here. It is tried again; "
+        "if it persists, end that process where it runs."
+    )
+
+
 class UnexpectedError(TransientFailure):
     """A fault of ours that has no leaf yet."""
 

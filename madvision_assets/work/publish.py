@@ -8,6 +8,7 @@ may be hours.
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from madvision_assets.domain.clips import Clips
@@ -32,10 +33,14 @@ class Finished:
     Attributes:
         document: sealed.
         refused: what its blocking checks have against it; None where they passed.
+        kept: the file on this machine that its work is kept in until it is published; None where there is none.
+        work_of_run: the earlier run that did the work; None where the publishing one did.
     """
 
     document: Document
     refused: str | None = None
+    kept: Path | None = None
+    work_of_run: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,13 +89,21 @@ class Publisher:
         if self.queue is not None:
             self.queue.require_lease(video_id, run_id)
         uri = write_document(self.store, document)
-        self.database.add_lineage(document, uri)
+        if not self._was_told(finished):
+            self.database.add_lineage(document, uri)
         if self.queue is not None and refused:
             self.queue.fail(video_id, run_id, attempt, step, CheckFailedError(refused))
         point_current(self.store, document)
         if self.queue is not None and not refused:
             self.queue.finish_step(video_id, run_id, step, ends=ends, made=self._ending(document, step))
         return uri
+
+    def _was_told(self, finished: Finished) -> bool:
+        """Whether the run that did the work has told of it, and of what it cost, before it broke off."""
+        document, run_id = finished.document, finished.work_of_run
+        told = self.database.lineage_of(document.video_id) if run_id else []
+        mine = (run_id, document.asset, document.origin.data_version)
+        return any((row.run_id, row.asset, row.data_version) == mine for row in told)
 
     def _ending(self, document: Document, step: PipelineStep) -> Clips | None:
         """What tells how the video ended; None before the last stage."""

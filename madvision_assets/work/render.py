@@ -22,19 +22,6 @@ SHEET_COLUMNS = 3  # as wide as Dagster's window for it
 
 
 @dataclass(frozen=True)
-class Rendered:
-    """What came of a video's candidates.
-
-    Attributes:
-        made: the manifest, with a clip for each candidate in rank order, and what cut them.
-        contact_sheet: a JPEG of all thumbnails; None without clips.
-    """
-
-    made: Made[Clips]
-    contact_sheet: bytes | None
-
-
-@dataclass(frozen=True)
 class ClipRenderer:
     """Cuts, captions, inspects and stores clips; one that fails its inspection fails all, with its reason."""
 
@@ -47,21 +34,18 @@ class ClipRenderer:
         chosen: ClipCandidates,
         folder: Path,
         progress: Progress,
-    ) -> Rendered:
+    ) -> Made[Clips]:
         """Render every candidate; ``folder`` is scratch.
 
         Raises:
             Failure: of ffmpeg, of a clip's inspection, or of the store; nothing is published then.
         """
         clips: list[Clip] = []
-        thumbnails: list[bytes] = []
         if chosen.candidates:
             with self._source(raw_video.media, folder) as source:
                 for number, candidate in enumerate(chosen.candidates):
                     tell = partial(_tell, progress, number, len(chosen.candidates))
-                    clip, thumbnail = self._one(raw_video, transcript, candidate, source, folder, tell)
-                    clips.append(clip)
-                    thumbnails.append(thumbnail)
+                    clips.append(self._one(raw_video, transcript, candidate, source, folder, tell))
         document = Clips(
             video_id=raw_video.video_id,
             outcome=chosen.outcome,
@@ -69,8 +53,7 @@ class ClipRenderer:
             clips=tuple(clips),
         )
         recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
-        sheet = frames.contact_sheet(thumbnails, columns=SHEET_COLUMNS) if thumbnails else None
-        return Rendered(Made(document, recipe), sheet)
+        return Made(document, recipe)
 
     def _one(
         self,
@@ -80,7 +63,7 @@ class ClipRenderer:
         source: Path,
         folder: Path,
         tell: Callable[[float], None],
-    ) -> tuple[Clip, bytes]:
+    ) -> Clip:
         plan = plan_cut(candidate.start_s, candidate.end_s, raw_video.info)
         identity = clip_id(raw_video.video_id, candidate.rank)
         paths = {role: folder / f"{identity}.{role.suffix}" for role in Role}
@@ -107,10 +90,9 @@ class ClipRenderer:
             height=seen.height,
             files={role.value: self._store(path, raw_video.video_id, role) for role, path in paths.items()},
         )
-        thumbnail = paths[Role.THUMBNAIL].read_bytes()
         for path in paths.values():
             path.unlink()  # a video of many clips needs the disk of one
-        return clip, thumbnail
+        return clip
 
     def _store(self, path: Path, video_id: str, role: Role) -> ObjectRef:
         return self.store.store_media(path, video_id, role.suffix.rpartition(".")[2], role.media_type)
@@ -128,6 +110,17 @@ class ClipRenderer:
             yield copy
         finally:
             copy.unlink(missing_ok=True)
+
+
+def contact_sheet(store: ObjectStore, made: Clips) -> bytes | None:
+    """A JPEG of all thumbnails; None without clips.
+
+    Raises:
+        Failure: of the store.
+    """
+    found = [file for clip in made.clips if (file := clip.file(Role.THUMBNAIL))]
+    thumbnails = [store.get_bytes(file.key) for file in found]
+    return frames.contact_sheet(thumbnails, columns=SHEET_COLUMNS) if thumbnails else None
 
 
 def _tell(progress: Progress, number: int, count: int, share: float) -> None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from madvision_assets.defs.runtime.patience import Patience
+from madvision_assets.defs.runtime.processes import Owner
+from madvision_assets.defs.runtime.workers import Announcement
 from madvision_assets.domain.failures import CancelledError, Failure, SupersededError
 from madvision_assets.domain.stages import PipelineStep
 
@@ -23,6 +25,8 @@ ATTEMPT_TAG = "madvision/attempt"
 SOURCE_TAG = "madvision/source"
 COMMAND_LINE = "command line"
 PARTITION_TAG = "dagster/partition"
+# From which stage on whoever typed a command wants all done again.
+FROM_TAG = "madvision/from"
 
 REPORT_INTERVAL_S = 1.0
 BEAT_INTERVAL_S = 5.0
@@ -41,15 +45,23 @@ class RunLease:
         queue: the queue.
         instance: where the run is.
         run: the run.
+        announcement: tells others on this machine of this process.
         in_pods: whether a stage whose worker is told to stop is begun again in another pod, by the same run.
     """
 
     def __init__(
-        self, queue: "Queue", instance: dg.DagsterInstance, run: dg.DagsterRun, *, in_pods: bool = False
+        self,
+        queue: "Queue",
+        instance: dg.DagsterInstance,
+        run: dg.DagsterRun,
+        announcement: Announcement | None = None,
+        *,
+        in_pods: bool = False,
     ) -> None:
         self._queue = queue
         self._instance = instance
         self._run = run
+        self._announcement = announcement or Announcement()
         self._in_pods = in_pods
         self._attempt = attempt_of(run)
         self._lease: Lease | None = None
@@ -86,6 +98,25 @@ class RunLease:
         run_id, attempt, insists = self._run.run_id, self._attempt, self._by_command
         begin = partial(self._queue.begin, self._video_id, run_id, attempt, step, insists=insists)
         self._lease = Patience().ask(begin)
+        self._announcement.tell(self.owner)
+
+    @property
+    def owner(self) -> Owner:
+        """This process, and what for it is at work."""
+        attempt = self._lease.attempt if self._lease is not None else self._attempt
+        return Owner.here(self._video_id, self._run.run_id, attempt)
+
+    def asks_anew(self, step: PipelineStep) -> bool:
+        """Whether somebody wants this stage done again, whatever there is of it.
+
+        Raises:
+            Failure: the database is away.
+        """
+        if self._attempt is None:  # started in Dagster
+            return True
+        row = self._queue.get(self._video_id)
+        wanted = {self._run.tags.get(FROM_TAG), row.from_step if row else None} - {None}
+        return any(step in PipelineStep(str(each)).onwards() for each in wanted)
 
     def report(self, step: PipelineStep, fraction: float, text: str) -> None:
         """Progress of the stage.

@@ -3,9 +3,14 @@
 The table is the truth, and workers write it themselves. This is for those that could not: their run has ended and the
 row still says ``running``; their process gives no sign of life; or no run ever came of a claim. Whether a sign of life
 is missing is judged by its not changing over several looks, never by comparing clocks.
+
+A process whose run was given up, and that does not end by itself, hangs: it keeps its memory of the GPU, and on one
+machine nobody else ends it. The order is always: the table first, so that it can do no harm; then the process; then its
+slots of the pools.
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,12 +20,16 @@ from dagster import DagsterRunStatus
 from madvision_assets.defs import dagster_inside
 from madvision_assets.defs.runtime.failing import of_dagster_failure
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, PARTITION_TAG, attempt_of
+from madvision_assets.defs.runtime.processes import Owner
+from madvision_assets.defs.runtime.workers import Workers
 from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError
 from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
     from madvision_assets.tools.database.rows import QueueRow
+
+logger = logging.getLogger(__name__)
 
 # Between two looks.
 RECONCILE_S = 10
@@ -43,11 +52,13 @@ class Reconciler:
         looks: so many looks in a row without a sign of life make a worker lost.
         one_process: whether a run is one process, which then gives signs of life between its stages too; elsewhere
             only a stage under way does, and Dagster watches the rest.
+        workers: the processes of runs on this machine; None where there are none.
     """
 
     queue: "Queue"
     looks: int
     one_process: bool
+    workers: Workers | None = None
 
     def look(self, instance: dg.DagsterInstance, seen: Mapping[str, tuple[str, int]]) -> tuple[Seen, list[str]]:
         """Compare every video in flight with its run.
@@ -61,7 +72,9 @@ class Reconciler:
         """
         silent: Seen = {}
         repairs = []
-        for row in self.queue.running():
+        present = self.workers.present() if self.workers else []
+        running = self.queue.running()
+        for row in running:
             run = find_run(instance, row)
             # With the run's state: however long it waited to be started, its silence counts from its start.
             sign = f"{row.attempt} {row.heartbeat_at} {run.status.value if run else None}"
@@ -70,6 +83,13 @@ class Reconciler:
             repair = self._repair(instance, row, run, is_silent=silent[row.video_id][1] >= self.looks)
             if repair:
                 repairs.append(f"{row.video_id}: {repair}")
+        leases = {(row.video_id, row.attempt) for row in running}
+        for name, owner in present:
+            if not self._is_given_up(instance, owner, leases):
+                continue
+            silent[name] = ("given up", seen.get(name, ("", -1))[1] + 1)
+            if silent[name][1] >= self.looks and self._end_left_over(instance, owner):
+                repairs.append(f"{owner.video_id}: {owner.place} hung after its run was given up, and was ended")
         return silent, repairs
 
     def is_given_up(self, video_id: str) -> bool:
@@ -82,8 +102,10 @@ class Reconciler:
 
         Only a row that is still running, and that this run holds, is changed; so it may be told twice.
         """
-        # A killed worker could not give back its slots of the pools; Dagster itself would only minutes later.
-        dagster_inside.free_slots(instance, run.run_id)
+        # A killed worker could not give back its slots of the pools; Dagster itself would only minutes later. One that
+        # is still there may be at work with what they stand for.
+        if not self._workers_of(run.run_id):
+            dagster_inside.free_slots(instance, run.run_id)
         row = self.queue.get(run.tags.get(PARTITION_TAG, ""))
         if row is None:
             return None
@@ -111,15 +133,45 @@ class Reconciler:
         lost = WorkerLostError(f"run {run.run_id} gave no sign of life at {row.pipeline_step}")
         if self.queue.fail(row.video_id, run.run_id, attempt_of(run), row.pipeline_step, lost) is None:
             return None
-        dagster_inside.end_as_failed(
-            instance, run, "Its worker gives no sign of life: the queue has taken the video back."
-        )
-        dagster_inside.free_slots(instance, run.run_id)
+        for owner in self._workers_of(run.run_id):
+            if owner.process is not None:
+                owner.process.end()
+        if not self.one_process:
+            try:
+                dagster_inside.end_worker(instance, run.run_id)
+            except Exception:  # whatever a launcher has, the run ends here
+                logger.exception("The worker of run %s could not be ended", run.run_id)
+        self._end_run(instance, run.run_id, "Its worker gives no sign of life: the queue has taken the video back.")
         return "its worker is lost"
 
     def _give_back(self, row: "QueueRow") -> bool:
         lost = WorkerLostError(f"no run came of attempt {row.attempt}")
         return self.queue.fail(row.video_id, row.run_id or "", row.attempt, row.pipeline_step, lost) is not None
+
+    def _workers_of(self, run_id: str) -> list[Owner]:
+        return self.workers.of_run(run_id) if self.workers else []
+
+    @staticmethod
+    def _is_given_up(instance: dg.DagsterInstance, owner: Owner, leases: Collection[tuple[str, int]]) -> bool:
+        """Whether a process is still there whose lease is over, or whose run has ended."""
+        if owner.attempt is not None and (owner.video_id, owner.attempt) not in leases:
+            return True
+        run = instance.get_run_by_id(owner.run_id)
+        return run is not None and run.is_finished
+
+    def _end_left_over(self, instance: dg.DagsterInstance, owner: Owner) -> bool:
+        if owner.process is None or not owner.process.end():
+            return False  # it is somebody else's to end
+        self._end_run(instance, owner.run_id, "It was given up, and its worker hung.")
+        return True
+
+    @staticmethod
+    def _end_run(instance: dg.DagsterInstance, run_id: str, why: str) -> None:
+        """Call a run failed, unless somebody has seen its process end, and give back its slots."""
+        run = instance.get_run_by_id(run_id)
+        if run is not None and not run.is_finished:
+            dagster_inside.end_as_failed(instance, run, why)
+        dagster_inside.free_slots(instance, run_id)
 
 
 def find_run(instance: dg.DagsterInstance, row: "QueueRow") -> dg.DagsterRun | None:

@@ -1,18 +1,21 @@
 """The scratch folder of a stage of a video: one process at a time, swept afterwards unless a later try can use it."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import IO
 
 import dagster as dg
 
+from madvision_assets.defs.runtime.kept import SUFFIX, discard
+from madvision_assets.defs.runtime.locks import Patience, locked, locked_at_once, open_lock
+from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.domain.failures import Failure, FailureClass
 from madvision_assets.domain.stages import PipelineStep
+
+LOCK = ".lock"
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,11 @@ class Scratch:
 
     Args:
         root: parent of them all, ``<root>/<video_id>/<step>``.
+        patience: with another process that has one.
     """
 
     root: Path
+    patience: Patience = field(default_factory=Patience)
 
     def folder(self, video_id: str, step: PipelineStep) -> Path:
         """The folder of this stage of this video; made on first use."""
@@ -32,10 +37,17 @@ class Scratch:
         return folder
 
     @contextmanager
-    def held(self, video_id: str, step: PipelineStep, waits: Callable[[], None]) -> Iterator[None]:
-        """Have the folder to oneself; ``waits`` is called where somebody else has it."""
-        keep = False
-        with self._alone(video_id, step, waits):
+    def held(self, owner: Owner, step: PipelineStep, waits: Callable[[], None]) -> Iterator[None]:
+        """Have the folder of the owner's video to oneself; ``waits`` is called while somebody else has it.
+
+        Where that one's lease on the video is over and it does not notice, it hangs and is ended.
+
+        Raises:
+            StageHeldError: it cannot be ended from here, or may be at work with good reason.
+        """
+        keep, video_id = False, owner.video_id
+        self.root.mkdir(parents=True, exist_ok=True)
+        with locked(self._lock_path(video_id, step), owner, self.patience, waits):
             try:
                 yield
             except Failure as failure:
@@ -54,38 +66,30 @@ class Scratch:
         Args:
             is_given_up: whether nothing more happens to a video by itself.
         """
-        for folder in self.root.glob("*/*/"):
-            video_id, step = folder.parent.name, folder.name
+        for video_id, step in self._left():
             if not is_given_up(video_id):
                 continue
             path = self._lock_path(video_id, step)
-            with suppress(OSError), path.open("w") as file:
+            with suppress(OSError), open_lock(path) as file:
                 # Asked again: somebody may have begun meanwhile, and be about to take the lock.
-                if _locked_at_once(file) and is_given_up(video_id):
+                if locked_at_once(file) and is_given_up(video_id):
+                    discard(self.kept(video_id, step))
                     self._sweep(video_id, step)
                     path.unlink(missing_ok=True)
 
-    @contextmanager
-    def _alone(self, video_id: str, step: PipelineStep, waits: Callable[[], None]) -> Iterator[None]:
-        """Wait until no other process is at this stage of this video."""
-        path = self._lock_path(video_id, step)
-        self.root.mkdir(parents=True, exist_ok=True)
-        while True:
-            with path.open("w") as file:
-                if not _locked_at_once(file):
-                    waits()
-                    fcntl.flock(file, fcntl.LOCK_EX)
-                # Whoever had it before has removed it; then somebody else may hold the one that is there now.
-                if not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
-                    continue
-                try:
-                    yield
-                finally:
-                    path.unlink(missing_ok=True)
-                return
+    def kept(self, video_id: str, step: str) -> Path:
+        """Where the finished work of a stage is kept until it is published (``kept.py``)."""
+        return self.root / video_id / f"{step}{SUFFIX}"
+
+    def _left(self) -> set[tuple[str, str]]:
+        """Of which stages of which videos something is here."""
+        inside = chain(self.root.glob("*/*/"), self.root.glob(f"*/*{SUFFIX}"))
+        left = {(path.parent.name, path.name.removesuffix(SUFFIX)) for path in inside}
+        locks = (path.name.removesuffix(LOCK).partition(".") for path in self.root.glob(f"*.*{LOCK}"))
+        return left | {(video_id, step) for video_id, _, step in locks}
 
     def _lock_path(self, video_id: str, step: str) -> Path:
-        return self.root / f"{video_id}.{step}.lock"
+        return self.root / f"{video_id}.{step}{LOCK}"
 
     def _sweep(self, video_id: str, step: str) -> None:
         folder = self.root / video_id
@@ -97,11 +101,3 @@ class Scratch:
 def resumable(step: PipelineStep, failure: Failure) -> bool:
     """Whether the scratch folder is worth keeping: a broken download goes on from what it left there."""
     return step.stage.resumes and failure.failure_class in {FailureClass.TRANSIENT, FailureClass.SOURCE}
-
-
-def _locked_at_once(file: IO[str]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -5,18 +5,20 @@ It is what keeps the assets short: ``with runtime.stage(context, *inputs) as sta
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import dagster as dg
 
 from madvision_assets.defs.checks import refusal
 from madvision_assets.defs.runtime.failing import require_video_id, told_to_dagster, told_to_the_queue
+from madvision_assets.defs.runtime.kept import Basis, Shelf, TakenUp, discard
 from madvision_assets.defs.runtime.lease import RunLease
+from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.scratch import Scratch
 from madvision_assets.domain.documents import Document, Made
 from madvision_assets.domain.provenance import InputRef
@@ -28,6 +30,9 @@ from madvision_assets.work.publish import Finished
 MINUTE_S = 60
 ALMOST = 0.99
 WAITS = "waiting: another process is at this stage of this video"
+TAKES_UP = "taking up what an earlier try finished"
+
+D = TypeVar("D", bound=Document)
 
 
 class ProgressSink(Protocol):
@@ -50,6 +55,7 @@ class StageContext:
     step: PipelineStep
     inputs: tuple[Document, ...]
     started_s: float = field(default_factory=time.monotonic)
+    taken_up: TakenUp | None = None
 
     @property
     def video_id(self) -> str:
@@ -65,6 +71,26 @@ class StageContext:
         """Report how far it is; 1 is kept for when all is done."""
         self.runtime.tell(self.video_id, self.step, min(ALMOST, max(0.0, fraction)), text)
 
+    def make(self, work: Callable[[], Made[D]]) -> Made[D]:
+        """What the work comes to: done now, unless an earlier try on this machine finished it and did not publish it.
+
+        It is kept until it is published, but where somebody asks for the stage anew, or a check turns it down.
+        """
+        lease = self.runtime.lease
+        if lease is not None and self._shelf.path.exists() and lease.asks_anew(self.step):
+            discard(self._shelf.path)
+        self.taken_up = self._shelf.take(self.step.stage.document, self._basis, self.runtime.store)
+        if self.taken_up is not None:
+            self.context.log.info("Run %s did the work of %s and did not publish it", self.taken_up.run_id, self.step)
+            self.progress(ALMOST, TAKES_UP)
+            return self.taken_up.made
+        made = work()
+        try:
+            self._shelf.put(made, self._basis, self._run_id, time.monotonic() - self.started_s)
+        except OSError as error:
+            self.context.log.warning("What %s came to cannot be kept until it is published: %s", self.step, error)
+        return made
+
     def done(
         self, made: Made[Document], metadata: Mapping[str, Any], *checked: dg.AssetCheckResult
     ) -> dg.MaterializeResult[Finished]:
@@ -72,13 +98,15 @@ class StageContext:
 
         Where a blocking check failed, Dagster then ends the step as failed, and tries it no more.
         """
-        wall_s = time.monotonic() - self.started_s
-        code_version = self.context.assets_def.get_asset_spec(self.context.asset_key).code_version
-        store = self.runtime.store
+        taken, store = self.taken_up, self.runtime.store
+        wall_s = taken.wall_s if taken else time.monotonic() - self.started_s
+        refused = refusal(self.step, checked)
+        if refused:
+            discard(self._shelf.path)
         sealed = made.document.seal(
             made.recipe,
-            run_id=self.context.run.run_id,
-            code_version=code_version or "",
+            run_id=self._run_id,
+            code_version=self._basis.code_version,
             inputs=tuple(
                 InputRef(asset=i.asset, uri=store.uri(i.key), data_version=i.origin.data_version) for i in self.inputs
             ),
@@ -86,11 +114,25 @@ class StageContext:
             created_at=datetime.now(UTC),
         )
         return dg.MaterializeResult(
-            value=Finished(sealed, refused=refusal(self.step, checked)),
+            value=Finished(sealed, refused=refused, kept=self._shelf.path, work_of_run=taken.run_id if taken else None),
             data_version=dg.DataVersion(sealed.origin.data_version),
             metadata={**metadata, **self._common(made, wall_s)},
             check_results=checked,
         )
+
+    @property
+    def _shelf(self) -> Shelf:
+        return Shelf(self.runtime.scratch.kept(self.video_id, self.step))
+
+    @property
+    def _run_id(self) -> str:
+        return str(self.context.run.run_id)
+
+    @property
+    def _basis(self) -> Basis:
+        code_version = self.context.assets_def.get_asset_spec(self.context.asset_key).code_version
+        inputs = tuple((each.asset, each.origin.data_version) for each in self.inputs)
+        return Basis(code_version=code_version or "", inputs=inputs)
 
     def _common(self, made: Made[Document], wall_s: float) -> dict[str, Any]:
         """The metadata that every stage has."""
@@ -137,7 +179,8 @@ class StageRuntime:
         with told_to_dagster(context, step), told_to_the_queue(context, step, self.lease):
             if self.lease is not None:
                 self.lease.begin(step)
-            with self.scratch.held(stage.video_id, step, lambda: stage.progress(0.0, WAITS)):
+            owner = self.lease.owner if self.lease is not None else Owner.here(stage.video_id)
+            with self.scratch.held(owner, step, lambda: stage.progress(0.0, WAITS)):
                 stage.progress(0.0, "starting")
                 yield stage
                 self.tell(stage.video_id, step, 1.0, "done")

@@ -5,12 +5,13 @@ A reader therefore sees a stage complete or not at all. A document that another 
 made, whether or not it can be read here: only one that is gone or damaged is made again.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from pydantic import AwareDatetime, StringConstraints, ValidationError
 
-from madvision_assets.domain.documents import Document, Envelope, document_key, pointer_key
+from madvision_assets.domain.documents import Document, Envelope, ObjectRef, document_key, pointer_key
 from madvision_assets.domain.failures import (
     DamagedDocumentError,
     MissingInputError,
@@ -140,7 +141,7 @@ def current_envelope(store: ObjectStore, step: PipelineStep, video_id: str) -> E
 def current_provenance(store: ObjectStore, step: PipelineStep, video_id: str) -> Provenance | None:
     """Provenance in ``current_envelope``; None also where media that the document names are gone or cut short."""
     envelope = current_envelope(store, step, video_id)
-    return envelope.provenance if envelope and _has_its_media(store, envelope) else None
+    return envelope.provenance if envelope and are_whole(store, envelope.objects) else None
 
 
 def current_version(store: ObjectStore, asset: str, video_id: str) -> str | None:
@@ -170,8 +171,9 @@ def _bytes(store: ObjectStore, key: str, asset: str, video_id: str) -> bytes:
         raise MissingInputError(f"{asset} of {video_id}: {key} is not in the store") from error
 
 
-def _has_its_media(store: ObjectStore, envelope: Envelope) -> bool:
+def are_whole(store: ObjectStore, objects: Iterable[ObjectRef]) -> bool:
+    """Whether all these are in the store, in full."""
     try:
-        return all(store.size_bytes(ref.key) == ref.size_bytes for ref in envelope.objects)
+        return all(store.size_bytes(ref.key) == ref.size_bytes for ref in objects)
     except MissingInputError:
         return False
