@@ -68,15 +68,15 @@ def is_lost(path: Path) -> bool:
     """Whether nobody holds the lock; a file that is gone meanwhile belonged to a process that ended well."""
     try:
         with path.open() as file:
-            return locked_at_once(file)
+            return locked_at_once(file, shared=True)  # others may look at the same time
     except FileNotFoundError:
         return False
 
 
-def locked_at_once(file: IO[str]) -> bool:
+def locked_at_once(file: IO[str], *, shared: bool = False) -> bool:
     """Whether the lock could be had without a wait; it goes when the file is closed."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
