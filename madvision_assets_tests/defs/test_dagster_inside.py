@@ -191,6 +191,18 @@ def test_a_run_is_called_failed(instance: dg.DagsterInstance) -> None:
         assert found.status is dg.DagsterRunStatus.FAILURE
 
 
+def test_a_launcher_ends_what_it_started_for_a_run_that_is_under_way(instance: dg.DagsterInstance) -> None:
+    going = new_run(instance)
+
+    with canary(inside.end_worker):
+        assert inside.end_worker(instance, going.run_id) is False, "nobody launched it"
+        found = instance.get_run_by_id(going.run_id)
+        assert found is not None
+        assert found.status is dg.DagsterRunStatus.CANCELING
+        inside.end_as_failed(instance, found, "Its worker hung.")
+        assert inside.end_worker(instance, going.run_id) is False
+
+
 def test_a_step_is_under_way_while_it_is(instance: dg.DagsterInstance) -> None:
     seen: list[bool] = []
     with canary(inside.is_at_a_step):

@@ -12,7 +12,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from madvision_assets.defs.runtime.locks import Patience
+from madvision_assets.defs.runtime.locks import LockLimits
 from madvision_assets.defs.runtime.processes import Owner, Process
 from madvision_assets.defs.runtime.reconcile import Reconciler, Seen
 from madvision_assets.defs.runtime.scratch import Scratch
@@ -26,18 +26,18 @@ from madvision_assets_tests.waiting import wait_for
 STEP = PipelineStep.TRANSCRIPT
 VIDEO = "web-a"
 LIMIT_S = 30.0
-BRIEF = Patience(grace_s=0.3, limit_s=1.5)
+BRIEF = LockLimits(grace_s=0.3, limit_s=1.5)
 LOOKS = 2
 # Holds the lock of a stage, with a child in a session of its own, until it is ended.
 HOLDER = """
 import subprocess, sys
 from pathlib import Path
-from madvision_assets.defs.runtime.locks import Patience, locked
+from madvision_assets.defs.runtime.locks import LockLimits, locked
 from madvision_assets.defs.runtime.processes import Owner
 child = subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=subprocess.DEVNULL)
 owner = Owner.model_validate_json(sys.argv[2]).model_copy(update={"process": Owner.here("v").process})
 owner = Owner.model_validate_json(sys.argv[3]) if len(sys.argv) > 3 else owner
-with locked(Path(sys.argv[1]), owner, Patience(), lambda: None):
+with locked(Path(sys.argv[1]), owner, LockLimits(), lambda: None):
     print(child.pid, flush=True)
     sys.stdin.read()
 """
@@ -104,10 +104,10 @@ def is_there(pid: int) -> bool:
 
 
 def wait_behind(
-    root: Path, attempt: int | None = 2, *, patience: Patience = BRIEF, waits: Callable[[], None] = lambda: None
+    root: Path, attempt: int | None = 2, *, limits: LockLimits = BRIEF, waits: Callable[[], None] = lambda: None
 ) -> None:
     """Have the stage's folder for a moment, for an attempt of this process."""
-    with Scratch(root, patience).held(Owner.here(VIDEO, "new", attempt), STEP, waits):
+    with Scratch(root, limits).held(Owner.here(VIDEO, "new", attempt), STEP, waits):
         pass
 
 
@@ -120,7 +120,7 @@ def test_a_holder_whose_video_was_taken_over_and_that_does_not_notice_is_ended_w
         if stopped:
             hang(process)
 
-        wait_behind(tmp_path, patience=Patience(grace_s=0.3, limit_s=LIMIT_S), waits=lambda: told.append(time.time()))
+        wait_behind(tmp_path, limits=LockLimits(grace_s=0.3, limit_s=LIMIT_S), waits=lambda: told.append(time.time()))
 
         assert process.wait(LIMIT_S) == (-signal.SIGKILL if stopped else -signal.SIGTERM)
         wait_for(lambda: not is_there(child), LIMIT_S, "the end of its child")
@@ -129,13 +129,16 @@ def test_a_holder_whose_video_was_taken_over_and_that_does_not_notice_is_ended_w
 
 
 def test_a_holder_that_ends_within_its_grace_is_not_ended(tmp_path: Path) -> None:
+    looked: list[int] = []
     with holding(tmp_path) as (process, _child):
 
         def notices() -> None:
-            process.stdin.close()  # type: ignore[union-attr] # it is a pipe
-            process.wait(LIMIT_S)
+            looked.append(1)
+            if len(looked) == 3:
+                process.stdin.close()  # type: ignore[union-attr] # it is a pipe
+                process.wait(LIMIT_S)
 
-        wait_behind(tmp_path, patience=Patience(grace_s=LIMIT_S, limit_s=LIMIT_S), waits=notices)
+        wait_behind(tmp_path, limits=LockLimits(grace_s=LIMIT_S, limit_s=LIMIT_S), waits=notices)
 
         assert process.wait(LIMIT_S) == 0
 
@@ -202,7 +205,7 @@ def test_who_loses_his_own_lease_while_he_waits_ends_nobody(tmp_path: Path) -> N
     with holding(tmp_path) as (process, _child):
         hang(process)
         with pytest.raises(SupersededError):
-            wait_behind(tmp_path, patience=Patience(grace_s=0.0, limit_s=LIMIT_S), waits=over)
+            wait_behind(tmp_path, limits=LockLimits(grace_s=0.0, limit_s=LIMIT_S), waits=over)
         assert is_there(process.pid)
 
 
@@ -212,7 +215,7 @@ def test_the_sweep_neither_waits_for_a_lock_that_is_held_nor_forgets_who_holds_i
     with holding(tmp_path) as (process, _child):
         hang(process)
         Scratch(tmp_path).sweep_given_up(lambda _video: True)
-        wait_behind(tmp_path, patience=Patience(grace_s=0.3, limit_s=LIMIT_S))  # it is found, and ended
+        wait_behind(tmp_path, limits=LockLimits(grace_s=0.3, limit_s=LIMIT_S))  # it is found, and ended
         assert process.wait(LIMIT_S) == -signal.SIGKILL
     with holding(tmp_path) as (process, _child):
         process.kill()

@@ -187,14 +187,20 @@ def test_a_command_that_asks_for_nothing_anew_takes_it_up(harness: Harness) -> N
     assert_done(harness, HEARD, times=1)
 
 
-def test_what_a_blocking_check_turned_down_is_not_kept(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_blocking_check_turned_down_is_not_kept_even_where_its_worker_dies(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     refused = dg.AssetCheckResult(passed=False, check_name="transcript_in_order", description="out of order")
     with monkeypatch.context() as strict:
         strict.setattr(checks, "transcript_in_order", lambda *_: refused)
-        harness.tick()
-
-    assert harness.row().failure_cause == "check_failed"
+        with dying("write_document", HEARD):
+            harness.tick()
     assert not kept(harness, HEARD).exists()
+    taken_back(harness)
+
+    harness.tick()
+
+    assert_done(harness, HEARD, times=2)
 
 
 def media_gone(harness: Harness) -> None:

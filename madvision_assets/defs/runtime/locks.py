@@ -21,7 +21,7 @@ POLL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Patience:
+class LockLimits:
     """How long a lock is waited for.
 
     Attributes:
@@ -34,13 +34,13 @@ class Patience:
 
 
 @contextmanager
-def locked(path: Path, owner: Owner, patience: Patience, waits: Callable[[], None]) -> Iterator[None]:
+def locked(path: Path, owner: Owner, limits: LockLimits, waits: Callable[[], None]) -> Iterator[None]:
     """Hold the lock; ``waits`` is called again and again while another process does.
 
     Raises:
         StageHeldError: the other one is still at it, and cannot be ended from here.
     """
-    with _awaited(path, owner, patience, waits) as file:
+    with _awaited(path, owner, limits, waits) as file:
         write_owner(file, owner)
         try:
             yield
@@ -68,15 +68,15 @@ def is_lost(path: Path) -> bool:
     """Whether nobody holds the lock; a file that is gone meanwhile belonged to a process that ended well."""
     try:
         with path.open() as file:
-            return locked_at_once(file)
+            return locked_at_once(file, shared=True)  # others may look at the same time
     except FileNotFoundError:
         return False
 
 
-def locked_at_once(file: IO[str]) -> bool:
+def locked_at_once(file: IO[str], *, shared: bool = False) -> bool:
     """Whether the lock could be had without a wait; it goes when the file is closed."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -104,7 +104,7 @@ def read_owner(path: Path) -> Owner | None:
 
 
 @contextmanager
-def _awaited(path: Path, owner: Owner, patience: Patience, waits: Callable[[], None]) -> Iterator[IO[str]]:
+def _awaited(path: Path, owner: Owner, limits: LockLimits, waits: Callable[[], None]) -> Iterator[IO[str]]:
     began_s = noticed_s = time.monotonic()
     holder: Owner | None = None
     while True:
@@ -119,9 +119,9 @@ def _awaited(path: Path, owner: Owner, patience: Patience, waits: Callable[[], N
         now_s, seen = time.monotonic(), read_owner(path)
         if seen != holder:
             holder, noticed_s = seen, now_s
-        if holder and holder.process and owner.has_superseded(holder) and now_s - noticed_s >= patience.grace_s:
+        if holder and holder.process and owner.has_superseded(holder) and now_s - noticed_s >= limits.grace_s:
             holder.process.end()
-        if now_s - began_s >= max(patience.limit_s, patience.grace_s):
+        if now_s - began_s >= max(limits.limit_s, limits.grace_s):
             raise StageHeldError(holder.place if holder else "an unknown process")
         time.sleep(POLL_S)
 

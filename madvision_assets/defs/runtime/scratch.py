@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from madvision_assets.defs.runtime.kept import SUFFIX, discard
-from madvision_assets.defs.runtime.locks import Patience, locked, locked_at_once, open_lock
+from madvision_assets.defs.runtime.locks import LockLimits, locked, locked_at_once, open_lock
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.domain.failures import Failure, FailureClass
 from madvision_assets.domain.stages import PipelineStep
@@ -24,11 +24,11 @@ class Scratch:
 
     Args:
         root: parent of them all, ``<root>/<video_id>/<step>``.
-        patience: with another process that has one.
+        limits: with another process that has one.
     """
 
     root: Path
-    patience: Patience = field(default_factory=Patience)
+    limits: LockLimits = field(default_factory=LockLimits)
 
     def folder(self, video_id: str, step: PipelineStep) -> Path:
         """The folder of this stage of this video; made on first use."""
@@ -47,7 +47,7 @@ class Scratch:
         """
         keep, video_id = False, owner.video_id
         self.root.mkdir(parents=True, exist_ok=True)
-        with locked(self._lock_path(video_id, step), owner, self.patience, waits):
+        with locked(self._lock_path(video_id, step), owner, self.limits, waits):
             try:
                 yield
             except Failure as failure:
