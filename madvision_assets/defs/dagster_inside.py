@@ -68,7 +68,7 @@ def asked_with_patience(instance: dg.DagsterInstance, ask: Callable[[Callable[[]
     storages: list[Any] = [instance.event_log_storage, instance.run_storage]
     for storage in storages:
         engine = getattr(storage, "_engine", None)
-        if engine is not None and not hasattr(engine, _PATIENT):
+        if engine is not None and engine.name == "postgresql" and not hasattr(engine, _PATIENT):
             event.listen(engine, "do_connect", connect)
             setattr(engine, _PATIENT, True)
             for name in ("store_event", "handle_run_event"):  # where it goes away in the middle of one
