@@ -165,6 +165,17 @@ def test_of_two_that_are_due_the_less_urgent_comes_first_once_it_has_aged_a_step
     assert [claim(queue, n + 1) for n in range(3)] == [["web-3"], ["web-0"], ["web-5"]]
 
 
+def test_several_that_are_claimed_at_once_are_those_whose_turn_it_is_of_whatever_priority(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    submit(database, 0, 1, priority=0, at=clock.now)
+    submit(database, 5, 6, priority=1, at=clock.now + timedelta(hours=2))
+    submit(database, 7, priority=3, at=clock.now + timedelta(hours=2))
+    clock.move(2 * 3600)
+
+    assert claim(queue, 4) == ["web-7", "web-0", "web-1", "web-5"]
+
+
 def overloaded(database: Database, queue: Queue, clock: Clock, *, steps: int) -> list[str]:
     """What is claimed while urgent videos come faster than they are served: one in each minute, and two come."""
     submit(database, 0, priority=0, at=clock.now)
