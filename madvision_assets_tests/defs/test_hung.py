@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
+from madvision_assets.defs.runtime import stage_context
 from madvision_assets.defs.runtime.locks import LockLimits
 from madvision_assets.defs.runtime.processes import Owner, Process
 from madvision_assets.defs.runtime.reconcile import Reconciler, Seen
@@ -89,6 +91,7 @@ def holding(
 
 
 def lock_of(root: Path) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
     return root / f"{VIDEO}.{STEP}.lock"
 
 
@@ -227,13 +230,27 @@ def test_the_sweep_neither_waits_for_a_lock_that_is_held_nor_forgets_who_holds_i
     assert list(tmp_path.iterdir()) == []
 
 
-# --- the reconciler ---
+# --- a run, and the reconciler ---
 
 
 @pytest.fixture
 def harness(tmp_path: Path, media: Path) -> Iterator[Harness]:
     with open_harness(tmp_path, media) as made:
         yield made
+
+
+def test_a_video_goes_on_although_an_earlier_attempt_at_it_hangs(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_context, "Scratch", partial(Scratch, patience=LockLimits(grace_s=0.3, limit_s=5.0)))
+    harness.submit()
+    with holding(harness.settings.work_folder, attempt=0) as (process, _child):
+        hang(process)
+
+        harness.tick()
+
+        assert process.wait(LIMIT_S) == -signal.SIGKILL
+    assert harness.row().status is QueueStatus.DONE
 
 
 def under_way(harness: Harness) -> str:

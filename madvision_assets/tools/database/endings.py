@@ -19,8 +19,8 @@ from madvision_assets.tools.database.rows import QueueRow
 
 
 def put_back(connection: Connection, row: QueueRow, now: datetime, **values: Any) -> None:
-    """The video is queued again, as it was or with other values."""
-    _end(connection, row, QueueStatus.QUEUED, now, **{"next_attempt_at": now, "message": "", **values})
+    """The video is queued again, as it was or with other values; it has waited since when it waited before."""
+    _end(connection, row, QueueStatus.QUEUED, now, **{"message": "", **values})
 
 
 def done(connection: Connection, row: QueueRow, made: Clips, now: datetime, **values: Any) -> None:
