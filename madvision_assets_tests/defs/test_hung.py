@@ -242,7 +242,7 @@ def harness(tmp_path: Path, media: Path) -> Iterator[Harness]:
 def test_a_video_goes_on_although_an_earlier_attempt_at_it_hangs(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stage_context, "Scratch", partial(Scratch, patience=LockLimits(grace_s=0.3, limit_s=5.0)))
+    monkeypatch.setattr(stage_context, "Scratch", partial(Scratch, limits=LockLimits(grace_s=0.3, limit_s=5.0)))
     harness.submit()
     with holding(harness.settings.work_folder, attempt=0) as (process, _child):
         hang(process)
