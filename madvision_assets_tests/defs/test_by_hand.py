@@ -130,7 +130,7 @@ def test_a_command_that_died_before_its_run_came_holds_the_video_up_for_a_few_lo
         assert harness.row().status is QueueStatus.RUNNING
         seen, repairs = reconciler.look(harness.instance, seen)
 
-    assert repairs == ["web-a: no run came of its claim; queued"]
+    assert repairs == ["web-a: no run came of its claim; it waits for another"]
     [result] = harness.tick()
     assert result.success
     assert harness.tools.calls == EACH_ONCE
