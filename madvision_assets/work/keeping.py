@@ -144,10 +144,10 @@ class Keeper:
                     _send(group, sign)
             until_s = time.monotonic() + limit_s
             while self._groups and time.monotonic() < until_s:
-                if self._process is not None:
-                    self._process.poll()
                 self._groups = {group for group in self._groups if _lives(group)}
                 time.sleep(POLL_S / 4)
+                if self._process is not None:
+                    self._process.poll()
 
 
 def _send(group: int, sign: int) -> bool:
