@@ -1,4 +1,4 @@
-"""Claims about `make up` and its parts: what dies or does not do its work is back by itself, whatever the clock says."""
+"""Claims about `make up`: what dies or does not do its work is back by itself, whatever the clock says."""
 
 import os
 import re
@@ -25,6 +25,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.figures import Figures
 from madvision_assets.tools.database.queue import Queue
+from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.waiting import wait_for
 from madvision_assets_tests.whole_system import processes_of, short_talk
 
@@ -34,6 +35,9 @@ PATIENCE_S = 180.0
 BACK_WITHIN_S = 60.0
 PAUSE_S = 40.0
 HOUR_S = 3600.0
+STOPPED_WITHIN_S = 40.0
+LONG_TALK_S = 70.0
+TRANSCRIPT = PipelineStep.TRANSCRIPT
 # Shifts the clock of a process by what a file says; Dagster's daemon looks at it in its loops.
 SHIFTED = """
 import os, time
@@ -41,6 +45,13 @@ from pathlib import Path
 _real, _file = time.time, Path(os.environ["SHIFT_FILE"])
 time.time = lambda: _real() + float(_file.read_text())
 """
+
+COMMANDS = {
+    "code-server": "dagster api grpc",
+    "daemon": "main daemon",
+    "intake": "main serve",
+    "webserver": "dagster_webserver",
+}
 
 
 @dataclass
@@ -65,10 +76,32 @@ class Up:
         """Address of its intake."""
         return re.findall(r"Submit a video: (\S+)", self.told)[0]
 
-    def pid(self, command: str) -> int:
-        """The process of the part with this in its command line; 0 where there is none."""
-        found = [pid for pid, words in processes_of(self.home).items() if command in words]
+    @property
+    def queue(self) -> Queue:
+        """Its queue."""
+        return Queue(self.database)
+
+    def command(self, *words: str) -> None:
+        """Run a command of ours on it."""
+        command = [sys.executable, "-m", "madvision_assets.command.main", *words]
+        subprocess.run(command, env=local_environment(self.home), check=True, capture_output=True, timeout=PATIENCE_S)
+
+    def wait_for_a_transcript(self) -> QueueRow:
+        """Wait until a worker hears a video; the video's row."""
+
+        def at_work() -> list[QueueRow]:
+            return [row for row in self.queue.running() if row.pipeline_step is TRANSCRIPT and "hear" in row.message]
+
+        return wait_for(at_work, PATIENCE_S, "a transcript under way")[0]
+
+    def pid(self, part: str) -> int:
+        """The process of a part; 0 where there is none, or more than one."""
+        found = [pid for pid, words in processes_of(self.home).items() if COMMANDS[part] in words]
         return found[0] if len(found) == 1 else 0
+
+    def wait_for_another(self, part: str, before: int) -> None:
+        """Wait until another process is the part."""
+        wait_for(lambda: self.pid(part) not in {0, before}, BACK_WITHIN_S, f"another {part}")
 
     def has_ticked_since(self, moment: datetime) -> bool:
         """Whether every sensor has done its work since."""
@@ -77,32 +110,20 @@ class Up:
 
     def wait_for_ticks(self) -> None:
         """Wait until every sensor has done its work from now on."""
-        wait_for(lambda now=datetime.now(UTC): self.has_ticked_since(now), PATIENCE_S, "ticks")  # type: ignore[misc]
+        now = datetime.now(UTC)
+        wait_for(lambda: self.has_ticked_since(now), PATIENCE_S, "ticks")
 
 
-COMMANDS = {
-    "code-server": "dagster api grpc",
-    "daemon": "main daemon",
-    "intake": "main serve",
-    "webserver": "dagster_webserver",
-}
-
-
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    """`make up`; when it has been told to stop, nothing of it is left."""
-    home = tmp_path / "home"
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """`make up`, for all: to start it takes long; when it has been told to stop, nothing of it is left."""
+    home = tmp_path_factory.mktemp("up") / "home"
     home.mkdir()
-    environment = {
-        **os.environ,
-        "MADVISION_HOME": str(home),
-        "MADVISION_ANALYST": "offline",
-        "OMP_WAIT_POLICY": "PASSIVE",
-    }
+    environment = {**os.environ, "MADVISION_HOME": str(home), "MADVISION_ANALYST": "offline"}
     with (home / "up.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "deployments" / "local" / "up.py")],
-            env=environment, stdout=log, stderr=log, start_new_session=True,
+            env={**environment, "OMP_WAIT_POLICY": "PASSIVE"}, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         running = Up(home, process)
         try:
@@ -114,73 +135,70 @@ def up(tmp_path: Path) -> Iterator[Up]:
     assert processes_of(home) == {}
 
 
-def test_what_dies_or_stands_still_is_back_within_a_minute_and_a_paused_machine_goes_on(up: Up, tmp_path: Path) -> None:
-    up.wait_for_ticks()
-    # One after the other: what is killed, then what stands still.
-    for part, sign in [("code-server", signal.SIGKILL), ("daemon", signal.SIGKILL), ("code-server", signal.SIGSTOP)]:
-        before = up.pid(COMMANDS[part])
-        began_s = time.monotonic()
-        os.kill(before, sign)
-        wait_for(
-            lambda before=before, part=part: (now := up.pid(COMMANDS[part])) not in {0, before} and now,  # type: ignore[misc]
-            BACK_WITHIN_S,
-            f"another {part}",
-        )
-        up.wait_for_ticks()
-        print(f"{part}, {sign.name}: all sensors ticked again after {time.monotonic() - began_s:.0f} s")
-    told = up.told
-    pids = {part: up.pid(command) for part, command in COMMANDS.items()}
-    assert 0 not in pids.values()
+def test_a_code_server_that_dies_is_back_within_a_minute_and_its_runs_outlive_it(up: Up, tmp_path: Path) -> None:
+    talk = tmp_path / "talk.mp4"
+    talk.write_bytes(short_talk(tmp_path))
+    up.command("submit", str(talk))
+    row = up.wait_for_a_transcript()
+    before = up.pid("code-server")
 
+    os.kill(before, signal.SIGKILL)
+
+    up.wait_for_another("code-server", before)
+    up.wait_for_ticks()
+    wait_for(lambda: not up.queue.running(), PATIENCE_S, "its end")
+    ended = up.queue.get(row.video_id)
+    assert ended is not None
+    assert (ended.status, ended.attempt, ended.failure_cause) == (QueueStatus.DONE, 1, None)
+    assert "code-server: it ended with -9" in up.told
+
+
+def test_a_code_server_that_stands_still_is_back_within_a_minute(up: Up) -> None:
+    before = up.pid("code-server")
+
+    os.kill(before, signal.SIGSTOP)
+
+    up.wait_for_another("code-server", before)
+    up.wait_for_ticks()
+    assert "code-server: it gives no answer" in up.told
+
+
+def test_a_machine_that_was_paused_goes_on_by_itself(up: Up) -> None:
+    up.wait_for_ticks()
+    told, parts = up.told, {part: up.pid(part) for part in COMMANDS}
+    assert 0 not in parts.values()
     everything = [up.process.pid, *processes_of(up.home)]
+
     for pid in everything:
         os.kill(pid, signal.SIGSTOP)
     time.sleep(PAUSE_S)
     for pid in everything:
         os.kill(pid, signal.SIGCONT)
-    up.wait_for_ticks()
 
+    up.wait_for_ticks()
     assert up.told == told, "nothing was started again"
-    assert {part: up.pid(command) for part, command in COMMANDS.items()} == pids
+    assert {part: up.pid(part) for part in COMMANDS} == parts
     assert httpx.get(f"{up.intake}/readyz", timeout=30).json()["status"] == "ready"
 
 
-def test_runs_outlive_a_code_server_that_dies_and_are_queued_again_when_all_is_stopped(up: Up, tmp_path: Path) -> None:
-    queue = Queue(up.database)
-    talk = tmp_path / "talk.mp4"
-    talk.write_bytes(short_talk(tmp_path))
-    submit = [sys.executable, "-m", "madvision_assets.command.main", "submit", str(talk)]
-    environment = {**local_environment(up.home)}
-    subprocess.run(submit, env=environment, check=True, capture_output=True)
+def test_what_was_under_way_when_all_is_stopped_is_queued_again_and_nothing_waits_for_it(
+    up: Up, tmp_path: Path
+) -> None:
+    talk = tmp_path / "another.mp4"
+    talk.write_bytes(short_talk(tmp_path, LONG_TALK_S))
+    up.command("submit", str(talk))
+    row = up.wait_for_a_transcript()
 
-    def is_at(step: PipelineStep) -> bool:
-        rows = queue.running()
-        return bool(rows) and rows[0].pipeline_step is step and rows[0].run_id is not None
-
-    wait_for(lambda: is_at(PipelineStep.TRANSCRIPT), PATIENCE_S, "a transcript under way")
-    [row] = queue.running()
-    os.kill(up.pid(COMMANDS["code-server"]), signal.SIGKILL)
-
-    def goes_on() -> bool:
-        now = queue.get(row.video_id)
-        assert now is not None
-        return now.pipeline_step > PipelineStep.TRANSCRIPT or now.status is QueueStatus.DONE
-
-    wait_for(goes_on, PATIENCE_S, "the next stage")
-    ended = wait_for(lambda: (r := queue.get(row.video_id)) and r.status.is_final and r, PATIENCE_S, "its end")
-    assert (ended.status, ended.attempt) == (QueueStatus.DONE, 1)
-    wait_for(lambda: up.pid(COMMANDS["code-server"]), BACK_WITHIN_S, "another code server")
-
-    requeue = [*submit[:3], "requeue", "--video", row.video_id, "--from", "transcript"]
-    subprocess.run(requeue, env=environment, check=True, capture_output=True)
-    wait_for(lambda: is_at(PipelineStep.TRANSCRIPT), PATIENCE_S, "a transcript under way")
-    began_s = time.monotonic()
     up.process.send_signal(signal.SIGTERM)
-    assert up.process.wait(PATIENCE_S) == 0
-    print(f"stopped after {time.monotonic() - began_s:.1f} s, with a run under way")
-    stopped = queue.get(row.video_id)
+
+    assert up.process.wait(STOPPED_WITHIN_S) == 0
+    stopped = up.queue.get(row.video_id)
     assert stopped is not None
-    assert (stopped.status, stopped.pipeline_step) == (QueueStatus.QUEUED, PipelineStep.TRANSCRIPT)
+    assert (stopped.status, stopped.pipeline_step, stopped.failure_cause) == (
+        QueueStatus.QUEUED,
+        row.pipeline_step,
+        None,
+    )
     assert processes_of(up.home) == {}
 
 
@@ -224,7 +242,7 @@ def test_a_clock_that_went_an_hour_ahead_and_back_stops_no_sensor(tmp_path: Path
                 data = state.instigator_data
                 assert data is not None
                 ahead = {"last_tick_timestamp": time.time() + HOUR_S, "last_tick_start_timestamp": time.time() + HOUR_S}
-                instance.update_instigator_state(state.with_data(data._replace(**ahead)))  # type: ignore[arg-type, call-arg, union-attr]
+                instance.update_instigator_state(state.with_data(data._replace(**ahead)))  # type: ignore[arg-type]
         system.start("daemon")
         up.wait_for_ticks()
         assert "the last tick of queue_sensor lay in the future" in log.read_text()

@@ -44,7 +44,7 @@ def test_an_intake_that_alone_does_not_get_through_to_the_database_does_not_live
             wait_for(lambda: trips.complaint() is None, WAIT_S, "its end")
         database.engine.dispose()
 
-    assert "not over our connections" in told
+    assert "not over our connections" in str(told)
 
 
 def test_an_intake_whose_database_is_away_lives(tmp_path: Path) -> None:
