@@ -74,7 +74,7 @@ class Up:
     @property
     def intake(self) -> str:
         """Address of its intake."""
-        return re.findall(r"Submit a video: (\S+)", self.told)[0]
+        return str(re.findall(r"Submit a video: (\S+)", self.told)[0])
 
     @property
     def queue(self) -> Queue:

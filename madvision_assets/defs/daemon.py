@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ import yaml  # type: ignore[import-untyped]
 
 from madvision_assets.defs import dagster_inside
 from madvision_assets.work.alive import Complaint, Part, answering, complaint_of
+from madvision_assets.work.clock import Clock
 
 LOOK_EVERY_S = 5.0
 # A loop gives a sign of life every 30 s, or when it has started the runs that are due.
@@ -29,8 +30,6 @@ LOOP_LOOKS = 36
 SENSOR_LOOKS = 36
 # Nobody could be asked for so long: a database that is away refuses, one that is gone without a word does not.
 STUCK_S = 300.0
-# What is less stalls nobody for longer.
-CLOCK_SLACK_S = 5.0
 
 
 def run(arguments: Sequence[str], host: str, port: int | None) -> None:
@@ -57,26 +56,6 @@ def run(arguments: Sequence[str], host: str, port: int | None) -> None:
 def tell(sentence: str) -> None:
     """Into the daemon's log."""
     sys.stderr.write(f"madvision daemon: {sentence}\n")
-
-
-class Clock:
-    """Notices that the wall clock was set back.
-
-    Args:
-        wall: seconds, as people set them.
-        steady: seconds that only go forward.
-    """
-
-    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
-        self._wall = wall
-        self._steady = steady
-        self._furthest_s = wall() - steady()
-
-    def was_set_back(self) -> bool:
-        """Whether it stands further back than it ever did, by more than is harmless."""
-        ahead_s = self._wall() - self._steady()
-        self._furthest_s = max(self._furthest_s, ahead_s)
-        return self._furthest_s - ahead_s > CLOCK_SLACK_S
 
 
 @dataclass

@@ -8,9 +8,10 @@ import pytest
 
 from madvision_assets.connections import make_database
 from madvision_assets.defs import daemon, dagster_inside, sensors
-from madvision_assets.defs.daemon import CLOCK_SLACK_S, LOOP_LOOKS, SENSOR_LOOKS, Clock, Watch
+from madvision_assets.defs.daemon import LOOP_LOOKS, SENSOR_LOOKS, Watch
 from madvision_assets.domain import health
 from madvision_assets.tools.database.figures import Figures
+from madvision_assets.work.clock import SLACK_S, Clock
 from madvision_assets_tests.harness import Harness, open_harness
 
 Signs = dict[str, float]
@@ -105,7 +106,7 @@ def test_a_daemon_that_cannot_even_look_is_told(watched: Daemon, monkeypatch: py
         ((3600.0, -3600.0), True),
         ((-3600.0,), True),
         ((3600.0,), False),  # as after a machine that was suspended
-        ((-CLOCK_SLACK_S + 0.1,), False),
+        ((-SLACK_S + 0.1,), False),
         ((-3.0, -3.0), True),
     ],
 )

@@ -6,7 +6,7 @@ import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType
@@ -287,7 +287,7 @@ def test_every_context_leads_to_its_step_and_run(instance: dg.DagsterInstance, w
 # --- the file itself ---
 
 
-def sensor_state(name: str, place: str = "here", *, is_on: bool = True, **data: Any) -> InstigatorState:
+def sensor_state(name: str, data: Mapping[str, Any], *, place: str = "here", is_on: bool = True) -> InstigatorState:
     """What the daemon keeps of a sensor."""
     where = GrpcServerCodeLocationOrigin(host=place, port=1, location_name=place)
     origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(where, "__repository__"), name)
@@ -300,11 +300,11 @@ def test_when_sensors_ticked_is_seen_and_no_tick_is_left_in_the_future(instance:
     ahead = {"last_tick_timestamp": now_s + 3600, "last_tick_start_timestamp": now_s + 3500}
     behind = {"last_tick_timestamp": now_s - 9, "last_tick_start_timestamp": now_s - 10}
     states = [
-        sensor_state("ahead", cursor="kept", **ahead),
-        sensor_state("behind", **behind),
-        sensor_state("behind", "another place", last_tick_start_timestamp=now_s - 5000),
-        sensor_state("new"),
-        sensor_state("off", is_on=False, **ahead),
+        sensor_state("ahead", {"cursor": "kept", **ahead}),
+        sensor_state("behind", behind),
+        sensor_state("behind", {"last_tick_start_timestamp": now_s - 5000}, place="another place"),
+        sensor_state("new", {}),
+        sensor_state("off", ahead, is_on=False),
     ]
     for state in states:
         instance.add_instigator_state(state)

@@ -79,7 +79,7 @@ def part(tmp_path: Path) -> Iterator[Kept]:
     kept = Kept(tmp_path, free_port())
     command = [sys.executable, "-c", PART, str(kept.port), str(tmp_path)]
     keeper = Keeper(
-        partial(subprocess.Popen, command, start_new_session=True),
+        lambda: subprocess.Popen(command, start_new_session=True),
         partial(complaint_of, Part.DAEMON, "127.0.0.1", kept.port),
         kept.told.append,
         mark=tmp_path / "at-work",
@@ -152,7 +152,7 @@ def test_one_look_in_vain_does_not_start_a_part_again(part: Kept) -> None:
         return looks.pop(0) if looks else None
 
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
-    Keeper(partial(subprocess.Popen, command, start_new_session=True), look, told.append, patience=QUICK).run(stop)
+    Keeper(lambda: subprocess.Popen(command, start_new_session=True), look, told.append, patience=QUICK).run(stop)
 
     assert told == ["it is slow; it is started again in 0.05 s"]
     assert looks == []
