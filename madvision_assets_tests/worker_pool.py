@@ -67,7 +67,7 @@ class WorkerPool:
 
     def reconcile(self, looks: int) -> set[str]:
         """So many evaluations of the reconciling sensor; what it says it did."""
-        given = {name: self.given[name] for name in ("reconciler", "runtime")}
+        given = {name: self.given[name] for name in ("reconciler", "runtime", "database")}
         cursor: str | None = None
         told = set()
         for _ in range(looks):

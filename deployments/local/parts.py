@@ -1,10 +1,11 @@
 """The whole system on this machine, on loopback: code server, daemon, intake, and where wanted the Dagster UI."""
 
 import json
+import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,12 +13,15 @@ from pathlib import Path
 
 from system import START_LIMIT_S, Process, free_port, kill, launch, listens, python, run, stop, wait_until
 
+from madvision_assets.work.alive import Part, complaint_of
+from madvision_assets.work.keeping import Keeper
+
 LOCATION = "madvision"
 # Of Dagster's GraphQL: which code locations it knows, and whether each could be loaded.
 LOCATIONS = json.dumps(
     {"query": "{workspaceOrError{... on Workspace{locationEntries{locationOrLoadError{__typename}}}}}"}
 ).encode()
-UI_PORT, CODE_PORT, INTAKE_PORT, SITE_PORT = 3000, 4266, 8000, 8321
+UI_PORT, CODE_PORT, DAEMON_PORT, INTAKE_PORT, SITE_PORT = 3000, 4266, 4267, 8000, 8321
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Plan:
 
     Attributes:
         arguments: of Python.
+        port: where it answers.
         is_up: asked until it says so; None where nothing can be asked.
         awaits: what is waited for, in a few words.
     """
 
     arguments: list[str]
+    port: int
     is_up: Callable[[], bool] | None = None
     awaits: str = "its port"
 
@@ -50,19 +56,21 @@ class System:
         code_port, intake_port, ui_port = free_port(CODE_PORT), free_port(INTAKE_PORT), free_port(UI_PORT)
         self.intake = f"http://127.0.0.1:{intake_port}"
         self.ui = f"http://127.0.0.1:{ui_port}" if with_ui else None
+        daemon_port = free_port(DAEMON_PORT)
         where = ["-w", str(write_workspace(home, code_port))]
         address = ["--host", "127.0.0.1", "--port"]
-        server = ["dagster", "code-server", "start", "-m", "madvision_assets.definitions", "--location-name", LOCATION]
+        madvision = "madvision_assets.command.main"
+        server = ["dagster", "api", "grpc", "-m", "madvision_assets.definitions", "--location-name", LOCATION]
         self._plans = {
-            "code-server": Plan([*server, *address, str(code_port)], partial(listens, code_port)),
+            "code-server": Plan([*server, *address, str(code_port)], code_port, partial(listens, code_port)),
             "intake": Plan(
-                ["madvision_assets.command.main", "serve", *address, str(intake_port)], partial(listens, intake_port)
+                [madvision, "serve", *address, str(intake_port)], intake_port, partial(listens, intake_port)
             ),
-            "daemon": Plan(["dagster._daemon", "run", *where]),
+            "daemon": Plan([madvision, "daemon", *where, *address, str(daemon_port)], daemon_port),
         }
         if self.ui is not None:
             page = ["dagster_webserver", "-h", "127.0.0.1", "-p", str(ui_port), *where]
-            self._plans["webserver"] = Plan(page, partial(has_loaded, self.ui), "the page with our code")
+            self._plans["webserver"] = Plan(page, ui_port, partial(has_loaded, self.ui), "the page with our code")
 
     @property
     def parts(self) -> tuple[Process, ...]:
@@ -76,13 +84,51 @@ class System:
             RuntimeError: a part did not start; with the end of its log.
         """
         for name in names or self._plans:
-            self._running[name] = launch(
-                name, python("-m", *self._plans[name].arguments), self._environment, self._logs
-            )
+            self._running[name] = self._launch(name)
         for name in names or self._plans:
             plan = self._plans[name]
             if plan.is_up is not None:
                 wait_until(plan.is_up, plan.awaits, self._running[name])
+
+    def _launch(self, name: str) -> Process:
+        return launch(name, python("-m", *self._plans[name].arguments), self._environment, self._logs)
+
+    @contextmanager
+    def kept(self, tell: Callable[[str], None]) -> Iterator[None]:
+        """Every part, and each started again when it dies or does not do its work; at the end all are stopped.
+
+        Args:
+            tell: is told when one is started again, and why.
+
+        Raises:
+            RuntimeError: a part did not start; with the end of its log.
+        """
+        with ExitStack() as running:  # the last one is stopped first, so that nobody asks for one that is gone
+            keepers = {name: running.enter_context(self._keeping(name, tell)) for name in self._plans}
+            for name, keeper in keepers.items():
+                if not keeper.works.wait(START_LIMIT_S):
+                    raise RuntimeError(f"{name} does not start; its log: {self._logs / name}.log")
+            if self.ui is not None:
+                wait_until(partial(has_loaded, self.ui), "the page with our code", self._running["webserver"])
+            yield
+
+    @contextmanager
+    def _keeping(self, name: str, tell: Callable[[str], None]) -> Iterator[Keeper]:
+        ask = partial(complaint_of, Part(name), "127.0.0.1", self._plans[name].port)
+        keeper = Keeper(partial(self._popen, name), ask, lambda why: tell(f"{name}: {why}"))
+        stop = threading.Event()
+        thread = threading.Thread(target=keeper.run, args=(stop,), name=f"keeper of {name}")
+        thread.start()
+        try:
+            yield keeper
+        finally:
+            stop.set()
+            thread.join()
+            self._running.pop(name)
+
+    def _popen(self, name: str) -> "subprocess.Popen[bytes]":
+        self._running[name] = self._launch(name)
+        return self._running[name].popen
 
     def kill(self, *names: str) -> None:
         """Kill these parts, all of them where none is named, with everything in their process groups."""
@@ -97,19 +143,24 @@ class System:
 
 @contextmanager
 def whole_system(home: Path, environment: Mapping[str, str], *, with_ui: bool) -> Iterator[System]:
-    """Every part, from start to stop.
+    """Every part, from start to stop; one that dies stays dead until it is started again.
 
     Raises:
         RuntimeError: a part did not start; with the end of its log.
     """
-    run(python("-m", "madvision_assets.command.main", "migrate"), environment)
-    prepare_instance(home, environment)
-    system = System(home, environment, with_ui=with_ui)
+    system = prepare(home, environment, with_ui=with_ui)
     try:
         system.start()
         yield system
     finally:
         system.stop()
+
+
+def prepare(home: Path, environment: Mapping[str, str], *, with_ui: bool) -> System:
+    """The parts, none of them started yet, with all that they need."""
+    run(python("-m", "madvision_assets.command.main", "migrate"), environment)
+    prepare_instance(home, environment)
+    return System(home, environment, with_ui=with_ui)
 
 
 def prepare_instance(home: Path, environment: Mapping[str, str]) -> None:

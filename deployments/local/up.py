@@ -3,25 +3,26 @@
 import shlex
 import signal
 import sys
-import threading
+import time
 from pathlib import Path
 
-from parts import LOCATION, site, whole_system
-from system import SAMPLE, Process, home_folder, local_environment
+from parts import LOCATION, prepare, site
+from system import SAMPLE, home_folder, local_environment
 
-WATCH_INTERVAL_S = 1.0
+POLL_S = 0.2
 
 
 def main() -> int:
-    """Start every part, print where it is, and stop all when asked or when one of them ends."""
+    """Start every part, print where it is, start again what dies or does not work, and stop all when asked."""
     home = home_folder()
     environment = {"MADVISION_ALLOW_PRIVATE": "1", **local_environment(home)}
-    asked_to_stop = threading.Event()
+    signals: list[int] = []
     for sign in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(sign, lambda *_: asked_to_stop.set())
+        signal.signal(sign, lambda number, _: signals.append(number))
 
     print(f"== Starting; state in {home}", flush=True)
-    with site(SAMPLE.parent) as sample, whole_system(home, environment, with_ui=True) as system:
+    system = prepare(home, environment, with_ui=True)
+    with site(SAMPLE.parent) as sample, system.kept(tell):
         print(f"== Submit a video: {system.intake}")
         print(f"== A sample to submit there: {sample}/{SAMPLE.name}")
         print(f"== Dagster UI: {system.ui}/locations/{LOCATION}/asset-groups/madvision")
@@ -31,18 +32,15 @@ def main() -> int:
         command = shlex.quote(str(Path(sys.executable).parent / "madvision"))
         print(f"== The queue: MADVISION_HOME={shlex.quote(str(home))} {command} status")
         print(f"== Logs: {home / 'logs'}\n== Ctrl-C stops everything", flush=True)
-        return watch(system.parts, asked_to_stop)
-
-
-def watch(parts: tuple[Process, ...], asked_to_stop: threading.Event) -> int:
-    """Wait until asked to stop (0) or until a part ends by itself (1)."""
-    while not asked_to_stop.wait(WATCH_INTERVAL_S):
-        for part in parts:
-            if part.popen.poll() is not None:
-                print(f"== {part.name} ended with {part.popen.returncode}; its log: {part.log}", file=sys.stderr)
-                return 1
-    print("== Stopping; what is finished is kept, and goes on at the next start", flush=True)
+        while not signals:
+            time.sleep(POLL_S)
+        print("== Stopping; what is finished is kept, and goes on at the next start", flush=True)
     return 0
+
+
+def tell(sentence: str) -> None:
+    """What happens to a part."""
+    print(f"== {sentence}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

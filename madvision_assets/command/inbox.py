@@ -3,12 +3,15 @@
 import click
 
 from madvision_assets.command.display import told_plainly
+from madvision_assets.command.parts import host_option, port_option
 from madvision_assets.settings import load_settings
 
 
 @click.command()
+@host_option
+@port_option
 @told_plainly
-def consume() -> None:
+def consume(host: str, port: int | None) -> None:
     """Take submissions out of the message queue that MADVISION_INBOX_URL names, until SIGTERM.
 
     Each message is the JSON of POST /public/video, or an event of S3 about a new object. Ends with 1 where the queue
@@ -16,7 +19,7 @@ def consume() -> None:
     """
     from madvision_assets.intake.consuming import consume as take_in
 
-    take_in(load_settings())
+    take_in(load_settings(), host, port)
 
 
 COMMANDS = (consume,)

@@ -14,7 +14,7 @@ from madvision_assets.connections import make_database, make_store
 from madvision_assets.domain import disk
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure, HomeUnusableError
-from madvision_assets.domain.health import Finding, Health
+from madvision_assets.domain.health import MEND_SENSOR, SENSORS, Finding, Health
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video, canonical_address, file_video_id
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     Look = Callable[[PipelineStep | None], Sequence[PipelineStep]]
 
 ROOT = Path(__file__).resolve().parents[2]
-STALE_AFTER_S = 60.0
-START_SENSOR = "Start the Dagster daemon (make up starts one), and switch the sensor on in its page."
 
 
 class Workplace:
@@ -131,24 +129,25 @@ class Workplace:
         return self.settings.executor is Executor.K8S and not is_installed(engine.extra)
 
     def queue_findings(self) -> list[Finding]:
-        """What is the matter with the queue, where there is one: what it leaves alone, and a sensor that stands still.
+        """What is the matter with the queue, where there is one: what it leaves alone, and sensors that stand still.
 
         Nothing where the database cannot be asked, which a probe of its own tells.
         """
-        from madvision_assets.command.display_queue import ago, what_to_do
-        from madvision_assets.tools.database.figures import QUEUE_SENSOR, Figures
+        from madvision_assets.command.display_queue import what_to_do
+        from madvision_assets.tools.database.figures import Figures
         from madvision_assets.tools.database.operations import Operations
 
         figures, operations = Figures(self.database), Operations(self.database)
         now = datetime.now(UTC)
         try:
-            shut, beat, has_work = figures.open_breakers(), figures.last_beat(QUEUE_SENSOR), operations.has_work()
+            shut, beats, has_work = figures.open_breakers(), figures.beats(), operations.has_work()
         except Failure:
             return []
         found = [Finding(f"breaker {b.name}", Health.WARNING, f"open: {b.cause}", what_to_do(b)) for b in shut]
-        if has_work if beat is None else (now - beat).total_seconds() > STALE_AFTER_S:
-            seen = f"its last sign of life was {ago(beat, now)}" if beat else "it never gave a sign of life"
-            found.append(Finding("queue sensor", Health.WARNING, seen, START_SENSOR))
+        for sensor in SENSORS:
+            beat = beats.get(sensor.name)
+            if (silence := sensor.silence(beat, now)) and (beat or has_work):
+                found.append(Finding(sensor.part, Health.WARNING, f"{silence}; {sensor.meanwhile}", MEND_SENSOR))
         return found
 
     def _check_database(self) -> tuple[bool, str]:

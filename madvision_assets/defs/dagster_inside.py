@@ -305,6 +305,72 @@ def delete_partitions(instance: dg.DagsterInstance, definition: str, keys: Seque
         connection.execute(table.delete().where(*ours))
 
 
+# --- the daemon ---
+
+
+def run_daemon(arguments: Sequence[str]) -> None:
+    """Dagster's daemon in this process, until SIGINT or SIGTERM; its arguments are those of ``dagster-daemon run``.
+
+    Why: whoever watches over its loops is to hang with it if it hangs.
+    Public way: the command ``dagster-daemon run``, as a process of its own.
+    Without it: ``madvision daemon`` does not start; ``dagster-daemon run`` does, unwatched.
+    """
+    from dagster._daemon.cli import run_command
+
+    run_command.main(list(arguments), prog_name="dagster-daemon run", standalone_mode=False)
+
+
+def daemon_beats(instance: dg.DagsterInstance) -> Mapping[str, float]:
+    """The last sign of life of each loop that a daemon of this instance must have; 0 for one that gave none.
+
+    Why: a loop that hangs in a daemon that lives shows nowhere else.
+    Public way: the command ``dagster-daemon liveness-check``, or GraphQL's ``daemonHealth``; both go by the clock.
+    Without it: a loop that hangs (runs are not started, lost ones not noticed) is not started again.
+    """
+    beats = instance.get_daemon_heartbeats()
+    return {kind: beats[kind].timestamp if kind in beats else 0.0 for kind in instance.get_required_daemon_types()}
+
+
+def _sensor_states(instance: dg.DagsterInstance) -> Iterator[Any]:
+    from dagster._core.definitions.run_request import InstigatorType
+
+    states = instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
+    return (state for state in states if state.is_running and state.instigator_data is not None)
+
+
+def sensor_ticks(instance: dg.DagsterInstance) -> Mapping[str, float]:
+    """When the last tick of each sensor that is on began, by its name; 0 for one that has not ticked yet.
+
+    Why: the loop of the sensors goes on, and its sign of life with it, while a single tick hangs for ever.
+    Public way: GraphQL's ``sensorOrError`` with its ``sensorState.ticks``.
+    Without it: a sensor that hangs in the daemon stands still until somebody starts the daemon again.
+    """
+    ticks: dict[str, float] = {}
+    for state in _sensor_states(instance):  # several of a name, where its code was once found at another place
+        began_s = state.instigator_data.last_tick_start_timestamp or 0.0
+        ticks[state.instigator_name] = max(began_s, ticks.get(state.instigator_name, 0.0))
+    return ticks
+
+
+def put_ticks_right(instance: dg.DagsterInstance, now_s: float) -> list[str]:
+    """Let no sensor's last tick lie in the future, that is, after ``now_s``; the names of those that did.
+
+    Why: a sensor is asked again so long after its last tick, by the clock. One that went ahead and was set right stops
+    every sensor for as long as it was ahead, and across restarts, for the times are in the instance's database.
+    Public way: none; see whether ``is_under_min_interval`` of the sensor daemon takes times in the future for due.
+    Without it: after such a clock nothing is processed for as long, unless the cursors of all sensors are reset.
+    """
+    mended = []
+    for state in _sensor_states(instance):
+        data = state.instigator_data
+        times = {name: getattr(data, name) for name in ("last_tick_timestamp", "last_tick_start_timestamp")}
+        ahead = {name: now_s for name, time_s in times.items() if time_s is not None and time_s > now_s}
+        if ahead:
+            instance.update_instigator_state(state.with_data(data._replace(**ahead)))
+            mended.append(state.instigator_name)
+    return mended
+
+
 # --- a step, from inside ---
 
 

@@ -11,6 +11,7 @@ from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import StageRuntime
+from madvision_assets.domain import health
 from madvision_assets.tools.database import Database
 from madvision_assets.work.dispatch import Dispatcher, Launch
 from madvision_assets.work.webhooks import WebhookSender
@@ -26,10 +27,8 @@ def queue_sensor(
     database: dg.ResourceParam[Database],
 ) -> dg.SensorResult | dg.SkipReason:
     """Due videos, most urgent first, become partitions, and runs of exactly the stages that they lack."""
-    from madvision_assets.tools.database.figures import QUEUE_SENSOR, Figures
-
     launches = dispatcher.launches()
-    Figures(database).beat(QUEUE_SENSOR, datetime.now(UTC))
+    show_life(database, health.QUEUE_SENSOR)
     if not launches:
         return dg.SkipReason("Nothing is due, or as much is in flight as MADVISION_MAX_IN_FLIGHT allows.")
     return dg.SensorResult(
@@ -58,6 +57,7 @@ def queue_reconciler(
     context: dg.SensorEvaluationContext,
     reconciler: dg.ResourceParam[Reconciler],
     runtime: dg.ResourceParam[StageRuntime],
+    database: dg.ResourceParam[Database],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that the table shows in flight and that are not, go on; an instance that is new gets its pools' limits.
 
@@ -67,6 +67,7 @@ def queue_reconciler(
     seen = {video_id: (sign, count) for video_id, (sign, count) in json.loads(context.cursor or "{}").items()}
     silent, repairs = reconciler.look(context.instance, seen)
     runtime.scratch.sweep_given_up(reconciler.is_given_up)
+    show_life(database, health.RECONCILER)
     return dg.SensorResult(
         cursor=json.dumps(silent), skip_reason=dg.SkipReason("; ".join(repairs) or "Table and runs agree.")
     )
@@ -85,10 +86,21 @@ def cancelled_runs(context: dg.RunStatusSensorContext, reconciler: dg.ResourcePa
 
 
 @dg.sensor(minimum_interval_seconds=TICK_S, default_status=RUNNING)
-def webhook_sensor(webhooks: dg.ResourceParam[WebhookSender]) -> dg.SkipReason:
+def webhook_sensor(
+    webhooks: dg.ResourceParam[WebhookSender],
+    database: dg.ResourceParam[Database],
+) -> dg.SkipReason:
     """Tell those who left a callback that their video has ended."""
     delivered = webhooks.deliver_due()
+    show_life(database, health.WEBHOOK_SENSOR)
     return dg.SkipReason(f"{delivered.ok} delivered, {delivered.failed} to be tried again.")
+
+
+def show_life(database: Database, beating: health.Beating) -> None:
+    """A sensor has done its work; whoever fails at it, or is never asked to, shows nothing."""
+    from madvision_assets.tools.database.figures import Figures
+
+    Figures(database).beat(beating.name, datetime.now(UTC))
 
 
 SENSORS = (queue_sensor, queue_reconciler, failed_runs, cancelled_runs, webhook_sensor)

@@ -1,5 +1,7 @@
 """The application: routes, pages, and one form for everything that goes wrong."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -16,6 +18,7 @@ from madvision_assets.intake.guard import Guard
 from madvision_assets.intake.limits import RateLimits
 from madvision_assets.intake.pages.render import problem_page
 from madvision_assets.intake.problems import Problem, ProblemError, ProblemResponse
+from madvision_assets.intake.round_trips import RoundTrips
 from madvision_assets.intake.services import Services, tell_operators
 from madvision_assets.tools.database.figures import Figures
 
@@ -30,6 +33,7 @@ API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/open
 def make_app(services: Services) -> FastAPI:
     """The ASGI application; none of its parts is touched before the first request."""
     app = FastAPI(
+        lifespan=_while_served,
         title="MadVision",
         version="1",
         description=DESCRIPTION,
@@ -40,6 +44,7 @@ def make_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.registry = registry
     app.state.rate_limits = RateLimits(services.settings.requests_per_minute)
+    app.state.round_trips = RoundTrips(services.database)
     app.state.checks = health.make_checks(services)
     app.state.streams = pages.Streams()
     figures = metrics.HttpFigures(registry)
@@ -53,6 +58,12 @@ def make_app(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     return app
+
+
+@asynccontextmanager
+async def _while_served(app: FastAPI) -> AsyncIterator[None]:
+    with app.state.round_trips.made():
+        yield
 
 
 def render(request: Request, error: ProblemError) -> Response:

@@ -7,6 +7,7 @@ happens in between, it comes again, and the second time changes nothing.
 import logging
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,6 +37,7 @@ from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.submissions import NewSubmission
 from madvision_assets.tools.inbox import Inbox, Message, make_inbox
 from madvision_assets.tools.store.uploads import bucket_names
+from madvision_assets.work.alive import answering
 
 CONSUMER = "consumer"  # its name among the heartbeats
 # Also the longest that a signal waits for an idle consumer.
@@ -44,10 +46,17 @@ RECEIVE_S = 5.0
 REFUSED_PAUSE_S = 30.0
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+# A message takes seconds; a database or an inbox that falls silent is given up within a minute or two.
+STUCK_S = 300.0
 
 
-def consume(settings: Settings) -> None:
+def consume(settings: Settings, host: str = "127.0.0.1", port: int | None = None) -> None:
     """Take submissions in until SIGINT or SIGTERM; the message under way is finished.
+
+    Args:
+        settings: what the environment says.
+        host: where to answer whether it works.
+        port: likewise; None is nowhere.
 
     Raises:
         InboxDeniedError: the queue is not there, or not for us.
@@ -63,7 +72,9 @@ def consume(settings: Settings) -> None:
     log_as_json()
     for vendor in ("pika", "botocore"):  # their failures leave as ours
         logging.getLogger(vendor).setLevel(logging.CRITICAL)
-    Consumer(services, inbox, stop).run()
+    consumer = Consumer(services, inbox, stop)
+    with answering(consumer.complaint, host, port):
+        consumer.run()
 
 
 class Consumer:
@@ -95,6 +106,7 @@ class Consumer:
         self._figures = Figures(services.database)
         self._told: str | None = None
         self._pause_s = FIRST_PAUSE_S
+        self._came_round_at_s = time.monotonic()
         self._log: Any = structlog.get_logger("madvision.consumer")
 
     def run(self) -> None:
@@ -125,12 +137,19 @@ class Consumer:
         self._log.info("consuming", inbox=self._inbox.name)
         self._told, self._pause_s = None, FIRST_PAUSE_S
 
+    def complaint(self) -> str | None:
+        """What is the matter; None while it comes round, be it to find that it has to wait."""
+        silent_s = time.monotonic() - self._came_round_at_s
+        return f"does not work: it has not come round for {silent_s:.0f} s" if silent_s > STUCK_S else None
+
     def _beat(self) -> None:
         """Show a sign of life; what cannot be written down is not received either, and so not in vain."""
+        self._came_round_at_s = time.monotonic()
         self._figures.beat(CONSUMER, utc_now())
 
     def _wait(self, failure: Failure) -> None:
         """Wait, each time longer; the reason is told once, and not at each try."""
+        self._came_round_at_s = time.monotonic()
         if failure.code != self._told:
             self._log.warning("waiting", cause=failure.code, reason=str(failure))
         self._told = failure.code

@@ -12,15 +12,15 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from madvision_assets.domain import health
 from madvision_assets.domain.failures import Failure, FailureClass, leaf_of
 from madvision_assets.intake.metrics import Remembered
 from madvision_assets.intake.problems import RETRY_AFTER_S, ProblemError, documented
 from madvision_assets.intake.services import Services
-from madvision_assets.tools.database.figures import QUEUE_SENSOR, Figures
+from madvision_assets.tools.database.figures import Figures
 
 PROBE_LIMIT_S = 5.0
 KEEP_S = 5.0
-STALE_AFTER_S = 60.0
 
 router = APIRouter(tags=["operation"])
 
@@ -42,7 +42,7 @@ class Check(BaseModel):
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The service lives."""
 
     status: Annotated[str, Field(examples=["alive"])] = "alive"
 
@@ -54,9 +54,12 @@ class Readiness(BaseModel):
     checks: list[Check]
 
 
-@router.get("/healthz")
-def healthz() -> Alive:
-    """Whether the process lives; nothing outside is touched."""
+@router.get("/healthz", responses=documented("not_ready", "internal_error"))
+async def healthz(request: Request) -> Alive:
+    """Whether the service lives, whatever else is away; 503 where it alone no longer gets through to the database."""
+    complaint = request.app.state.round_trips.complaint()
+    if complaint is not None:
+        raise ProblemError("not_ready", complaint)
     return Alive()
 
 
@@ -79,7 +82,7 @@ def make_checks(services: Services) -> Callable[[], list[Check]]:
         _Part("database", services.database.check, CheckStatus.FAILED),
         _Part("store", services.store.check, CheckStatus.FAILED),
         _Part("tables", services.database.newer_tables, CheckStatus.DEGRADED),
-        _Part("queue sensor", partial(_check_sensor, figures), CheckStatus.DEGRADED),
+        *(_Part(each.part, partial(_check_sensor, figures, each), CheckStatus.DEGRADED) for each in health.SENSORS),
         _Part("breakers", partial(_check_breakers, figures), CheckStatus.DEGRADED),
     )
     pool = ThreadPoolExecutor(len(parts), thread_name_prefix="readiness")
@@ -115,14 +118,9 @@ class _Part:
         return Check(name=self.name, status=self.when_bad if complaint else CheckStatus.OK, detail=complaint or "")
 
 
-def _check_sensor(figures: Figures) -> str | None:
-    beat_at = figures.last_beat(QUEUE_SENSOR)
-    if beat_at is None:
-        return "It was never heard of. Start the Dagster daemon; submissions are taken and wait."
-    silent_s = (datetime.now(UTC) - beat_at).total_seconds()
-    if silent_s <= STALE_AFTER_S:
-        return None
-    return f"It was last heard of {silent_s:.0f} s ago. Start the Dagster daemon; submissions are taken and wait."
+def _check_sensor(figures: Figures, sensor: health.Beating) -> str | None:
+    silence = sensor.silence(figures.beats().get(sensor.name), datetime.now(UTC))
+    return f"{silence.capitalize()}; {sensor.meanwhile}. {health.MEND_SENSOR}" if silence else None
 
 
 def _check_breakers(figures: Figures) -> str | None:

@@ -12,6 +12,7 @@ from limits.strategies import MovingWindowRateLimiter
 from starlette.types import Receive, Scope
 
 from madvision_assets.intake.problems import ProblemError
+from madvision_assets.work.clock import Clock
 
 BATCH_PATH = "/public/videos"
 JSON_PATHS = {"/public/video", BATCH_PATH, "/internal/perform-video-processing"}
@@ -33,6 +34,7 @@ class RateLimits:
     """
 
     def __init__(self, per_minute: int) -> None:
+        self._clock = Clock()
         self._limiter = MovingWindowRateLimiter(MemoryStorage()) if per_minute else None
         self._submissions = RateLimitItemPerMinute(max(1, per_minute), namespace="submissions")
         self._others = RateLimitItemPerMinute(max(1, per_minute) * OTHER_REQUESTS, namespace="others")
@@ -59,7 +61,11 @@ class RateLimits:
             self._hit(self._submissions, client_of(scope), more)
 
     def _hit(self, item: RateLimitItemPerMinute, client: str, cost: int) -> None:
-        if self._limiter is None or self._limiter.hit(item, client, cost=min(cost, item.amount)):
+        if self._limiter is None:
+            return
+        if self._clock.was_set_back():  # hits that lie in the future would count until they have come
+            self._limiter, self._clock = MovingWindowRateLimiter(MemoryStorage()), Clock()
+        if self._limiter.hit(item, client, cost=min(cost, item.amount)):
             return
         free_at = self._limiter.get_window_stats(item, client).reset_time
         wait_s = max(1, math.ceil(free_at - time.time()))

@@ -4,8 +4,9 @@ import inspect
 import os
 import re
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType
@@ -14,11 +15,15 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._annotations import is_public
+from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from sqlalchemy import create_engine, make_url, text
 
 from madvision_assets.defs import dagster_inside as inside
 from madvision_assets.defs.runtime.failing import StoppedError
+from madvision_assets_tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = "telemetry: {enabled: false}\nconcurrency: {runs: {max_concurrent_runs: 3}}\n"
@@ -28,7 +33,7 @@ PARTS = dg.DynamicPartitionsDefinition(name="parts")
 NOT_PUBLIC = (
     "dagster._", "event_log_storage", "step_failure_data", "job_failure_data", "user_failure_data", "_replace",
     "get_asset_check_evaluations", "filter_events", "step_context.", "get_step_execution_context", ".job_def",
-    "retry_mode", "code_versions_by_key", "is_job_failure",
+    "retry_mode", "code_versions_by_key", "is_job_failure", "instigator_data",
 )  # fmt: skip
 
 
@@ -293,6 +298,74 @@ def test_every_context_leads_to_its_step_and_run(instance: dg.DagsterInstance, w
 
 
 # --- the file itself ---
+
+
+def sensor_state(name: str, data: Mapping[str, Any], *, place: str = "here", is_on: bool = True) -> InstigatorState:
+    """What the daemon keeps of a sensor."""
+    where = GrpcServerCodeLocationOrigin(host=place, port=1, location_name=place)
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(where, "__repository__"), name)
+    status = InstigatorStatus.DECLARED_IN_CODE if is_on else InstigatorStatus.STOPPED
+    return InstigatorState(origin, InstigatorType.SENSOR, status, SensorInstigatorData(min_interval=4, **data))
+
+
+def test_when_sensors_ticked_is_seen_and_no_tick_is_left_in_the_future(instance: dg.DagsterInstance) -> None:
+    now_s = time.time()
+    ahead = {"last_tick_timestamp": now_s + 3600, "last_tick_start_timestamp": now_s + 3500}
+    behind = {"last_tick_timestamp": now_s - 9, "last_tick_start_timestamp": now_s - 10}
+    states = [
+        sensor_state("ahead", {"cursor": "kept", **ahead}),
+        sensor_state("behind", behind),
+        sensor_state("behind", {"last_tick_start_timestamp": now_s - 5000}, place="another place"),
+        sensor_state("new", {}),
+        sensor_state("off", ahead, is_on=False),
+    ]
+    for state in states:
+        instance.add_instigator_state(state)
+
+    with canary(inside.sensor_ticks):
+        assert inside.sensor_ticks(instance) == {"ahead": now_s + 3500, "behind": now_s - 10, "new": 0.0}
+    with canary(inside.put_ticks_right):
+        assert inside.put_ticks_right(instance, now_s) == ["ahead"]
+        mended = instance.get_instigator_state(states[0].instigator_origin_id, states[0].selector_id)
+        assert mended is not None
+        data = mended.instigator_data
+        assert isinstance(data, SensorInstigatorData)
+        assert (data.last_tick_timestamp, data.last_tick_start_timestamp) == (now_s, now_s)
+        assert (data.cursor, data.min_interval) == ("kept", 4)
+        assert inside.put_ticks_right(instance, now_s) == []
+        assert inside.sensor_ticks(instance)["behind"] == now_s - 10
+
+
+def test_a_daemon_runs_in_this_process_and_its_loops_give_signs_of_life(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(inside.folder_of(instance)))
+    (tmp_path / "workspace.yaml").write_text("load_from: []")
+    beats: dict[str, float] = {}
+
+    def stop_once_it_beats() -> None:
+        try:
+            wait_for(lambda: all(inside.daemon_beats(instance).values()), 60.0, "signs of life")
+            beats.update(inside.daemon_beats(instance))
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with canary(inside.daemon_beats):
+        assert set(inside.daemon_beats(instance).values()) == {0.0}
+    before_s = time.time()
+    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)}
+    thread = threading.Thread(target=stop_once_it_beats)
+    with canary(inside.run_daemon):
+        try:
+            thread.start()
+            inside.run_daemon(["-w", str(tmp_path / "workspace.yaml")])
+        finally:
+            thread.join()
+            for sign, handler in handlers.items():
+                signal.signal(sign, handler)
+
+    assert beats.keys() >= {"SENSOR", "QUEUED_RUN_COORDINATOR"}
+    assert all(beat_s >= before_s - 1 for beat_s in beats.values())
 
 
 def test_each_name_says_why_it_is_needed_where_to_look_and_what_breaks() -> None:

@@ -19,7 +19,7 @@ def reconcile(harness: Harness) -> None:
     """One evaluation of the reconciling sensor."""
     given = harness.resources()
     with dg.build_sensor_context(
-        harness.instance, resources={n: given[n] for n in ("reconciler", "runtime")}
+        harness.instance, resources={n: given[n] for n in ("reconciler", "runtime", "database")}
     ) as context:
         queue_reconciler(context)
 

@@ -49,7 +49,7 @@ mutation Terminate($runs: [String!]!) {
   terminateRuns(runIds: $runs) { ... on TerminateRunsResult { terminateRunResults { __typename } } }
 }
 """
-PORTS = {"intake": 8000, "code-server": 4266, "webserver": 3000}
+PORTS = {"intake": 8000, "code-server": 4266, "daemon": 4267, "webserver": 3000}
 
 
 @dataclass(frozen=True)

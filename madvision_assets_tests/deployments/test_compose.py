@@ -4,18 +4,21 @@ import json
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from madvision_assets.work.keeping import Patience
+
 FOLDER = Path(__file__).resolve().parents[2] / "deployments" / "compose"
 TEXT = (FOLDER / "compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONCE = {"bucket", "migrate"}
-UNASKED = {"consumer"}  # it answers nobody
+PARTS = {"code-server", "code-server-gpu", "daemon", "webserver", "intake", "consumer"}
 LIMIT_S = 60
 
 
@@ -89,7 +92,25 @@ def test_every_container_starts_again_and_is_looked_at(name: str) -> None:
     service = SERVICES[name]
 
     assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
-    assert ("test" in service["healthcheck"]) is (name not in ONCE | UNASKED)
+    assert ("test" in service["healthcheck"]) is (name not in ONCE)
+
+
+@pytest.mark.parametrize("name", sorted(PARTS))
+def test_every_part_of_ours_is_kept_at_work_by_what_it_answers(name: str) -> None:
+    service = SERVICES[name]
+    keeper, part = service["command"][:9], service["command"][9:]
+    options = dict(pairwise(keeper))
+
+    assert keeper[:3] == ["madvision", "keep", name.removesuffix("-gpu")]
+    assert options["--port"] in part, "it is asked where it answers"
+    assert options["--mark"] in service["healthcheck"]["test"][1], "it is healthy while it was found at work lately"
+
+
+def test_a_part_has_the_time_to_stop_that_its_keeper_gives_it() -> None:
+    runs_stop = ("code-server", "daemon")  # others have nothing that takes long
+
+    assert all(SERVICES[name]["stop_grace_period"] == "60s" for name in runs_stop)
+    assert Patience().stop_s < 60
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -66,7 +66,9 @@ class Server:
 
     home: Path
     variables: dict[str, str]
-    ports: dict[str, str] = field(default_factory=lambda: {port: str(free_port()) for port in ("3000", "4266", "8000")})
+    ports: dict[str, str] = field(
+        default_factory=lambda: {port: str(free_port()) for port in ("3000", "4266", "4267", "8000")}
+    )
 
     def environment(self, service: str, **extra: str) -> dict[str, str]:
         """What a service has in its environment, and no other variable of ours."""
@@ -78,7 +80,12 @@ class Server:
 
     def here(self, words: list[str]) -> list[str]:
         """A command of the containers, with our addresses, folders and ports."""
-        places = {"/opt/dagster/dagster_home": str(self.home), "/srv": str(FOLDER), "0.0.0.0": "127.0.0.1"}
+        places = {
+            "/opt/dagster/dagster_home": str(self.home),
+            "/srv": str(FOLDER),
+            "/tmp": str(self.home.parent),
+            "0.0.0.0": "127.0.0.1",
+        }
         changed = [filled(word, self.variables) for word in words]
         for there, place in {**places, **self.ports}.items():
             changed = [word.replace(there, place) for word in changed]

@@ -5,6 +5,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 import structlog
 
 from madvision_assets.intake import limits
+from madvision_assets.intake.limits import RateLimits
+from madvision_assets.intake.problems import ProblemError
 from madvision_assets_tests.intake.serving import ADDRESS, Intake, serving, settings_in
 
 JSON = {"content-type": "application/json"}
@@ -166,6 +169,22 @@ def test_each_client_may_submit_so_often_and_is_told_when_to_go_on(limited: Inta
 
     assert answer.json()["code"] == "too_many_requests"
     assert 1 <= int(answer.headers["retry-after"]) <= 60
+
+
+def test_a_clock_that_was_set_back_limits_nobody_until_it_has_caught_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, ahead_s = time.time, 3600.0
+    monkeypatch.setattr(time, "time", lambda: real() + ahead_s)
+    limited = RateLimits(1)
+    scope = {"method": "POST", "path": "/public/video", "client": ("203.0.113.1", 1)}
+    limited.admit(scope)
+    with pytest.raises(ProblemError):
+        limited.admit(scope)
+
+    ahead_s = 0.0
+
+    limited.admit(scope)
+    with pytest.raises(ProblemError):
+        limited.admit(scope)
 
 
 def test_a_network_of_ipv6_addresses_is_one_client(limited: Intake) -> None:

@@ -1,5 +1,6 @@
 """Claims about what operators and their programs see: the internal route, health, readiness, metrics."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from madvision_assets.domain.failures import ApiKeyInvalidError, NoAudioTrackError
+from madvision_assets.domain.health import SENSORS, Beating
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.tools.database.figures import QUEUE_SENSOR, Figures
+from madvision_assets.tools.database.figures import Figures
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets_tests.intake.conftest import INTERNAL_KEY
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
@@ -85,21 +87,38 @@ def _checks(intake: Intake) -> dict[str, Any]:
 
 def test_a_system_with_its_daemon_is_ready(tmp_path: Path) -> None:
     with serving(settings_in(tmp_path)) as intake:
-        Figures(intake.services.database).beat(QUEUE_SENSOR, datetime.now(UTC))
+        for sensor in SENSORS:
+            Figures(intake.services.database).beat(sensor.name, datetime.now(UTC))
 
         answer = intake.client.get("/readyz")
 
     assert (answer.status_code, answer.json()["status"]) == (200, "ready")
 
 
-def test_without_its_daemon_submissions_are_still_taken(tmp_path: Path) -> None:
+@pytest.mark.parametrize("silent", SENSORS, ids=lambda sensor: sensor.name)
+@pytest.mark.parametrize(
+    ("away_s", "told"), [(1.0, "was 6[0-9] s ago|was 9[0-9] s ago"), (None, "never"), (-3600.0, "in the future")]
+)
+def test_a_sensor_that_did_no_work_lately_is_told_and_submissions_are_still_taken(
+    tmp_path: Path, silent: Beating, away_s: float | None, told: str
+) -> None:
+    now = datetime.now(UTC)
+    beats = {sensor.name: now for sensor in SENSORS if sensor is not silent}
+    if away_s is not None:  # longer than it may be silent; the future is what a clock leaves that went ahead
+        beats[silent.name] = now - timedelta(seconds=away_s + (silent.silent_after_s if away_s > 0 else 0))
     with serving(settings_in(tmp_path)) as intake:
-        Figures(intake.services.database).beat(QUEUE_SENSOR, datetime.now(UTC) - timedelta(seconds=61))
+        for name, beat_at in beats.items():
+            Figures(intake.services.database).beat(name, beat_at)
 
         answer = intake.client.get("/readyz")
+        wrong = {check["name"]: check["detail"] for check in answer.json()["checks"] if check["status"] != "ok"}
 
+        assert intake.submit()["status"] == "queued"
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
-    assert "Start the Dagster daemon" in answer.text
+    assert list(wrong) == [silent.part]
+    assert re.search(told, wrong[silent.part])
+    assert "Start the Dagster daemon" in wrong[silent.part]
+    assert silent.meanwhile in wrong[silent.part]
 
 
 def test_an_open_breaker_tells_what_to_do(tmp_path: Path) -> None:
@@ -221,6 +240,5 @@ def _figures(database: Any) -> list[Any]:
         figures.stages(),
         figures.submissions(),
         figures.open_breakers(),
-        figures.last_beat("x"),
-        figures.last_beat("y"),
+        figures.beats(),
     ]

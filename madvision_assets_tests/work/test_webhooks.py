@@ -230,6 +230,22 @@ def test_a_receiver_that_recovers_is_told(sqlite: Database, clock: Clock, site: 
     assert deliveries(sqlite)[0]["last_error"] is None
 
 
+def test_a_clock_that_went_ahead_and_back_holds_no_callback_up_and_none_is_sent_twice(
+    database: Database, clock: Clock, site: Site
+) -> None:
+    asked(database, clock, site.serve("/hook", b"ok"))
+    clock.move(3600)
+    ended(database, clock)
+    clock.move(-3600)
+    site.fail("/hook", 500)
+
+    assert sender_of(database, clock).deliver_due() == Delivered(0, 1)
+    assert sender_of(database, clock).deliver_due() == Delivered(0, 0), "its next try has its time"
+    clock.move(60)
+    site.serve("/hook", b"ok")
+    assert sender_of(database, clock).deliver_due() == Delivered(1, 0)
+
+
 def test_a_receiver_that_is_gone_is_given_up_at_once(sqlite: Database, clock: Clock, site: Site) -> None:
     asked(sqlite, clock, site.fail("/hook", 410))
     ended(sqlite, clock)

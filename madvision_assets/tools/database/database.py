@@ -127,6 +127,16 @@ class Database:
         if not state.is_usable:
             raise SchemaOutdatedError(f"they are at revision {state.current or 'none'}, and {state.head} is needed")
 
+    def answer(self, *, fresh: bool = False) -> None:
+        """Return when the database answers, over one of our connections, or over one made for this alone."""
+        from sqlalchemy import text
+
+        from madvision_assets.tools.database import engines, errors
+
+        engine = engines.make_engine(self._url, keep_none=True) if fresh else self.engine
+        with errors.database_failures(), engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+
     def newer_tables(self) -> str | None:
         """What to know where a newer version of the program has migrated the tables already, as in a rolling update."""
         state = self.schema_state()

@@ -52,9 +52,13 @@ def parse(url: str) -> URL:
     return parsed
 
 
-def make_engine(url: URL) -> Engine:
-    """An engine for a URL that ``parse`` gave."""
-    return _sqlite_engine(url) if is_sqlite(url) else _postgres_engine(url)
+def make_engine(url: URL, *, keep_none: bool = False) -> Engine:
+    """An engine for a URL that ``parse`` gave; one that keeps no connections makes each anew."""
+    if is_sqlite(url):
+        return _sqlite_engine(url)
+    return (
+        create_engine(url, poolclass=NullPool, connect_args=_POSTGRES_ARGUMENTS) if keep_none else _postgres_engine(url)
+    )
 
 
 def make_statement_engine(url: URL) -> Engine:

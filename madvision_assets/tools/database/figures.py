@@ -18,8 +18,6 @@ from madvision_assets.tools.database.tables import (
     video_processing_queue,
 )
 
-QUEUE_SENSOR = "queue_sensor"
-
 queue = video_processing_queue
 
 
@@ -89,12 +87,11 @@ class Figures:
         with self._database.reading() as connection:
             return list(breakers.not_closed(connection).values())
 
-    def last_beat(self, name: str) -> datetime | None:
-        """The last sign of life of a part; None where there never was one."""
+    def beats(self) -> Mapping[str, datetime]:
+        """The last sign of life of each part that ever gave one."""
         with self._database.reading() as connection:
-            return connection.execute(
-                select(heartbeats.c.beat_at).where(heartbeats.c.name == name)
-            ).scalar_one_or_none()
+            found = connection.execute(select(heartbeats.c.name, heartbeats.c.beat_at))
+            return {row.name: row.beat_at for row in found}
 
     def beat(self, name: str, now: datetime) -> None:
         """A part shows that it is alive; ``now`` is timezone-aware."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, literal, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from madvision_assets.domain.breakers import CLOCK_SLACK_S
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import (
     processing_attempts,
@@ -110,7 +111,7 @@ def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> 
         .join_from(told, submissions, submissions.c.token_hash == told.c.token_hash)
         .outerjoin(queue, as_it_ended)
         .outerjoin(history, of_attempt)
-        .where(told.c.next_try_at <= now)
+        .where(told.c.next_try_at.is_not(None), or_(told.c.next_try_at <= now, _of_a_wrong_clock(now)))
         .order_by(told.c.next_try_at, told.c.id)
         .limit(limit)
         .with_for_update(of=told, skip_locked=True)
@@ -119,6 +120,13 @@ def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> 
     mine = told.update().where(told.c.id.in_([each.id for each in claimed]))
     connection.execute(mine.values(next_try_at=now + timedelta(seconds=lease_s), tries=told.c.tries + 1))
     return claimed
+
+
+def _of_a_wrong_clock(now: datetime) -> ColumnElement[bool]:
+    """Of a delivery that was written down while the clock was ahead, and not touched since."""
+    told, later = webhook_deliveries.c, now + timedelta(seconds=CLOCK_SLACK_S)
+    never_tried = and_(told.created_at > later, told.next_try_at >= told.created_at)
+    return or_(never_tried, told.next_try_at > later + timedelta(seconds=LONGEST_PAUSE_S))
 
 
 def settle(connection: Connection, answers: Collection[Answer], now: datetime) -> None:
