@@ -5,13 +5,14 @@ Exit status 0: every promise held. 1: one was broken; the seed repeats the plan,
 
 import argparse
 import json
+import math
 import random
 import shutil
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -25,7 +26,7 @@ from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.chaos import evidence, faults, report
 from madvision_assets_tests.chaos.invariants import Evidence, Window, broken
 from madvision_assets_tests.chaos.plan import POINT, VERSION, Fault, Plan, make_plan
-from madvision_assets_tests.chaos.videos import Films, serve
+from madvision_assets_tests.chaos.videos import OPTIONS, Films, serve
 from madvision_assets_tests.chaos.world import Nurse, Tell, World, open_world
 from madvision_assets_tests.site import Page
 from madvision_assets_tests.waiting import wait_for
@@ -39,7 +40,10 @@ RECOVERY_LIMIT_S = 240.0
 END_LIMIT_S = 420.0
 CALLBACK_LIMIT_S = 200.0  # the first pause after a delivery that failed is a minute, the second two
 TIDY_LIMIT_S = 60.0
+LAST_LOOK_S = 30.0
 TWIN_AFTER_S = 0.5
+# Between a victim's end and our knowing.
+FOUND_BEFORE_S = 3.0
 
 
 @dataclass
@@ -65,15 +69,21 @@ class Happened:
 
 @dataclass
 class Campaign:
-    """A plan that is played."""
+    """A plan that is played.
+
+    Attributes:
+        ends_s: by the monotonic clock; what has not ended by then counts as stuck.
+        asked: what was submitted, by video ID.
+        happened: the faults that were played.
+    """
 
     plan: Plan
     world: World
     tell: Tell
     nurse: Nurse
+    ends_s: float = math.inf
     asked: dict[str, evidence.Asked] = field(default_factory=dict)
     happened: list[Happened] = field(default_factory=list)
-    on: set[int] = field(default_factory=set)
 
     def play(self, films: Films) -> None:
         """Everything at its moment, each in a thread of its own, until the last fault is over."""
@@ -103,6 +113,8 @@ class Campaign:
         deadline_s = time.monotonic() + SUBMIT_LIMIT_S
         for number in range(1000):
             body: dict[str, object] = {"url": asked.served.address, "priority": video.priority}
+            if asked.served.end.outcome == "clips":
+                body["options"] = OPTIONS
             hook = f"/{video.name}/{twin}/{number}"
             if video.callback:
                 self.world.receiver.add(hook, Page())
@@ -120,15 +132,20 @@ class Campaign:
 
     def _break(self, fault: Fault) -> None:
         """One fault, from its beginning until it is got over."""
-        happened = Happened(fault, time.time())
+        happened = Happened(fault, began_at=time.time())
         self.happened.append(happened)
         stops_sensors = fault.kind in faults.STOPS_SENSORS
-        before = {row.video_id: row for row in self.world.rows() or [] if row.status is QueueStatus.RUNNING}
+        before: dict[str, QueueRow] = {}
         try:
-            with faults.KINDS[fault.kind](self.world, fault) as happened.note:
-                self.tell(f"{fault} {happened.note}")
-                if fault.kind != POINT:
-                    time.sleep(fault.lasts_s)
+            with faults.hands_on(self.world, fault.kind):
+                before = {row.video_id: row for row in self.world.rows() or [] if row.status is QueueStatus.RUNNING}
+                happened.began_at = time.time()
+                with faults.KINDS[fault.kind](self.world, fault) as happened.note:
+                    if fault.kind in faults.SEEKING:
+                        happened.began_at = time.time() - FOUND_BEFORE_S
+                    self.tell(f"{fault} {happened.note}")
+                    if fault.kind != POINT:
+                        time.sleep(fault.lasts_s)
         except faults.NotNowError as why:
             happened.not_done, happened.ended_at = str(why), time.time()
             self.tell(f"{fault} was not made: {why}")
@@ -154,7 +171,7 @@ class Campaign:
             return not left and beat is not None and beat > happened.ended_at
 
         try:
-            wait_for(is_over, RECOVERY_LIMIT_S)
+            wait_for(is_over, self._at_most(RECOVERY_LIMIT_S))
         except TimeoutError:
             happened.held_up = (
                 f"{happened.fault} was not got over within {RECOVERY_LIMIT_S:.0f} s: {sorted(left) or 'no tick'}"
@@ -178,11 +195,11 @@ class Campaign:
             return not unfinished
 
         with suppress(TimeoutError):
-            wait_for(ended, END_LIMIT_S)
+            wait_for(ended, self._at_most(END_LIMIT_S))
         self.tell(f"{len(self.asked) - len(unfinished)} of {len(self.asked)} videos have ended")
         world = self.world
         with suppress(TimeoutError):
-            wait_for(lambda: not self._not_called(), CALLBACK_LIMIT_S)
+            wait_for(lambda: not self._not_called(), self._at_most(CALLBACK_LIMIT_S))
         with suppress(TimeoutError):
             wait_for(
                 lambda: not (evidence.left_working(world) or evidence.left_files(world) or evidence.left_slots(world)),
@@ -197,6 +214,10 @@ class Campaign:
         ]
         found.held_up = [*self.nurse.stalls, *(h.held_up for h in self.happened if h.held_up)]
         return found
+
+    def _at_most(self, limit_s: float) -> float:
+        """So long, or as long as there is time, with what it takes to look at the end."""
+        return max(1.0, min(limit_s, self.ends_s - LAST_LOOK_S - time.monotonic()))
 
     def _not_called(self) -> set[str]:
         called = {callback.path for callback in evidence.callbacks_of(self.world.receiver._hits)}
@@ -213,18 +234,20 @@ def _state(row: QueueRow | None) -> str:
     return f" ({row.status} at {row.pipeline_step}, {row.failure_cause})" if row else " (never taken in)"
 
 
-def run(seed: int, count: int, kinds: Sequence[str], folder: Path) -> list[str]:
+def run(chosen: Plan, folder: Path, minutes: float) -> list[str]:
     """One campaign; gives what broke."""
+    ends_s = time.monotonic() + minutes * 60
     tell = Tell(folder / "campaign.log")
-    chosen = make_plan(seed, count, kinds)
-    tell(f"Seed {seed}, plan version {VERSION}: {len(chosen.videos)} videos, {len(chosen.faults)} faults; {folder}")
+    tell(
+        f"Seed {chosen.seed}, plan version {VERSION}: {len(chosen.videos)} videos, {len(chosen.faults)} faults; {folder}"
+    )
     (folder / "plan.json").write_text(json.dumps(asdict(chosen), indent=1))
     films = Films(folder)
     with ExitStack() as stack:
         world = stack.enter_context(open_world(folder))
         nurse = stack.enter_context(Nurse(world, tell))
         tell("The system is up")
-        campaign = Campaign(chosen, world, tell, nurse)
+        campaign = Campaign(chosen, world, tell, nurse, ends_s)
         campaign.play(films)
         tell("Every fault is over")
         try:
@@ -246,11 +269,13 @@ def main() -> int:
     parser.add_argument("--seed", type=int, help="of the plan; without one, any")
     parser.add_argument("--faults", type=int, default=DEFAULT_FAULTS, help="how many (default: %(default)s)")
     parser.add_argument("--kinds", default="", help=f"only these, separated by commas: {', '.join(faults.KINDS)}")
+    parser.add_argument("--minutes", type=float, help="what has not ended by then counts as stuck")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs also where nothing broke")
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(MAX_SEED)
     folder = Path(tempfile.mkdtemp(prefix="madvision-chaos-"))
-    how = run(seed, arguments.faults, [kind for kind in arguments.kinds.split(",") if kind], folder)
+    chosen = make_plan(seed, arguments.faults, [kind for kind in arguments.kinds.split(",") if kind])
+    how = run(chosen, folder, arguments.minutes or math.inf)
     again = f"make chaos SEED={seed} FAULTS={arguments.faults}" + (
         f" KINDS='{arguments.kinds}'" if arguments.kinds else ""
     )

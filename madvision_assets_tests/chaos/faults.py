@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,17 @@ HAND_LIMIT_S = 240.0
 TWINS = 8
 CLOCK_WRONG_S = 3600.0
 POLL_S = 0.1
+# What a kind has in its hands, which no other may break meanwhile: it would be mended with the first one's end.
+# These look for a victim first, and there may be several at once.
+SEEKING = {"kill worker", "stop worker", "hang worker", "twin", POINT}
+HANDS = {
+    "kill": ("database", "parts"),
+    "kill child": ("parts",),
+    "stop": ("parts",),
+    "stop machine": ("database", "parts"),
+    "kill database": ("database",),
+    "stop database": ("database",),
+}
 # While one of these is on, no sensor can tick.
 STOPS_SENSORS = {"kill", "kill child", "stop", "stop machine", "kill database", "stop database", "clock"}
 
@@ -297,6 +308,15 @@ KINDS: dict[str, Callable[[World, Fault], AbstractContextManager[str]]] = {
     POINT: die_at,
 }
 assert {*KINDS} == {*FAULT_KINDS, POINT}
+
+
+@contextmanager
+def hands_on(world: World, kind: str) -> Iterator[None]:
+    """Nothing else breaks meanwhile what a fault of this kind does."""
+    with ExitStack() as stack:
+        for name in HANDS.get(kind, () if kind in SEEKING else (kind,)):
+            stack.enter_context(world.hands[name])
+        yield
 
 
 # --- whom and what ---

@@ -134,23 +134,26 @@ class _Budget:
         self._left = left
         self._lock = threading.Lock()
 
-    def spend(self, count: int) -> bool:
+    def spend(self, count: int) -> int:
+        """How many of so many may pass."""
         with self._lock:
             if self._left is None:
-                return True
-            self._left -= count
-            return self._left >= 0
+                return count
+            passing = min(count, self._left)
+            self._left -= passing
+            return passing
 
 
 def _relay(source: socket.socket, target: socket.socket, budget: _Budget) -> None:
     """One direction, to its end; over budget, the end of both."""
     with contextlib.suppress(OSError):
         while data := source.recv(CHUNK_BYTES):
-            if not budget.spend(len(data)):
+            passing = budget.spend(len(data))
+            target.sendall(data[:passing])
+            if passing < len(data):
                 _reset(source)
                 _reset(target)
                 return
-            target.sendall(data)
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
 

@@ -15,6 +15,9 @@ from madvision_assets_tests.whole_system import short_talk
 MP4 = "video/mp4"
 SLOW_S, USUAL_S = 8.0, 1.5
 RETRY_AFTER_S = 3
+# Short, so that a campaign has many of them, and yet with something to cut.
+TALK_S = 12.0
+OPTIONS = {"min_clip_s": 2, "max_clip_s": 8}
 # What players skip, with a number in it: the same film, and yet other bytes.
 SKIPPED_BOX = b"\0\0\0\x0cfree"
 
@@ -78,7 +81,7 @@ class Films:
     @cached_property
     def talk(self) -> bytes:
         """Something to be cut."""
-        return short_talk(self._folder)
+        return short_talk(self._folder, TALK_S)
 
     def of(self, kind: str) -> bytes:
         """What a kind is served as."""

@@ -11,16 +11,17 @@ import shutil
 import subprocess
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import yaml  # type: ignore[import-untyped]
 from parts import System, whole_system
-from sqlalchemy import select
+from sqlalchemy import RowMapping, Select, select
 from system import ROOT, local_environment
 
 from madvision_assets.domain.aws import AwsAccess
@@ -41,6 +42,8 @@ INSIDE = Path(points.__file__).parent / "inside"
 SCRATCH_BYTES = 96 * 1024 * 1024
 RESTART_AFTER_S = 2.0
 WATCH_INTERVAL_S = 0.5
+ANSWER_LIMIT_S = 3.0
+MAX_ASKERS = 64
 # A sensor that has not ticked for so long, while nothing is broken that would stop it, stands still.
 STALL_LIMIT_S = 90.0
 PARTS = ("code-server", "intake", "daemon")
@@ -64,6 +67,8 @@ class World:
         forgiven: how often somebody took a video over on purpose, by its ID.
         down: parts that a fault holds down, which nobody starts meanwhile.
         lock: for whoever starts and kills parts.
+        askers: threads that ask the database.
+        hands: for faults that would break the same thing at once, by what it is.
     """
 
     folder: Path
@@ -79,6 +84,8 @@ class World:
     forgiven: Counter[str] = field(default_factory=Counter)
     down: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
+    askers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(MAX_ASKERS))
+    hands: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     @property
     def inside(self) -> Path:
@@ -91,20 +98,24 @@ class World:
         return self.trial.system
 
     def rows(self) -> list[QueueRow] | None:
-        """Every video's row; None while the database is away."""
-        try:
-            with self.trial.database.reading() as connection:
-                found = connection.execute(select(video_processing_queue)).mappings().all()
-            return [QueueRow.model_validate(row) for row in found]
-        except Failure:
-            return None
+        """Every video's row; None while the database is away, or does not answer."""
+        found = self._asked(select(video_processing_queue))
+        return None if found is None else [QueueRow.model_validate(row) for row in found]
 
     def beat(self) -> float | None:
         """When the sensor ticked last, in seconds since 1970; None while nobody can tell."""
-        query = select(heartbeats.c.beat_at).where(heartbeats.c.name == QUEUE_SENSOR)
-        with suppress(Failure), self.trial.database.reading() as connection:
-            found = connection.execute(query).scalar_one_or_none()
-            return found.timestamp() if found else None
+        found = self._asked(select(heartbeats.c.beat_at).where(heartbeats.c.name == QUEUE_SENSOR))
+        return float(found[0]["beat_at"].timestamp()) if found else None
+
+    def _asked(self, query: Select[Any]) -> Sequence[RowMapping] | None:
+        """In a thread of its own: a database that stands still answers when it goes on."""
+
+        def ask() -> Sequence[RowMapping]:
+            with self.trial.database.reading() as connection:
+                return connection.execute(query).mappings().all()
+
+        with suppress(Failure, TimeoutError):
+            return self.askers.submit(ask).result(ANSWER_LIMIT_S)
         return None
 
     def worker(self, video_id: str) -> int | None:
