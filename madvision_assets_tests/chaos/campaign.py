@@ -8,6 +8,7 @@ import json
 import math
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -27,7 +28,7 @@ from madvision_assets_tests.chaos import evidence, faults, report
 from madvision_assets_tests.chaos.invariants import Evidence, Window, broken
 from madvision_assets_tests.chaos.plan import POINT, VERSION, Fault, Plan, make_plan
 from madvision_assets_tests.chaos.videos import OPTIONS, Films, serve
-from madvision_assets_tests.chaos.world import Nurse, Tell, World, open_world
+from madvision_assets_tests.chaos.world import MAX_IN_FLIGHT, Nurse, Tell, World, open_world
 from madvision_assets_tests.site import Page
 from madvision_assets_tests.waiting import wait_for
 from madvision_assets_tests.whole_system import processes_of
@@ -167,7 +168,12 @@ class Campaign:
         def is_over() -> bool:
             beat = self.world.beat()
             rows = {row.video_id: row for row in self.world.rows() or []}
-            left.difference_update(v for v in set(left) if v in rows and _lives(rows[v], before[v], happened.ended_at))
+            is_full = sum(row.status is QueueStatus.RUNNING for row in rows.values()) >= MAX_IN_FLIGHT
+            for video_id in left & set(rows):
+                row = rows[video_id]
+                waits_its_turn = is_full and row.status in {QueueStatus.QUEUED, QueueStatus.WAITING}
+                if waits_its_turn or _lives(row, before[video_id], happened.ended_at):
+                    left.remove(video_id)
             return not left and beat is not None and beat > happened.ended_at
 
         try:
@@ -183,15 +189,15 @@ class Campaign:
 
     def settle(self) -> Evidence:
         """Wait until nothing more happens by itself, and gather what is there."""
-        unfinished: list[str] = []
+        unfinished: dict[str, str] = {}
 
         def ended() -> bool:
             rows = {row.video_id: row for row in self.world.rows() or []}
-            unfinished[:] = [
-                f"{asked.served.video.name}{_state(rows.get(video_id))}"
-                for video_id, asked in self.asked.items()
-                if video_id not in rows or not rows[video_id].status.is_final
-            ]
+            unfinished.clear()
+            for video_id, asked in self.asked.items():
+                row = rows.get(video_id)
+                if row is None or not row.status.is_final:
+                    unfinished[asked.served.video.name] = _where(row)
             return not unfinished
 
         with suppress(TimeoutError):
@@ -230,17 +236,16 @@ def _lives(now: QueueRow, before: QueueRow, since: float) -> bool:
     return now.status.is_final or now.attempt > before.attempt or (now.status is QueueStatus.RUNNING and beat)
 
 
-def _state(row: QueueRow | None) -> str:
-    return f" ({row.status} at {row.pipeline_step}, {row.failure_cause})" if row else " (never taken in)"
+def _where(row: QueueRow | None) -> str:
+    return f"{row.status} at {row.pipeline_step}, {row.failure_cause}" if row else "never taken in"
 
 
 def run(chosen: Plan, folder: Path, minutes: float) -> list[str]:
     """One campaign; gives what broke."""
     ends_s = time.monotonic() + minutes * 60
     tell = Tell(folder / "campaign.log")
-    tell(
-        f"Seed {chosen.seed}, plan version {VERSION}: {len(chosen.videos)} videos, {len(chosen.faults)} faults; {folder}"
-    )
+    counts = f"{len(chosen.videos)} videos, {len(chosen.faults)} faults"
+    tell(f"Seed {chosen.seed}, plan version {VERSION}: {counts}; {folder}")
     (folder / "plan.json").write_text(json.dumps(asdict(chosen), indent=1))
     films = Films(folder)
     with ExitStack() as stack:
@@ -272,6 +277,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="what has not ended by then counts as stuck")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs also where nothing broke")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # so that everything that runs is stopped
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(MAX_SEED)
     folder = Path(tempfile.mkdtemp(prefix="madvision-chaos-"))
     chosen = make_plan(seed, arguments.faults, [kind for kind in arguments.kinds.split(",") if kind])

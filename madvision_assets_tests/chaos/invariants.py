@@ -121,7 +121,7 @@ class Evidence:
     """All that is known at the end.
 
     Attributes:
-        unfinished: videos that are still not at their end.
+        unfinished: where each video stands that is still not at its end.
         struck: processes that faults killed or stopped.
         slots: of pools that are taken or waited for.
         breakers: those that are not closed, with their causes.
@@ -136,7 +136,7 @@ class Evidence:
 
     films: list[Film]
     windows: list[Window] = field(default_factory=list)
-    unfinished: list[str] = field(default_factory=list)
+    unfinished: Mapping[str, str] = field(default_factory=dict)
     struck: set[int] = field(default_factory=set)
     slots: Mapping[str, int] = field(default_factory=dict)
     breakers: Mapping[str, str | None] = field(default_factory=dict)
@@ -154,7 +154,7 @@ Broken = Iterator[str]
 
 def everything_ends(evidence: Evidence) -> Broken:
     """Nothing is stuck."""
-    yield from (f"{name} has not ended" for name in evidence.unfinished)
+    yield from (f"{name} has not ended: {where}" for name, where in evidence.unfinished.items())
 
 
 def each_ends_right(evidence: Evidence) -> Broken:

@@ -60,7 +60,7 @@ def again(step: str, run_id: str = "one") -> list[Made]:
 
 
 VIOLATIONS: list[tuple[Callable[[Evidence], invariants.Broken], Evidence]] = [
-    (invariants.everything_ends, world(unfinished=["00-good"])),
+    (invariants.everything_ends, world(unfinished={"00-good": "waits"})),
     (invariants.each_ends_right, world(film(status="parked", cause="poison_input", outcome=None))),
     (invariants.each_ends_right, world(film(outcome="no_speech"))),
     (invariants.each_ends_right, world(film(end=End("failed", "not_found")))),

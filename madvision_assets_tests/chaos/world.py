@@ -18,7 +18,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 
+import parts
 import yaml  # type: ignore[import-untyped]
 from parts import System, whole_system
 from sqlalchemy import RowMapping, Select, select
@@ -40,6 +42,7 @@ from madvision_assets_tests.whole_system import Trial
 
 INSIDE = Path(points.__file__).parent / "inside"
 SCRATCH_BYTES = 96 * 1024 * 1024
+MAX_IN_FLIGHT = 4
 RESTART_AFTER_S = 2.0
 WATCH_INTERVAL_S = 0.5
 ANSWER_LIMIT_S = 3.0
@@ -159,6 +162,8 @@ def open_world(folder: Path) -> Iterator[World]:
         stack.callback(database.engine.dispose)
         access = AwsAccess(s3.endpoint_url, s3.region, s3.access_key_id, s3.secret_access_key)
         store = ObjectStore.from_url(environment["MADVISION_STORE_URL"], s3=access)
+        # Another system on this machine would take a usual port while the part that has it is down.
+        stack.enter_context(patch.multiple(parts, CODE_PORT=0, INTAKE_PORT=0))
         system = stack.enter_context(whole_system(home, environment, with_ui=False))
         yield World(
             folder, Trial(home, system, database, store, site, openai), environment, store_gate, receiver,
@@ -178,6 +183,7 @@ def _environment(folder: Path, database_url: str, s3: S3Server, store_url: str, 
         "MADVISION_ANALYST": "openai",
         "OPENAI_API_KEY": KEY,
         "OPENAI_BASE_URL": openai_url,
+        "MADVISION_MAX_IN_FLIGHT": str(MAX_IN_FLIGHT),
         "MADVISION_LOST_AFTER_S": "10",
         "MADVISION_RETRY_BASE_S": "1",
         "MADVISION_BREAKER_PAUSE_S": "3",
