@@ -55,7 +55,8 @@ class Happened:
         began_at: seconds since 1970, and the next one likewise.
         note: what it struck.
         not_done: why it was not made after all.
-        recovery_s: from its end until everything that was in flight has given a sign of life, and a sensor has ticked.
+        recovery_s: from its end, or that of what broke meanwhile, until everything that was in flight has given a sign
+            of life, and a sensor has ticked.
         held_up: what it held up for good.
     """
 
@@ -184,7 +185,9 @@ class Campaign:
             )
             self.tell(f"NOT GOT OVER {happened.held_up}")
             return
-        happened.recovery_s = time.time() - happened.ended_at
+        now = time.time()
+        # What broke meanwhile held it up as well: counted is from when nothing was broken any more.
+        happened.recovery_s = now - max(h.ended_at for h in self.happened if h.not_done is None and h.ended_at <= now)
         self.tell(f"{happened.fault} was got over in {happened.recovery_s:.1f} s")
 
     def settle(self) -> Evidence:
@@ -260,7 +263,8 @@ def run(chosen: Plan, folder: Path, minutes: float) -> list[str]:
         except Failure as failure:
             return [f"the end could not be looked at: {failure}"]
     found.processes += list(processes_of(folder / "home").values())
-    found.files += [f"tmp/{path.name}" for path in (folder / "home" / "tmp").iterdir()]
+    # Of a code server that is killed its socket stays, which is Dagster's.
+    found.files += [f"tmp/{path.name}" for path in (folder / "home" / "tmp").iterdir() if not path.is_socket()]
     how = broken(found)
     tell("\n" + report.table(campaign.happened, found))
     for line in how:
@@ -277,6 +281,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, help="what has not ended by then counts as stuck")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs also where nothing broke")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored, for our children too
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # so that everything that runs is stopped
     seed = arguments.seed if arguments.seed is not None else random.SystemRandom().randrange(MAX_SEED)
     folder = Path(tempfile.mkdtemp(prefix="madvision-chaos-"))

@@ -58,6 +58,7 @@ def film_of(world: World, asked: Asked, ledger: Sequence[dict[str, object]]) -> 
         attempts=[_attempt(told) for told in history(trial.database, video_id)],
         lineage=[Made(r.asset, r.run_id, r.data_version) for r in trial.database.lineage_of(video_id)],
         documents=Counter({step.value: count for step, count in trial.versions(video_id).items()}),
+        begun={str(e["run_id"]) for e in ledger if "run_id" in e},
         worked=[
             (str(e["step"]), int(str(e["pid"]))) for e in ledger if e["what"] == "worked" and e["video_id"] == video_id
         ],

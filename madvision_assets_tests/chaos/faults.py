@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -17,20 +17,21 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.chaos import points
 from madvision_assets_tests.chaos.gate import Mode
-from madvision_assets_tests.chaos.plan import FAULT_KINDS, POINT, Fault
+from madvision_assets_tests.chaos.plan import POINT, Fault
 from madvision_assets_tests.chaos.world import PARTS, SCRATCH_BYTES, World, start
 from madvision_assets_tests.openai_faults import rate_limited, server_error, slow
 from madvision_assets_tests.real_servers import Server
 from madvision_assets_tests.whole_system import processes_of
 
 VICTIM_LIMIT_S = 25.0
+RESULT_LIMIT_S = 90.0
 HAND_LIMIT_S = 240.0
 TWINS = 8
 CLOCK_WRONG_S = 3600.0
 POLL_S = 0.1
 # What a kind has in its hands, which no other may break meanwhile: it would be mended with the first one's end.
 # These look for a victim first, and there may be several at once.
-SEEKING = {"kill worker", "stop worker", "hang worker", "twin", POINT}
+SEEKING = {"kill worker", "stop worker", "hang worker", "lose result", "twin", POINT}
 HANDS = {
     "kill": ("database", "parts"),
     "kill child": ("parts",),
@@ -40,7 +41,7 @@ HANDS = {
     "stop database": ("database",),
 }
 # While one of these is on, no sensor can tick.
-STOPS_SENSORS = {"kill", "kill child", "stop", "stop machine", "kill database", "stop database", "clock"}
+STOPS_SENSORS = {"kill", "kill child", "stop", "stop machine", "kill database", "stop database", "lose result", "clock"}
 
 
 class NotNowError(Exception):
@@ -177,6 +178,21 @@ def stop_database(world: World, fault: Fault) -> Iterator[str]:
 
 
 @contextmanager
+def lose_result(world: World, fault: Fault) -> Iterator[str]:
+    """What publishing needs is away just when a transcript is made, which is the dearest thing to lose."""
+    before = _transcripts(world)
+    deadline_s = time.monotonic() + RESULT_LIMIT_S
+    while _transcripts(world) == before:
+        if time.monotonic() > deadline_s:
+            raise NotNowError("no transcript came to its end")
+        time.sleep(POLL_S / 2)
+    kind, target = ("store", "away") if fault.target == "store" else ("kill database", fault.target)
+    away = replace(fault, kind=kind, target=target)
+    with hands_on(world, kind), KINDS[kind](world, away):
+        yield f"{_transcripts(world)[-1]}"
+
+
+@contextmanager
 def break_store(world: World, fault: Fault) -> Iterator[str]:
     """S3 is away, answers 503, cuts its answers, or is slow."""
     world.store_gate.mode = Mode(fault.target)
@@ -298,6 +314,7 @@ KINDS: dict[str, Callable[[World, Fault], AbstractContextManager[str]]] = {
     "hang worker": hang_worker,
     "kill database": kill_database,
     "stop database": stop_database,
+    "lose result": lose_result,
     "store": break_store,
     "dns": break_names,
     "disk": fill_disk,
@@ -307,7 +324,6 @@ KINDS: dict[str, Callable[[World, Fault], AbstractContextManager[str]]] = {
     "clock": break_clock,
     POINT: die_at,
 }
-assert {*KINDS} == {*FAULT_KINDS, POINT}
 
 
 @contextmanager
@@ -394,6 +410,11 @@ def _went_on(world: World, victim: Victim) -> bool:
 
 def _servers(world: World, whose: str) -> list[Server]:
     return list(world.databases.values()) if whose == "both" else [world.databases[whose]]
+
+
+def _transcripts(world: World) -> list[str]:
+    """Videos whose transcript was made, each time."""
+    return [str(e["video_id"]) for e in world.ledger() if e["what"] == "worked" and e["step"] == "transcript"]
 
 
 @contextmanager

@@ -65,6 +65,7 @@ class Film:
         documents: versions in the store, by step.
         current: version that counts, by step.
         missing: keys of files that its documents name and the store has not.
+        begun: runs whose process has come to life.
         worked: process that did the work of a step to its end, each time.
         downloads: how often most of it was sent.
         asked: questions of the analyst, by step.
@@ -84,6 +85,7 @@ class Film:
     documents: Counter[str] = field(default_factory=Counter)
     current: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    begun: set[str] = field(default_factory=set)
     worked: list[tuple[str, int]] = field(default_factory=list)
     downloads: int = 0
     asked: Counter[str] = field(default_factory=Counter)
@@ -177,6 +179,14 @@ def what_breaks_off_has_a_cause(evidence: Evidence) -> Broken:
             by_fault = any(w.began_at <= attempt.ended_at <= w.ended_at + GRACE_S for w in evidence.windows)
             if attempt.was_broken_off and not own and not by_fault and not film.forgiven:
                 yield f"{film.name}: attempt {attempt.number} was broken off ({attempt.cause}) while nothing was broken"
+
+
+def only_workers_are_lost(evidence: Evidence) -> Broken:
+    """A worker is called lost only where there was one: what could not be launched is no fault of the video."""
+    for film in evidence.films:
+        for attempt in film.attempts:
+            if attempt.cause == "worker_lost" and attempt.run_id not in film.begun:
+                yield f"{film.name}: attempt {attempt.number} counts as a lost worker, and no process ever had it"
 
 
 def no_finished_stage_is_done_again(evidence: Evidence) -> Broken:
@@ -278,6 +288,7 @@ INVARIANTS: tuple[Callable[[Evidence], Broken], ...] = (
     everything_ends,
     each_ends_right,
     what_breaks_off_has_a_cause,
+    only_workers_are_lost,
     no_finished_stage_is_done_again,
     finished_work_is_published,
     one_manifest_for_each_stage,

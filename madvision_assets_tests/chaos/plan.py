@@ -33,7 +33,7 @@ PACE_S = (6.0, 10.0)
 # Of three faults one is a death between two writes.
 POINT = "point"
 POINT_EVERY = 3
-POINT_WAITS_S = 60.0
+POINT_WAITS_S = 120.0
 
 STEPS = ("raw_video", "transcript", "content_type", "clip_candidates", "clips")
 # What can be broken in which way, and for how long, seconds: from, to.
@@ -47,6 +47,7 @@ FAULT_KINDS: dict[str, tuple[tuple[str, ...], tuple[float, float]]] = {
     "hang worker": (("transcript", "raw_video"), (60.0, 60.0)),
     "kill database": (("ours", "dagster", "both"), (5.0, 25.0)),
     "stop database": (("ours", "dagster", "both"), (5.0, 25.0)),
+    "lose result": (("dagster", "ours", "both", "store"), (25.0, 30.0)),
     "store": (("away", "503", "cut", "slow"), (5.0, 20.0)),
     "dns": (("away",), (5.0, 20.0)),
     "disk": (("full",), (10.0, 20.0)),

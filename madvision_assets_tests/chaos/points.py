@@ -107,11 +107,25 @@ def _beginning(begin: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(begin)
     def wrapped(self: Any, video_id: str, run_id: str, attempt: int | None, step: Any) -> Any:
         _Now.video_id, _Now.step = video_id, str(step)
+        note("begins", run_id=run_id)
         die_if_told(f"begin.{step}.before")
         lease = begin(self, video_id, run_id, attempt, step)
-        note("began", run_id=run_id)
         (_folder() / WORKERS / video_id).write_text(f"{os.getpid()} {step}")
         die_if_told(f"begin.{step}.after")
+        return lease
+
+    return wrapped
+
+
+def _starting(start: Callable[..., Any]) -> Callable[..., Any]:
+    """``Queue.start``: a run's process has come to life."""
+
+    @functools.wraps(start)
+    def wrapped(self: Any, video_id: str, run_id: str, attempt: int) -> Any:
+        note("starts", run_id=run_id, of=video_id)
+        die_if_told("start.before")
+        lease = start(self, video_id, run_id, attempt)
+        die_if_told("start.after")
         return lease
 
     return wrapped
@@ -186,7 +200,7 @@ _WRAPS: Sequence[tuple[str, str, Callable[[Callable[..., Any]], Callable[..., An
     ("madvision_assets.tools.database.queue", "Queue.begin", _beginning),
     ("madvision_assets.tools.database.queue", "Queue.finish_step", _around("finished")),
     ("madvision_assets.tools.database.queue", "Queue.claim_due", _around("claim", at_step=False)),
-    ("madvision_assets.tools.database.queue", "Queue.start", _around("start", at_step=False)),
+    ("madvision_assets.tools.database.queue", "Queue.start", _starting),
     ("madvision_assets.tools.database.submissions", "Submissions.add", _around("submission", at_step=False)),
     ("madvision_assets.work.webhooks", "WebhookSender._settle", _around("told", at_step=False)),
     ("madvision_assets.work.ingest", "Ingest.take", _working),

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 HEAD = ("fault", "made", "not made", "median s", "worst s", "broken off, and done again")
 
 
+# A cause that one kind of fault makes; whatever else is told comes of the others.
+MADE_BY = {
+    "host_unresolved": {"dns"},
+    "disk_full": {"disk"},
+    "store_unavailable": {"store", "lose result"},
+    "analyst_unavailable": {"analyst"},
+    "analyst_rate_limited": {"analyst"},
+    "database_unavailable": {"kill database", "stop database", "lose result"},
+}
+SPECIFIC = {"dns", "disk", "store", "analyst", "receiver"}
+
+
 def table(happened: Sequence["Happened"], evidence: Evidence) -> str:
     """One line for each kind."""
     lines = [HEAD]
@@ -31,16 +43,19 @@ def table(happened: Sequence["Happened"], evidence: Evidence) -> str:
 
 
 def broken_off(happened: Sequence["Happened"], evidence: Evidence) -> dict[str, Counter[str]]:
-    """Attempts that were broken off, by step, for each kind: each counts for the latest fault that was on."""
+    """Attempts that were broken off, by step, for each kind: each counts for the latest fault that can have done it."""
     costs: dict[str, Counter[str]] = {}
     for film in evidence.films:
         for attempt in film.attempts:
             if not attempt.was_broken_off or attempt.ended_at is None:
                 continue
+            kinds = MADE_BY.get(attempt.cause or "")
             on = [
                 each
                 for each in happened
-                if each.not_done is None and each.began_at <= attempt.ended_at <= each.ended_at + GRACE_S
+                if each.not_done is None
+                and each.began_at <= attempt.ended_at <= each.ended_at + GRACE_S
+                and (each.fault.kind in kinds if kinds else each.fault.kind not in SPECIFIC)
             ]
             if on:
                 kind = max(on, key=lambda each: each.began_at).fault.kind
