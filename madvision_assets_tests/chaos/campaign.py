@@ -27,6 +27,7 @@ from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.chaos import evidence, faults, report
 from madvision_assets_tests.chaos.invariants import Evidence, Window, broken
 from madvision_assets_tests.chaos.plan import POINT, VERSION, Fault, Plan, make_plan
+from madvision_assets_tests.chaos.victims import NotNowError
 from madvision_assets_tests.chaos.videos import OPTIONS, Films, serve
 from madvision_assets_tests.chaos.world import MAX_IN_FLIGHT, Nurse, Tell, World, open_world
 from madvision_assets_tests.site import Page
@@ -148,7 +149,7 @@ class Campaign:
                     self.tell(f"{fault} {happened.note}")
                     if fault.kind != POINT:
                         time.sleep(fault.lasts_s)
-        except faults.NotNowError as why:
+        except NotNowError as why:
             happened.not_done, happened.ended_at = str(why), time.time()
             self.tell(f"{fault} was not made: {why}")
             return

@@ -7,23 +7,29 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 from system import python
 
-from madvision_assets.domain.queue import QueueStatus
-from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.chaos import points
 from madvision_assets_tests.chaos.gate import Mode
 from madvision_assets_tests.chaos.plan import POINT, Fault
+from madvision_assets_tests.chaos.victims import (
+    NotNowError,
+    descendants,
+    find_victim,
+    mark,
+    mark_all,
+    wait_until_nobody_is_near_parking,
+    went_on,
+)
 from madvision_assets_tests.chaos.world import PARTS, SCRATCH_BYTES, World, start
 from madvision_assets_tests.openai_faults import rate_limited, server_error, slow
 from madvision_assets_tests.real_servers import Server
 from madvision_assets_tests.whole_system import processes_of
 
-VICTIM_LIMIT_S = 25.0
 RESULT_LIMIT_S = 90.0
 HAND_LIMIT_S = 240.0
 TWINS = 8
@@ -33,6 +39,7 @@ POLL_S = 0.1
 # These look for a victim first, and there may be several at once.
 SEEKING = {"kill worker", "stop worker", "hang worker", "lose result", "twin", POINT}
 HANDS = {
+    "lose result": ("result",),
     "kill": ("database", "parts"),
     "kill child": ("parts",),
     "stop": ("parts",),
@@ -44,35 +51,14 @@ HANDS = {
 STOPS_SENSORS = {"kill", "kill child", "stop", "stop machine", "kill database", "stop database", "lose result", "clock"}
 
 
-class NotNowError(Exception):
-    """The fault could not be made just then; says why."""
-
-
-@dataclass(frozen=True)
-class Victim:
-    """A run that is at a stage of a video.
-
-    Attributes:
-        row: where it stands.
-        pid: of its process.
-    """
-
-    row: QueueRow
-    pid: int
-
-    def __str__(self) -> str:
-        """For a line."""
-        return f"{self.row.video_id} at {self.row.pipeline_step}, attempt {self.row.attempt}, process {self.pid}"
-
-
 @contextmanager
 def kill(world: World, fault: Fault) -> Iterator[str]:
     """Parts, unasked, with all that they started; with everything the databases too."""
     everything = fault.target == "everything"
     names = PARTS if everything else (fault.target,)
     if everything or fault.target == "code-server":
-        _nobody_near_parking(world)
-        _count_the_dead(world)
+        wait_until_nobody_is_near_parking(world)
+        mark_all(world)
     world.down.update(names)
     with world.lock:
         for name in names:
@@ -107,8 +93,8 @@ def kill_child(world: World, fault: Fault) -> Iterator[str]:
 @contextmanager
 def kill_worker(world: World, fault: Fault) -> Iterator[str]:
     """The process of a run, at this stage if one is there."""
-    victim = _victim(world, fault.target)
-    _mark(world, victim)
+    victim = find_victim(world, fault.target)
+    mark(world, victim)
     _signal(victim.pid, signal.SIGKILL)
     yield str(victim)
 
@@ -135,8 +121,8 @@ def stop_machine(world: World, fault: Fault) -> Iterator[str]:  # noqa: ARG001 -
 @contextmanager
 def stop_worker(world: World, fault: Fault) -> Iterator[str]:
     """The process of a run stands still, longer than it takes to be given up, and goes on."""
-    victim = _victim(world, fault.target)
-    _mark(world, victim)
+    victim = find_victim(world, fault.target)
+    mark(world, victim)
     with _stopped(world, [victim.pid, *descendants(victim.pid)]):
         yield str(victim)
 
@@ -144,11 +130,11 @@ def stop_worker(world: World, fault: Fault) -> Iterator[str]:
 @contextmanager
 def hang_worker(world: World, fault: Fault) -> Iterator[str]:
     """Likewise, and does not go on before its video has: which somebody else must see to."""
-    victim = _victim(world, fault.target)
-    _mark(world, victim)
+    victim = find_victim(world, fault.target)
+    mark(world, victim)
     with _stopped(world, [victim.pid, *descendants(victim.pid)]):
         yield str(victim)
-        if not _went_on(world, victim):
+        if not went_on(world, victim):
             raise HeldUpError(f"{victim} hangs, and nothing was done for its video for {fault.lasts_s:.0f} s")
 
 
@@ -255,7 +241,7 @@ def break_receiver(world: World, fault: Fault) -> Iterator[str]:
 @contextmanager
 def twin(world: World, fault: Fault) -> Iterator[str]:
     """The same is asked for again while it is under way: by many at once, by its own run, by somebody at a terminal."""
-    row = _victim(world, "").row
+    row = find_victim(world, "").row
     address = world.trial.database.get_video(row.video_id).address
     if fault.target == "submissions":
         with ThreadPoolExecutor(TWINS) as all_at_once:
@@ -290,7 +276,7 @@ def die_at(world: World, fault: Fault) -> Iterator[str]:
     """Whichever process comes to this point next dies there."""
     armed = world.inside / points.ARMED / fault.target
     if any(part in fault.target for part in ("claim", "told", "start")):
-        _nobody_near_parking(world)
+        wait_until_nobody_is_near_parking(world)
     armed.touch()
     deadline_s = time.monotonic() + fault.lasts_s
     try:
@@ -336,76 +322,6 @@ def hands_on(world: World, kind: str) -> Iterator[None]:
 
 
 # --- whom and what ---
-
-
-def descendants(pid: int) -> dict[int, str]:
-    """The processes below one, with their commands."""
-    parents: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, ValueError):
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            parents.setdefault(parent, []).append(int(folder.name))
-    found: dict[int, str] = {}
-    left = [pid]
-    while left:
-        for child in parents.get(left.pop(), []):
-            left.append(child)
-            with suppress(OSError):
-                found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    return found
-
-
-def _victim(world: World, step: str) -> Victim:
-    """A run at this stage, or after a while at any: one that has lost no worker at it, lest it count as poison."""
-    deadline_s = time.monotonic() + VICTIM_LIMIT_S
-    while time.monotonic() < deadline_s:
-        for row in world.rows() or []:
-            at_step = row.pipeline_step == step or not step or time.monotonic() > deadline_s - 5
-            if row.status is not QueueStatus.RUNNING or row.lost_workers or not at_step:
-                continue
-            pid = world.worker(row.video_id)
-            if pid is not None and not _was_struck(world, row):
-                return Victim(row, pid)
-        time.sleep(POLL_S)
-    raise NotNowError("no worker was at work")
-
-
-def _was_struck(world: World, row: QueueRow) -> bool:
-    return any((world.inside / points.DEAD).glob(f"*@{row.video_id}.{row.pipeline_step}"))
-
-
-def _mark(world: World, victim: Victim) -> None:
-    """Nobody else kills this step of this video."""
-    mark = f"struck-{victim.pid}@{victim.row.video_id}.{victim.row.pipeline_step}"
-    (world.inside / points.DEAD / mark).touch()
-
-
-def _nobody_near_parking(world: World) -> None:
-    """Wait until a worker more that is lost makes no video poison: three of them do, and that would be right."""
-    deadline_s = time.monotonic() + VICTIM_LIMIT_S
-    while time.monotonic() < deadline_s:
-        if not any(row.lost_workers >= 2 for row in world.rows() or []):
-            return
-        time.sleep(POLL_S)
-    raise NotNowError("a video has lost two workers already")
-
-
-def _count_the_dead(world: World) -> None:
-    for row in world.rows() or []:
-        pid = world.worker(row.video_id)
-        if row.status is QueueStatus.RUNNING and pid is not None:
-            _mark(world, Victim(row, pid))
-
-
-def _went_on(world: World, victim: Victim) -> bool:
-    """Whether the step that a victim was at is over, by whoever."""
-    for row in world.rows() or []:
-        if row.video_id == victim.row.video_id:
-            return row.status.is_final or row.pipeline_step not in (
-                victim.row.pipeline_step,
-                *([victim.row.pipeline_step.previous] if victim.row.pipeline_step.previous else []),
-            )
-    return False
 
 
 def _servers(world: World, whose: str) -> list[Server]:

@@ -13,6 +13,7 @@ import pytest
 
 from madvision_assets_tests.chaos import faults, points
 from madvision_assets_tests.chaos.plan import FAULT_KINDS, POINT, Fault
+from madvision_assets_tests.chaos.victims import NotNowError, descendants
 from madvision_assets_tests.chaos.world import small_folder
 from madvision_assets_tests.waiting import wait_for
 
@@ -24,7 +25,7 @@ PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import 
 def family() -> Iterator["subprocess.Popen[bytes]"]:
     """A process with a child, which ends with its child."""
     with subprocess.Popen([sys.executable, "-c", PARENT], start_new_session=True) as parent:
-        wait_for(lambda: faults.descendants(parent.pid), LIMIT_S, "its child")
+        wait_for(lambda: descendants(parent.pid), LIMIT_S, "its child")
         yield parent
         os.killpg(parent.pid, signal.SIGKILL)
 
@@ -62,14 +63,14 @@ def test_a_full_disk_is_full_and_then_is_not(tmp_path: Path) -> None:
 
 
 def test_without_a_small_disk_none_is_filled(tmp_path: Path) -> None:
-    with pytest.raises(faults.NotNowError, match="root"), faults.fill_disk(world(tmp_path), fault("disk", "full")):
+    with pytest.raises(NotNowError, match="root"), faults.fill_disk(world(tmp_path), fault("disk", "full")):
         pass
 
 
 def test_what_is_stopped_stands_still_with_its_children_and_goes_on(
     tmp_path: Path, family: "subprocess.Popen[bytes]"
 ) -> None:
-    (child,) = faults.descendants(family.pid)
+    (child,) = descendants(family.pid)
     part = SimpleNamespace(name="daemon", popen=family)
 
     with faults.stop(world(tmp_path, system=SimpleNamespace(parts=[part])), fault("stop", "daemon")):
@@ -81,7 +82,7 @@ def test_the_child_of_a_part_is_killed_and_not_the_part(tmp_path: Path) -> None:
     stays = "import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)"
     code = stays.replace("subprocess.run", "subprocess.Popen") + "\ntime.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as parent:
-        (child,) = wait_for(lambda: faults.descendants(parent.pid), LIMIT_S, "its child")
+        (child,) = wait_for(lambda: descendants(parent.pid), LIMIT_S, "its child")
         part = SimpleNamespace(name="code-server", popen=parent)
         with faults.kill_child(
             world(tmp_path, system=SimpleNamespace(parts=[part])), fault("kill child", "code-server")
@@ -95,7 +96,7 @@ def test_a_death_that_nobody_comes_to_is_told_and_no_longer_armed(tmp_path: Path
     (tmp_path / points.ARMED).mkdir()
     here = fault(POINT, "pointer.clips.after")
 
-    with pytest.raises(faults.NotNowError, match="nobody"), faults.die_at(world(tmp_path), here):
+    with pytest.raises(NotNowError, match="nobody"), faults.die_at(world(tmp_path), here):
         pass
     assert list((tmp_path / points.ARMED).iterdir()) == []
 

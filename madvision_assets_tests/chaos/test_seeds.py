@@ -17,7 +17,7 @@ LIMIT_S = 2400.0
 def seeds() -> list[list[str]]:
     """Version, seed, number of faults and kinds of each."""
     lines = (HERE / "seeds.txt").read_text().splitlines()
-    return [line.split(maxsplit=4)[:4] for line in lines if line and not line.startswith("#")]
+    return [[part.strip() for part in line.split("|")[:4]] for line in lines if line and not line.startswith("#")]
 
 
 def test_the_seeds_that_are_kept_are_of_this_version_of_the_plan() -> None:
