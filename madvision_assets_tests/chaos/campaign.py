@@ -57,7 +57,7 @@ class Happened:
         note: what it struck.
         not_done: why it was not made after all.
         recovery_s: from its end, or that of what broke meanwhile, until everything that was in flight has given a sign
-            of life, and a sensor has ticked.
+            of life, and every sensor has done its work.
         held_up: what it held up for good.
     """
 
@@ -165,10 +165,9 @@ class Campaign:
         self._recover(happened, before)
 
     def _recover(self, happened: Happened, before: dict[str, QueueRow]) -> None:
-        left = set(before)
+        left, late = set(before), list[str]()
 
         def is_over() -> bool:
-            beat = self.world.beat()
             rows = {row.video_id: row for row in self.world.rows() or []}
             is_full = sum(row.status is QueueStatus.RUNNING for row in rows.values()) >= MAX_IN_FLIGHT
             for video_id in left & set(rows):
@@ -176,13 +175,14 @@ class Campaign:
                 waits_its_turn = is_full and row.status in {QueueStatus.QUEUED, QueueStatus.WAITING}
                 if waits_its_turn or _lives(row, before[video_id], happened.ended_at):
                     left.remove(video_id)
-            return not left and beat is not None and beat > happened.ended_at
+            late[:] = [name for name, at_s in self.world.ticks().items() if at_s <= happened.ended_at]
+            return not left and not late
 
         try:
             wait_for(is_over, self._at_most(RECOVERY_LIMIT_S))
         except TimeoutError:
             happened.held_up = (
-                f"{happened.fault} was not got over within {RECOVERY_LIMIT_S:.0f} s: {sorted(left) or 'no tick'}"
+                f"{happened.fault} was not got over within {RECOVERY_LIMIT_S:.0f} s: {[*sorted(left), *late]}"
             )
             self.tell(f"NOT GOT OVER {happened.held_up}")
             return

@@ -24,7 +24,9 @@ from types import ModuleType
 from typing import Any
 
 FOLDER = "CHAOS_FOLDER"
-ARMED, DEAD, WORKERS, LEDGER, NO_NAMES, CLOCK = "armed", "dead", "workers", "ledger.jsonl", "no-names", "clock"
+ARMED, DEAD, WORKERS, TICKS = "armed", "dead", "workers", "ticks"
+LEDGER, NO_NAMES, CLOCK = "ledger.jsonl", "no-names", "clock"
+SENSORS = ("queue_sensor", "queue_reconciler", "webhook_sensor")
 DOMAIN = ".videos.test"
 MOMENTS = ("before", "after")
 
@@ -161,6 +163,22 @@ def _working(work: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _ticking(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The work of a sensor: when it came to its end last is the time of a file."""
+
+    def wrap(work: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(work)
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            answer = work(*arguments, **named)
+            with suppress(OSError):
+                (_folder() / TICKS / name).touch()
+            return answer
+
+        return wrapped
+
+    return wrap
+
+
 def _shifted(clock: Callable[..., Any]) -> Callable[..., Any]:
     """A clock of the daemon that goes wrong while the campaign says by how much."""
     from datetime import timedelta
@@ -203,6 +221,9 @@ _WRAPS: Sequence[tuple[str, str, Callable[[Callable[..., Any]], Callable[..., An
     ("madvision_assets.tools.database.queue", "Queue.start", _starting),
     ("madvision_assets.tools.database.submissions", "Submissions.add", _around("submission", at_step=False)),
     ("madvision_assets.work.webhooks", "WebhookSender._settle", _around("told", at_step=False)),
+    ("madvision_assets.work.dispatch", "Dispatcher.launches", _ticking(SENSORS[0])),
+    ("madvision_assets.defs.runtime.reconcile", "Reconciler.look", _ticking(SENSORS[1])),
+    ("madvision_assets.work.webhooks", "WebhookSender.deliver_due", _ticking(SENSORS[2])),
     ("madvision_assets.work.ingest", "Ingest.take", _working),
     ("madvision_assets.work.transcribe", "Transcriber.transcribe", _working),
     ("madvision_assets.tools.analyst.openai_analyst", "OpenAIAnalyst.classify", _working),

@@ -29,9 +29,8 @@ from system import ROOT, local_environment
 from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import Failure
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.figures import QUEUE_SENSOR
 from madvision_assets.tools.database.rows import QueueRow
-from madvision_assets.tools.database.tables import heartbeats, video_processing_queue
+from madvision_assets.tools.database.tables import video_processing_queue
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.chaos import points
 from madvision_assets_tests.chaos.gate import Gate
@@ -71,6 +70,7 @@ class World:
         down: parts that a fault holds down, which nobody starts meanwhile.
         lock: for whoever starts and kills parts.
         askers: threads that ask the database.
+        over: set when it is stopped: nobody starts anything any more.
         hands: for faults that would break the same thing at once, by what it is.
     """
 
@@ -88,6 +88,7 @@ class World:
     down: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
     askers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(MAX_ASKERS))
+    over: threading.Event = field(default_factory=threading.Event)
     hands: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     @property
@@ -105,10 +106,10 @@ class World:
         found = self._asked(select(video_processing_queue))
         return None if found is None else [QueueRow.model_validate(row) for row in found]
 
-    def beat(self) -> float | None:
-        """When the sensor ticked last, in seconds since 1970; None while nobody can tell."""
-        found = self._asked(select(heartbeats.c.beat_at).where(heartbeats.c.name == QUEUE_SENSOR))
-        return float(found[0]["beat_at"].timestamp()) if found else None
+    def ticks(self) -> dict[str, float]:
+        """When each sensor came to the end of its work last, in seconds since 1970; 0 where it never did."""
+        files = {name: self.inside / points.TICKS / name for name in points.SENSORS}
+        return {name: file.stat().st_mtime if file.exists() else 0.0 for name, file in files.items()}
 
     def _asked(self, query: Select[Any]) -> Sequence[RowMapping] | None:
         """In a thread of its own: a database that stands still answers when it goes on."""
@@ -140,7 +141,7 @@ class World:
 def open_world(folder: Path) -> Iterator[World]:
     """Everything, from start to stop."""
     home = folder / "home"
-    for each in (points.ARMED, points.DEAD, points.WORKERS):
+    for each in (points.ARMED, points.DEAD, points.WORKERS, points.TICKS):
         (folder / "inside" / each).mkdir(parents=True)
     with ExitStack() as stack:
         urls, databases = {}, {}
@@ -165,10 +166,12 @@ def open_world(folder: Path) -> Iterator[World]:
         # Another system on this machine would take a usual port while the part that has it is down.
         stack.enter_context(patch.multiple(parts, CODE_PORT=0, INTAKE_PORT=0))
         system = stack.enter_context(whole_system(home, environment, with_ui=False))
-        yield World(
+        world = World(
             folder, Trial(home, system, database, store, site, openai), environment, store_gate, receiver,
             receiver_gate, databases, urls["dagster"], s3, is_small,
         )  # fmt: skip
+        stack.callback(world.over.set)
+        yield world
 
 
 def _environment(folder: Path, database_url: str, s3: S3Server, store_url: str, openai_url: str) -> dict[str, str]:
@@ -233,8 +236,7 @@ class Nurse:
         self._tell = tell
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="nurse", daemon=True)
-        self._beat: float | None = None
-        self._quiet_since_s = time.monotonic()
+        self._since = time.time()
         self.stalls: list[str] = []
 
     def __enter__(self) -> Self:
@@ -249,7 +251,7 @@ class Nurse:
 
     def excuse(self) -> None:
         """What stops sensors is over just now: their silence counts from here."""
-        self._quiet_since_s = time.monotonic()
+        self._since = time.time()
 
     def _watch(self) -> None:
         while not self._stopping.wait(WATCH_INTERVAL_S):
@@ -258,12 +260,13 @@ class Nurse:
                     self._tell(f"{part.name} ended with {part.popen.returncode}; started again")
                     self._stopping.wait(RESTART_AFTER_S)
                     self._restart(part.name)
-            beat = self._world.beat()
-            if beat is not None and beat != self._beat:
-                self._beat = beat
-                self.excuse()
-            elif time.monotonic() - self._quiet_since_s > STALL_LIMIT_S and not self._world.down:
-                self.stalls.append(f"no sensor has ticked for {STALL_LIMIT_S:.0f} s, and nobody started it again")
+            late = [
+                name for name, at in self._world.ticks().items() if time.time() - max(at, self._since) > STALL_LIMIT_S
+            ]
+            if late and not self._world.down:
+                self.stalls.append(
+                    f"{', '.join(late)} did nothing for {STALL_LIMIT_S:.0f} s, and nobody started it again"
+                )
                 self._tell(f"STALL: {self.stalls[-1]}")
                 self._restart("daemon", "code-server")
                 self.excuse()
@@ -297,6 +300,8 @@ def start(world: World, *names: str) -> None:
     """Start parts, again where one ends while it starts, since what it needs may be broken just then."""
     for name in names:
         for _ in range(3):
+            if world.over.is_set():
+                return
             with suppress(RuntimeError):
                 world.system.start(name)
                 break
