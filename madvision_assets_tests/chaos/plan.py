@@ -130,7 +130,7 @@ def make_plan(seed: int, faults: int, kinds: Collection[str] = ()) -> Plan:
     rng = random.Random(seed)  # noqa: S311 - to be repeated
     happening = tuple(_faults(rng, faults, kinds or (*FAULT_KINDS, POINT)))
     last_s = happening[-1].at_s if happening else 0.0
-    return Plan(seed, tuple(_videos(rng, 4 + faults // 2, last_s)), happening)
+    return Plan(seed, tuple(_videos(rng, 3 + faults // 2, last_s)), happening)
 
 
 def _faults(rng: random.Random, count: int, kinds: Collection[str]) -> Iterator[Fault]:
