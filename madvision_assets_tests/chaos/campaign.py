@@ -25,6 +25,7 @@ from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.chaos import evidence, faults, report
+from madvision_assets_tests.chaos.faults import SEEKING
 from madvision_assets_tests.chaos.invariants import Evidence, Window, broken
 from madvision_assets_tests.chaos.plan import POINT, VERSION, Fault, Plan, make_plan
 from madvision_assets_tests.chaos.victims import NotNowError
@@ -56,8 +57,8 @@ class Happened:
         began_at: seconds since 1970, and the next one likewise.
         note: what it struck.
         not_done: why it was not made after all.
-        recovery_s: from its end, or that of what broke meanwhile, until everything that was in flight has given a sign
-            of life, and every sensor has done its work.
+        recovery_s: from its end until everything that was in flight has given a sign of life, and every sensor has done
+            its work; without the time in which something else was broken.
         held_up: what it held up for good.
     """
 
@@ -144,7 +145,7 @@ class Campaign:
                 before = {row.video_id: row for row in self.world.rows() or [] if row.status is QueueStatus.RUNNING}
                 happened.began_at = time.time()
                 with faults.KINDS[fault.kind](self.world, fault) as happened.note:
-                    if fault.kind in faults.SEEKING:
+                    if fault.kind in SEEKING:
                         happened.began_at = time.time() - FOUND_BEFORE_S
                     self.tell(f"{fault} {happened.note}")
                     if fault.kind != POINT:
@@ -186,9 +187,13 @@ class Campaign:
             )
             self.tell(f"NOT GOT OVER {happened.held_up}")
             return
-        now = time.time()
-        # What broke meanwhile held it up as well: counted is from when nothing was broken any more.
-        happened.recovery_s = now - max(h.ended_at for h in self.happened if h.not_done is None and h.ended_at <= now)
+        # What else was broken meanwhile held it up as well, and does not count.
+        spans = [
+            (other.began_at, other.ended_at or time.time())
+            for other in self.happened
+            if other is not happened and other.not_done is None and (other.ended_at or other.fault.kind not in SEEKING)
+        ]
+        happened.recovery_s = report.clear_s(happened.ended_at, time.time(), spans)
         self.tell(f"{happened.fault} was got over in {happened.recovery_s:.1f} s")
 
     def settle(self) -> Evidence:

@@ -1,7 +1,7 @@
 """The table at the end of a campaign: of each kind of fault how many, how long to get over them, and what it cost."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,15 @@ MADE_BY = {
     "database_unavailable": {"kill database", "stop database", "lose result"},
 }
 SPECIFIC = {"dns", "disk", "store", "analyst", "receiver"}
+
+
+def clear_s(begin: float, end: float, spans: Iterable[tuple[float, float]]) -> float:
+    """How much of the time from begin to end is in none of these spans."""
+    clear, at = 0.0, begin
+    for first, last in sorted(spans):
+        clear += max(0.0, min(first, end) - at)
+        at = max(at, min(last, end))
+    return clear + max(0.0, end - at)
 
 
 def table(happened: Sequence["Happened"], evidence: Evidence) -> str:
