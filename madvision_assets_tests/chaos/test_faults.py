@@ -1,0 +1,115 @@
+"""Claims about faults: each kind of a plan can be made, and those that break the machine itself break and mend it."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from madvision_assets_tests.chaos import faults, points
+from madvision_assets_tests.chaos.plan import FAULT_KINDS, POINT, Fault
+from madvision_assets_tests.chaos.victims import NotNowError, descendants
+from madvision_assets_tests.chaos.world import small_folder
+from madvision_assets_tests.waiting import wait_for
+
+LIMIT_S = 20.0
+PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(600)'])"
+
+
+@pytest.fixture
+def family() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process with a child, which ends with its child."""
+    with subprocess.Popen([sys.executable, "-c", PARENT], start_new_session=True) as parent:
+        wait_for(lambda: descendants(parent.pid), LIMIT_S, "its child")
+        yield parent
+        os.killpg(parent.pid, signal.SIGKILL)
+
+
+def world(tmp_path: Path, **more: Any) -> Any:
+    """As much of a world as these faults touch."""
+    (tmp_path / "work").mkdir(exist_ok=True)
+    home = SimpleNamespace(home=tmp_path)
+    return SimpleNamespace(folder=tmp_path, inside=tmp_path, trial=home, scratch_is_small=False, **more)
+
+
+def fault(kind: str, target: str) -> Fault:
+    return Fault(1, kind, target, 0.0, 1.0)
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_each_kind_of_a_plan_can_be_made() -> None:
+    assert set(faults.KINDS) == {*FAULT_KINDS, POINT}
+    assert faults.STOPS_SENSORS | faults.SEEKING | set(faults.HANDS) <= set(faults.KINDS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to mount a small file system")
+def test_a_full_disk_is_full_and_then_is_not(tmp_path: Path) -> None:
+    with small_folder(tmp_path / "work") as is_small:
+        broken = world(tmp_path)
+        broken.scratch_is_small = is_small
+        file = tmp_path / "work" / "file"
+        with faults.fill_disk(broken, fault("disk", "full")), pytest.raises(OSError, match="No space left"):
+            file.write_bytes(b"x" * 1000)
+        assert file.write_bytes(b"x" * 1000) == 1000
+    assert not (tmp_path / "work").is_mount()
+
+
+def test_without_a_small_disk_none_is_filled(tmp_path: Path) -> None:
+    with pytest.raises(NotNowError, match="root"), faults.fill_disk(world(tmp_path), fault("disk", "full")):
+        pass
+
+
+def test_what_is_stopped_stands_still_with_its_children_and_goes_on(
+    tmp_path: Path, family: "subprocess.Popen[bytes]"
+) -> None:
+    (child,) = descendants(family.pid)
+    part = SimpleNamespace(name="daemon", popen=family)
+
+    with faults.stop(world(tmp_path, system=SimpleNamespace(parts=[part])), fault("stop", "daemon")):
+        wait_for(lambda: (state(family.pid), state(child)) == ("T", "T"), LIMIT_S, "both to stand still")
+    wait_for(lambda: "T" not in (state(family.pid), state(child)), LIMIT_S, "both to go on")
+
+
+def test_the_child_of_a_part_is_killed_and_not_the_part(tmp_path: Path) -> None:
+    stays = "import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)"
+    code = stays.replace("subprocess.run", "subprocess.Popen") + "\ntime.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as parent:
+        (child,) = wait_for(lambda: descendants(parent.pid), LIMIT_S, "its child")
+        part = SimpleNamespace(name="code-server", popen=parent)
+        with faults.kill_child(
+            world(tmp_path, system=SimpleNamespace(parts=[part])), fault("kill child", "code-server")
+        ):
+            wait_for(lambda: state(child) == "Z", LIMIT_S, "the child's end")
+        assert parent.poll() is None
+        os.killpg(parent.pid, signal.SIGKILL)
+
+
+def test_a_death_that_nobody_comes_to_is_told_and_no_longer_armed(tmp_path: Path) -> None:
+    (tmp_path / points.ARMED).mkdir()
+    here = fault(POINT, "pointer.clips.after")
+
+    with pytest.raises(NotNowError, match="nobody"), faults.die_at(world(tmp_path), here):
+        pass
+    assert list((tmp_path / points.ARMED).iterdir()) == []
+
+
+def test_two_faults_of_one_kind_are_one_after_the_other(tmp_path: Path) -> None:
+    from collections import defaultdict
+    from threading import Lock
+
+    both = world(tmp_path, hands=defaultdict(Lock))
+    with faults.hands_on(both, "kill database"):
+        assert both.hands["database"].locked()
+    with faults.hands_on(both, "stop machine"):
+        assert both.hands["database"].locked()
+        assert both.hands["parts"].locked()
+    with faults.hands_on(both, "kill worker"):
+        assert not any(lock.locked() for lock in both.hands.values())
