@@ -86,9 +86,9 @@ def test_the_child_of_a_part_is_killed_and_not_the_part(tmp_path: Path) -> None:
         (child,) = children(parent.pid)
         (grandchild,) = set(descendants(parent.pid)) - {child}
         part = SimpleNamespace(name="code-server", popen=parent)
-        with faults.kill_child(
-            world(tmp_path, system=SimpleNamespace(parts=[part])), fault("kill child", "code-server")
-        ):
+        whole = world(tmp_path, system=SimpleNamespace(parts=[part]))
+        with faults.kill_child(whole, fault("kill child", "code-server")) as struck:
+            assert struck == f"processes [{child}]"
             wait_for(lambda: state(child) == "Z", LIMIT_S, "the child's end")
         assert parent.poll() is None
         assert state(grandchild) != "Z"
