@@ -167,6 +167,7 @@ class Campaign:
 
     def _recover(self, happened: Happened, before: dict[str, QueueRow]) -> None:
         left, late = set(before), list[str]()
+        limit_s = self._at_most(RECOVERY_LIMIT_S)
 
         def is_over() -> bool:
             rows = {row.video_id: row for row in self.world.rows() or []}
@@ -180,11 +181,9 @@ class Campaign:
             return not left and not late
 
         try:
-            wait_for(is_over, self._at_most(RECOVERY_LIMIT_S))
+            wait_for(is_over, limit_s)
         except TimeoutError:
-            happened.held_up = (
-                f"{happened.fault} was not got over within {RECOVERY_LIMIT_S:.0f} s: {[*sorted(left), *late]}"
-            )
+            happened.held_up = f"{happened.fault} was not got over within {limit_s:.0f} s: {[*sorted(left), *late]}"
             self.tell(f"NOT GOT OVER {happened.held_up}")
             return
         # What else was broken meanwhile held it up as well, and does not count.

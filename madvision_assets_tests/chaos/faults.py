@@ -18,6 +18,7 @@ from madvision_assets_tests.chaos.gate import Mode
 from madvision_assets_tests.chaos.plan import POINT, Fault
 from madvision_assets_tests.chaos.victims import (
     NotNowError,
+    children,
     descendants,
     find_victim,
     mark,
@@ -84,10 +85,10 @@ def kill(world: World, fault: Fault) -> Iterator[str]:
 def kill_child(world: World, fault: Fault) -> Iterator[str]:
     """What a part started to do its work, and not the part: whoever watches only that sees nothing."""
     (part,) = [each for each in world.system.parts if each.name == fault.target]
-    children = [pid for pid, command in descendants(part.popen.pid).items() if "spawn" not in command]
-    for pid in children:
+    struck = children(part.popen.pid)
+    for pid in struck:
         _signal(pid, signal.SIGKILL)
-    yield f"processes {children}"
+    yield f"processes {struck}"
 
 
 @contextmanager

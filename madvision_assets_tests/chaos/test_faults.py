@@ -13,7 +13,7 @@ import pytest
 
 from madvision_assets_tests.chaos import faults, points
 from madvision_assets_tests.chaos.plan import FAULT_KINDS, POINT, Fault
-from madvision_assets_tests.chaos.victims import NotNowError, descendants
+from madvision_assets_tests.chaos.victims import NotNowError, children, descendants
 from madvision_assets_tests.chaos.world import small_folder
 from madvision_assets_tests.waiting import wait_for
 
@@ -79,16 +79,19 @@ def test_what_is_stopped_stands_still_with_its_children_and_goes_on(
 
 
 def test_the_child_of_a_part_is_killed_and_not_the_part(tmp_path: Path) -> None:
-    stays = "import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', 'input()'], stdin=subprocess.PIPE)"
-    code = stays.replace("subprocess.run", "subprocess.Popen") + "\ntime.sleep(600)"
+    start = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', {!r}]); time.sleep(600)"
+    code = start.format(start.format("import time; time.sleep(600)"))
     with subprocess.Popen([sys.executable, "-c", code], start_new_session=True) as parent:
-        (child,) = wait_for(lambda: descendants(parent.pid), LIMIT_S, "its child")
+        wait_for(lambda: len(descendants(parent.pid)) > 1, LIMIT_S, "its child, and the child's")
+        (child,) = children(parent.pid)
+        (grandchild,) = set(descendants(parent.pid)) - {child}
         part = SimpleNamespace(name="code-server", popen=parent)
-        with faults.kill_child(
-            world(tmp_path, system=SimpleNamespace(parts=[part])), fault("kill child", "code-server")
-        ):
+        whole = world(tmp_path, system=SimpleNamespace(parts=[part]))
+        with faults.kill_child(whole, fault("kill child", "code-server")) as struck:
+            assert struck == f"processes [{child}]"
             wait_for(lambda: state(child) == "Z", LIMIT_S, "the child's end")
         assert parent.poll() is None
+        assert state(grandchild) != "Z"
         os.killpg(parent.pid, signal.SIGKILL)
 
 

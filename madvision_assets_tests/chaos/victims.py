@@ -92,16 +92,27 @@ def went_on(world: World, victim: Victim) -> bool:
 
 def descendants(pid: int) -> dict[int, str]:
     """The processes below one, with their commands."""
-    parents: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError, ValueError):
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            parents.setdefault(parent, []).append(int(folder.name))
+    families = _families()
     found: dict[int, str] = {}
     left = [pid]
     while left:
-        for child in parents.get(left.pop(), []):
+        for child in families.get(left.pop(), []):
             left.append(child)
             with suppress(OSError):
                 found[child] = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+def children(pid: int) -> list[int]:
+    """The processes that one has started itself."""
+    return _families().get(pid, [])
+
+
+def _families() -> dict[int, list[int]]:
+    """The children of each process."""
+    found: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError):
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            found.setdefault(parent, []).append(int(folder.name))
     return found
