@@ -19,6 +19,7 @@ from madvision_assets.defs.runtime import liveness
 from madvision_assets.defs.runtime.failing import of_dagster_failure, unexpected
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, COMMAND_LINE, FROM_TAG, SOURCE_TAG
 from madvision_assets.domain.disk import home_failure
+from madvision_assets.domain.failures import DatabaseUnavailableError
 from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
@@ -131,16 +132,17 @@ def run_video(
         if taken is None:
             return RunReport()
         anew = {FROM_TAG: from_step.value} if from_step else {}
-        result = dg.materialize(
-            PIPELINE,
-            resources=resources,
-            instance=instance,
-            partition_key=video_id,
-            selection=dg.AssetSelection.assets(*(step.value for step in taken.steps)),
-            run_config=QUIET,
-            raise_on_error=False,
-            tags={SOURCE_TAG: COMMAND_LINE, ATTEMPT_TAG: str(taken.attempt), **anew, **tags},
-        )
+        with _ends_told():
+            result = dg.materialize(
+                PIPELINE,
+                resources=resources,
+                instance=instance,
+                partition_key=video_id,
+                selection=dg.AssetSelection.assets(*(step.value for step in taken.steps)),
+                run_config=QUIET,
+                raise_on_error=False,
+                tags={SOURCE_TAG: COMMAND_LINE, ATTEMPT_TAG: str(taken.attempt), **anew, **tags},
+            )
         if not result.success:
             reconciler: Any = resources["reconciler"]
             reconciler.settle(result.dagster_run, instance)  # the backstop, where no daemon runs
@@ -155,6 +157,21 @@ def run_video(
         warnings=tuple(warnings),
         failure=None if result.success else _failure(result, evaluations),
     )
+
+
+@contextmanager
+def _ends_told() -> Iterator[None]:
+    """What ends a run before Dagster could write that it has ended, as what it is: an interrupt, or an outage."""
+    from madvision_assets.tools.database.errors import is_away
+
+    try:
+        yield
+    except dg.DagsterExecutionInterruptedError as interrupt:
+        raise KeyboardInterrupt from interrupt
+    except Exception as error:
+        if is_away(error):
+            raise DatabaseUnavailableError(f"that of Dagster: {error}") from error
+        raise
 
 
 def _failure(result: dg.ExecuteInProcessResult, evaluations: Sequence[dg.AssetCheckEvaluation]) -> StageFailure:

@@ -11,7 +11,7 @@ import dagster as dg
 from madvision_assets.connections import make_aws_access, make_database, make_store
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
 from madvision_assets.defs.runtime.lease import COMMAND_LINE, PARTITION_TAG, SOURCE_TAG, RunLease, attempt_of
-from madvision_assets.defs.runtime.patience import wait_for_dagster
+from madvision_assets.defs.runtime.patience import Patience, wait_for_dagster
 from madvision_assets.defs.runtime.pool_wait import pools_awaited
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
@@ -126,10 +126,11 @@ def make_runtime(
         if run is None or instance is None or PARTITION_TAG not in run.tags:
             yield StageRuntime(store, work_folder, report)
             return
-        wait_for_dagster(instance)
+        patience = Patience()
+        wait_for_dagster(instance, patience)
         with (
             announced(run) as announcement,
-            RunLease(queue, instance, run, announcement, in_pods=in_pods).kept_alive() as lease,
+            RunLease(queue, instance, run, announcement, patience, in_pods=in_pods).kept_alive() as lease,
             pools_awaited(instance, lease.interrupted_before),
         ):
             yield StageRuntime(store, work_folder, report, lease)

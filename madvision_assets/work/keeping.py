@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -35,7 +36,7 @@ class Patience:
     """
 
     look_every_s: float = 5.0
-    looks: int = 3
+    looks: int = 6
     start_look_every_s: float = 1.0
     start_looks: int = 180
     end_s: float = 3.0
@@ -77,7 +78,11 @@ class Keeper:
         pauses = self._pauses()
         try:
             while not stop.is_set():
-                process = self._process = self._start()
+                try:
+                    process = self._process = self._start()
+                except OSError as error:  # the machine has no room for it just now
+                    self._pause(next(pauses), f"it cannot be started ({error})", stop)
+                    continue
                 self._groups = {group for group in self._groups if _lives(group)} | {process.pid}
                 began_s = time.monotonic()
                 why = self._watch(process, stop)
@@ -86,12 +91,14 @@ class Keeper:
                     break
                 if time.monotonic() - began_s > self._patience.worked_s:
                     pauses = self._pauses()
-                pause_s = next(pauses)
-                self._tell(f"{why}; it is started again in {pause_s:g} s")
                 self._end(process)
-                stop.wait(pause_s)
+                self._pause(next(pauses), why, stop)
         finally:
             self._end_all()
+
+    def _pause(self, pause_s: float, why: str, stop: threading.Event) -> None:
+        self._tell(f"{why}; it is started again in {pause_s:g} s")
+        stop.wait(pause_s)
 
     def _pauses(self) -> Iterator[float]:
         first_s, longest_s = self._patience.pauses_s
@@ -123,8 +130,11 @@ class Keeper:
 
     def _note(self) -> None:
         self.works.set()
+        if len(self._groups) > 1:  # the number of one that has ended may be somebody else's tomorrow
+            self._groups = {group for group in self._groups if _lives(group)}
         if self._mark is not None:
-            self._mark.touch()
+            with suppress(OSError):  # without it the container's health check tells
+                self._mark.touch()
 
     def _end(self, process: "subprocess.Popen[bytes]") -> None:
         """End the part alone."""

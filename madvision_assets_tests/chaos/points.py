@@ -107,11 +107,11 @@ def _beginning(begin: Callable[..., Any]) -> Callable[..., Any]:
     """``Queue.begin``: from here on this process is at this step of this video."""
 
     @functools.wraps(begin)
-    def wrapped(self: Any, video_id: str, run_id: str, attempt: int | None, step: Any) -> Any:
+    def wrapped(self: Any, video_id: str, run_id: str, attempt: int | None, step: Any, **named: Any) -> Any:
         _Now.video_id, _Now.step = video_id, str(step)
         note("begins", run_id=run_id)
         die_if_told(f"begin.{step}.before")
-        lease = begin(self, video_id, run_id, attempt, step)
+        lease = begin(self, video_id, run_id, attempt, step, **named)
         (_folder() / WORKERS / video_id).write_text(f"{os.getpid()} {step}")
         die_if_told(f"begin.{step}.after")
         return lease

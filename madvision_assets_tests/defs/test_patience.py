@@ -92,6 +92,33 @@ def test_an_outage_is_waited_for_only_so_long_by_all_who_ask_together() -> None:
     assert patience.ask(lambda: 5) == 5
 
 
+def test_a_database_that_takes_connections_and_no_statement_is_waited_for_only_so_long() -> None:
+    patience = Patience(limit_s=1.0)
+    connected = []
+
+    def write() -> None:
+        connected.append(patience.ask(lambda: True))
+        raise DatabaseUnavailableError("read only")
+
+    with pytest.raises(DatabaseUnavailableError):
+        patience.ask(write)
+    assert 2 <= len(connected) <= 4
+
+
+def test_who_was_told_to_stop_waits_for_nothing_any_more() -> None:
+    patience, asked = Patience(), []
+
+    def away() -> None:
+        asked.append(1)
+        raise DatabaseUnavailableError("gone")
+
+    patience.end()
+    with pytest.raises(DatabaseUnavailableError):
+        patience.ask(away)
+
+    assert len(asked) == 1
+
+
 def test_what_is_no_outage_is_not_waited_for() -> None:
     with pytest.raises(ZeroDivisionError):
         Patience().ask(lambda: 1 / 0)

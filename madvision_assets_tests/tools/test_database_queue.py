@@ -26,6 +26,7 @@ from madvision_assets.tools.database.tables import video_processing_queue
 from madvision_assets_tests.databases import (
     VIDEO,
     Clock,
+    alter,
     document,
     get,
     history,
@@ -277,6 +278,33 @@ def test_a_worker_is_held_against_a_video_only_where_it_died_with_it_in_hand(
     counted[-1] = "poison_input"
     assert lost == list(zip((0, 1, 1, 2, 2, 3), counted, strict=True))
     assert "run 6 is gone" in (get(queue).failure_details or "")
+
+
+def test_a_worker_that_gave_a_sign_of_life_since_is_not_lost(queue: Queue, clock: Clock, claimed: QueueRow) -> None:
+    lease = queue.begin(VIDEO, "run", claimed.attempt, RAW)
+    seen = get(queue).heartbeat_at
+    clock.move(1)
+    assert queue.beat(lease)
+
+    assert queue.fail(VIDEO, "run", claimed.attempt, RAW, WorkerLostError(), silent_since=seen) is None
+
+    assert queue.beat(lease)
+    last = get(queue).heartbeat_at
+    assert queue.fail(VIDEO, "run", claimed.attempt, RAW, WorkerLostError(), silent_since=last) is QueueStatus.WAITING
+
+
+def test_a_claim_that_is_given_back_keeps_its_place_and_none_waits_for_what_is_over(
+    database: Database, queue: Queue, clock: Clock, claimed: QueueRow
+) -> None:
+    due_at = claimed.next_attempt_at
+    clock.move(60)
+    assert queue.release(VIDEO, claimed.attempt)
+    assert get(queue).next_attempt_at == due_at
+
+    (again,) = queue.claim_due(1)
+    alter(database, next_attempt_at=clock() + timedelta(hours=10))  # as after a long pause, and run by hand in it
+    assert queue.release(VIDEO, again.attempt)
+    assert get(queue).next_attempt_at == clock()
 
 
 def test_a_worker_that_died_between_two_stages_had_nothing_in_hand(queue: Queue, claimed: QueueRow) -> None:

@@ -46,6 +46,7 @@ class RunLease:
         instance: where the run is.
         run: the run.
         announcement: tells others on this machine of this process.
+        patience: with databases that are away; it ends when the process is told to stop.
         in_pods: whether a stage whose worker is told to stop is begun again in another pod, by the same run.
     """
 
@@ -55,6 +56,7 @@ class RunLease:
         instance: dg.DagsterInstance,
         run: dg.DagsterRun,
         announcement: Announcement | None = None,
+        patience: Patience | None = None,
         *,
         in_pods: bool = False,
     ) -> None:
@@ -62,6 +64,7 @@ class RunLease:
         self._instance = instance
         self._run = run
         self._announcement = announcement or Announcement()
+        self._patience = patience or Patience()
         self._in_pods = in_pods
         self._attempt = attempt_of(run)
         self._lease: Lease | None = None
@@ -97,7 +100,7 @@ class RunLease:
         """
         run_id, attempt, insists = self._run.run_id, self._attempt, self._by_command
         begin = partial(self._queue.begin, self._video_id, run_id, attempt, step, insists=insists)
-        self._lease = Patience().ask(begin)
+        self._lease = self._patience.ask(begin)
         self._announcement.tell(self.owner)
 
     @property
@@ -143,13 +146,9 @@ class RunLease:
         Raises:
             Failure: the database is away.
         """
-        from madvision_assets.tools.database.errors import database_failures
-
         self._stopping.set()
-        with database_failures():
-            run = self._instance.get_run_by_id(self._run.run_id)
-        on_purpose = run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
-        if on_purpose or self._by_command:
+        self._patience.end()
+        if self._by_command or self._is_cancelled():
             self.fail(step, CancelledError(f"at {step}"))
             return
         if self._in_pods:
@@ -157,6 +156,13 @@ class RunLease:
         attempt = self._lease.attempt if self._lease is not None else self._attempt
         if attempt is not None:
             self._queue.release(self._video_id, attempt)
+
+    def _is_cancelled(self) -> bool:
+        """Whether somebody wants the run stopped; where Dagster cannot be asked, the machine goes down."""
+        with suppress(Exception):
+            run = self._instance.get_run_by_id(self._run.run_id)
+            return run is not None and run.status in {dg.DagsterRunStatus.CANCELING, dg.DagsterRunStatus.CANCELED}
+        return False
 
     def interrupted_before(self, step: str) -> None:
         """Likewise, while the run waited for a slot of the pool of this step."""

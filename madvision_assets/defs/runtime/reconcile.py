@@ -10,6 +10,7 @@ slots of the pools.
 """
 
 import logging
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +24,9 @@ from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, PARTITION_TAG, atte
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.workers import Workers
 from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError
+from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.work.publish import PATIENCE_S
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
@@ -88,7 +91,7 @@ class Reconciler:
             if not self._is_given_up(instance, owner, leases):
                 continue
             silent[name] = ("given up", seen.get(name, ("", -1))[1] + 1)
-            if silent[name][1] >= self.looks and self._end_left_over(instance, owner):
+            if silent[name][1] >= self._looks_at(owner) and self._end_left_over(instance, owner):
                 repairs.append(f"{owner.video_id}: {owner.place} hung after its run was given up, and was ended")
         return silent, repairs
 
@@ -131,7 +134,8 @@ class Reconciler:
         if not is_silent or run.status in NOT_BEGUN or not (self.one_process or is_at_a_stage(run, instance)):
             return None
         lost = WorkerLostError(f"run {run.run_id} gave no sign of life at {row.pipeline_step}")
-        if self.queue.fail(row.video_id, run.run_id, attempt_of(run), row.pipeline_step, lost) is None:
+        held = (row.video_id, run.run_id, attempt_of(run))
+        if self.queue.fail(*held, row.pipeline_step, lost, silent_since=row.heartbeat_at) is None:
             return None
         for owner in self._workers_of(run.run_id):
             if owner.process is not None:
@@ -147,6 +151,12 @@ class Reconciler:
     def _give_back(self, row: "QueueRow") -> bool:
         lost = WorkerLostError(f"no run came of attempt {row.attempt}")
         return self.queue.fail(row.video_id, row.run_id or "", row.attempt, row.pipeline_step, lost) is not None
+
+    def _looks_at(self, owner: Owner) -> int:
+        """How long a worker may still be there: one that did all of its work may wait for Dagster's database."""
+        row = self.queue.get(owner.video_id)
+        did_all = row is not None and row.status is QueueStatus.DONE and row.run_id == owner.run_id
+        return self.looks + (math.ceil(PATIENCE_S / RECONCILE_S) if did_all else 0)
 
     def _workers_of(self, run_id: str) -> list[Owner]:
         return self.workers.of_run(run_id) if self.workers else []

@@ -19,8 +19,9 @@ from madvision_assets.tools.database.rows import QueueRow
 
 
 def put_back(connection: Connection, row: QueueRow, now: datetime, **values: Any) -> None:
-    """The video is queued again, as it was or with other values; it has waited since when it waited before."""
-    _end(connection, row, QueueStatus.QUEUED, now, **{"message": "", **values})
+    """The video is queued again, as it was or with other values; where it was due before, it has waited since then."""
+    due_at = min(row.next_attempt_at, now)
+    _end(connection, row, QueueStatus.QUEUED, now, **{"next_attempt_at": due_at, "message": "", **values})
 
 
 def done(connection: Connection, row: QueueRow, made: Clips, now: datetime, **values: Any) -> None:
@@ -49,7 +50,7 @@ def done_in_part(connection: Connection, row: QueueRow, step: PipelineStep, now:
         return
     following = step.next or step
     place = {"pipeline_step": following.value, "resource": resource_of(following, row.source), "step_progress": 0.0}
-    put_back(connection, row, now, **{**values, **place})
+    put_back(connection, row, now, **{**values, **place, "next_attempt_at": now})
 
 
 def failed(connection: Connection, row: QueueRow, step: PipelineStep, verdict: Verdict, now: datetime) -> None:

@@ -270,6 +270,7 @@ def batches(video_ids: Collection[str]) -> Iterator[Sequence[str]]:
 def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
     """The columns of a row that is queued again, with nothing held against it."""
     done = {step.value: overall_progress(step, 0.0) for step in PipelineStep}
+    waits_its_turn = and_(queue.c.status == QueueStatus.QUEUED.value, queue.c.next_attempt_at < now)
     values: dict[str, Any] = {
         "status": QueueStatus.QUEUED.value,
         "progress": case(done, value=queue.c.pipeline_step, else_=queue.c.progress),
@@ -283,7 +284,7 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
         "outcome_reason": None,
         "finished_at": None,
         # One that waits for its turn already keeps its place.
-        "next_attempt_at": case((queue.c.status == QueueStatus.QUEUED.value, queue.c.next_attempt_at), else_=now),
+        "next_attempt_at": case((waits_its_turn, queue.c.next_attempt_at), else_=now),
         "updated_at": now,
     }
     if from_step is not None:

@@ -287,9 +287,24 @@ class Queue:
                 endings.done_in_part(connection, row, step, now, **values)
 
     def fail(
-        self, video_id: str, run_id: str, attempt: int | None, step: PipelineStep, failure: Failure
+        self,
+        video_id: str,
+        run_id: str,
+        attempt: int | None,
+        step: PipelineStep,
+        failure: Failure,
+        *,
+        silent_since: datetime | None = None,
     ) -> QueueStatus | None:
         """A run failed at a step: wait, give up or park, as the taxonomy has it.
+
+        Args:
+            video_id: its partition.
+            run_id: the run.
+            attempt: that it was launched for.
+            step: where it failed.
+            failure: how.
+            silent_since: only if its last sign of life is of then; None does not ask.
 
         Returns:
             The new status; None where this run does not hold the lease, which changes nothing.
@@ -300,6 +315,8 @@ class Queue:
         with self._database.writing() as connection:
             row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING:
+                return None
+            if silent_since is not None and row.heartbeat_at != silent_since:
                 return None
             if row.run_id != run_id and not (row.run_id is None and row.attempt == attempt):
                 return None
