@@ -3,8 +3,6 @@
 import ast
 import inspect
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -28,9 +26,7 @@ from madvision_assets_tests.deployments.test_kubernetes_manifests import (
     CHECK,
     NEEDS_KUBECTL,
     SECRETS_FROM_OUTSIDE,
-    TIME_LIMIT_S,
     assert_hardened,
-    containers,
     of_kind,
     templates,
     values_of,
@@ -84,21 +80,6 @@ def test_dagster_opens_the_instance_without_a_cluster_as_step_pods_do(instance: 
     assert not instance.run_retries_enabled
     assert instance.get_concurrency_config().run_queue_config is not None
     assert instance._run_launcher is None, "a step pod has no token to load it with"
-
-
-def test_the_daemons_probe_works_there_and_sees_that_none_runs(instance: dg.DagsterInstance) -> None:
-    (daemon,) = containers(templates("self-hosted")["madvision-daemon"])
-    program, *arguments = daemon["livenessProbe"]["exec"]["command"]
-    told = subprocess.run(
-        [Path(sys.executable).with_name(program), *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=TIME_LIMIT_S,
-    )
-
-    assert instance.is_persistent
-    assert (told.returncode, told.stdout.strip()) == (1, "Daemon(s) not running")
 
 
 @pytest.mark.parametrize("step", [None, *PipelineStep])
