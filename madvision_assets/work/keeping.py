@@ -27,7 +27,8 @@ class Patience:
 
     Attributes:
         look_every_s: between two looks.
-        looks: so many in a row must find that the part does not work.
+        look_again_s: likewise, once a look has found that the part does not work.
+        looks: so many in a row must find that.
         start_look_every_s, start_looks: the same until it has worked for the first time.
         end_s: for an unwilling part to end by itself.
         stop_s: for all that it started, when all is to stop.
@@ -36,6 +37,7 @@ class Patience:
     """
 
     look_every_s: float = 5.0
+    look_again_s: float = 2.0
     looks: int = 6
     start_look_every_s: float = 1.0
     start_looks: int = 180
@@ -117,6 +119,8 @@ class Keeper:
                 self._note()
                 continue
             in_vain += 1
+            if self.works.is_set():
+                every_s = patience.look_again_s
             if in_vain >= limit and process.poll() is None:
                 return f"it {wrong}"
 
