@@ -83,7 +83,7 @@ class Server:
         places = {
             "/opt/dagster/dagster_home": str(self.home),
             "/srv": str(FOLDER),
-            "/tmp": str(self.home.parent),
+            "/tmp/at-work": str(self.home.parent / "at-work"),
             "0.0.0.0": "127.0.0.1",
         }
         changed = [filled(word, self.variables) for word in words]

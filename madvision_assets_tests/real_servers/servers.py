@@ -1,19 +1,24 @@
 """A server as a child process: started, waited for, killed, stopped."""
 
+import fcntl
 import os
 import pwd
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 15.0
 POLL_S = 0.05
+# Locked for as long as this process lives, one for each port that it was given.
+_PORTS: list[IO[str]] = []
 
 
 class Server:
@@ -117,9 +122,22 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[bytes], 
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+    """A port of loopback that nobody listens on, and that no other process of the tests is given while this one lives.
+
+    Between here and the server that is to listen there lie seconds; two that share a port answer each other's clients.
+    """
+    folder = Path(tempfile.gettempdir()) / f"madvision-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port: int = listener.getsockname()[1]
+        mine = (folder / str(port)).open("a")
+        try:
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            mine.close()
+            continue
+        _PORTS.append(mine)
         return port
 
 
