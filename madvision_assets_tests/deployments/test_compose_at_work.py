@@ -213,7 +213,8 @@ def test_a_talk_becomes_clips(server: Server) -> None:
         assert has_loaded(f"http://127.0.0.1:{server.ports['3000']}")
         assert intake.get("/readyz").json()["status"] == "ready"
         for service in PARTS:
-            server.run(service, server.here(SERVICES[service]["healthcheck"]["test"][1:]))
+            kind, *words = SERVICES[service]["healthcheck"]["test"]
+            server.run(service, [*(["sh", "-c"] if kind == "CMD-SHELL" else []), *server.here(words)])
     # Read-only there; the webserver tries to make two folders all the same, for telemetry, and does without them.
     assert {path.name for path in server.home.rglob("*") if path.is_file()} == {"dagster.yaml", "workspace.yaml"}
 
