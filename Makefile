@@ -9,7 +9,7 @@ READY := $(VENV)/.installed-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help install demo up test test-long lint types test-fast chaos bench clean
+.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds bench clean
 
 help:
 	@echo "make demo       the sample talk, from its address to its clips"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-fast  the tests alone"
 	@echo "make test-long  the tests that take a minute or more each"
 	@echo "make chaos      a campaign of faults against the whole system: SEED=… FAULTS=… KINDS=… MINUTES=…"
+	@echo "make chaos-seeds  the campaigns that once found something"
 	@echo "make bench      every benchmark, beside its peer"
 	@echo "make clean      removes .venv; the local state (.madvision) stays"
 
@@ -62,13 +63,17 @@ test-fast: $(READY)
 
 test-long: $(READY)
 	@echo "== Long tests"
-	@$(BIN)/python -m pytest -m long -rP
+	@$(BIN)/python -m pytest -m 'long and not campaign' -rP
 
 # Faults of all kinds, at moments that follow from SEED, which is told where none is given; see tests' chaos/campaign.py.
 FAULTS ?= 12
 chaos: $(READY)
 	@PYTHONPATH=.:deployments/local $(BIN)/python -m madvision_assets_tests.chaos.campaign --faults $(FAULTS) \
 		$(if $(SEED),--seed $(SEED)) $(if $(KINDS),--kinds '$(KINDS)') $(if $(MINUTES),--minutes $(MINUTES))
+
+chaos-seeds: $(READY)
+	@echo "== Campaigns that once found something"
+	@$(BIN)/python -m pytest -m campaign
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/run_all.py

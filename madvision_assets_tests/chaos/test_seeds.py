@@ -26,6 +26,7 @@ def test_the_seeds_that_are_kept_are_of_this_version_of_the_plan() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.campaign
 @pytest.mark.timeout(LIMIT_S + 60)
 @pytest.mark.parametrize(("seed", "faults", "kinds"), [each[1:] for each in seeds()])
 def test_a_campaign_that_once_found_something_finds_nothing(seed: str, faults: str, kinds: str) -> None:
