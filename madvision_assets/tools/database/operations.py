@@ -229,9 +229,12 @@ class Operations:
             held: set[str] = set()
             for each in wanted:
                 one_by_one = select(queue.c.video_id).where(each).order_by(queue.c.video_id)
-                # In everybody's order, which an update does not keep.
-                held.update(connection.execute(one_by_one.with_for_update()).scalars())
-                count += connection.execute(queue.update().where(idle, each).values(**values)).rowcount
+                # In everybody's order, which an update does not keep; and none that has come since.
+                here = connection.execute(one_by_one.with_for_update()).scalars().all()
+                held.update(here)
+                for some in batches(here):
+                    update = queue.update().where(idle, queue.c.video_id.in_(some)).values(**values)
+                    count += connection.execute(update).rowcount
             if gone := sorted(set(video_ids or ()) - held):  # somebody has forgotten them meanwhile
                 raise UnknownVideoError(gone[0])
             if cause is not None:  # after the rows, as workers have it, or we and one of them wait for each other
