@@ -145,7 +145,7 @@ def test_after_a_power_failure_everything_goes_on_where_it_stopped(
     database[1].start()
     system.system.kill()
     system.system.start()
-    system.wait_for_end(first, *others, limit_s=2 * PATIENCE_S)
+    system.wait_for_end(first, *others)
 
     for video_id in (first, *others):
         assert_made_once(system, video_id)
