@@ -50,4 +50,6 @@ def rows_sensor() -> dg.SensorResult:
     )
 
 
-defs = dg.Definitions(assets=STAGES, jobs=[all_stages], sensors=[rows_sensor], executor=dg.in_process_executor)
+EXECUTORS = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
+executor = EXECUTORS[os.environ.get("BARE_EXECUTOR", "in_process")]
+defs = dg.Definitions(assets=STAGES, jobs=[all_stages], sensors=[rows_sensor], executor=executor)

@@ -47,13 +47,15 @@ class Side:
     Attributes:
         sensor: name of the one that turns rows into runs.
         hand_in: makes the row of a key.
-        code_server: its process; its child starts the runs.
+        code_server: its process, below which the runs are.
+        daemon: its process.
     """
 
     sensor: str
     instance: dg.DagsterInstance
     hand_in: Callable[[str], None]
     code_server: int
+    daemon: int
 
 
 def figures() -> list[Figure]:
@@ -91,8 +93,8 @@ def ours(home: Path) -> Iterator[Side]:
 
 
 @contextmanager
-def peer(home: Path) -> Iterator[Side]:
-    """The bare sensor."""
+def peer(home: Path, executor: str = "in_process") -> Iterator[Side]:
+    """The bare sensor, with this executor of Dagster's."""
     home.mkdir()
     rows = home / bare_sensor.ROWS
     with closing(sqlite3.connect(rows)) as connection:
@@ -102,13 +104,13 @@ def peer(home: Path) -> Iterator[Side]:
         with closing(sqlite3.connect(rows)) as connection, connection:
             connection.execute("INSERT INTO rows VALUES (?, 'new')", (key,))
 
-    with _running(home, "bare_sensor.py", bare_sensor.rows_sensor.name, hand_in) as side:
+    with _running(home, "bare_sensor.py", bare_sensor.rows_sensor.name, hand_in, BARE_EXECUTOR=executor) as side:
         yield side
 
 
 @contextmanager
-def _running(home: Path, code: str, sensor: str, hand_in: Callable[[str], None]) -> Iterator[Side]:
-    environment = {**local_environment(home), "MADVISION_ANALYST": "offline"}
+def _running(home: Path, code: str, sensor: str, hand_in: Callable[[str], None], **variables: str) -> Iterator[Side]:
+    environment = {**local_environment(home), "MADVISION_ANALYST": "offline", **variables}
     port = free_port(0)
     file = str(ROOT / "benchmarks" / code)
     server = ["-m", "dagster", "code-server", "start", "-f", file, "--location-name", LOCATION]
@@ -120,7 +122,7 @@ def _running(home: Path, code: str, sensor: str, hand_in: Callable[[str], None])
         workspace = str(write_workspace(home, port))
         daemon = launch("daemon", python("-m", "dagster._daemon", "run", "-w", workspace), environment, home / "logs")
         parts.callback(stop, daemon)
-        side = Side(sensor, instance, hand_in, code_server.popen.pid)
+        side = Side(sensor, instance, hand_in, code_server.popen.pid, daemon.popen.pid)
         wait_until(lambda: _last_tick_s(side) > 0, "the first tick of its sensor", daemon)
         yield side
 
@@ -132,14 +134,15 @@ def _process(side: Side, phase_s: float) -> tuple[float, float]:
     time.sleep((_last_tick_s(side) + phase_s - time.time()) % LOOK_S)
     handed_in_s = time.time()
     side.hand_in(key)
-    [record] = wait_for(lambda: _finished(side.instance, key), WAIT_S, f"the run of {key}")
+    [record] = wait_for(lambda: finished(side.instance, key), WAIT_S, f"the run of {key}")
     if record.dagster_run.status is not dg.DagsterRunStatus.SUCCESS or record.end_time is None:
         raise RuntimeError(f"Run {record.dagster_run.run_id}: {record.dagster_run.status}")
     wait_for(lambda: _cpu_of_runs_s(side.code_server) > cpu_before_s, WAIT_S, "the end of the run's process")
     return record.end_time - handed_in_s, _cpu_of_runs_s(side.code_server) - cpu_before_s
 
 
-def _finished(instance: dg.DagsterInstance, key: str) -> list[dg.RunRecord]:
+def finished(instance: dg.DagsterInstance, key: str) -> list[dg.RunRecord]:
+    """The run of a key, once it has ended."""
     records = instance.get_run_records(dg.RunsFilter(tags={"dagster/partition": key}))
     return [record for record in records if record.dagster_run.is_finished]
 
