@@ -5,18 +5,15 @@ its ``multiprocess`` executor. Each side has a daemon and a code server of its o
 what both parts use from then until the last run has ended is shared out among the videos, their polling included.
 """
 
-import os
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import dagster as dg
+from cpu import Cpu, runs_of
 from measure import Figure, at_most, show, told
 from row_to_finish import WAIT_S, Side, finished, ours, peer
 
@@ -24,28 +21,6 @@ from madvision_assets_tests.waiting import wait_for
 
 LIMIT = 0.2
 VIDEOS = 12
-JIFFIES = os.sysconf("SC_CLK_TCK")
-# Of what follows the name in /proc/PID/stat, see proc(5).
-_OWN, _ENDED_CHILDREN = slice(11, 13), slice(13, 15)
-
-
-@dataclass(frozen=True)
-class Cpu:
-    """CPU seconds of a part: of its processes that live, and of their children that have ended."""
-
-    living_s: float
-    ended_s: float
-
-    @classmethod
-    def of_tree(cls, pid: int) -> "Cpu":
-        """Of a process and all below it, up to now."""
-        fields = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in _tree(pid)]
-        own, ended = (sum(int(j) for f in fields for j in f[part]) / JIFFIES for part in (_OWN, _ENDED_CHILDREN))
-        return cls(own, ended)
-
-    def __sub__(self, before: "Cpu") -> "Cpu":
-        """What was used since."""
-        return Cpu(self.living_s - before.living_s, self.ended_s - before.ended_s)
 
 
 def figures() -> list[Figure]:
@@ -78,23 +53,9 @@ def _process_all(side: Side, videos: int) -> tuple[float, float, float]:
         [record] = wait_for(lambda each=key: finished(side.instance, each), WAIT_S * videos, f"the run of {key}")  # type: ignore[misc]
         if record.dagster_run.status is not dg.DagsterRunStatus.SUCCESS:
             raise RuntimeError(f"Run {record.dagster_run.run_id}: {record.dagster_run.status}")
-    wait_for(lambda: not _at_work(side.code_server), WAIT_S, "the end of the runs' processes")
+    wait_for(lambda: not runs_of(side.code_server), WAIT_S, "the end of the runs' processes")
     daemon, server = (Cpu.of_tree(pid) - old for pid, old in zip((side.daemon, side.code_server), before, strict=True))
     return (daemon.living_s + daemon.ended_s) / videos, server.living_s / videos, server.ended_s / videos
-
-
-def _at_work(code_server: int) -> bool:
-    """Whether a process of a run is there still; those of multiprocessing itself stay."""
-    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in _tree(code_server)]
-    return any(b"spawn_main" in command for command in commands)
-
-
-def _tree(pid: int) -> Iterator[int]:
-    yield pid
-    for thread in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(OSError):  # it has ended
-            for child in (thread / "children").read_text().split():
-                yield from _tree(int(child))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Each side has a daemon and a code server of its own. Rows are handed in by turns
 evenly over the seconds between two ticks, so that luck with those favours nobody.
 """
 
-import os
 import random
 import secrets
 import sqlite3
@@ -12,7 +11,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import bare_sensor
 import dagster as dg
+from cpu import Cpu, runs_of
 from measure import ROOT, Figure, at_most, show, told
 from parts import LOCATION, write_workspace
 from system import free_port, launch, listens, local_environment, python, stop, wait_until
@@ -36,8 +36,9 @@ LIMIT = 1.2
 ROWS = 8
 LOOK_S = 5  # between two looks of the daemon at its sensors
 WAIT_S = 120.0
-JIFFIES = os.sysconf("SC_CLK_TCK")
-CHILDREN_CPU = slice(13, 15)  # of what follows the name in /proc/PID/stat: cutime and cstime, see proc(5)
+DAGSTERS = ("-m", "dagster", "api", "grpc")
+# As `madvision code-server`, for another file than ours.
+FORKING = ("-c", "import sys; from madvision_assets.defs.code_server import run; run(sys.argv[1:])")
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def ours(home: Path) -> Iterator[Side]:
     def hand_in(key: str) -> None:
         submissions.add([NewSubmission(Video(video_id=key, address=f"https://example.org/{key}"))])
 
-    with _running(home, "trivial_pipeline.py", queue_sensor.name, hand_in) as side:
+    with _running(home, FORKING, "trivial_pipeline.py", queue_sensor.name, hand_in) as side:
         yield side
 
 
@@ -104,16 +105,19 @@ def peer(home: Path, executor: str = "in_process") -> Iterator[Side]:
         with closing(sqlite3.connect(rows)) as connection, connection:
             connection.execute("INSERT INTO rows VALUES (?, 'new')", (key,))
 
-    with _running(home, "bare_sensor.py", bare_sensor.rows_sensor.name, hand_in, BARE_EXECUTOR=executor) as side:
+    name = bare_sensor.rows_sensor.name
+    with _running(home, DAGSTERS, "bare_sensor.py", name, hand_in, BARE_EXECUTOR=executor) as side:
         yield side
 
 
 @contextmanager
-def _running(home: Path, code: str, sensor: str, hand_in: Callable[[str], None], **variables: str) -> Iterator[Side]:
+def _running(
+    home: Path, server: Sequence[str], code: str, sensor: str, hand_in: Callable[[str], None], **variables: str
+) -> Iterator[Side]:
     environment = {**local_environment(home), "MADVISION_ANALYST": "offline", **variables}
     port = free_port(0)
     file = str(ROOT / "benchmarks" / code)
-    server = ["-m", "dagster", "code-server", "start", "-f", file, "--location-name", LOCATION]
+    server = [*server, "--max-workers", "16", "-f", file, "--location-name", LOCATION]
     with ExitStack() as parts, open_instance(home / "dagster", ROOT / "dagster.yaml") as instance:
         where = python(*server, "--host", "127.0.0.1", "--port", str(port))
         code_server = launch("code-server", where, environment, home / "logs")
@@ -130,15 +134,15 @@ def _running(home: Path, code: str, sensor: str, hand_in: Callable[[str], None],
 def _process(side: Side, phase_s: float) -> tuple[float, float]:
     """Hand a row in so long after a tick; seconds until its run has finished, and CPU seconds of the run's process."""
     key = f"web-{secrets.token_hex(8)}"
-    cpu_before_s = _cpu_of_runs_s(side.code_server)
+    before = Cpu.of_tree(side.code_server)
     time.sleep((_last_tick_s(side) + phase_s - time.time()) % LOOK_S)
     handed_in_s = time.time()
     side.hand_in(key)
     [record] = wait_for(lambda: finished(side.instance, key), WAIT_S, f"the run of {key}")
     if record.dagster_run.status is not dg.DagsterRunStatus.SUCCESS or record.end_time is None:
         raise RuntimeError(f"Run {record.dagster_run.run_id}: {record.dagster_run.status}")
-    wait_for(lambda: _cpu_of_runs_s(side.code_server) > cpu_before_s, WAIT_S, "the end of the run's process")
-    return record.end_time - handed_in_s, _cpu_of_runs_s(side.code_server) - cpu_before_s
+    wait_for(lambda: not runs_of(side.code_server), WAIT_S, "the end of the run's process")
+    return record.end_time - handed_in_s, (Cpu.of_tree(side.code_server) - before).ended_s
 
 
 def finished(instance: dg.DagsterInstance, key: str) -> list[dg.RunRecord]:
@@ -154,13 +158,6 @@ def _last_tick_s(side: Side) -> float:
             ticks = side.instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
             return ticks[0].timestamp if ticks else 0.0
     return 0.0
-
-
-def _cpu_of_runs_s(code_server: int) -> float:
-    """CPU seconds of the processes of runs that have ended: the only ones that end below a code server."""
-    children = Path(f"/proc/{code_server}/task/{code_server}/children").read_text().split()
-    ended = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in (code_server, *children)]
-    return sum(int(jiffies) for fields in ended for jiffies in fields[CHILDREN_CPU]) / JIFFIES
 
 
 if __name__ == "__main__":

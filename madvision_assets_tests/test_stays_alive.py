@@ -27,7 +27,7 @@ from madvision_assets.tools.database.figures import Figures
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.waiting import wait_for
-from madvision_assets_tests.whole_system import processes_of, short_talk
+from madvision_assets_tests.whole_system import processes_of, short_talk, workers_of
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
@@ -47,7 +47,7 @@ time.time = lambda: _real() + float(_file.read_text())
 """
 
 COMMANDS = {
-    "code-server": "dagster api grpc",
+    "code-server": "main code-server",
     "daemon": "main daemon",
     "intake": "main serve",
     "webserver": "dagster_webserver",
@@ -141,6 +141,8 @@ def test_a_code_server_that_dies_is_back_within_a_minute_and_its_runs_outlive_it
     up.command("submit", str(talk))
     row = up.wait_for_a_transcript()
     before = up.pid("code-server")
+    [run] = [words for words in workers_of(up.home) if "multiprocessing" in words]
+    assert "multiprocessing.forkserver" in run
 
     os.kill(before, signal.SIGKILL)
 

@@ -61,12 +61,7 @@ def assert_nothing_lingers(system: Trial) -> None:
     """No slot of a pool is taken, no breaker is open, and nobody works any more."""
     wait_for(lambda: not system.taken_slots(), PATIENCE_S, f"free slots, not {system.taken_slots()}")
     assert system.shut_breakers() == {}
-    workers = ("multiprocessing.spawn", "tools.download.child", "ffmpeg")
-    wait_for(
-        lambda: not [c for c in system.processes() if any(worker in c for worker in workers)],
-        PATIENCE_S,
-        f"the end of the workers among {system.processes()}",
-    )
+    wait_for(lambda: not system.workers(), PATIENCE_S, f"the end of the workers among {system.processes()}")
 
 
 def test_a_run_worker_killed_in_the_middle_of_a_stage_costs_that_stage_and_nothing_else(

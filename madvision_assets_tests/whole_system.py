@@ -39,6 +39,9 @@ PATIENCE_S = 180.0
 TALK_S = 25
 # What the worker says of a step that is well under way; for an analyst's steps, what it asks for.
 UNDER_WAY = {PipelineStep.TRANSCRIPT: "hear", PipelineStep.CLIPS: "clip "}
+CODE_SERVER = "main code-server"
+# A run has the command of what it was forked from.
+WORKERS = ("multiprocessing.forkserver", "multiprocessing.spawn import spawn_main", "tools.download.child", "ffmpeg")
 ASKED_FOR = {PipelineStep.CONTENT_TYPE: "kind", PipelineStep.CLIP_CANDIDATES: "moments"}
 
 
@@ -198,6 +201,10 @@ class Trial:
         """The processes of the system, by what they do."""
         return Counter(processes_of(self.home).values())
 
+    def workers(self) -> list[str]:
+        """The commands of those that are there only while something is done."""
+        return workers_of(self.home)
+
 
 def processes_of(home: Path) -> dict[int, str]:
     """The command of each process that has our home in its environment, or works below it."""
@@ -208,6 +215,22 @@ def processes_of(home: Path) -> dict[int, str]:
             if mine or (folder / "cwd").readlink().is_relative_to(home):
                 found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
     return found
+
+
+def workers_of(home: Path) -> list[str]:
+    """The commands of the runs of a home, and of what they do; what runs are forked from is none of them."""
+    there = processes_of(home)
+    return [words for pid, words in there.items() if _works(words) and CODE_SERVER not in there.get(_parent(pid), "")]
+
+
+def _works(words: str) -> bool:
+    return any(worker in words for worker in WORKERS)
+
+
+def _parent(pid: int) -> int:
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 @contextmanager

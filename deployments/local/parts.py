@@ -60,20 +60,10 @@ class System:
         where = ["-w", str(write_workspace(home, code_port))]
         address = ["--host", "127.0.0.1", "--port"]
         madvision = "madvision_assets.command.main"
-        # Ticks that hang must leave threads for whoever asks whether it works.
-        server = [
-            "dagster",
-            "api",
-            "grpc",
-            "--max-workers",
-            "16",
-            "-m",
-            "madvision_assets.definitions",
-            "--location-name",
-            LOCATION,
-        ]
         self._plans = {
-            "code-server": Plan([*server, *address, str(code_port)], code_port, partial(listens, code_port)),
+            "code-server": Plan(
+                [madvision, "code-server", *address, str(code_port)], code_port, partial(listens, code_port)
+            ),
             "intake": Plan(
                 [madvision, "serve", *address, str(intake_port)], intake_port, partial(listens, intake_port)
             ),

@@ -1,4 +1,4 @@
-"""The commands that run parts of the system and keep them at work: daemon, keep."""
+"""The commands that run parts of the system and keep them at work: code-server, daemon, keep."""
 
 import signal
 import subprocess
@@ -15,6 +15,19 @@ from madvision_assets.work.keeping import Keeper
 POLL_S = 0.2
 port_option = click.option("--port", type=click.IntRange(1, 65535), help="Answer there over HTTP whether it works.")
 host_option = click.option("--host", default="127.0.0.1", show_default=True, help="Address; 0.0.0.0 is every one.")
+
+
+@click.command("code-server")
+@host_option
+@click.option("--port", type=click.IntRange(1, 65535), default=4266, show_default=True, help="Where it answers.")
+@told_plainly
+def code_server(host: str, port: int) -> None:
+    """Run Dagster's code server; the runs that it starts are forked from a process that has everything loaded."""
+    from madvision_assets.defs.code_server import run
+
+    where = ["--host", host, "--port", str(port)]
+    # Ticks that hang must leave threads for whoever asks whether it works.
+    run(["--max-workers", "16", "-m", "madvision_assets.definitions", "--location-name", "madvision", *where])
 
 
 @click.command()
@@ -84,4 +97,4 @@ def until_signalled(keeper: Keeper) -> None:
         sys.exit(1)
 
 
-COMMANDS = (daemon, keep)
+COMMANDS = (code_server, daemon, keep)

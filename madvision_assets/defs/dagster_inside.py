@@ -305,6 +305,48 @@ def delete_partitions(instance: dg.DagsterInstance, definition: str, keys: Seque
         connection.execute(table.delete().where(*ours))
 
 
+# --- the code server ---
+
+# Those that a run loads besides ``import dagster``. A name that is gone only costs the time that it would have saved.
+MODULES_OF_A_RUN = (
+    "dagster._core.definitions.repository_definition.repository_data_builder",
+    "dagster._core.execution.plan.active",
+    "dagster._core.executor.in_process",
+    "dagster._core.instance.factory",
+    "dagster._core.secrets.env_file",
+    "dagster._core.storage.local_compute_log_manager",
+    "dagster._core.storage.sqlite_storage",
+    "dagster._grpc.server",
+    "dagster_postgres",
+)
+
+
+def run_code_server(arguments: Sequence[str], processes: Any) -> None:
+    """Dagster's code server in this process, until SIGINT or SIGTERM.
+
+    Args:
+        arguments: those of ``dagster api grpc``.
+        processes: the context of ``multiprocessing`` that the processes of runs are made by.
+
+    Why: Dagster spawns a fresh interpreter for each run, which is most of the CPU of a video with short stages.
+    Public way: a setting of ``dagster api grpc`` or of the run launcher, as ``start_method`` of the multiprocess
+    executor is one for steps.
+    Without it: ``madvision code-server`` does not start; ``dagster api grpc`` does, and spawns its runs.
+    """
+    from dagster._cli.api import grpc_command
+    from dagster._grpc import server
+
+    class Servicer(server.DagsterApiServer):
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            if not hasattr(self, "_mp_ctx"):
+                raise AttributeError("Dagster's code server makes its processes in another way by now")
+            self._mp_ctx = processes
+
+    server.DagsterApiServer = Servicer  # type: ignore[misc]  # the command looks it up there
+    grpc_command.main(list(arguments), prog_name="dagster api grpc", standalone_mode=False)
+
+
 # --- the daemon ---
 
 

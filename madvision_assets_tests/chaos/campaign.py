@@ -18,6 +18,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -40,7 +41,9 @@ DEFAULT_FAULTS = 12
 SUBMIT_LIMIT_S = 240.0
 ANSWER_LIMIT_S = 10.0
 RECOVERY_LIMIT_S = 240.0
-END_LIMIT_S = 420.0
+# What stands still for so long is stuck: the longest pause before another try that a campaign brings about is shorter.
+STILL_LIMIT_S = 420.0
+END_LIMIT_S = 3600.0
 CALLBACK_LIMIT_S = 200.0  # the first pause after a delivery that failed is a minute, the second two
 TIDY_LIMIT_S = 60.0
 LAST_LOOK_S = 30.0
@@ -198,15 +201,19 @@ class Campaign:
     def settle(self) -> Evidence:
         """Wait until nothing more happens by itself, and gather what is there."""
         unfinished: dict[str, str] = {}
+        moved: list[Any] = [None, time.monotonic()]
 
         def ended() -> bool:
             rows = {row.video_id: row for row in self.world.rows() or []}
+            seen = {name: (row.status, row.attempt, row.pipeline_step) for name, row in rows.items()}
+            if seen != moved[0]:
+                moved[:] = seen, time.monotonic()
             unfinished.clear()
             for video_id, asked in self.asked.items():
                 row = rows.get(video_id)
                 if row is None or not row.status.is_final:
                     unfinished[asked.served.video.name] = _where(row)
-            return not unfinished
+            return not unfinished or time.monotonic() - moved[1] > STILL_LIMIT_S
 
         with suppress(TimeoutError):
             wait_for(ended, self._at_most(END_LIMIT_S))

@@ -24,8 +24,6 @@ from madvision_assets_tests.real_servers import S3_BUCKET
 from madvision_assets_tests.real_servers.postgresql import PASSWORD
 from madvision_assets_tests.site import Hit
 
-# Processes that are there only while something is done.
-WORKERS = ("multiprocessing.spawn import spawn_main", "tools.download.child", "ffmpeg")
 DELIVERY = "madvision-delivery"
 
 
@@ -100,7 +98,7 @@ def struck(world: World, ledger: Sequence[dict[str, object]]) -> set[int]:
 
 def left_working(world: World) -> list[str]:
     """Commands of processes that are at work."""
-    return [command for command in world.trial.processes() if any(worker in command for worker in WORKERS)]
+    return world.trial.workers()
 
 
 def left_files(world: World) -> list[str]:

@@ -80,13 +80,22 @@ def mark_all(world: World) -> None:
 
 
 def went_on(world: World, victim: Victim) -> bool:
-    """Whether the step that a victim was at is over, by whoever."""
+    """Whether a victim was ended, so that its video can go on in its turn, or the step that it was at is over."""
+    if not is_there(victim.pid):
+        return True
     for row in world.rows() or []:
         if row.video_id == victim.row.video_id:
             return row.status.is_final or row.pipeline_step not in (
                 victim.row.pipeline_step,
                 *([victim.row.pipeline_step.previous] if victim.row.pipeline_step.previous else []),
             )
+    return False
+
+
+def is_there(pid: int) -> bool:
+    """Whether a process lives, stopped or not."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     return False
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -19,10 +20,14 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
+from dagster._grpc import server
 from sqlalchemy import create_engine, make_url, text
 
 from madvision_assets.defs import dagster_inside as inside
+from madvision_assets.defs.code_server import Forked
 from madvision_assets.defs.runtime.failing import StoppedError
+from madvision_assets.work.alive import Part, complaint_of
+from madvision_assets_tests.real_servers import free_port
 from madvision_assets_tests.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -366,6 +371,32 @@ def test_a_daemon_runs_in_this_process_and_its_loops_give_signs_of_life(
 
     assert beats.keys() >= {"SENSOR", "QUEUED_RUN_COORDINATOR"}
     assert all(beat_s >= before_s - 1 for beat_s in beats.values())
+
+
+def test_a_code_server_runs_in_this_process_and_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "code.py").write_text("import dagster as dg\ndefs = dg.Definitions()\n")
+    where, answers = f"localhost:{(port := free_port())}", list[str]()
+    monkeypatch.setattr(server, "DagsterApiServer", server.DagsterApiServer)  # put back afterwards
+
+    def stop_once_it_answers() -> None:
+        try:
+            health = partial(complaint_of, Part.CODE_SERVER, "localhost", port)
+            wait_for(lambda: health() is None, 60.0, where)
+            answers.append(where)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)}
+    thread = threading.Thread(target=stop_once_it_answers)
+    with canary(inside.run_code_server):
+        try:
+            thread.start()
+            inside.run_code_server(["-f", str(tmp_path / "code.py"), "--port", str(port)], Forked())
+        finally:
+            thread.join()
+            for sign, handler in handlers.items():
+                signal.signal(sign, handler)
+        assert answers == [where]
 
 
 def test_each_name_says_why_it_is_needed_where_to_look_and_what_breaks() -> None:

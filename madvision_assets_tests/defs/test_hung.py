@@ -1,5 +1,6 @@
 """Claims about processes that hang: who may be ended, who is, and what goes on then; each a real process."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -364,3 +365,31 @@ def test_a_run_that_dagster_launched_is_found_while_it_works_and_not_afterwards(
     assert (owner.video_id, owner.run_id, owner.attempt) == (VIDEO, harness.row().run_id, 1)
     assert owner.process == Process.of(os.getpid())
     assert workers.present() == []
+
+
+def test_what_a_worker_left_that_died_before_it_was_seen_is_swept_and_one_that_is_about_to_be_seen_is_not(
+    tmp_path: Path,
+) -> None:
+    dead = tmp_path / ".run.1.worker"
+    dead.touch()
+    with (tmp_path / ".run.2.worker").open("x") as about_to_be_seen:
+        fcntl.flock(about_to_be_seen, fcntl.LOCK_EX)
+        assert Workers(tmp_path).present() == []
+        assert [path.name for path in tmp_path.iterdir()] == [".run.2.worker"]
+
+
+def test_a_worker_whose_file_is_swept_before_it_locked_it_is_found_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock, swept = fcntl.flock, list[bool]()
+
+    def swept_first(file: int, how: int) -> None:
+        if not swept:
+            swept.append(True)
+            Workers(tmp_path).present()
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", swept_first)  # between its making and its lock
+    owner = Owner.here(VIDEO, "run", 1)
+    with Workers(tmp_path).announced(owner):
+        assert [found for _, found in Workers(tmp_path).present()] == [owner]

@@ -11,7 +11,7 @@ from uuid import uuid4
 import dagster as dg
 
 from madvision_assets.defs import dagster_inside
-from madvision_assets.defs.runtime.locks import announced, is_lost
+from madvision_assets.defs.runtime.locks import announced, is_lost, sweep_unseen
 
 TAG = "madvision/process"
 FOLDER = "history/processes"
@@ -31,6 +31,7 @@ def process_announced(instance: dg.DagsterInstance) -> Iterator[Mapping[str, str
 def end_lost_runs(instance: dg.DagsterInstance) -> None:
     """Call runs failed whose process is gone, and give back the slots of those and of all that ended."""
     folder = dagster_inside.folder_of(instance) / FOLDER
+    sweep_unseen(folder)
     for name in [file.name for file in folder.glob("[!.]*")]:
         if not is_lost(folder / name):
             continue

@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -52,8 +52,7 @@ def locked(path: Path, owner: Owner, limits: LockLimits, waits: Callable[[], Non
 def announced(path: Path, owner: Owner | None = None) -> Iterator[IO[str]]:
     """A file that is there and locked for as long as this lasts; nobody sees it before it is locked."""
     hidden = path.with_name(f".{path.name}")
-    with hidden.open("x+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _alone_in(hidden) as file:
         if owner is not None:
             write_owner(file, owner)
         # Only now under its name: a file that nobody holds is taken for that of a lost process.
@@ -62,6 +61,25 @@ def announced(path: Path, owner: Owner | None = None) -> Iterator[IO[str]]:
             yield file
         finally:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone_in(path: Path) -> Iterator[IO[str]]:
+    """The file of that name, locked; what it was before, a process that died has left."""
+    while True:
+        with open_lock(path) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if _is_there(path, file):  # else it was swept just before it was locked
+                yield file
+                return
+
+
+def sweep_unseen(folder: Path, suffix: str = "") -> None:
+    """Remove what processes left that died before their file was seen under its name."""
+    for path in folder.glob(f".*{suffix}"):
+        with suppress(OSError), path.open("r+") as file:
+            if locked_at_once(file):
+                path.unlink()
 
 
 def is_lost(path: Path) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from madvision_assets.defs.runtime.locks import announced, is_lost, read_owner, write_owner
+from madvision_assets.defs.runtime.locks import announced, is_lost, read_owner, sweep_unseen, write_owner
 from madvision_assets.defs.runtime.processes import Owner
 
 SUFFIX = ".worker"
@@ -52,6 +52,7 @@ class Workers:
 
     def present(self) -> list[tuple[str, Owner]]:
         """Those that are there, each with the name of its file; the files of those that died are removed."""
+        sweep_unseen(self.folder, SUFFIX)
         found = []
         for path in sorted(self.folder.glob(f"[!.]*{SUFFIX}")):
             if is_lost(path):

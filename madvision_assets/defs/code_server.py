@@ -1,0 +1,84 @@
+"""Dagster's code server, whose runs are forked from a process that has everything loaded: ``madvision code-server``.
+
+Dagster gives each run a fresh interpreter, which spends more CPU on imports than on a video with short stages. Here
+each run is a process of its own as well, with the same way to be stopped; only its beginning is shared. A run outlives
+the server that it was forked from, as it outlives the code server.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any, ClassVar
+
+from madvision_assets.defs import dagster_inside
+from madvision_assets.defs.runtime.processes import Process
+
+PRELOADED = "madvision_assets.defs.preloaded"
+# To load everything takes two seconds, and a fork none.
+FORK_LIMIT_S = 30.0
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        arguments: those of ``dagster api grpc``.
+    """
+    multiprocessing.set_forkserver_preload([PRELOADED])
+    dagster_inside.run_code_server(arguments, Forked())
+
+
+class ForkedRun(ForkServerProcess):
+    """The process of a run, as Dagster's code server knows it."""
+
+    _itself: Process | None = None
+
+    def start(self) -> None:
+        """Start it.
+
+        A server that does not fork, though it was asked and is there, is killed, and another one begun: once.
+
+        Raises:
+            OSError: nor did the other one.
+        """
+        try:
+            self._start()
+        except (EOFError, OSError):
+            self._start()
+        self._itself = Process.of(int(self.pid or 0))
+
+    def _start(self) -> None:
+        limit = threading.Timer(FORK_LIMIT_S, kill_server)
+        limit.start()
+        try:
+            super().start()
+        finally:
+            limit.cancel()
+
+    def is_alive(self) -> bool:
+        """Whether it is there; where the server is gone that would tell its end, the system is asked."""
+        return super().is_alive() or (self._itself is not None and self._itself.is_alive)
+
+
+class Forked(ForkServerContext):
+    """What Dagster makes the processes of runs by, and what it shares with them."""
+
+    Process: ClassVar[Any] = ForkedRun
+
+
+def kill_server() -> None:
+    """End the process that runs are forked from; those that there are go on, and the next one begins another."""
+    with suppress(ProcessLookupError):
+        if pid := server_pid():
+            os.kill(pid, signal.SIGKILL)
+
+
+def server_pid() -> int | None:
+    """The process that runs are forked from; None before the first run."""
+    pid: int | None = vars(forkserver._forkserver)["_forkserver_pid"]  # noqa: SLF001
+    return pid

@@ -1,0 +1,103 @@
+"""Claims about the processes that runs are forked into, and the one that they are forked from; each a real one."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from madvision_assets.defs import code_server
+from madvision_assets.defs.code_server import Forked, ForkedRun
+from madvision_assets_tests.waiting import wait_for
+
+LIMIT_S = 30.0
+NAP_S = 600.0
+# What a fork would leave half-alive in a run: threads, connections; and what torch makes of a GPU.
+LOOK = """
+import os, sys, threading
+import madvision_assets.defs.preloaded
+opened = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+sockets = [fd for fd in opened if os.path.exists(fd) and "socket" in os.readlink(fd)]
+print(threading.active_count(), len(os.listdir("/proc/self/task")), sockets, "torch" in sys.modules)
+"""
+
+
+@pytest.fixture(autouse=True)
+def anew() -> Iterator[None]:
+    """Each test has a server of its own, and leaves none."""
+    code_server.kill_server()
+    yield
+    code_server.kill_server()
+
+
+@pytest.fixture
+def run() -> Iterator[ForkedRun]:
+    """A run that is at work."""
+    process = napping()
+    yield process
+    end(process)
+
+
+def napping() -> ForkedRun:
+    """The process of a run, under way."""
+    process: ForkedRun = Forked().Process(target=time.sleep, args=(NAP_S,))
+    process.start()
+    return process
+
+
+def end(process: ForkedRun) -> None:
+    """Kill it, and wait until it is gone."""
+    with suppress(ProcessLookupError):
+        os.kill(int(process.pid or 0), signal.SIGKILL)
+    wait_for(lambda: not process.is_alive(), LIMIT_S, "its end")
+
+
+def parent(pid: int) -> int:
+    """The process that another one descends from."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_what_is_loaded_for_all_runs_starts_no_thread_opens_no_connection_and_touches_no_gpu() -> None:
+    told = subprocess.run([sys.executable, "-c", LOOK], check=True, capture_output=True, text=True, timeout=60)
+    assert told.stdout.split(maxsplit=3) == ["1", "1", "[]", "False\n"]
+
+
+def test_each_run_is_a_process_of_its_own_forked_from_one_that_lasts(run: ForkedRun) -> None:
+    other = napping()
+    assert len({run.pid, other.pid, code_server.server_pid(), os.getpid()}) == 4
+    assert {parent(int(run.pid or 0)), parent(int(other.pid or 0))} == {code_server.server_pid()}
+    end(other)
+    assert run.is_alive()
+
+
+def test_a_run_whose_process_was_killed_is_no_longer_alive_and_says_by_what(run: ForkedRun) -> None:
+    os.kill(int(run.pid or 0), signal.SIGKILL)
+    wait_for(lambda: not run.is_alive(), LIMIT_S, "its end")
+    assert run.exitcode == -signal.SIGKILL
+
+
+def test_runs_outlive_the_process_that_they_were_forked_from_and_the_next_ones_get_another(run: ForkedRun) -> None:
+    before = code_server.server_pid()
+    code_server.kill_server()
+    wait_for(lambda: parent(int(run.pid or 0)) != before, LIMIT_S, "the server's end")
+    assert run.is_alive()
+    end(napping())
+    assert code_server.server_pid() != before
+    assert run.is_alive()
+    end(run)
+
+
+def test_a_server_that_does_not_fork_is_killed_and_another_one_begun(
+    run: ForkedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(code_server, "FORK_LIMIT_S", 0.5)
+    before = int(code_server.server_pid() or 0)
+    os.kill(before, signal.SIGSTOP)
+    end(napping())
+    assert code_server.server_pid() != before
+    assert run.is_alive()
