@@ -2,6 +2,7 @@
 
 import sys
 
+import cpu_per_video
 import import_cost
 import pods
 import queue_size
@@ -10,7 +11,7 @@ import store_throughput
 import submissions_per_second
 from measure import show
 
-BENCHMARKS = (import_cost, submissions_per_second, queue_size, row_to_finish, store_throughput, pods)
+BENCHMARKS = (import_cost, submissions_per_second, queue_size, row_to_finish, cpu_per_video, store_throughput, pods)
 
 if __name__ == "__main__":
     sys.exit(not show([figure for benchmark in BENCHMARKS for figure in benchmark.figures()]))
