@@ -204,13 +204,20 @@ def test_what_was_under_way_when_all_is_stopped_is_queued_again_and_nothing_wait
     assert processes_of(up.home) == {}
 
 
+def set_clock(shift: Path, seconds: float) -> None:
+    """Shift the clocks at once: who reads a file that is half written has none."""
+    whole = shift.with_suffix(".new")
+    whole.write_text(str(seconds))
+    whole.rename(shift)
+
+
 @contextmanager
 def parts_with_a_clock(home: Path, shift: Path) -> Iterator[System]:
     """Code server and daemon, whose clocks a file shifts."""
     folder = home / "shifted"
     folder.mkdir(parents=True)
     (folder / "sitecustomize.py").write_text(SHIFTED)
-    shift.write_text("0")
+    set_clock(shift, 0)
     environment = {**local_environment(home), "MADVISION_ANALYST": "offline"}
     system = prepare(home, environment, with_ui=False)
     shifted = {"PYTHONPATH": str(folder), "SHIFT_FILE": str(shift)}
@@ -231,9 +238,9 @@ def test_a_clock_that_went_an_hour_ahead_and_back_stops_no_sensor(tmp_path: Path
         log = home / "logs" / "daemon.log"
 
         # While it runs: its loops wait by the clock.
-        shift.write_text(str(HOUR_S))
+        set_clock(shift, HOUR_S)
         up.wait_for_ticks()
-        shift.write_text("0")
+        set_clock(shift, 0)
         wait_for(lambda: "the clock was set back: the daemon begins anew" in log.read_text(), BACK_WITHIN_S, "a word")
         up.wait_for_ticks()
 

@@ -7,18 +7,23 @@ the server that it was forked from, as it outlives the code server.
 
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext, ForkServerProcess
+from pathlib import Path
 from typing import Any, ClassVar
 
 from madvision_assets.defs import dagster_inside
+from madvision_assets.defs.runtime.locks import announced, is_lost
 from madvision_assets.defs.runtime.processes import Process
 
 PRELOADED = "madvision_assets.defs.preloaded"
+SOCKETS, LOCK = "madvision-runs-", "lock"
 # To load everything takes two seconds, and a fork none.
 FORK_LIMIT_S = 30.0
 
@@ -30,7 +35,19 @@ def run(arguments: Sequence[str]) -> None:
         arguments: those of ``dagster api grpc``.
     """
     multiprocessing.set_forkserver_preload([PRELOADED])
-    dagster_inside.run_code_server(arguments, Forked())
+    with sockets_in_a_folder():
+        dagster_inside.run_code_server(arguments, Forked())
+
+
+@contextmanager
+def sockets_in_a_folder() -> Iterator[None]:
+    """Keep the address of what runs are forked from in a folder that goes with us, or with our successor."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SOCKETS}*"):
+        if is_lost(folder / LOCK):
+            shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=SOCKETS, ignore_cleanup_errors=True) as own, announced(Path(own) / LOCK):
+        multiprocessing.current_process()._config["tempdir"] = own  # type: ignore[attr-defined]  # noqa: SLF001
+        yield
 
 
 class ForkedRun(ForkServerProcess):

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -90,6 +90,47 @@ def test_runs_outlive_the_process_that_they_were_forked_from_and_the_next_ones_g
     assert code_server.server_pid() != before
     assert run.is_alive()
     end(run)
+
+
+# A code server that has begun the process that runs are forked from, until it is ended.
+SERVER = """
+import sys, time
+from madvision_assets.defs import code_server
+def serve(arguments, processes):
+    process = processes.Process(target=time.sleep, args=(0,))
+    process.start()
+    process.join()
+    print("serves", flush=True)
+    sys.stdin.read()
+code_server.dagster_inside.run_code_server = serve
+code_server.run([])
+"""
+
+
+@contextmanager
+def serving(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Such a code server, at work, with its temporary files there."""
+    command, environment = [sys.executable, "-c", SERVER], {**os.environ, "TMPDIR": str(tmp_path)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "serves\n"
+        yield server
+
+
+def test_a_code_server_that_was_killed_leaves_a_folder_that_the_next_one_removes_and_no_other(tmp_path: Path) -> None:
+    with serving(tmp_path) as killed:
+        [of_killed] = tmp_path.iterdir()
+        with serving(tmp_path):
+            assert len(list(tmp_path.iterdir())) == 2
+            assert of_killed.is_dir()
+            killed.kill()
+            killed.wait(LIMIT_S)
+            assert of_killed.is_dir()
+    with serving(tmp_path):
+        assert len(list(tmp_path.iterdir())) == 1
+        assert not of_killed.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_does_not_fork_is_killed_and_another_one_begun(
