@@ -24,10 +24,12 @@ host_option = click.option("--host", default="127.0.0.1", show_default=True, hel
 def code_server(host: str, port: int) -> None:
     """Run Dagster's code server; the runs that it starts are forked from a process that has everything loaded."""
     from madvision_assets.defs.code_server import run
+    from madvision_assets.settings import Executor, load_settings
 
     where = ["--host", host, "--port", str(port)]
     # Ticks that hang must leave threads for whoever asks whether it works.
-    run(["--max-workers", "16", "-m", "madvision_assets.definitions", "--location-name", "madvision", *where])
+    what = ["--max-workers", "16", "-m", "madvision_assets.definitions", "--location-name", "madvision"]
+    run([*what, *where], forks_now=load_settings().executor != Executor.K8S)
 
 
 @click.command()

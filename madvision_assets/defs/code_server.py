@@ -24,18 +24,21 @@ from madvision_assets.defs.runtime.processes import Process
 
 PRELOADED = "madvision_assets.defs.preloaded"
 SOCKETS, LOCK = "madvision-runs-", "lock"
-# To load everything takes two seconds, and a fork none.
-FORK_LIMIT_S = 30.0
+# So long a server that was asked to fork uses no CPU at all: it hangs, where on a busy machine it would only be slow.
+LOOK_EVERY_S, LOOKS = 5.0, 6
 
 
-def run(arguments: Sequence[str]) -> None:
+def run(arguments: Sequence[str], *, forks_now: bool = True) -> None:
     """Serve until SIGINT or SIGTERM.
 
     Args:
         arguments: those of ``dagster api grpc``.
+        forks_now: begin the process that runs are forked from at once, and not with the first run: there may be none.
     """
     multiprocessing.set_forkserver_preload([PRELOADED])
     with sockets_in_a_folder():
+        if forks_now:
+            forkserver.ensure_running()
         dagster_inside.run_code_server(arguments, Forked())
 
 
@@ -66,16 +69,17 @@ class ForkedRun(ForkServerProcess):
         try:
             self._start()
         except (EOFError, OSError):
+            kill_server()  # it may be about to end, and would be taken for one that is there
             self._start()
         self._itself = Process.of(int(self.pid or 0))
 
     def _start(self) -> None:
-        limit = threading.Timer(FORK_LIMIT_S, kill_server)
-        limit.start()
+        started = threading.Event()
+        threading.Thread(target=_kill_server_that_hangs, args=(started,), daemon=True).start()
         try:
             super().start()
         finally:
-            limit.cancel()
+            started.set()
 
     def is_alive(self) -> bool:
         """Whether it is there; where the server is gone that would tell its end, the system is asked."""
@@ -88,11 +92,23 @@ class Forked(ForkServerContext):
     Process: ClassVar[Any] = ForkedRun
 
 
+def _kill_server_that_hangs(started: threading.Event) -> None:
+    used, looks = -1, 0
+    while looks < LOOKS:
+        if started.wait(LOOK_EVERY_S):
+            return
+        server = Process.of(server_pid() or 0)
+        before, used = used, server.cpu_ticks if server else 0
+        looks = looks + 1 if used == before else 0
+    kill_server()
+
+
 def kill_server() -> None:
     """End the process that runs are forked from; those that there are go on, and the next one begins another."""
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, ChildProcessError):
         if pid := server_pid():
             os.kill(pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # whoever begins another looks whether it has ended
 
 
 def server_pid() -> int | None:

@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from madvision_assets.defs import code_server
 from madvision_assets.defs.code_server import Forked, ForkedRun
+from madvision_assets.defs.runtime.processes import Process
 from madvision_assets_tests.waiting import wait_for
 
 LIMIT_S = 30.0
@@ -118,6 +121,19 @@ def serving(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         yield server
 
 
+def test_a_server_that_is_slow_and_works_is_waited_for(run: ForkedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(code_server, "LOOK_EVERY_S", 0.02)
+    monkeypatch.setattr(code_server, "LOOKS", 3)
+    ticks = count()
+    monkeypatch.setattr(Process, "cpu_ticks", property(lambda _: next(ticks)))
+    before = int(code_server.server_pid() or 0)
+    os.kill(before, signal.SIGSTOP)
+    threading.Timer(1.0, os.kill, (before, signal.SIGCONT)).start()
+    end(napping())
+    assert code_server.server_pid() == before
+    assert run.is_alive()
+
+
 def test_a_code_server_that_was_killed_leaves_a_folder_that_the_next_one_removes_and_no_other(tmp_path: Path) -> None:
     with serving(tmp_path) as killed:
         [of_killed] = tmp_path.iterdir()
@@ -136,7 +152,7 @@ def test_a_code_server_that_was_killed_leaves_a_folder_that_the_next_one_removes
 def test_a_server_that_does_not_fork_is_killed_and_another_one_begun(
     run: ForkedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(code_server, "FORK_LIMIT_S", 0.5)
+    monkeypatch.setattr(code_server, "LOOK_EVERY_S", 0.1)
     before = int(code_server.server_pid() or 0)
     os.kill(before, signal.SIGSTOP)
     end(napping())

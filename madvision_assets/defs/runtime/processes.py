@@ -22,7 +22,7 @@ GRACE_S = 3.0
 DEATH_S = 5.0
 POLL_S = 0.05
 STOPPED, GONE = frozenset("Tt"), frozenset("ZX")
-_STATE, _PARENT, _STARTED = 0, 1, 19  # of the fields of /proc/PID/stat after the name, see proc(5)
+_STATE, _PARENT, _CPU, _STARTED = 0, 1, slice(11, 13), 19  # of the fields of /proc/PID/stat after the name, see proc(5)
 
 
 class Process(Value):
@@ -59,6 +59,12 @@ class Process(Value):
     def is_alive(self) -> bool:
         """Whether it is in here, and it is still that very process."""
         return self._stat() is not None
+
+    @property
+    def cpu_ticks(self) -> int:
+        """What it has used of the CPU, in ticks of the system; 0 where it is gone."""
+        stat = self._stat()
+        return sum(int(ticks) for ticks in stat[_CPU]) if stat else 0
 
     def end(self, grace_s: float = GRACE_S) -> bool:
         """End it and its children, politely first; whether it is gone.
