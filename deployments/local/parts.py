@@ -55,7 +55,9 @@ class System:
         ui: address of the Dagster UI; None where it was not wanted.
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str], *, with_ui: bool, code_server: Sequence[str] = ()) -> None:
+    def __init__(
+        self, home: Path, environment: Mapping[str, str], *, with_ui: bool, code_server: Sequence[str] = ()
+    ) -> None:
         self._environment = environment
         self._logs = home / "logs"
         self._running: dict[str, Process] = {}
@@ -79,7 +81,9 @@ class System:
             LOCATION,
         ]
         self._plans = {
-            "code-server": Plan([*(code_server or server), *address, str(code_port)], code_port, partial(listens, code_port)),
+            "code-server": Plan(
+                [*(code_server or server), *address, str(code_port)], code_port, partial(listens, code_port)
+            ),
             "intake": Plan(
                 [madvision, "serve", *address, str(intake_port)], intake_port, partial(listens, intake_port)
             ),
@@ -159,7 +163,9 @@ class System:
 
 
 @contextmanager
-def whole_system(home: Path, environment: Mapping[str, str], *, with_ui: bool, code_server: Sequence[str] = ()) -> Iterator[System]:
+def whole_system(
+    home: Path, environment: Mapping[str, str], *, with_ui: bool, code_server: Sequence[str] = ()
+) -> Iterator[System]:
     """Every part, from start to stop; one that dies stays dead until it is started again.
 
     Raises:
