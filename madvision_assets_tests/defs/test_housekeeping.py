@@ -1,4 +1,4 @@
-"""Claims about the housekeeping: what leaves Dagster by itself, with everything that Dagster kept of it, and what stays."""
+"""Claims about the housekeeping: what leaves Dagster by itself, with all that Dagster kept of it, and what stays."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

@@ -1,6 +1,5 @@
 """The simulation beside the soak that was measured: the same load, with what starts and stages cost as measured."""
 
-import os
 from collections.abc import Mapping
 from datetime import datetime
 
@@ -14,6 +13,7 @@ from madvision_assets_tests.soak.usage import RUNS
 # The rest of a run's CPU seconds goes to its stages, evenly.
 START_SHARE = 0.6
 TICK_S = 5.0
+MIN_CORES = 0.2
 RETRY_S = 2.0  # as the soak's system has it: the first pause, less its jitter, more the wait for a tick
 START_S = 1.5  # a run is dequeued each second, and looked for as often
 
@@ -38,16 +38,21 @@ def compare(plan: SoakPlan, measured: report.Report, records: Mapping[str, Recor
 
 
 def fleet_of(measured: report.Report) -> Fleet:
-    """The machine of a soak: what runs cost, and what the standing parts take of the cores beside them."""
-    run_s = measured.cpu_s[RUNS]
-    others_s = sum(measured.cpu_s.values()) - run_s - measured.cpu_s.get("daemon", 0.0)
+    """The machine of a soak: what runs cost, and what the standing parts take of the cores beside them.
+
+    What others keep busy of the cores makes everything that computes slower.
+    """
+    cores, busy = measured.cores
+    slower = cores / max(MIN_CORES, cores - busy)
+    run_s, daemon_s = (measured.cpu_s[name] * slower for name in (RUNS, "daemon"))
+    others_s = sum(measured.cpu_s.values()) * slower - run_s - daemon_s
     return Fleet(
         in_flight=int(measured.plan["in_flight"]),
         pools={pool.value: pool.limit for pool in Pool},
-        cores=os.cpu_count() or 1,
+        cores=cores,
         tick_s=TICK_S,
         start_s=START_S,
-        launch_cpu_s=measured.cpu_s.get("daemon", 0.0),
+        launch_cpu_s=daemon_s,
         start_cpu_s=run_s * START_SHARE + others_s,
         stage_cpu_s=run_s * (1 - START_SHARE) / len(PipelineStep),
         retry_s=RETRY_S,

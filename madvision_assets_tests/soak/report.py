@@ -29,6 +29,7 @@ class Report:
 
     Attributes:
         plan: seed, videos, minutes, scale, in_flight.
+        cores: of the machine, and how many of them others kept busy meanwhile.
         wall_s: from the first submission to the last end.
         submitted: taken in.
         ended: that are over; the others were not reached.
@@ -46,6 +47,7 @@ class Report:
     """
 
     plan: dict[str, float]
+    cores: list[float]
     wall_s: float
     submitted: int
     ended: int
@@ -135,6 +137,7 @@ def lines(report: Report) -> list[tuple[str, str, str]]:
     found = [
         ("load", "submitted, ended, not reached", f"{report.submitted}, {report.ended}, {not_reached}"),
         ("load", "from the first submission to the last end", f"{report.wall_s:.0f} s"),
+        ("load", "cores, and busy with other things", f"{report.cores[0]:.0f}, {report.cores[1]:.1f}"),
         ("load", "videos an hour, in steady state", f"{report.videos_per_hour:,.0f}"),
         *(("ends", state, str(count)) for state, count in report.states.items()),
         ("ends", "starts given back, since no worker came", str(report.not_launched)),

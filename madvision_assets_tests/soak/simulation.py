@@ -100,6 +100,7 @@ class _Floor:
     daemons: simpy.Resource = field(init=False)
     due: list[tuple[int, float, int, _Video]] = field(default_factory=list)
     running: int = 0
+    changed: simpy.Event = field(init=False)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
@@ -107,11 +108,28 @@ class _Floor:
         is_shared = self.fleet.cores < math.inf
         self.cores = simpy.Resource(self.env, int(self.fleet.cores)) if is_shared else None
         self.daemons = simpy.Resource(self.env, self.fleet.daemons)
+        self.changed = self.env.event()
 
     def queue(self, video: _Video) -> None:
         """It is due from now on."""
         urgency = (-video.passage.arrival.priority, self.env.now, next(self.numbers))
         heapq.heappush(self.due, (*urgency, video))
+        self.change()
+
+    def leave(self) -> None:
+        """One is in flight no more."""
+        self.running -= 1
+        self.change()
+
+    def change(self) -> None:
+        """Let the sensor look again at its next tick."""
+        if not self.changed.triggered:
+            self.changed.succeed()
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a tick would claim anything."""
+        return bool(self.due) and self.running < self.fleet.in_flight
 
     def compute(self, cpu_s: float) -> Generator[Any, Any, None]:
         """So many CPU seconds, in turns with others."""
@@ -152,15 +170,20 @@ def _arrive(floor: _Floor, video: _Video, after_s: float) -> Generator[Any, Any,
 
 
 def _sense(floor: _Floor, ended: Any) -> Generator[Any, Any, None]:
-    """The sensor: at each tick as many as there is room for."""
+    """The sensor: at each tick as many as there is room for. Ticks at which there is nothing to do are passed over."""
+    env, fleet = floor.env, floor.fleet
     while True:
-        while floor.due and floor.running < floor.fleet.in_flight:
+        if not floor.has_work:
+            floor.changed = env.event()
+            yield floor.changed
+            continue
+        yield env.timeout(fleet.tick_s - env.now % fleet.tick_s)
+        while floor.has_work:
             *_, video = heapq.heappop(floor.due)
             floor.running += 1
-            video.passage.began_s = min(video.passage.began_s, floor.env.now)
-            floor.env.process(_run(floor, video, ended))
-            yield floor.env.timeout(floor.fleet.claim_s)
-        yield floor.env.timeout(floor.fleet.tick_s)
+            video.passage.began_s = min(video.passage.began_s, env.now)
+            env.process(_run(floor, video, ended))
+            yield env.timeout(fleet.claim_s)
 
 
 def _run(floor: _Floor, video: _Video, ended: Any) -> Generator[Any, Any, None]:
@@ -179,13 +202,13 @@ def _run(floor: _Floor, video: _Video, ended: Any) -> Generator[Any, Any, None]:
             yield env.timeout(work_s * (STAGE_FAILED_SHARE if fails else 1.0))
             yield from floor.compute(fleet.stage_cpu_s)
         if fails:
-            floor.running -= 1
+            floor.leave()
             if not is_fatal:
                 video.stage, video.failed = number, video.failed + 1
                 env.process(_arrive(floor, video, fleet.retry_s))
                 return
             break
     else:
-        floor.running -= 1
+        floor.leave()
     video.passage.ended_s = env.now
     ended()

@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 import random
 import shutil
 import signal
@@ -205,21 +206,24 @@ def run(plan: SoakPlan, folder: Path, in_flight: int) -> report.Report:
     with open_world(folder, plan, in_flight) as world:
         soak = Soak(plan, world)
         used, sizes = world.used(), world.sizes()
-        events = usage.event_types(world.dagster)
+        events, busy_s = usage.event_types(world.dagster), usage.machine_busy_s()
         soak.play()
         records = read_records(world.database)
         wrong = soak.watched.refused + broken(plan.videos, records) + soak.leftovers(records)
-        used_at_end, sizes_at_end = world.used(), world.sizes()
+        used_at_end, busy_s, lasted_s = world.used(), usage.machine_busy_s() - busy_s, soak.at_s
+        sizes_at_end = world.sizes()
         events_at_end = usage.event_types(world.dagster)
     ended = [record for record in records.values() if record.ended_at]
     began = min(record.came_at for record in records.values())
     ends_s = [(record.ended_at - began).total_seconds() for record in ended if record.ended_at]
     count = len(ended)
+    ours_s = sum(used_at_end.cpu_s.values()) - sum(used.cpu_s.values())
     found = report.Report(
         plan={
             "seed": plan.seed, "videos": len(plan.videos), "minutes": plan.minutes, "scale": plan.scale,
             "in_flight": in_flight,
         },
+        cores=[float(os.cpu_count() or 1), max(0.0, busy_s - ours_s) / lasted_s],
         wall_s=max(ends_s, default=0.0),
         submitted=len(records),
         ended=count,

@@ -26,7 +26,7 @@ def erlang_c(servers: int, load: float) -> float:
 def test_the_time_in_a_pool_is_that_of_erlang(servers: int, utilisation: float) -> None:
     dice = random.Random(7)  # noqa: S311 - arrivals are no secret
     rate, at_s, arrivals = servers * utilisation, 0.0, []
-    for _ in range(15_000):
+    for _ in range(8_000):
         at_s += dice.expovariate(rate)
         arrivals.append(Arrival(at_s, [("gpu", dice.expovariate(1.0))]))
 

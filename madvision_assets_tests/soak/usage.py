@@ -14,6 +14,12 @@ PARENT, OWN_CPU, CHILDREN_CPU = 1, slice(11, 13), slice(13, 15)
 RUNS = "runs"
 
 
+def machine_busy_s() -> float:
+    """CPU seconds that this machine has worked since it started, for whomever."""
+    user, nice, system, _idle, _iowait, *others = map(int, Path("/proc/stat").read_text().split(maxsplit=9)[1:9])
+    return (user + nice + system + sum(others)) / JIFFIES
+
+
 @dataclass(frozen=True)
 class Process:
     """One process, as the system has it.
