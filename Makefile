@@ -9,7 +9,7 @@ READY := $(VENV)/.installed-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds bench clean
+.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds soak bench clean
 
 help:
 	@echo "make demo       the sample talk, from its address to its clips"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-long  the tests that take a minute or more each"
 	@echo "make chaos      a campaign of faults against the whole system: SEED=… FAULTS=… KINDS=… MINUTES=…"
 	@echo "make chaos-seeds  the campaigns that once found something"
+	@echo "make soak       the system under the load of many videos: VIDEOS=… MINUTES=… SEED=… SCALE=… IN_FLIGHT=…"
 	@echo "make bench      every benchmark, beside its peer"
 	@echo "make clean      removes .venv; the local state (.madvision) stays"
 
@@ -74,6 +75,13 @@ chaos: $(READY)
 chaos-seeds: $(READY)
 	@echo "== Campaigns that once found something"
 	@$(BIN)/python -m pytest -m campaign
+
+# Stages wait instead of working, everything else is real; see tests' soak/. VIDEOS=60 MINUTES=3 is a short one.
+VIDEOS ?= 2000
+soak: $(READY)
+	@PYTHONPATH=.:deployments/local $(BIN)/python -m madvision_assets_tests.soak.soak --videos $(VIDEOS) \
+		$(if $(MINUTES),--minutes $(MINUTES)) $(if $(SEED),--seed $(SEED)) $(if $(SCALE),--scale $(SCALE)) \
+		$(if $(IN_FLIGHT),--in-flight $(IN_FLIGHT))
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/run_all.py

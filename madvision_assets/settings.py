@@ -89,6 +89,7 @@ class Settings(BaseSettings):
     aws_secret_access_key: Annotated[SecretStr | None, Field(alias="AWS_SECRET_ACCESS_KEY")] = None
     aws_session_token: Annotated[SecretStr | None, Field(alias="AWS_SESSION_TOKEN")] = None
 
+    dagster_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
     dagster_home: Annotated[Path | None, Field(alias="DAGSTER_HOME")] = None
 
     @property

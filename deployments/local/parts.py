@@ -4,7 +4,7 @@ import json
 import subprocess
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -44,12 +44,20 @@ class Plan:
 class System:
     """The parts, each of which can be killed and started again at the same address.
 
+    Args:
+        home: where local state is.
+        environment: of every part.
+        with_ui: whether Dagster's UI is one of them.
+        code_server: module and arguments of another code server than ours.
+
     Attributes:
         intake: address of the intake and its pages.
         ui: address of the Dagster UI; None where it was not wanted.
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str], *, with_ui: bool) -> None:
+    def __init__(
+        self, home: Path, environment: Mapping[str, str], *, with_ui: bool, code_server: Sequence[str] = ()
+    ) -> None:
         self._environment = environment
         self._logs = home / "logs"
         self._running: dict[str, Process] = {}
@@ -62,7 +70,9 @@ class System:
         madvision = "madvision_assets.command.main"
         self._plans = {
             "code-server": Plan(
-                [madvision, "code-server", *address, str(code_port)], code_port, partial(listens, code_port)
+                [*(code_server or [madvision, "code-server"]), *address, str(code_port)],
+                code_port,
+                partial(listens, code_port),
             ),
             "intake": Plan(
                 [madvision, "serve", *address, str(intake_port)], intake_port, partial(listens, intake_port)
@@ -143,13 +153,15 @@ class System:
 
 
 @contextmanager
-def whole_system(home: Path, environment: Mapping[str, str], *, with_ui: bool) -> Iterator[System]:
+def whole_system(
+    home: Path, environment: Mapping[str, str], *, with_ui: bool, code_server: Sequence[str] = ()
+) -> Iterator[System]:
     """Every part, from start to stop; one that dies stays dead until it is started again.
 
     Raises:
         RuntimeError: a part did not start; with the end of its log.
     """
-    system = prepare(home, environment, with_ui=with_ui)
+    system = prepare(home, environment, with_ui=with_ui, code_server=code_server)
     try:
         system.start()
         yield system
@@ -157,11 +169,11 @@ def whole_system(home: Path, environment: Mapping[str, str], *, with_ui: bool) -
         system.stop()
 
 
-def prepare(home: Path, environment: Mapping[str, str], *, with_ui: bool) -> System:
+def prepare(home: Path, environment: Mapping[str, str], *, with_ui: bool, code_server: Sequence[str] = ()) -> System:
     """The parts, none of them started yet, with all that they need."""
     run(python("-m", "madvision_assets.command.main", "migrate"), environment)
     prepare_instance(home, environment)
-    return System(home, environment, with_ui=with_ui)
+    return System(home, environment, with_ui=with_ui, code_server=code_server)
 
 
 def prepare_instance(home: Path, environment: Mapping[str, str]) -> None:

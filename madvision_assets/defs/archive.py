@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from madvision_assets.defs.dagster_inside import backfill_under_way
+from madvision_assets.defs import dagster_inside
 from madvision_assets.defs.partitions import VideoPartitions, videos
 from madvision_assets.defs.runtime.lease import PARTITION_TAG
 from madvision_assets.defs.runtime.liveness import ENDED
@@ -84,7 +84,7 @@ def archive(
         _refuse_during_backfills(instance)
         with database_failures():
             # First, and the rows not held yet, since it takes long: broken off, the partitions still tell what is left.
-            runs = _delete_runs(instance, ended.among(batch)) if with_runs else 0
+            runs = delete_runs(instance, ended.among(batch)) if with_runs else 0
             with ended.held(batch) as idle:
                 archived = sorted(idle - partitions.in_flight(batch))
                 partitions.delete(archived)
@@ -93,14 +93,14 @@ def archive(
 
 def _refuse_during_backfills(instance: dg.DagsterInstance) -> None:
     with database_failures():
-        backfill_id = backfill_under_way(instance)
+        backfill_id = dagster_inside.backfill_under_way(instance)
     if backfill_id:
         raise ValueError(f"The backfill {backfill_id} is under way: wait for its end, or cancel it.")
 
 
-def _delete_runs(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> int:
+def delete_runs(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> int:
     """The runs of these videos that have ended; gives how many."""
     found = instance.get_run_records(dg.RunsFilter(statuses=list(ENDED), tags={PARTITION_TAG: list(video_ids)}))
     for record in found:
-        instance.delete_run(record.dagster_run.run_id)
+        dagster_inside.delete_run(instance, record.dagster_run.run_id)
     return len(found)

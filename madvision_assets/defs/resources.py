@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from madvision_assets.connections import make_aws_access, make_database, make_store
+from madvision_assets.defs.dagster_inside import events_left_out
+from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
 from madvision_assets.defs.runtime.lease import COMMAND_LINE, PARTITION_TAG, SOURCE_TAG, RunLease, attempt_of
 from madvision_assets.defs.runtime.patience import Patience, wait_for_dagster
@@ -39,6 +41,11 @@ from madvision_assets.work.webhooks import WebhookSender
 if TYPE_CHECKING:
     from madvision_assets.settings import Settings
     from madvision_assets.tools.database.queue import Queue
+
+
+# Of a document that is read, that its type fits, and where one was put, which its materialisation tells too. Nobody
+# reads these events again: what a run's own process needs of them, it has in memory.
+LEFT_OUT = frozenset({"LOADED_INPUT", "STEP_INPUT", "HANDLED_OUTPUT"})
 
 
 def make_speech_engine(settings: "Settings") -> SpeechEngine:
@@ -132,6 +139,7 @@ def make_runtime(
             announced(run) as announcement,
             RunLease(queue, instance, run, announcement, patience, in_pods=in_pods).kept_alive() as lease,
             pools_awaited(instance, lease.interrupted_before),
+            events_left_out(instance, LEFT_OUT),
         ):
             yield StageRuntime(store, work_folder, report, lease)
 
@@ -164,6 +172,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
             workers=Workers(settings.work_folder),
         ),
         "webhooks": make_webhooks(settings, store, database),
+        "housekeeper": Housekeeper(database, settings.dagster_retention_days),
         "database": database,
         "ingest": make_ingest(settings, store),
         "transcriber": Transcriber(store, make_speech_engine(settings)),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from madvision_assets.defs.compute import limit_pools
+from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
@@ -18,6 +19,7 @@ from madvision_assets.work.webhooks import WebhookSender
 
 # The daemon looks every five seconds, and at five exactly a tick that began a moment late would cost the next one.
 TICK_S = 4
+HOUSEKEEPING_S = 59
 RUNNING = dg.DefaultSensorStatus.RUNNING
 
 
@@ -96,6 +98,19 @@ def webhook_sensor(
     return dg.SkipReason(f"{delivered.ok} delivered, {delivered.failed} to be tried again.")
 
 
+@dg.sensor(minimum_interval_seconds=HOUSEKEEPING_S, default_status=RUNNING)
+def housekeeping(
+    context: dg.SensorEvaluationContext, housekeeper: dg.ResourceParam[Housekeeper]
+) -> dg.SensorResult | dg.SkipReason:
+    """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound."""
+    try:
+        swept = housekeeper.sweep(context.instance, context.cursor or None)
+    except ValueError as held_up:
+        return dg.SkipReason(str(held_up))
+    told = dg.SkipReason(f"{swept.archived} videos archived, {swept.runs} runs deleted.")
+    return dg.SensorResult(cursor=swept.last_kept or "", skip_reason=told)
+
+
 def show_life(database: Database, beating: health.Beating) -> None:
     """A sensor has done its work; whoever fails at it, or is never asked to, shows nothing."""
     from madvision_assets.tools.database.figures import Figures
@@ -103,4 +118,4 @@ def show_life(database: Database, beating: health.Beating) -> None:
     Figures(database).beat(beating.name, datetime.now(UTC))
 
 
-SENSORS = (queue_sensor, queue_reconciler, failed_runs, cancelled_runs, webhook_sensor)
+SENSORS = (queue_sensor, queue_reconciler, failed_runs, cancelled_runs, webhook_sensor, housekeeping)

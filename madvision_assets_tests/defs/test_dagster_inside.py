@@ -135,6 +135,32 @@ def test_an_instance_captures_nothing_of_its_runs(instance: dg.DagsterInstance) 
         assert (inside.folder_of(instance) / "dagster.yaml").read_text() == CONFIG
 
 
+def test_events_can_be_left_out_of_the_log(instance: dg.DagsterInstance) -> None:
+    def kinds(run_id: str) -> set[str]:
+        return {e.dagster_event.event_type_value for e in instance.all_logs(run_id) if e.dagster_event is not None}
+
+    with canary(inside.events_left_out):
+        with inside.events_left_out(instance, {"LOADED_INPUT", "STEP_INPUT"}):
+            without = kinds(run(instance, no_look).run_id)
+        assert kinds(run(instance, no_look).run_id) - without == {"LOADED_INPUT", "STEP_INPUT"}
+
+
+def test_a_run_that_is_deleted_leaves_neither_checks_nor_files(instance: dg.DagsterInstance) -> None:
+    run_id = run(instance, no_look).run_id
+    checks = text("SELECT count(*) FROM asset_check_executions WHERE run_id = :run_id")
+    runs = inside.folder_of(instance) / "history" / "runs"
+
+    def left() -> tuple[int, int]:
+        with create_engine(f"sqlite:///{runs / 'index.db'}").connect() as connection:
+            return connection.execute(checks, {"run_id": run_id}).scalar_one(), len(list(runs.glob(f"{run_id}*")))
+
+    with canary(inside.delete_run):
+        assert min(left()) > 0
+        inside.delete_run(instance, run_id)
+        assert left() == (0, 0)
+        assert instance.get_run_by_id(run_id) is None
+
+
 def test_pools_have_limits_that_can_be_set(instance: dg.DagsterInstance) -> None:
     with canary(inside.limit_pool):
         inside.limit_pool(instance, "wide", 2)

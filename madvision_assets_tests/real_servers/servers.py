@@ -60,6 +60,11 @@ class Server:
                 self._process = self._running.enter_context(self._start())
                 wait_until(self._answers, self._process, self._log)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
     def kill(self) -> None:
         """Kill it, unasked; what it started ends by itself."""
         self._process.kill()

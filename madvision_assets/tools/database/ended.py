@@ -35,6 +35,14 @@ class Ended:
                 found += [(row[0], row[1]) for row in connection.execute(query)]
         return [video_id for _, video_id in sorted(found)]
 
+    def unknown(self, video_ids: Collection[str]) -> set[str]:
+        """Those of these videos that have no row: they were forgotten."""
+        known: set[str] = set()
+        with self._database.reading() as connection:
+            for batch in batches(video_ids):
+                known |= set(connection.execute(select(queue.c.video_id).where(queue.c.video_id.in_(batch))).scalars())
+        return set(video_ids) - known
+
     @contextmanager
     def held(self, video_ids: Sequence[str]) -> Iterator[frozenset[str]]:
         """Those of these videos that nobody claims, queues or submits again until the end; at most a batch."""
