@@ -9,7 +9,7 @@ READY := $(VENV)/.installed-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds bench clean
+.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds bench cost-of-failure clean
 
 help:
 	@echo "make demo       the sample talk, from its address to its clips"
@@ -22,6 +22,7 @@ help:
 	@echo "make chaos      a campaign of faults against the whole system: SEED=… FAULTS=… KINDS=… MINUTES=…"
 	@echo "make chaos-seeds  the campaigns that once found something"
 	@echo "make bench      every benchmark, beside its peer"
+	@echo "make cost-of-failure  what a failure costs at each stage, beside Dagster's defaults: half an hour"
 	@echo "make clean      removes .venv; the local state (.madvision) stays"
 
 install: $(READY)
@@ -77,6 +78,9 @@ chaos-seeds: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/run_all.py
+
+cost-of-failure: $(READY)
+	@$(BIN)/python benchmarks/cost_of_failure.py
 
 clean:
 	rm -rf $(VENV)

@@ -43,7 +43,7 @@ class FakeOpenAI:
         port: 0 takes a free one.
 
     Attributes:
-        billed: tokens of each answer that was made, read and written, whether or not somebody was still there to take it.
+        billed: tokens of each answer that was made, read and written, whether or not somebody was there to take it.
     """
 
     def __init__(self, key: str = KEY, port: int = 0) -> None:
