@@ -9,7 +9,7 @@ READY := $(VENV)/.installed-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds soak bench clean
+.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds soak bench cost-of-failure clean
 
 help:
 	@echo "make demo       the sample talk, from its address to its clips"
@@ -23,6 +23,7 @@ help:
 	@echo "make chaos-seeds  the campaigns that once found something"
 	@echo "make soak       the system under the load of many videos: VIDEOS=… MINUTES=… SEED=… SCALE=… IN_FLIGHT=…"
 	@echo "make bench      every benchmark, beside its peer"
+	@echo "make cost-of-failure  what a failure costs at each stage, beside Dagster's defaults: half an hour"
 	@echo "make clean      removes .venv; the local state (.madvision) stays"
 
 install: $(READY)
@@ -85,6 +86,9 @@ soak: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/run_all.py
+
+cost-of-failure: $(READY)
+	@$(BIN)/python benchmarks/cost_of_failure.py
 
 clean:
 	rm -rf $(VENV)

@@ -41,11 +41,15 @@ class FakeOpenAI:
     Args:
         key: the only one it takes.
         port: 0 takes a free one.
+
+    Attributes:
+        billed: tokens of each answer that was made, read and written, whether or not somebody was there to take it.
     """
 
     def __init__(self, key: str = KEY, port: int = 0) -> None:
         self.key = key
         self.requests: list[Recorded] = []
+        self.billed: list[int] = []
         self._faults: deque[Fault | None] = deque()
         self._usual: Fault | None = None
         self._server = _Server(self, port)
@@ -173,7 +177,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.status != 200:
             self._send_fault(fault)
         else:
-            self._send(200, _completion(_checked(body), fault))
+            completion = _completion(_checked(body), fault)
+            self.server.fake.billed.append(completion["usage"]["total_tokens"])
+            self._send(200, completion)
 
     def _send_fault(self, fault: Fault) -> None:
         error = {"message": "", "type": "invalid_request_error", "code": None, "param": None, **fault.error}

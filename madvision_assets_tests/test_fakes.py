@@ -63,6 +63,15 @@ def call(fake: FakeOpenAI, body: Any = None, *, path: str = "/v1/chat/completion
         connection.close()
 
 
+def test_every_answer_is_billed_and_no_refusal_is(fake: FakeOpenAI) -> None:
+    _, first = call(fake, request_body())
+    call(fake, request_body(), key="sk-wrong")
+    fake.script(openai_faults.slow(0.2))
+    _, second = call(fake, request_body())
+
+    assert fake.billed == [answer["usage"]["total_tokens"] for answer in (first, second)]
+
+
 def test_moments_quote_the_transcript_that_came_with_the_request(fake: FakeOpenAI) -> None:
     status, answer = call(fake, request_body())
 

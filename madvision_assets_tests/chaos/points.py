@@ -150,17 +150,24 @@ def _storing(store_event: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _working(work: Callable[..., Any]) -> Callable[..., Any]:
-    """The work of a stage, noted when it is done: what is done twice is seen here, whatever became of it."""
+def _working(step: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The work of a stage, noted when it is done: what is done twice is seen here, whatever became of it.
 
-    @functools.wraps(work)
-    def wrapped(*arguments: Any, **named: Any) -> Any:
-        note("works")
-        made = work(*arguments, **named)
-        note("worked")
-        return made
+    Whoever else does the same work, and knows no queue, can be made to die where it is done.
+    """
 
-    return wrapped
+    def wrap(work: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(work)
+        def wrapped(*arguments: Any, **named: Any) -> Any:
+            note("works", step=step)
+            made = work(*arguments, **named)
+            note("worked", step=step)
+            die_if_told(f"worked.{step}")
+            return made
+
+        return wrapped
+
+    return wrap
 
 
 def _ticking(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -224,11 +231,11 @@ _WRAPS: Sequence[tuple[str, str, Callable[[Callable[..., Any]], Callable[..., An
     ("madvision_assets.work.dispatch", "Dispatcher.launches", _ticking(SENSORS[0])),
     ("madvision_assets.defs.runtime.reconcile", "Reconciler.look", _ticking(SENSORS[1])),
     ("madvision_assets.work.webhooks", "WebhookSender.deliver_due", _ticking(SENSORS[2])),
-    ("madvision_assets.work.ingest", "Ingest.take", _working),
-    ("madvision_assets.work.transcribe", "Transcriber.transcribe", _working),
-    ("madvision_assets.tools.analyst.openai_analyst", "OpenAIAnalyst.classify", _working),
-    ("madvision_assets.tools.analyst.openai_analyst", "OpenAIAnalyst.propose", _working),
-    ("madvision_assets.work.render", "ClipRenderer.render", _working),
+    ("madvision_assets.work.ingest", "Ingest.take", _working("raw_video")),
+    ("madvision_assets.work.transcribe", "Transcriber.transcribe", _working("transcript")),
+    ("madvision_assets.tools.analyst.openai_analyst", "OpenAIAnalyst.classify", _working("content_type")),
+    ("madvision_assets.tools.analyst.openai_analyst", "OpenAIAnalyst.propose", _working("clip_candidates")),
+    ("madvision_assets.work.render", "ClipRenderer.render", _working("clips")),
     ("dagster_postgres.event_log.event_log", "PostgresEventLogStorage.store_event", _storing),
     ("dagster._time", "get_current_timestamp", _shifted),
     ("dagster._time", "get_current_datetime", _shifted),

@@ -1,0 +1,378 @@
+"""What a failure costs at each stage: ours beside a plain Dagster project with its defaults, in one run.
+
+Both sides are whole systems with their settings as delivered, and do the same work with the same tools, one video at a
+time and by turns. A process is killed in the middle of a stage, or when a stage's work is done and not yet published;
+or Dagster's database goes away at the end of the transcript. What is told is what the video took beyond one that
+nothing befell: megabytes of the site, seconds of audio given to Whisper, tokens that the language model billed, CPU
+seconds of the runs with everything below them, and seconds until the video was done.
+"""
+
+import argparse
+import ctypes
+import json
+import math
+import os
+import signal
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import astuple, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import plain_pipeline
+import yaml  # type: ignore[import-untyped]
+from measure import ROOT
+from parts import LOCATION, write_workspace
+from system import free_port, launch, listens, local_environment, python, stop, wait_until
+
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.video import web_video_id
+from madvision_assets.settings import Settings
+from madvision_assets_tests.chaos import points
+from madvision_assets_tests.chaos.evidence import WORKERS
+from madvision_assets_tests.chaos.victims import children
+from madvision_assets_tests.chaos.videos import SKIPPED_BOX
+from madvision_assets_tests.fakes import KEY, FakeOpenAI
+from madvision_assets_tests.openai_faults import slow
+from madvision_assets_tests.real_servers import Server, over_tcp, postgres_server
+from madvision_assets_tests.site import Site
+from madvision_assets_tests.waiting import wait_for
+from madvision_assets_tests.whole_system import processes_of, short_talk, trial
+
+TALK_S, DOWNLOAD_S, ANSWER_S = 30.0, 6.0, 4.0
+UNBROKEN = 2
+AWAY_S = 25.0
+# The database goes when so much of the transcript is done, and is away at its end.
+NEAR_THE_END = 0.8
+LIMIT_S = 480.0
+JIFFIES = os.sysconf("SC_CLK_TCK")
+CHILDREN_CPU = slice(13, 15)  # of what follows the name in /proc/PID/stat: cutime and cstime, see proc(5)
+PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+INSIDE = Path(points.__file__).parent / "inside"
+
+Ledger = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a video took; the seconds are from the first work on it, and without end where it was not done in time."""
+
+    megabytes: float
+    audio_s: float
+    tokens: float
+    cpu_s: float
+    seconds: float
+
+    def beyond(self, usual: "Spent") -> "Spent":
+        """What was paid again; what the machine's moods made less is nothing."""
+        return Spent(*(max(0.0, mine - its) for mine, its in zip(astuple(self), astuple(usual), strict=True)))
+
+
+FORMS = ("{:.1f}", "{:.0f}", "{:,.0f}", "{:.1f}", "{:.0f}")
+COLUMNS = ("MB fetched", "s of audio", "tokens", "CPU s", "s of waiting")
+
+
+@dataclass
+class Side:
+    """A system while it runs.
+
+    Attributes:
+        inside: where its processes write what they do, and look whether they are to die.
+        submit: hands in a video of this name; its ID and its path on the site.
+        is_done: whether a video is done.
+        last_moment: of a stage: the point at which its work is done and not yet published.
+        code_server: process ID; its children are the runs.
+        dagster_database: the server of Dagster's state.
+        usual_s: how long the work of each stage takes when nothing befalls it.
+    """
+
+    name: str
+    home: Path
+    inside: Path
+    site: Site
+    openai: FakeOpenAI
+    submit: Callable[[str, bytes], tuple[str, str]]
+    is_done: Callable[[str], bool]
+    last_moment: Callable[[PipelineStep], str]
+    code_server: int
+    dagster_database: Server
+    usual_s: dict[PipelineStep, float] = field(default_factory=dict)
+
+    def ledger(self, since: int = 0) -> Ledger:
+        """What its processes wrote, from this line on."""
+        path = self.inside / points.LEDGER
+        return [json.loads(line) for line in path.read_text().splitlines()[since:]] if path.exists() else []
+
+    def line(self, what: str, step: PipelineStep, since: int) -> dict[str, Any] | None:
+        """The first line that tells of this, after so many."""
+        return next((line for line in self.ledger(since) if (line["what"], line["step"]) == (what, step)), None)
+
+    def is_idle(self) -> bool:
+        """Whether nobody works, and every run that has ended is accounted for."""
+        at_work = [c for c in processes_of(self.home).values() if any(worker in c for worker in WORKERS)]
+        return not at_work and not any(_is_dead(pid) for pid in children(self.code_server))
+
+
+Fault = Callable[[Side, PipelineStep, int], None]
+
+
+def killed_midway(side: Side, step: PipelineStep, since: int) -> None:
+    """The process that does the stage is killed when half of it is done."""
+    line = wait_for(lambda: side.line("works", step, since), LIMIT_S, f"{side.name}: {step}")
+    time.sleep(side.usual_s[step] / 2)
+    os.kill(line["pid"], signal.SIGKILL)
+    if side.line("worked", step, since):
+        raise RuntimeError(f"{side.name}: {step} was over before its process was killed")
+
+
+def killed_unpublished(side: Side, step: PipelineStep, since: int) -> None:
+    """The process that does the stage dies when its work is done, and nothing of it is published yet."""
+    point = side.last_moment(step)
+    (side.inside / points.ARMED / point).touch()
+    wait_for(lambda: [line for line in side.ledger(since) if line["what"] == "died"], LIMIT_S, point)
+
+
+def database_away(side: Side, step: PipelineStep, since: int) -> None:
+    """Dagster's database is killed shortly before the stage is over, and is away for a while."""
+    wait_for(lambda: side.line("works", step, since), LIMIT_S, f"{side.name}: {step}")
+    time.sleep(side.usual_s[step] * NEAR_THE_END)
+    side.dagster_database.kill()
+    time.sleep(AWAY_S)
+    side.dagster_database.start()
+
+
+FAULTS: Mapping[str, tuple[Fault, Sequence[PipelineStep]]] = {
+    "killed in the middle": (killed_midway, tuple(PipelineStep)),
+    "killed before publishing": (killed_unpublished, tuple(PipelineStep)),
+    "database away": (database_away, (PipelineStep.TRANSCRIPT,)),
+}
+
+
+@contextmanager
+def both_sides(folder: Path) -> Iterator[tuple[Side, Side]]:
+    """Ours and Dagster's, from start to stop, with one site and one language model for both."""
+    with ExitStack() as running:
+        ours = running.enter_context(_ours(folder / "ours"))
+        yield ours, running.enter_context(_plain(folder / "plain", ours.site, ours.openai))
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """What is the same for both, beside what a trial sets."""
+    for name in (points.ARMED, points.DEAD, points.WORKERS, points.TICKS):
+        (home / "inside" / name).mkdir(parents=True)
+    (home / "tmp").mkdir()
+    shortened = {f"MADVISION_{name.upper()}": Settings.model_fields[name] for name in ("lost_after_s", "retry_base_s")}
+    return {
+        **{name: str(setting.default) for name, setting in shortened.items()},
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "TMPDIR": str(home / "tmp"),
+        "PYTHONPATH": os.pathsep.join((str(INSIDE), str(ROOT))),
+        points.FOLDER: str(home / "inside"),
+    }
+
+
+@contextmanager
+def _dagster_server(home: Path, wanted: Mapping[str, Any]) -> Iterator[Server]:
+    """A database for Dagster's state, and the instance that names it."""
+    (home / "dagster").mkdir(parents=True)
+    with postgres_server(home) as (url, server):
+        instance = {**wanted, "storage": {"postgres": {"postgres_url": over_tcp(url)}}}
+        (home / "dagster" / "dagster.yaml").write_text(yaml.safe_dump(instance))
+        yield server
+
+
+@contextmanager
+def _ours(home: Path) -> Iterator[Side]:
+    with ExitStack() as running:
+        server = running.enter_context(_dagster_server(home, yaml.safe_load((ROOT / "dagster.yaml").read_text())))
+        (home / "database").mkdir()
+        url, _ = running.enter_context(postgres_server(home / "database"))
+        ours = running.enter_context(trial(home, over_tcp(url), _environment(home)))
+        ours.openai.always(slow(ANSWER_S))
+        [code_server] = (part.popen.pid for part in ours.system.parts if part.name == "code-server")
+
+        def submit(name: str, body: bytes) -> tuple[str, str]:
+            video_id = ours.submit(name, body, seconds=DOWNLOAD_S)
+            return video_id, ours.paths[video_id]
+
+        yield Side(
+            "ours", home, home / "inside", ours.site, ours.openai, submit,
+            lambda video_id: ours.row(video_id).status is QueueStatus.DONE, "document.{}.before".format, code_server,
+            server,
+        )  # fmt: skip
+
+
+@contextmanager
+def _plain(home: Path, site: Site, openai: FakeOpenAI) -> Iterator[Side]:
+    with ExitStack() as running:
+        server = running.enter_context(_dagster_server(home, plain_pipeline.INSTANCE))
+        environment = {
+            **local_environment(home),
+            **_environment(home),
+            "MADVISION_ALLOW_PRIVATE": "1",
+            "MADVISION_ANALYST": "openai",
+            "OPENAI_API_KEY": KEY,
+            "OPENAI_BASE_URL": openai.base_url,
+        }
+        instance = running.enter_context(dg.DagsterInstance.from_config(str(home / "dagster")))
+        code_server = running.enter_context(_daemon_and_code_server(home, environment))
+        with closing(sqlite3.connect(home / plain_pipeline.ROWS)) as connection:
+            connection.execute(plain_pipeline.TABLE)
+
+        def submit(name: str, body: bytes) -> tuple[str, str]:
+            path = f"/{name}.mp4"
+            address = site.serve(path, body, content_type="video/mp4", bytes_per_s=int(len(body) / DOWNLOAD_S))
+            video_id = web_video_id(address)
+            with closing(sqlite3.connect(home / plain_pipeline.ROWS)) as connection, connection:
+                connection.execute("INSERT INTO rows VALUES (?, ?, 'new')", (video_id, address))
+            return video_id, path
+
+        yield Side(
+            "Dagster's defaults", home, home / "inside", site, openai, submit, partial(_has_succeeded, instance),
+            "worked.{}".format, code_server, server,
+        )  # fmt: skip
+
+
+@contextmanager
+def _daemon_and_code_server(home: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    port = free_port(0)
+    file = str(ROOT / "benchmarks" / "plain_pipeline.py")
+    grpc = ["-m", "dagster", "api", "grpc", "-f", file, "--location-name", LOCATION]
+    with ExitStack() as parts:
+        where = python(*grpc, "--host", "127.0.0.1", "--port", str(port))
+        code_server = launch("code-server", where, environment, home / "logs")
+        parts.callback(stop, code_server)
+        wait_until(partial(listens, port), "its port", code_server)
+        workspace = str(write_workspace(home, port))
+        daemon = launch("daemon", python("-m", "dagster._daemon", "run", "-w", workspace), environment, home / "logs")
+        parts.callback(stop, daemon)
+        yield code_server.popen.pid
+
+
+def _has_succeeded(instance: dg.DagsterInstance, video_id: str) -> bool:
+    with suppress(Exception):  # its database is away
+        runs = instance.get_runs(dg.RunsFilter(tags={"dagster/partition": video_id}))
+        return any(run.status is dg.DagsterRunStatus.SUCCESS for run in runs)
+    return False
+
+
+def play(side: Side, name: str, body: bytes, befalls: tuple[Fault, PipelineStep] | None = None) -> Spent:
+    """One video from its submission until nobody works at it any more, with what befalls it."""
+    since, billed = len(side.ledger()), len(side.openai.billed)
+    orphans, cpu_s = Orphans(), _cpu_of_runs_s(side.code_server)
+    video_id, path = side.submit(name, body)
+    first = wait_for(lambda: side.line("works", PipelineStep.RAW_VIDEO, since), LIMIT_S, f"the first work at {name}")
+    if befalls is not None:
+        fault, step = befalls
+        fault(side, step, since)
+    ended_s = math.inf
+    with suppress(TimeoutError):
+        wait_for(lambda: side.is_done(video_id), LIMIT_S)
+        ended_s = time.time()
+    wait_for(side.is_idle, LIMIT_S, f"the end of {name}'s processes")
+    heard = sum((line["what"], line["step"]) == ("works", PipelineStep.TRANSCRIPT) for line in side.ledger(since))
+    return Spent(
+        megabytes=sum(hit.sent_bytes for hit in side.site.hits(path)) / 1e6,
+        audio_s=heard * TALK_S,
+        tokens=sum(side.openai.billed[billed:]),
+        cpu_s=_cpu_of_runs_s(side.code_server) - cpu_s + orphans.cpu_s(),
+        seconds=ended_s - first["at_s"],
+    )
+
+
+def _cpu_of_runs_s(code_server: int) -> float:
+    """CPU seconds of the processes of runs that have ended: the only ones that end below a code server."""
+    fields = Path(f"/proc/{code_server}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(jiffies) for jiffies in fields[CHILDREN_CPU]) / JIFFIES
+
+
+def _is_dead(pid: int) -> bool:
+    """Whether a process has ended and its parent has not asked for it yet."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
+
+
+class Orphans:
+    """What lost its parent from now on, such as the ffmpeg of a worker that was killed: it becomes our child."""
+
+    def __init__(self) -> None:
+        self._known = set(children(os.getpid()))
+
+    def cpu_s(self) -> float:
+        """CPU seconds of those that have ended."""
+        found = 0.0
+        for pid in set(children(os.getpid())) - self._known:
+            with suppress(OSError):
+                is_server = Path(f"/proc/{pid}/comm").read_text().startswith("postgres")
+                ended, _, usage = os.wait4(pid, os.WNOHANG)
+                found += usage.ru_utime + usage.ru_stime if ended and not is_server else 0.0
+        return found
+
+
+def learn(side: Side, bodies: Iterator[bytes]) -> Spent:
+    """What a video takes that nothing befalls, medians of several; the one before them fills caches."""
+    found, since = [], 0
+    for number in range(1 + UNBROKEN):
+        since = len(side.ledger())
+        found.append(play(side, f"{side.home.name}-unbroken-{number}", next(bodies)))
+        _tell(f"{side.name}, unbroken: {found[-1]}")
+    at_s = {(line["what"], line["step"]): line["at_s"] for line in side.ledger(since)}
+    side.usual_s = {step: at_s["worked", step] - at_s["works", step] for step in PipelineStep}
+    return Spent(*(statistics.median(values) for values in zip(*map(astuple, found[1:]), strict=True)))
+
+
+def row(step: PipelineStep, ours: Spent, plain: Spent) -> str:
+    """A line of the table: what was paid again, ours and theirs."""
+    pairs = zip(FORMS, astuple(ours), astuple(plain), strict=True)
+    return (
+        f"| `{step}` | " + " | ".join(f"{_said(form, mine)} / {_said(form, its)}" for form, mine, its in pairs) + " |"
+    )
+
+
+def _said(form: str, value: float) -> str:
+    return form.format(value) if math.isfinite(value) else f"not done in {LIMIT_S:.0f} s"
+
+
+def _tell(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Play what is asked for, and print a table for each fault."""
+    parser = argparse.ArgumentParser(description="What a failure costs: ours / Dagster's defaults.")
+    parser.add_argument("--faults", nargs="*", choices=FAULTS, default=list(FAULTS))
+    parser.add_argument("--stages", nargs="*", choices=[*map(str, PipelineStep)], default=[*map(str, PipelineStep)])
+    asked = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    with tempfile.TemporaryDirectory(prefix="mv-cost-") as name:
+        folder = Path(name)
+        talk = short_talk(folder, TALK_S)
+        bodies = (talk + SKIPPED_BOX + number.to_bytes(4, "big") for number in range(10**6))
+        with both_sides(folder) as sides:
+            usual = [learn(side, bodies) for side in sides]
+            for kind in asked.faults:
+                fault, steps = FAULTS[kind]
+                lines = []
+                for step in (step for step in steps if step in asked.stages):
+                    paid = []
+                    for side, its in zip(sides, usual, strict=True):
+                        video = f"{side.home.name}-{kind.replace(' ', '-')}-{step}"
+                        spent = play(side, video, next(bodies), (fault, step))
+                        paid.append(spent.beyond(its))
+                        _tell(f"{side.name}, {kind}, {step}: {paid[-1]}")
+                    lines.append(row(step, *paid))
+                print(f"\n{kind}\n\n| stage | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}")
+                print("\n".join(lines), flush=True)
+
+
+if __name__ == "__main__":
+    main()
