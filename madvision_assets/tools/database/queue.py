@@ -346,7 +346,8 @@ class Queue:
             failure = RunNotLaunchedError(failure.details)
         name = breaker_name(failure.resource, row.source)
         if name is None:
-            return self._verdict(row, failure, now, None, leases.lost_launches(connection, row))
+            lost = leases.lost_launches(connection, row, now, self._retry.max_lost_launches)
+            return self._verdict(row, failure, now, None, lost)
         before, after = breakers.record_failure(connection, name, failure, row.video_id, now, self._breaker)
         # The one that probes has tried its host in earnest: else a host that is gone would be tried for ever.
         tried = before.probe_video_id == row.video_id and failure.resource is Resource.HOST
@@ -360,7 +361,7 @@ class Queue:
         failure: Failure,
         now: datetime,
         blocked_until: datetime | None,
-        lost_launches: int = 0,
+        lost: leases.LostLaunches = leases.NO_LOST_LAUNCHES,
     ) -> Verdict:
         return judge(
             failure,
@@ -370,7 +371,8 @@ class Queue:
             spread=self._spread(),
             rules=self._retry,
             blocked_until=blocked_until,
-            lost_launches=lost_launches,
+            lost_launches=lost.before,
+            alone_lost=lost.alone,
         )
 
     def _blocked_until(self, breaker: Breaker, now: datetime) -> datetime | None:
