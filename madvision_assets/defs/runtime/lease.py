@@ -25,8 +25,6 @@ ATTEMPT_TAG = "madvision/attempt"
 SOURCE_TAG = "madvision/source"
 COMMAND_LINE = "command line"
 PARTITION_TAG = "dagster/partition"
-# From which stage on whoever typed a command wants all done again.
-FROM_TAG = "madvision/from"
 
 REPORT_INTERVAL_S = 1.0
 BEAT_INTERVAL_S = 5.0
@@ -110,16 +108,11 @@ class RunLease:
         return Owner.here(self._video_id, self._run.run_id, attempt)
 
     def asks_anew(self, step: PipelineStep) -> bool:
-        """Whether somebody wants this stage done again, whatever there is of it.
-
-        Raises:
-            Failure: the database is away.
-        """
+        """Whether somebody wants this stage, which has begun, done again, whatever there is of it."""
         if self._attempt is None:  # started in Dagster
             return True
-        row = self._queue.get(self._video_id)
-        wanted = {self._run.tags.get(FROM_TAG), row.from_step if row else None} - {None}
-        return any(step in PipelineStep(str(each)).onwards() for each in wanted)
+        wanted = self._lease.from_step if self._lease is not None else None
+        return wanted is not None and step in wanted.onwards()
 
     def report(self, step: PipelineStep, fraction: float, text: str) -> None:
         """Progress of the stage.
