@@ -73,11 +73,6 @@ class Database:
             with connection.begin():
                 yield connection
 
-    def wait_for_turn(self) -> None:
-        """Return once something could be written: on SQLite, when nobody else writes."""
-        with self.writing():
-            pass
-
     @property
     def is_sqlite(self) -> bool:
         """Whether it is a SQLite file rather than PostgreSQL."""
