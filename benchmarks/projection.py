@@ -146,8 +146,8 @@ def show(soak: dict[str, Any], per_day: float) -> None:
     rows, size = (sum(each[n] for each in tables.values()) for n in (0, 1))
     rate = per_day / DAY_S
     console.print(
-        f"Dagster's database: {sum(each[0] for each in events.values()) * rate:,.0f} events and {rows * rate:,.0f} rows "
-        f"a second, {size * per_day / GIB:,.0f} GiB a day."
+        f"Dagster's database: {sum(each[0] for each in events.values()) * rate:,.0f} events and {rows * rate:,.0f} "
+        f"rows a second, {size * per_day / GIB:,.0f} GiB a day."
     )
 
     ran = Table(title=f"Simulated: {SIMULATED_S / 60:.0f} minutes of {per_day:,.0f} videos a day")

@@ -33,6 +33,7 @@ ROW = """
             ),
             effort=Effort(per_video_s=2.0),
             resumes=False,
+            settings=frozenset(),
         ),
     )
 """

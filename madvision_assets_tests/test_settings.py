@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.settings import SettingsError, load_settings, variable_names
+from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.settings import Settings, SettingsError, load_settings, variable_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -15,6 +16,12 @@ def _bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in variable_names():
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
+
+
+def test_stages_name_settings_that_there_are() -> None:
+    named = {name for step in PipelineStep for name in step.stage.settings}
+
+    assert named <= set(Settings.model_fields)
 
 
 def test_the_example_lists_every_variable_and_no_other() -> None:

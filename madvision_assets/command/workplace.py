@@ -68,23 +68,23 @@ class Workplace:
             video_id: its partition.
             look: which stages those are, given from which on all are to be done again.
             sink: takes the progress.
-            from_step: this stage and all later ones are wanted anew, whatever there is of them.
+            from_step: this stage and all later ones are to be done again.
         """
         from madvision_assets.defs import resources
         from madvision_assets.defs.launch import open_instance, run_video
 
         queue = resources.make_queue(self.settings, self.database)
-        runtime = resources.make_runtime(self.store, self.settings.work_folder, queue, sink)
+        runtime = resources.make_runtime(self.settings, self.store, queue, sink)
         given = {**resources.make_resources(self.settings), "runtime": runtime}
         with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
-            return run_video(given, instance, video_id, lambda: queue.take(video_id, look), from_step)
+            return run_video(given, instance, video_id, lambda: queue.take(video_id, look, from_step))
 
     def run_pending(self, video_id: str, from_step: PipelineStep | None, sink: Any) -> "RunReport":
         """Materialise in this process the stages that are still to be done when the video is taken."""
         from madvision_assets.work.dispatch import missing_steps
 
         def look(again: PipelineStep | None) -> Sequence[PipelineStep]:
-            return missing_steps(self.store, video_id, from_step or again)
+            return missing_steps(self.store, video_id, again)
 
         return self.run(video_id, look, sink, from_step)
 

@@ -17,7 +17,7 @@ from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime import liveness
 from madvision_assets.defs.runtime.failing import of_dagster_failure, unexpected
-from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, COMMAND_LINE, FROM_TAG, SOURCE_TAG
+from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, COMMAND_LINE, SOURCE_TAG
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failures import DatabaseUnavailableError
 from madvision_assets.domain.stages import PipelineStep
@@ -108,7 +108,6 @@ def run_video(
     instance: dg.DagsterInstance,
     video_id: str,
     take: "Callable[[], Taken | None]",
-    from_step: PipelineStep | None = None,
 ) -> RunReport:
     """Materialise the steps of one video that are left to do, in this process, and tell how it went.
 
@@ -117,7 +116,6 @@ def run_video(
         instance: where the run is.
         video_id: the partition.
         take: takes the video for this run, as the last thing before it; None where nothing is left to do by then.
-        from_step: this step and all later ones are wanted anew, whatever there is of them.
 
     Raises:
         KeyboardInterrupt: the process was told to stop; what is done is kept.
@@ -131,7 +129,6 @@ def run_video(
         taken = take()
         if taken is None:
             return RunReport()
-        anew = {FROM_TAG: from_step.value} if from_step else {}
         with _ends_told():
             result = dg.materialize(
                 PIPELINE,
@@ -141,7 +138,7 @@ def run_video(
                 selection=dg.AssetSelection.assets(*(step.value for step in taken.steps)),
                 run_config=QUIET,
                 raise_on_error=False,
-                tags={SOURCE_TAG: COMMAND_LINE, ATTEMPT_TAG: str(taken.attempt), **anew, **tags},
+                tags={SOURCE_TAG: COMMAND_LINE, ATTEMPT_TAG: str(taken.attempt), **tags},
             )
         if not result.success:
             reconciler: Any = resources["reconciler"]

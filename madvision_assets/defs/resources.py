@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -12,6 +11,7 @@ from madvision_assets.connections import make_aws_access, make_database, make_st
 from madvision_assets.defs.dagster_inside import events_left_out
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
+from madvision_assets.defs.runtime.kept import Setting
 from madvision_assets.defs.runtime.lease import COMMAND_LINE, PARTITION_TAG, SOURCE_TAG, RunLease, attempt_of
 from madvision_assets.defs.runtime.patience import Patience, wait_for_dagster
 from madvision_assets.defs.runtime.pool_wait import pools_awaited
@@ -20,6 +20,7 @@ from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import ProgressSink, StageRuntime, no_progress
 from madvision_assets.defs.runtime.workers import Announcement, Workers
 from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.analyst import Analyst, AnalystOptions
 from madvision_assets.tools.analyst.registry import find_analyst
 from madvision_assets.tools.database import Database
@@ -92,13 +93,24 @@ def make_analyst(settings: "Settings", database: Database) -> Analyst:
     Raises:
         ValueError: there is none of this name.
     """
-    options = AnalystOptions(_api_key(settings), settings.openai_base_url, settings.openai_model)
+    options = _analyst_options(settings)
     found = find_analyst(settings.analyst, options)
     analyst = found.make(options)
     if found.price_known is None:
         return analyst
     budget = Budget(database, settings.budget_usd_per_video, settings.budget_usd_per_day)
     return BudgetedAnalyst(analyst, budget, price_known=found.price_known(options))
+
+
+def _analyst_options(settings: "Settings") -> AnalystOptions:
+    return AnalystOptions(_api_key(settings), settings.openai_base_url, settings.openai_model)
+
+
+def _mattering(settings: "Settings") -> dict[str, Setting]:
+    """The settings that stages name as mattering to them; of the analyst the one that is chosen."""
+    names = {name for step in PipelineStep for name in step.stage.settings}
+    chosen = {"analyst": find_analyst(settings.analyst, _analyst_options(settings)).name}
+    return {name: chosen.get(name, getattr(settings, name)) for name in names}
 
 
 def _api_key(settings: "Settings") -> str:
@@ -118,9 +130,10 @@ def make_queue(settings: "Settings", database: Database) -> "Queue":
 
 
 def make_runtime(
-    store: ObjectStore, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress, *, in_pods: bool = False
+    settings: "Settings", store: ObjectStore, queue: "Queue", report: ProgressSink = no_progress
 ) -> dg.ResourceDefinition:
     """What stages stand on; within a run, it keeps the run's lease on its video alive, also between stages."""
+    work_folder, in_pods, mattering = settings.work_folder, settings.executor == "k8s", _mattering(settings)
 
     def announced(run: dg.DagsterRun) -> AbstractContextManager[Announcement]:
         if run.tags.get(SOURCE_TAG) == COMMAND_LINE:
@@ -131,7 +144,7 @@ def make_runtime(
     def runtime(context: dg.InitResourceContext) -> Iterator[StageRuntime]:
         run, instance = context.run, context.instance
         if run is None or instance is None or PARTITION_TAG not in run.tags:
-            yield StageRuntime(store, work_folder, report)
+            yield StageRuntime(store, work_folder, report, None, mattering)
             return
         patience = Patience()
         wait_for_dagster(instance, patience)
@@ -141,7 +154,7 @@ def make_runtime(
             pools_awaited(instance, lease.interrupted_before),
             events_left_out(instance, LEFT_OUT),
         ):
-            yield StageRuntime(store, work_folder, report, lease)
+            yield StageRuntime(store, work_folder, report, lease, mattering)
 
     return runtime
 
@@ -163,7 +176,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     queue = make_queue(settings, database)
     return {
         "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
-        "runtime": make_runtime(store, settings.work_folder, queue, in_pods=settings.executor == "k8s"),
+        "runtime": make_runtime(settings, store, queue),
         "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
         "reconciler": Reconciler(
             queue,

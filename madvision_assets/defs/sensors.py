@@ -69,7 +69,7 @@ def queue_reconciler(
     seen = {video_id: (sign, count) for video_id, (sign, count) in json.loads(context.cursor or "{}").items()}
     silent, repairs = reconciler.look(context.instance, seen)
     runtime.scratch.sweep_given_up(reconciler.is_given_up)
-    show_life(database, health.RECONCILER)
+    show_life(database, health.RECONCILER)  # fails while nobody can write; a look then does not count for silence
     return dg.SensorResult(
         cursor=json.dumps(silent), skip_reason=dg.SkipReason("; ".join(repairs) or "Table and runs agree.")
     )

@@ -68,6 +68,8 @@ class RetryRules:
         cap_s: the longest pause that we choose ourselves, seconds.
         max_retries: tries after the first that a video may use up by transient failures of its own.
         max_lost_workers: so many workers lost with the video in hand, on one step, park it.
+        max_lost_launches: likewise, so many launches in a row of which no worker took it in hand, while the workers of
+            other videos did.
         launch_cap_s: the longest pause after a launch of which no worker came, seconds; the first is a sixth of
             ``base_s``.
     """
@@ -76,6 +78,7 @@ class RetryRules:
     cap_s: float = 3600.0
     max_retries: int = 8
     max_lost_workers: int = 3
+    max_lost_launches: int = 10
     launch_cap_s: float = 300.0
 
     def pause_s(self, nth: int, spread: float) -> float:
@@ -125,6 +128,7 @@ def judge(
     rules: RetryRules,
     blocked_until: datetime | None = None,
     lost_launches: int = 0,
+    alone_lost: int = 0,
 ) -> Verdict:
     """Decide what becomes of a running video that failed.
 
@@ -138,6 +142,7 @@ def judge(
         blocked_until: when what the failure speaks against is probed next, if its breaker is open: then the fault is
             not the video's, which waits without using up a retry.
         lost_launches: launches in a row before this one of which no worker came.
+        alone_lost: how many of these, this one among them, were lost while the workers of other videos began.
     """
     if failure.failure_class is FailureClass.PERMANENT:
         return Verdict(QueueStatus.FAILED, now, retry, lost_workers, failure)
@@ -145,6 +150,11 @@ def judge(
         lost_workers += 1
         if lost_workers >= rules.max_lost_workers:
             failure = PoisonInputError(f"{lost_workers} workers were lost on it. {failure.details}")
+    if isinstance(failure, RunNotLaunchedError) and alone_lost >= rules.max_lost_launches:
+        failure = PoisonInputError(
+            f"{alone_lost} workers in a row were lost before they had it in hand, while those of other videos began. "
+            f"{failure.details}"
+        )
     if failure.failure_class is FailureClass.POISON:
         return Verdict(QueueStatus.PARKED, now, retry, lost_workers, failure)
     own_fault = failure.failure_class is FailureClass.TRANSIENT and blocked_until is None

@@ -103,6 +103,7 @@ class Stage:
         needs: what its process needs.
         effort: how long it works.
         resumes: whether a later try goes on from what a broken one left in the scratch folder.
+        settings: names of those that change what it makes (``settings.py``).
     """
 
     document: type[Document]
@@ -116,6 +117,7 @@ class Stage:
     needs: Needs
     effort: Effort
     resumes: bool
+    settings: frozenset[str]
 
 
 ASKS_AN_API = Needs(
@@ -127,6 +129,9 @@ ASKS_AN_API = Needs(
     secrets=frozenset({OPENAI_KEY}),
     deadline_s=1800,
 )
+
+
+OF_THE_ANALYST = frozenset({"analyst", "openai_model", "openai_base_url"})
 
 
 class PipelineStep(StrEnum):
@@ -178,6 +183,7 @@ class PipelineStep(StrEnum):
             ),
             effort=Effort(per_source_megabit_s=1 / 40),  # assumed
             resumes=True,
+            settings=frozenset({"max_height"}),
         ),
     )
     TRANSCRIPT = (
@@ -202,6 +208,7 @@ class PipelineStep(StrEnum):
             ),
             effort=Effort(times_speech=1.0),
             resumes=False,
+            settings=frozenset({"whisper_engine", "whisper_model"}),
         ),
     )
     CONTENT_TYPE = (
@@ -218,6 +225,7 @@ class PipelineStep(StrEnum):
             needs=ASKS_AN_API,
             effort=Effort(per_video_s=3.0),  # assumed
             resumes=False,
+            settings=OF_THE_ANALYST,
         ),
     )
     CLIP_CANDIDATES = (
@@ -234,6 +242,7 @@ class PipelineStep(StrEnum):
             needs=ASKS_AN_API,
             effort=Effort(per_video_s=15.0),  # assumed
             resumes=False,
+            settings=OF_THE_ANALYST,
         ),
     )
     CLIPS = (
@@ -259,6 +268,7 @@ class PipelineStep(StrEnum):
             # Measured: x264 veryfast takes 308 CPU s for 450 s of clips out of 1080p; a pod has two cores.
             effort=Effort(per_clip_second_s=308 / 450 / 2),
             resumes=False,
+            settings=frozenset(),
         ),
     )
 

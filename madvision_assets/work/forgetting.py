@@ -4,6 +4,7 @@ Who is asked first is told what there is; which of it goes is decided when it go
 """
 
 import shutil
+import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,6 +23,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 MEDIA = "media"
 # Videos that are held, and whose objects are listed or deleted, at once.
 AT_ONCE = 16
+# SQLite has one writer at a time, and those that wait look every 0.1 s whether it is their turn.
+PAUSE_ON_SQLITE_S = 0.15
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 KEYS_AT_ONCE = 1000
 
@@ -126,7 +129,7 @@ def forget(
     """Delete all that is kept of those that are idle at that moment, a few at once; tells what it did after each.
 
     A video is held from before it is looked at until its rows are gone, which go last: where this is broken off, they
-    still name what is left.
+    still name what is left. On SQLite it is one at a time, and others write in between.
 
     Args:
         database: where the rows are.
@@ -136,8 +139,9 @@ def forget(
         video_ids: which videos.
     """
     left = iter(sorted(set(video_ids)))
+    at_once, pause_s = (1, PAUSE_ON_SQLITE_S) if database.is_sqlite else (AT_ONCE, 0.0)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        while batch := list(islice(left, AT_ONCE)):
+        while batch := list(islice(left, at_once)):
             with held(database, batch) as these:
                 # One launched by hand is about to write, and one that was taken over may not have noticed yet.
                 doomed = sorted(these.idle - partitions.in_flight(these.idle))
@@ -153,6 +157,7 @@ def forget(
                 size_bytes=sum(map(sum, gone)),
                 left_alone=frozenset(batch) - frozenset(doomed),
             )
+            time.sleep(pause_s)
 
 
 def _sizes(store: ObjectStore, folders: Sequence[str], video_id: str) -> list[int]:

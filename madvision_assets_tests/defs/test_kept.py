@@ -1,8 +1,9 @@
 """Claims about work that is done and not published: kept on its machine, and published by whoever comes next."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
+from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import LineageRow
 from madvision_assets.tools.media import probe
 from madvision_assets.tools.store.documents import read_current
@@ -166,8 +168,8 @@ def by_hand(harness: Harness) -> None:
 
 def by_command(harness: Harness, from_step: PipelineStep | None = HEARD) -> None:
     tools = dict.fromkeys(("ingest", "transcriber", "analyst", "renderer"), harness.tools)
-    take = partial(harness.queue.take, VIDEO, lambda _: HEARD.onwards())
-    run_video({**harness.resources(), **tools}, harness.instance, VIDEO, take, from_step)
+    take = partial(harness.queue.take, VIDEO, lambda _: HEARD.onwards(), from_step)
+    run_video({**harness.resources(), **tools}, harness.instance, VIDEO, take)
 
 
 @pytest.mark.parametrize("ask", [requeued_from, by_hand, by_command])
@@ -177,6 +179,64 @@ def test_a_stage_that_is_asked_for_anew_is_done_anew(harness: Harness, ask: Call
     ask(harness)
 
     assert_done(harness, HEARD, times=2)
+
+
+@contextmanager
+def dying_before_the_queue_is_told(step: PipelineStep) -> Iterator[None]:
+    """The process dies when the pointer names the step's document."""
+    true = Queue.finish_step
+
+    def dies(queue: Queue, video_id: str, run_id: str, done: PipelineStep, **told: Any) -> None:
+        if done is step:
+            raise SystemExit
+        true(queue, video_id, run_id, done, **told)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Queue, "finish_step", dies)
+        yield
+
+
+@pytest.mark.parametrize("ask", [requeued_from, by_command])
+@pytest.mark.parametrize("dies", [partial(dying, "write_document"), dying_before_the_queue_is_told])
+def test_a_redo_that_was_not_published_is_published_by_the_next_try(
+    harness: Harness, ask: Callable[[Harness], None], dies: Callable[[PipelineStep], AbstractContextManager[None]]
+) -> None:
+    harness.tick()
+    harness.tools.words = "Other words, since it is done anew."
+    with dies(HEARD):
+        ask(harness)
+    assert harness.tools.calls[HEARD] == 2
+    harness.resources()["reconciler"].look(harness.instance, {})
+    assert harness.row().status is QueueStatus.WAITING, harness.row()
+
+    harness.tick()
+
+    assert harness.row().status is QueueStatus.DONE, harness.row()
+    assert harness.tools.calls == Counter([RAW] + [each for each in HEARD.onwards() for _ in "12"])
+    assert harness.row().from_step is None
+
+
+def test_a_stage_that_is_asked_for_anew_once_more_is_done_once_more(harness: Harness) -> None:
+    harness.tick()
+    requeued_from(harness)
+    requeued_from(harness)
+
+    assert harness.tools.calls[HEARD] == 3
+
+
+def test_what_was_done_under_other_settings_is_done_again_where_they_matter(harness: Harness, media: Path) -> None:
+    done_but_not_published(harness, RAW)
+    with open_harness(harness.settings.home, media, instance=harness.instance, whisper_model="base") as other:
+        other.tools.plan(RAW, AssertionError("the download does not depend on it"))
+        with dying("write_document", HEARD):
+            other.tick()
+        taken_back(other)
+        assert other.tools.calls == Counter([HEARD])
+
+    harness.tick()
+
+    assert harness.row().status is QueueStatus.DONE
+    assert harness.tools.calls == Counter(PipelineStep)
 
 
 def test_a_command_that_asks_for_nothing_anew_takes_it_up(harness: Harness) -> None:
@@ -230,13 +290,26 @@ def of_other_code(harness: Harness) -> None:
     rewrite(kept(harness, RAW), lambda told: told["basis"].update(code_version="0"))
 
 
+def of_other_settings(harness: Harness) -> None:
+    rewrite(kept(harness, RAW), lambda told: told["basis"]["settings"].update(max_height=144))
+
+
 def of_other_inputs(harness: Harness) -> None:
     rewrite(kept(harness, RAW), lambda told: told["basis"].update(inputs=[["another", "0123"]]))
 
 
 @pytest.mark.parametrize(
     "change",
-    [media_gone, media_cut_short, damaged, of_a_newer_form, of_a_newer_document, of_other_code, of_other_inputs],
+    [
+        media_gone,
+        media_cut_short,
+        damaged,
+        of_a_newer_form,
+        of_a_newer_document,
+        of_other_code,
+        of_other_inputs,
+        of_other_settings,
+    ],
 )
 def test_what_cannot_be_published_as_it_is_is_done_again(harness: Harness, change: Callable[[Harness], None]) -> None:
     done_but_not_published(harness, RAW)

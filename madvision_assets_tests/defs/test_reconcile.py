@@ -1,16 +1,20 @@
 """Claims about what happens to videos whose run could not tell the queue how it ended."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
+from madvision_assets.connections import make_database
 from madvision_assets.defs.runtime.reconcile import Reconciler, Seen
-from madvision_assets.domain.failures import CorruptMediaError, SupersededError
+from madvision_assets.defs.sensors import queue_reconciler
+from madvision_assets.domain.failures import CorruptMediaError, DatabaseUnavailableError, SupersededError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.tools.database import engines
 from madvision_assets_tests.harness import Harness, open_harness
 
 LOOKS = 3
@@ -216,3 +220,29 @@ def test_a_run_that_ended_well_without_a_last_word_is_queued_and_found_done(
     assert harness.ask() == []
     assert harness.row().status is QueueStatus.DONE
     assert harness.tools.calls.total() == len(PipelineStep)
+
+
+def test_a_worker_that_could_not_write_because_somebody_else_did_is_not_lost(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.01)
+    given = harness.resources()
+    used = {name: given[name] for name in ("reconciler", "runtime", "database")}
+    cursor: str | None = None
+
+    def evaluate() -> None:
+        nonlocal cursor
+        with dg.build_sensor_context(harness.instance, cursor=cursor, resources=used) as context:
+            result = queue_reconciler(context)
+        assert isinstance(result, dg.SensorResult)
+        cursor = result.cursor
+
+    lease = harness.queue.begin("web-a", started(harness, claimed(harness)), 1, PipelineStep.RAW_VIDEO)
+    evaluate()
+    with make_database(harness.settings).writing():  # as long as somebody forgets a video, say
+        for _ in range(3 * LOOKS):
+            with suppress(DatabaseUnavailableError):
+                evaluate()
+    evaluate()
+
+    assert harness.queue.beat(lease)

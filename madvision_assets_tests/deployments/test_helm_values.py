@@ -2,13 +2,18 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 import yaml  # type: ignore[import-untyped]
+from dagster._daemon.types import DaemonHeartbeat
 
 from madvision_assets_tests.deployments.test_kubernetes_manifests import CHECK, KUBERNETES
 
@@ -136,3 +141,20 @@ def test_both_ways_configure_the_same_instance() -> None:
     assert (launcher["volumes"], launcher["volumeMounts"]) == (ours["volumes"], ours["volume_mounts"])
     assert launcher["runK8sConfig"]["podSpecConfig"] == ours["run_k8s_config"]["pod_spec_config"]
     assert launcher["runK8sConfig"]["jobSpecConfig"] == ours["run_k8s_config"]["job_spec_config"]
+
+
+def test_the_daemon_of_the_chart_is_started_again_where_its_loops_stand_still(tmp_path: Path) -> None:
+    probe = VALUES["dagsterDaemon"]["livenessProbe"]["exec"]["command"]
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    command = [str(Path(sys.executable).parent / probe[0]), *probe[1:]]
+
+    def asked(beaten_s_ago: float) -> int:
+        now = datetime.now(UTC).timestamp()
+        with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+            for daemon in instance.get_required_daemon_types():
+                instance.add_daemon_heartbeat(DaemonHeartbeat(now - beaten_s_ago, daemon, None, None))
+        environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "DAGSTER_DAEMON_HEARTBEAT_TOLERANCE": "300"}
+        return subprocess.run(command, env=environment, check=False, capture_output=True, timeout=180).returncode
+
+    assert asked(beaten_s_ago=0) == 0
+    assert asked(beaten_s_ago=400) == 1

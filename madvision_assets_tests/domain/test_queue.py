@@ -40,6 +40,7 @@ def verdict_on(
     blocked_until: datetime | None = None,
     rules: RetryRules = RULES,
     lost_launches: int = 0,
+    alone_lost: int = 0,
 ) -> Verdict:
     return judge(
         failure,
@@ -50,6 +51,7 @@ def verdict_on(
         rules=rules,
         blocked_until=blocked_until,
         lost_launches=lost_launches,
+        alone_lost=alone_lost,
     )
 
 
@@ -159,17 +161,36 @@ def test_a_worker_may_be_lost_though_the_retries_are_used_up() -> None:
     assert verdict_on(WorkerLostError(), retry=RULES.max_retries).status is QueueStatus.WAITING
 
 
-@given(retry=st.integers(0, 20), lost_workers=st.integers(0, 20), launches=st.integers(0, 10**6), spread=spreads)
-def test_a_launch_that_came_to_nothing_is_never_held_against_the_video(
-    retry: int, lost_workers: int, launches: int, spread: float
+@given(
+    retry=st.integers(0, 20),
+    lost_workers=st.integers(0, 20),
+    launches=st.integers(0, 10**6),
+    alone=st.integers(0, RULES.max_lost_launches - 1),
+    spread=spreads,
+)
+def test_a_launch_that_came_to_nothing_is_not_held_against_the_video(
+    retry: int, lost_workers: int, launches: int, alone: int, spread: float
 ) -> None:
     verdict = verdict_on(
-        RunNotLaunchedError(), retry=retry, lost_workers=lost_workers, lost_launches=launches, spread=spread
+        RunNotLaunchedError(),
+        retry=retry,
+        lost_workers=lost_workers,
+        lost_launches=launches,
+        alone_lost=alone,
+        spread=spread,
     )
 
     assert (verdict.status, verdict.retry, verdict.lost_workers) == (QueueStatus.WAITING, retry, lost_workers)
     whole_s = min(RULES.launch_cap_s, RULES.base_s / 6 * 2.0 ** min(launches, 100))
     assert whole_s / 2 - 1e-6 <= pause_s(verdict) <= whole_s
+
+
+def test_a_video_whose_launches_alone_come_to_nothing_is_parked() -> None:
+    verdict = verdict_on(RunNotLaunchedError("exit code 137"), lost_launches=20, alone_lost=RULES.max_lost_launches)
+
+    assert (verdict.status, verdict.lost_workers) == (QueueStatus.PARKED, 0)
+    assert isinstance(verdict.failure, PoisonInputError)
+    assert "exit code 137" in verdict.failure.details
 
 
 def test_a_poisonous_input_is_parked() -> None:

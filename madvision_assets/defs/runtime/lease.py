@@ -5,6 +5,7 @@ reports and nothing else.
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -25,11 +26,11 @@ ATTEMPT_TAG = "madvision/attempt"
 SOURCE_TAG = "madvision/source"
 COMMAND_LINE = "command line"
 PARTITION_TAG = "dagster/partition"
-# From which stage on whoever typed a command wants all done again.
-FROM_TAG = "madvision/from"
 
 REPORT_INTERVAL_S = 1.0
 BEAT_INTERVAL_S = 5.0
+# A stage without any progress for so long stands still, whatever its other threads do: no more signs of life are given.
+STANDS_STILL_S = 2 * 3600.0
 
 
 def attempt_of(run: dg.DagsterRun) -> int | None:
@@ -70,6 +71,7 @@ class RunLease:
         self._lease: Lease | None = None
         self._news: tuple[PipelineStep, float, str] | None = None
         self._over = False
+        self._progress_at_s: float | None = None
         self._stopping = threading.Event()
 
     @property
@@ -101,6 +103,7 @@ class RunLease:
         run_id, attempt, insists = self._run.run_id, self._attempt, self._by_command
         begin = partial(self._queue.begin, self._video_id, run_id, attempt, step, insists=insists)
         self._lease = self._patience.ask(begin)
+        self._progress_at_s = time.monotonic()
         self._announcement.tell(self.owner)
 
     @property
@@ -110,24 +113,20 @@ class RunLease:
         return Owner.here(self._video_id, self._run.run_id, attempt)
 
     def asks_anew(self, step: PipelineStep) -> bool:
-        """Whether somebody wants this stage done again, whatever there is of it.
-
-        Raises:
-            Failure: the database is away.
-        """
+        """Whether somebody wants this stage, which has begun, done again, whatever there is of it."""
         if self._attempt is None:  # started in Dagster
             return True
-        row = self._queue.get(self._video_id)
-        wanted = {self._run.tags.get(FROM_TAG), row.from_step if row else None} - {None}
-        return any(step in PipelineStep(str(each)).onwards() for each in wanted)
+        wanted = self._lease.from_step if self._lease is not None else None
+        return wanted is not None and step in wanted.onwards()
 
     def report(self, step: PipelineStep, fraction: float, text: str) -> None:
-        """Progress of the stage.
+        """Progress of the stage; at 1 its work is done, and publishing it or the next one's turn may take any time.
 
         Raises:
             SupersededError: the video was taken over by a later run.
         """
         self._news = (step, fraction, text)
+        self._progress_at_s = time.monotonic() if fraction < 1 else None
         if self._over:
             raise SupersededError
 
@@ -173,6 +172,8 @@ class RunLease:
         quiet_s = BEAT_INTERVAL_S
         while not self._stopping.wait(REPORT_INTERVAL_S):
             quiet_s += REPORT_INTERVAL_S
+            if self._stands_still():
+                continue
             try:
                 if self._lease is None:
                     self._start()
@@ -181,6 +182,10 @@ class RunLease:
                     quiet_s = 0.0
             except Exception:  # noqa: BLE001, S112 - the next one may come through; without any the worker counts as lost
                 continue
+
+    def _stands_still(self) -> bool:
+        since_s = self._progress_at_s  # another thread writes it
+        return since_s is not None and time.monotonic() - since_s > STANDS_STILL_S
 
     def _start(self) -> None:
         if self._attempt is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,7 +17,7 @@ import dagster as dg
 
 from madvision_assets.defs.checks import refusal
 from madvision_assets.defs.runtime.failing import require_video_id, told_to_dagster, told_to_the_queue
-from madvision_assets.defs.runtime.kept import Basis, Shelf, TakenUp, discard
+from madvision_assets.defs.runtime.kept import Basis, Setting, Shelf, TakenUp, discard
 from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.scratch import Scratch
@@ -24,6 +25,7 @@ from madvision_assets.domain.documents import Document, Made
 from madvision_assets.domain.provenance import InputRef
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
+from madvision_assets.tools.store.documents import current_provenance
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.publish import Finished
 
@@ -74,19 +76,17 @@ class StageContext:
     def make(self, work: Callable[[], Made[D]]) -> Made[D]:
         """What the work comes to: done now, unless an earlier try on this machine finished it and did not publish it.
 
-        It is kept until it is published, but where somebody asks for the stage anew, or a check turns it down.
+        It is kept until it is published, or a check turns it down.
         """
-        lease = self.runtime.lease
-        if lease is not None and self._shelf.path.exists() and lease.asks_anew(self.step):
-            discard(self._shelf.path)
         self.taken_up = self._shelf.take(self.step.stage.document, self._basis, self.runtime.store)
         if self.taken_up is not None:
             self.context.log.info("Run %s did the work of %s and did not publish it", self.taken_up.run_id, self.step)
             self.progress(ALMOST, TAKES_UP)
             return self.taken_up.made
+        discard(self._shelf.path)
         made = work()
         try:
-            self._shelf.put(made, self._basis, self._run_id, time.monotonic() - self.started_s)
+            self._shelf.put(self._sealed(made), made.recipe, self._basis)
         except OSError as error:
             self.context.log.warning("What %s came to cannot be kept until it is published: %s", self.step, error)
         return made
@@ -98,26 +98,29 @@ class StageContext:
 
         Where a blocking check failed, Dagster then ends the step as failed, and tries it no more.
         """
-        taken, store = self.taken_up, self.runtime.store
-        wall_s = taken.wall_s if taken else time.monotonic() - self.started_s
+        sealed, taken = self._sealed(made), self.taken_up
         refused = refusal(self.step, checked)
         if refused:
             discard(self._shelf.path)
-        sealed = made.document.seal(
+        return dg.MaterializeResult(
+            value=Finished(sealed, refused=refused, kept=self._shelf.path, work_of_run=taken.run_id if taken else None),
+            data_version=dg.DataVersion(sealed.origin.data_version),
+            metadata={**metadata, **self._common(made, sealed.origin.wall_s)},
+            check_results=checked,
+        )
+
+    def _sealed(self, made: Made[D]) -> D:
+        """With the time and the inputs of the work; whoever publishes it has the lineage's row."""
+        store = self.runtime.store
+        return made.document.seal(
             made.recipe,
             run_id=self._run_id,
             code_version=self._basis.code_version,
             inputs=tuple(
                 InputRef(asset=i.asset, uri=store.uri(i.key), data_version=i.origin.data_version) for i in self.inputs
             ),
-            wall_s=wall_s,
+            wall_s=self.taken_up.wall_s if self.taken_up else time.monotonic() - self.started_s,
             created_at=datetime.now(UTC),
-        )
-        return dg.MaterializeResult(
-            value=Finished(sealed, refused=refused, kept=self._shelf.path, work_of_run=taken.run_id if taken else None),
-            data_version=dg.DataVersion(sealed.origin.data_version),
-            metadata={**metadata, **self._common(made, wall_s)},
-            check_results=checked,
         )
 
     @property
@@ -128,11 +131,21 @@ class StageContext:
     def _run_id(self) -> str:
         return str(self.context.run.run_id)
 
-    @property
+    @cached_property
     def _basis(self) -> Basis:
-        code_version = self.context.assets_def.get_asset_spec(self.context.asset_key).code_version
-        inputs = tuple((each.asset, each.origin.data_version) for each in self.inputs)
-        return Basis(code_version=code_version or "", inputs=inputs)
+        return Basis(
+            code_version=self.context.assets_def.get_asset_spec(self.context.asset_key).code_version or "",
+            inputs=tuple((each.asset, each.origin.data_version) for each in self.inputs),
+            settings={name: self.runtime.settings[name] for name in sorted(self.step.stage.settings)},
+            anew_over=self._anew_over(),
+        )
+
+    def _anew_over(self) -> str | None:
+        lease = self.runtime.lease
+        if lease is None or not lease.asks_anew(self.step):
+            return None
+        now = current_provenance(self.runtime.store, self.step, self.video_id)
+        return now.data_version if now else ""
 
     def _common(self, made: Made[Document], wall_s: float) -> dict[str, Any]:
         """The metadata that every stage has."""
@@ -154,12 +167,14 @@ class StageRuntime:
         work_folder: parent of the scratch folders.
         report: where progress goes.
         lease: this run's lease on its video; None where there is no queue.
+        settings: those that stages name as mattering to them.
     """
 
     store: ObjectStore
     work_folder: Path
     report: ProgressSink = no_progress
     lease: RunLease | None = None
+    settings: Mapping[str, Setting] = field(default_factory=dict)
 
     @property
     def scratch(self) -> Scratch:

@@ -1,9 +1,10 @@
 """What a lease on a video reads and writes: the video's row, and the line of its attempt in the history."""
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from madvision_assets.domain.failures import RunNotLaunchedError, SupersededError
 from madvision_assets.domain.queue import QueueStatus
@@ -82,13 +83,58 @@ def in_hand(connection: Connection, row: QueueRow) -> bool:
     return run_id is not None and step == row.pipeline_step.value
 
 
-def lost_launches(connection: Connection, row: QueueRow) -> int:
-    """How many attempts in a row before the row's came to no worker."""
-    earlier = and_(history.c.video_id == row.video_id, history.c.attempt < row.attempt)
-    others = func.coalesce(history.c.failure_cause, "") != RunNotLaunchedError.code
-    last_other = select(func.coalesce(func.max(history.c.attempt), 0)).where(earlier, others).scalar_subquery()
-    since = select(func.count()).where(earlier, history.c.attempt > last_other)
-    return connection.execute(since).scalar_one()
+@dataclass(frozen=True)
+class LostLaunches:
+    """Launches in a row of which no worker came.
+
+    Attributes:
+        before: those before the last one.
+        alone: how many, with the last one, were lost while a worker of another video began; where nothing begins, the
+            launcher or the machine is to blame.
+    """
+
+    before: int
+    alone: int
+
+
+NO_LOST_LAUNCHES = LostLaunches(0, 0)
+
+
+def lost_launches(connection: Connection, row: QueueRow, now: datetime, enough: int) -> LostLaunches:
+    """Those up to the row's attempt, if that one came to nothing too.
+
+    Args:
+        connection: of the transaction that holds the row.
+        row: the video's.
+        now: the time, timezone-aware.
+        enough: with fewer of them nobody asks how many were alone, which takes a look at the whole history.
+    """
+    mine = _lost_in_a_row(row)
+    count = connection.execute(select(func.count()).where(*mine)).scalar_one()
+    if count < enough:
+        return LostLaunches(count - 1, 0)
+    other = history.alias()
+    began_beside = and_(
+        other.c.video_id != row.video_id,
+        other.c.run_id.is_not(None),
+        func.coalesce(other.c.failure_cause, "") != RunNotLaunchedError.code,
+        other.c.started_at >= history.c.started_at,
+        other.c.started_at <= func.coalesce(history.c.ended_at, now),
+    )
+    alone = connection.execute(select(func.count()).where(*mine, exists().where(began_beside))).scalar_one()
+    return LostLaunches(count - 1, alone)
+
+
+def _lost_in_a_row(row: QueueRow) -> tuple[ColumnElement[bool], ...]:
+    """The row's attempt, and those before it that came to no worker."""
+    mine, earlier = history.c.video_id == row.video_id, history.alias()
+    others = and_(
+        earlier.c.video_id == row.video_id,
+        earlier.c.attempt < row.attempt,
+        func.coalesce(earlier.c.failure_cause, "") != RunNotLaunchedError.code,
+    )
+    last_other = select(func.coalesce(func.max(earlier.c.attempt), 0)).where(others).scalar_subquery()
+    return mine, history.c.attempt <= row.attempt, history.c.attempt > last_other
 
 
 def was_done(connection: Connection, row: QueueRow) -> bool:

@@ -11,7 +11,7 @@ the attempt as it begins. How an attempt ends is in ``endings``.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,11 +41,19 @@ queue = video_processing_queue
 
 @dataclass(frozen=True)
 class Lease:
-    """One attempt at one video by one run; ``attempt`` is the fencing token."""
+    """One attempt at one video by one run.
+
+    Attributes:
+        video_id: its partition.
+        run_id: the run.
+        attempt: the fencing token.
+        from_step: this step and all later ones are to be done again, as of when a stage began.
+    """
 
     video_id: str
     run_id: str
     attempt: int
+    from_step: PipelineStep | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -155,13 +163,19 @@ class Queue:
         with self._database.writing() as connection:
             return lease if connection.execute(queue.update().where(mine).values(**values)).rowcount == 1 else None
 
-    def take(self, video_id: str, look: Callable[[PipelineStep | None], Sequence[PipelineStep]]) -> Taken | None:
+    def take(
+        self,
+        video_id: str,
+        look: Callable[[PipelineStep | None], Sequence[PipelineStep]],
+        from_step: PipelineStep | None = None,
+    ) -> Taken | None:
         """Take a video for a run by hand, from whoever has it; None where there is nothing to do any more.
 
         Args:
             video_id: its partition.
             look: which steps are to be done, given from which on all are to be done again; nobody ends or claims the
                 video before it has answered.
+            from_step: do this step and all later ones again, whichever attempt comes to it; None as asked before.
 
         Raises:
             UnknownVideoError: nobody submitted the video.
@@ -169,10 +183,12 @@ class Queue:
         now = self._now()
         with self._database.writing() as connection:
             row = leases.lock(connection, video_id)
-            steps = look(row.from_step if row else None)
+            steps = look(from_step or (row.from_step if row else None))
             if not steps:
                 return None
             taken = leases.open_attempt(connection, row or self._add(connection, video_id, now), None, now)
+            if from_step is not None:
+                leases.change(connection, video_id, from_step=from_step.value)
         return Taken(taken.attempt, tuple(steps))
 
     def begin(
@@ -222,7 +238,7 @@ class Queue:
             refusal = self._refusal(connection, row, step, now, by_hand=insists or attempt is None)
         if refusal is not None:
             raise refusal
-        return Lease(video_id, run_id, row.attempt)
+        return Lease(video_id, run_id, row.attempt, row.from_step)
 
     def report(self, lease: Lease, step: PipelineStep, fraction: float, message: str) -> bool:
         """A sign of life with progress; False where the lease is over. Late news of a finished step is passed over."""
@@ -346,7 +362,8 @@ class Queue:
             failure = RunNotLaunchedError(failure.details)
         name = breaker_name(failure.resource, row.source)
         if name is None:
-            return self._verdict(row, failure, now, None, leases.lost_launches(connection, row))
+            lost = leases.lost_launches(connection, row, now, self._retry.max_lost_launches)
+            return self._verdict(row, failure, now, None, lost)
         before, after = breakers.record_failure(connection, name, failure, row.video_id, now, self._breaker)
         # The one that probes has tried its host in earnest: else a host that is gone would be tried for ever.
         tried = before.probe_video_id == row.video_id and failure.resource is Resource.HOST
@@ -360,7 +377,7 @@ class Queue:
         failure: Failure,
         now: datetime,
         blocked_until: datetime | None,
-        lost_launches: int = 0,
+        lost: leases.LostLaunches = leases.NO_LOST_LAUNCHES,
     ) -> Verdict:
         return judge(
             failure,
@@ -370,7 +387,8 @@ class Queue:
             spread=self._spread(),
             rules=self._retry,
             blocked_until=blocked_until,
-            lost_launches=lost_launches,
+            lost_launches=lost.before,
+            alone_lost=lost.alone,
         )
 
     def _blocked_until(self, breaker: Breaker, now: datetime) -> datetime | None:
