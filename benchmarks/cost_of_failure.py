@@ -28,6 +28,7 @@ from typing import Any
 import dagster as dg
 import plain_pipeline
 import yaml  # type: ignore[import-untyped]
+from cpu import Cpu
 from measure import ROOT
 from parts import LOCATION, write_workspace
 from system import free_port, launch, listens, local_environment, python, stop, wait_until
@@ -37,7 +38,6 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import web_video_id
 from madvision_assets.settings import Settings
 from madvision_assets_tests.chaos import points
-from madvision_assets_tests.chaos.evidence import WORKERS
 from madvision_assets_tests.chaos.victims import children
 from madvision_assets_tests.chaos.videos import SKIPPED_BOX
 from madvision_assets_tests.fakes import KEY, FakeOpenAI
@@ -45,7 +45,7 @@ from madvision_assets_tests.openai_faults import slow
 from madvision_assets_tests.real_servers import Server, over_tcp, postgres_server
 from madvision_assets_tests.site import Site
 from madvision_assets_tests.waiting import wait_for
-from madvision_assets_tests.whole_system import processes_of, short_talk, trial
+from madvision_assets_tests.whole_system import short_talk, trial, workers_of
 
 TALK_S, DOWNLOAD_S, ANSWER_S = 30.0, 6.0, 4.0
 UNBROKEN = 2
@@ -53,8 +53,6 @@ AWAY_S = 25.0
 # The database goes when so much of the transcript is done, and is away at its end.
 NEAR_THE_END = 0.8
 LIMIT_S = 480.0
-JIFFIES = os.sysconf("SC_CLK_TCK")
-CHILDREN_CPU = slice(13, 15)  # of what follows the name in /proc/PID/stat: cutime and cstime, see proc(5)
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 INSIDE = Path(points.__file__).parent / "inside"
 
@@ -111,14 +109,13 @@ class Side:
         path = self.inside / points.LEDGER
         return [json.loads(line) for line in path.read_text().splitlines()[since:]] if path.exists() else []
 
-    def line(self, what: str, step: PipelineStep, since: int) -> dict[str, Any] | None:
+    def line(self, what: str, step: PipelineStep, since: int) -> Any:
         """The first line that tells of this, after so many."""
         return next((line for line in self.ledger(since) if (line["what"], line["step"]) == (what, step)), None)
 
     def is_idle(self) -> bool:
         """Whether nobody works, and every run that has ended is accounted for."""
-        at_work = [c for c in processes_of(self.home).values() if any(worker in c for worker in WORKERS)]
-        return not at_work and not any(_is_dead(pid) for pid in children(self.code_server))
+        return not workers_of(self.home) and not any(_is_dead(pid) for pid in children(self.code_server))
 
 
 Fault = Callable[[Side, PipelineStep, int], None]
@@ -267,7 +264,7 @@ def _has_succeeded(instance: dg.DagsterInstance, video_id: str) -> bool:
 def play(side: Side, name: str, body: bytes, befalls: tuple[Fault, PipelineStep] | None = None) -> Spent:
     """One video from its submission until nobody works at it any more, with what befalls it."""
     since, billed = len(side.ledger()), len(side.openai.billed)
-    orphans, cpu_s = Orphans(), _cpu_of_runs_s(side.code_server)
+    orphans, cpu_s = Orphans(), Cpu.of_tree(side.code_server).ended_s
     video_id, path = side.submit(name, body)
     first = wait_for(lambda: side.line("works", PipelineStep.RAW_VIDEO, since), LIMIT_S, f"the first work at {name}")
     if befalls is not None:
@@ -283,15 +280,9 @@ def play(side: Side, name: str, body: bytes, befalls: tuple[Fault, PipelineStep]
         megabytes=sum(hit.sent_bytes for hit in side.site.hits(path)) / 1e6,
         audio_s=heard * TALK_S,
         tokens=sum(side.openai.billed[billed:]),
-        cpu_s=_cpu_of_runs_s(side.code_server) - cpu_s + orphans.cpu_s(),
+        cpu_s=Cpu.of_tree(side.code_server).ended_s - cpu_s + orphans.cpu_s(),
         seconds=ended_s - first["at_s"],
     )
-
-
-def _cpu_of_runs_s(code_server: int) -> float:
-    """CPU seconds of the processes of runs that have ended: the only ones that end below a code server."""
-    fields = Path(f"/proc/{code_server}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(jiffies) for jiffies in fields[CHILDREN_CPU]) / JIFFIES
 
 
 def _is_dead(pid: int) -> bool:
