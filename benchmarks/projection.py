@@ -43,17 +43,19 @@ class Limit:
         taken: of it by a video, in words.
         seconds: of it by a video.
         most: of it that one installation can have; infinite where more of it can be added.
+        idle: the share of it that is taken with nothing to do.
     """
 
     name: str
     taken: str
     seconds: float
     most: float = math.inf
+    idle: float = 0.0
 
     @property
     def per_day(self) -> float:
         """Videos that one of it can do in a day."""
-        return DAY_S / self.seconds
+        return DAY_S * (1.0 - self.idle) / max(self.seconds, 1e-6)
 
     def needed(self, per_day: float) -> float:
         """How many are needed for so many videos a day."""
@@ -65,8 +67,8 @@ def limits(soak: dict[str, Any]) -> list[Limit]:
     cpu = soak["cpu_s"]
     work = work_of(MEAN_MINUTES)
     parts = [
-        Limit("daemon", f"{cpu['daemon']:.2f} CPU s", cpu["daemon"], 1),
-        Limit("code server", f"{cpu['code-server']:.2f} CPU s", cpu["code-server"], 1),
+        Limit("daemon", f"{cpu['daemon']:.2f} CPU s", cpu["daemon"], 1, soak["idle"]["daemon"]),
+        Limit("code server", f"{cpu['code-server']:.2f} CPU s", cpu["code-server"], 1, soak["idle"]["code-server"]),
         Limit("claims, one transaction at a time", f"{CLAIM_S * 1000:.0f} ms", CLAIM_S, 1),
         Limit("housekeeping's deletes, one at a time", f"{DELETE_S * 1000:.0f} ms", DELETE_S, 1),
         Limit("core of Dagster's PostgreSQL", f"{cpu['PostgreSQL, dagster']:.2f} CPU s", cpu["PostgreSQL, dagster"]),
@@ -94,7 +96,7 @@ def fleet_of(soak: dict[str, Any], per_day: float) -> Fleet:
         pools=pools,
         tick_s=TICK_S,
         start_s=START_S,
-        launch_cpu_s=cpu["daemon"],
+        launch_cpu_s=cpu["daemon"] / (1.0 - soak["idle"]["daemon"]),
         start_cpu_s=cpu["runs"] * START_SHARE,
         stage_cpu_s=cpu["runs"] * (1 - START_SHARE) / len(PipelineStep),
         claim_s=CLAIM_S,
@@ -145,9 +147,10 @@ def show(soak: dict[str, Any], per_day: float) -> None:
     events, tables = soak["events"], soak["tables"]["dagster"]
     rows, size = (sum(each[n] for each in tables.values()) for n in (0, 1))
     rate = per_day / DAY_S
+    written = sum(each[0] for each in events.values()) * rate
     console.print(
-        f"Dagster's database: {sum(each[0] for each in events.values()) * rate:,.0f} events and {rows * rate:,.0f} "
-        f"rows a second, {size * per_day / GIB:,.0f} GiB a day."
+        f"Dagster's database: {written:,.0f} events and {rows * rate:,.0f} rows a second, "
+        f"{soak['connections']['dagster'] * rate:,.0f} connections a second, {size * per_day / GIB:,.0f} GiB a day."
     )
 
     ran = Table(title=f"Simulated: {SIMULATED_S / 60:.0f} minutes of {per_day:,.0f} videos a day")

@@ -25,7 +25,7 @@ class Sample:
 
 @dataclass
 class Report:
-    """All figures.
+    """All figures; what is told per video is told per five stages that were made.
 
     Attributes:
         plan: seed, videos, minutes, scale, in_flight.
@@ -38,7 +38,9 @@ class Report:
         videos_per_hour: in steady state.
         waiting_s: until the first claim, by priority: median, 95th percentile, how many.
         turnaround_s: from submission to the end, likewise, of those that are done.
-        cpu_s: CPU seconds per video, by part.
+        idle: cores that each part keeps busy while there is nothing to do.
+        cpu_s: CPU seconds per video, by part, beyond that.
+        connections: to PostgreSQL that were made, per video, by database.
         memory: of each standing part: MiB at the start, at the end, and growth per hour.
         tables: rows and bytes per video, by database and table.
         events: rows and bytes per video of Dagster's event log, by type.
@@ -56,7 +58,9 @@ class Report:
     videos_per_hour: float
     waiting_s: dict[str, list[float]]
     turnaround_s: list[float]
+    idle: dict[str, float]
     cpu_s: dict[str, float]
+    connections: dict[str, float]
     memory: dict[str, list[float]]
     tables: dict[str, dict[str, list[float]]]
     events: dict[str, list[float]]
@@ -99,6 +103,13 @@ def turnaround(records: Iterable[Record]) -> list[float]:
     return spread([(r.ended_at - r.came_at).total_seconds() for r in records if r.ended_at and not r.causes])
 
 
+def cpu_per_video(
+    cpu_s: Mapping[str, float], idle: Mapping[str, float], lasted_s: float, videos: float
+) -> dict[str, float]:
+    """CPU seconds per video of each part, without what it would have taken of them with nothing to do."""
+    return {name: round(max(0.0, each_s - idle[name] * lasted_s) / videos, 3) for name, each_s in cpu_s.items()}
+
+
 def memory(samples: Sequence[Sample]) -> dict[str, list[float]]:
     """Of each part that stands all the time: MiB in the first and the last sample, and growth per hour."""
     times = [sample.at_s for sample in samples]
@@ -109,13 +120,11 @@ def memory(samples: Sequence[Sample]) -> dict[str, list[float]]:
     return found
 
 
-def per_video(after: Mapping[str, Size], before: Mapping[str, Size], videos: int) -> dict[str, list[float]]:
+def per_video(grown: Mapping[str, Size], videos: float) -> dict[str, list[float]]:
     """Rows and bytes per video that have come to each table, the largest first."""
-    grown = {name: size - before.get(name, Size(0, 0)) for name, size in after.items()}
     largest = sorted(grown, key=lambda name: -grown[name].size_bytes)
-    count = max(1, videos)
     return {
-        name: [round(grown[name].rows / count, 2), round(grown[name].size_bytes / count)]
+        name: [round(grown[name].rows / videos, 2), round(grown[name].size_bytes / videos)]
         for name in largest
         if grown[name].rows or grown[name].size_bytes
     }
@@ -147,8 +156,10 @@ def lines(report: Report) -> list[tuple[str, str, str]]:
             ("waiting", f"priority {priority} ({count:.0f} videos)", f"median {median:.0f} s, 95th {p95:.0f} s")
         )
     found.append(("waiting", "submission to end, no failure", _spread_text(report.turnaround_s)))
+    found += [("CPU while idle", part, f"{cores:.1%} of a core") for part, cores in report.idle.items() if cores]
     found += [("CPU per video", part, f"{cpu_s:.2f} s") for part, cpu_s in report.cpu_s.items()]
     found.append(("CPU per video", "in all", f"{sum(report.cpu_s.values()):.2f} s"))
+    found += [("connections per video", name, f"{count:.0f}") for name, count in report.connections.items()]
     for part, (first, last, growth) in report.memory.items():
         found.append(("memory", part, f"{first:.0f} MiB, at the end {last:.0f} MiB, {growth:+.0f} MiB/h"))
     for database, tables in report.tables.items():

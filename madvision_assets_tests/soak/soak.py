@@ -25,6 +25,7 @@ from rich.table import Table
 from sqlalchemy import Engine, create_engine
 from system import ROOT, local_environment
 
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets_tests import footage
 from madvision_assets_tests.databases import shut_breakers
@@ -41,6 +42,8 @@ REQUEST_LIMIT_S = 60.0
 TIDY_LIMIT_S = 90.0
 LOOKED_AT = 20  # pages of videos, at the end
 MEDIA_S = 6.0
+# After its start the system is left to itself, and then looked at while it has nothing to do.
+SETTLE_S, IDLE_S = 10.0, 20.0
 
 
 @dataclass
@@ -65,9 +68,16 @@ class World:
         pids |= {f"PostgreSQL, {name}": server.pid for name, server in self.servers.items()}
         return usage.usage_of(pids, CODE_SERVER)
 
-    def sizes(self) -> dict[str, dict[str, usage.Size]]:
-        """Every table."""
-        return {"ours": usage.table_sizes(self.database.engine), "dagster": usage.table_sizes(self.dagster)}
+    def figures(self) -> usage.Figures:
+        """What everything has taken so far."""
+        databases = {"ours": self.database.engine, "dagster": self.dagster}
+        return usage.Figures(
+            busy_s=usage.machine_busy_s(),
+            cpu_s=self.used().cpu_s,
+            connections={name: usage.connections(engine) for name, engine in databases.items()},
+            sizes={name: usage.table_sizes(engine) for name, engine in databases.items()},
+            events=usage.event_types(self.dagster),
+        )
 
 
 @dataclass
@@ -201,45 +211,49 @@ class Soak:
         return [f"{taken} slots of pools are taken, and nothing runs"]
 
 
+def idle_of(world: World) -> dict[str, float]:
+    """Cores that each part keeps busy while there is nothing to do."""
+    time.sleep(SETTLE_S)
+    before, began_s = world.used(), time.monotonic()
+    time.sleep(IDLE_S)
+    after, lasted_s = world.used(), time.monotonic() - began_s
+    return {name: (cpu_s - before.cpu_s[name]) / lasted_s for name, cpu_s in after.cpu_s.items()}
+
+
 def run(plan: SoakPlan, folder: Path, in_flight: int) -> report.Report:
     """One soak, and its figures."""
     with open_world(folder, plan, in_flight) as world:
+        idle = idle_of(world)
         soak = Soak(plan, world)
-        used, sizes = world.used(), world.sizes()
-        events, busy_s = usage.event_types(world.dagster), usage.machine_busy_s()
+        before = world.figures()
         soak.play()
         records = read_records(world.database)
         wrong = soak.watched.refused + broken(plan.videos, records) + soak.leftovers(records)
-        used_at_end, busy_s, lasted_s = world.used(), usage.machine_busy_s() - busy_s, soak.at_s
-        sizes_at_end = world.sizes()
-        events_at_end = usage.event_types(world.dagster)
+        grown, lasted_s = world.figures() - before, soak.at_s
     ended = [record for record in records.values() if record.ended_at]
     began = min(record.came_at for record in records.values())
     ends_s = [(record.ended_at - began).total_seconds() for record in ended if record.ended_at]
-    count = len(ended)
-    ours_s = sum(used_at_end.cpu_s.values()) - sum(used.cpu_s.values())
+    made = max(1.0, sum(record.made.total() for record in records.values()) / len(PipelineStep))
+    asked = {"seed": plan.seed, "videos": len(plan.videos), "minutes": plan.minutes, "scale": plan.scale}
     found = report.Report(
-        plan={
-            "seed": plan.seed, "videos": len(plan.videos), "minutes": plan.minutes, "scale": plan.scale,
-            "in_flight": in_flight,
-        },
-        cores=[float(os.cpu_count() or 1), max(0.0, busy_s - ours_s) / lasted_s],
+        plan={**asked, "in_flight": in_flight},
+        cores=[float(os.cpu_count() or 1), max(0.0, grown.busy_s - sum(grown.cpu_s.values())) / lasted_s],
         wall_s=max(ends_s, default=0.0),
         submitted=len(records),
-        ended=count,
+        ended=len(ended),
         states=report.states(records.values()),
         not_launched=report.not_launched(records.values()),
         videos_per_hour=report.steady_rate(ends_s),
         waiting_s=report.waiting(records.values()),
         turnaround_s=report.turnaround(ended),
-        cpu_s={
-            name: round((cpu_s - used.cpu_s[name]) / max(1, count), 3) for name, cpu_s in used_at_end.cpu_s.items()
-        },
+        idle=idle,
+        cpu_s=report.cpu_per_video(grown.cpu_s, idle, lasted_s, made),
+        connections={name: count / made for name, count in grown.connections.items()},
         memory=report.memory(soak.watched.samples),
-        tables={name: report.per_video(sizes_at_end[name], sizes[name], count) for name in sizes},
-        events=report.per_video(events_at_end, events, count),
+        tables={name: report.per_video(sizes, made) for name, sizes in grown.sizes.items()},
+        events=report.per_video(grown.events, made),
         broken=wrong,
-    )  # fmt: skip
+    )
     found.simulated = compare(plan, found, records)
     return found
 

@@ -11,7 +11,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.soak import report
 from madvision_assets_tests.soak.plan import Planned, make_plan
 from madvision_assets_tests.soak.records import Record, broken
-from madvision_assets_tests.soak.usage import RUNS, Process, Size, slope_per_hour, usage_of
+from madvision_assets_tests.soak.usage import RUNS, Figures, Process, Size, slope_per_hour, usage_of
 
 CAME = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ONCE = Counter(list(PipelineStep))
@@ -101,12 +101,22 @@ def test_waiting_is_told_by_priority_the_highest_first() -> None:
 
 
 def test_growth_is_told_per_video_and_per_hour() -> None:
-    before, after = {"runs": Size(10, 1000)}, {"runs": Size(30, 5000), "event_logs": Size(800, 90_000)}
+    before = Figures(5.0, {"daemon": 1.0}, {"ours": 2}, {"ours": {"runs": Size(10, 1000)}}, {})
+    tables = {"runs": Size(30, 5000), "event_logs": Size(800, 90_000), "kvs": Size(0, 0)}
+    grown = Figures(9.0, {"daemon": 4.0}, {"ours": 8}, {"ours": tables}, {"STEP_START": Size(5, 50)}) - before
     samples = [report.Sample(s, 0, {"daemon": 100.0 + s / 60}) for s in (0.0, 60.0, 120.0)]
 
-    assert report.per_video(after, before, 20) == {"event_logs": [40.0, 4500], "runs": [1.0, 200]}
+    assert (grown.busy_s, grown.cpu_s, grown.connections) == (4.0, {"daemon": 3.0}, {"ours": 6})
+    assert report.per_video(grown.events, 5) == {"STEP_START": [1.0, 10]}
+    assert report.per_video(grown.sizes["ours"], 20) == {"event_logs": [40.0, 4500], "runs": [1.0, 200]}
     assert report.memory(samples) == {"daemon": [100.0, 102.0, 60.0]}
     assert slope_per_hour([0.0], [1.0]) == 0.0
+
+
+def test_what_a_part_takes_with_nothing_to_do_is_no_videos() -> None:
+    found = report.cpu_per_video({"daemon": 60.0}, {"daemon": 0.05}, lasted_s=400.0, videos=20)
+
+    assert found == {"daemon": pytest.approx((60 - 20) / 20)}
 
 
 def test_the_cpu_of_runs_is_what_the_code_server_started_living_or_ended() -> None:

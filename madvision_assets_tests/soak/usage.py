@@ -101,6 +101,42 @@ class Size:
         return Size(self.rows - other.rows, self.size_bytes - other.size_bytes)
 
 
+Sizes = Mapping[str, Size]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Everything that only grows.
+
+    Attributes:
+        busy_s: CPU seconds of the machine.
+        cpu_s: CPU seconds by part.
+        connections: to PostgreSQL, by database.
+        sizes: of tables, by database.
+        events: of Dagster's log, by type.
+    """
+
+    busy_s: float
+    cpu_s: Mapping[str, float]
+    connections: Mapping[str, int]
+    sizes: Mapping[str, Sizes]
+    events: Sizes
+
+    def __sub__(self, other: "Figures") -> "Figures":
+        """How much has come to each."""
+        return Figures(
+            self.busy_s - other.busy_s,
+            {name: cpu_s - other.cpu_s[name] for name, cpu_s in self.cpu_s.items()},
+            {name: count - other.connections[name] for name, count in self.connections.items()},
+            {name: _grown(sizes, other.sizes[name]) for name, sizes in self.sizes.items()},
+            _grown(self.events, other.events),
+        )
+
+
+def _grown(after: Sizes, before: Sizes) -> Sizes:
+    return {name: size - before.get(name, Size(0, 0)) for name, size in after.items()}
+
+
 def table_sizes(engine: Engine) -> dict[str, Size]:
     """The size of every table."""
     names: Iterable[str] = inspect(engine).get_table_names()
@@ -113,6 +149,12 @@ def table_sizes(engine: Engine) -> dict[str, Size]:
             )
             for name in names
         }  # fmt: skip
+
+
+def connections(engine: Engine) -> int:
+    """How many connections the server has taken so far."""
+    with engine.connect() as connection:
+        return int(connection.execute(text("SELECT sum(sessions) FROM pg_stat_database")).scalar_one())
 
 
 def event_types(engine: Engine) -> dict[str, Size]:
