@@ -1,10 +1,11 @@
 """What a failure costs at each stage: ours beside a plain Dagster project with its defaults, in one run.
 
-Both sides are whole systems with their settings as delivered, and do the same work with the same tools, one video at a
-time and by turns. A process is killed in the middle of a stage, or when a stage's work is done and not yet published;
-or Dagster's database goes away at the end of the transcript. What is told is what the video took beyond one that
-nothing befell: megabytes of the site, seconds of audio given to Whisper, tokens that the language model billed, CPU
-seconds of the runs with everything below them, and seconds until the video was done.
+Both sides are whole systems with their settings as delivered, and do the same work with the same tools, at the same
+time, so that a busy machine hits both alike; each has one video at a time. A process is killed in the middle of a
+stage, or when a stage's work is done and not yet published; or Dagster's database goes away at the end of the
+transcript. What is told is what the video took beyond one that nothing befell: megabytes of the site, seconds of audio
+given to Whisper, tokens that the language model billed, CPU seconds of the runs with everything below them, and seconds
+until the video was done.
 """
 
 import argparse
@@ -19,9 +20,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +50,12 @@ from madvision_assets_tests.site import Site
 from madvision_assets_tests.waiting import wait_for
 from madvision_assets_tests.whole_system import short_talk, trial, workers_of
 
-TALK_S, DOWNLOAD_S, ANSWER_S = 30.0, 6.0, 4.0
-UNBROKEN = 2
+TALK_S, DOWNLOAD_S, ANSWER_S = 20.0, 6.0, 4.0
 AWAY_S = 25.0
 # The database goes when so much of the transcript is done, and is away at its end.
 NEAR_THE_END = 0.8
-LIMIT_S = 480.0
+LIMIT_S, IDLE_LIMIT_S = 900.0, 120.0
+TALK = "talk.mp4"
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 INSIDE = Path(points.__file__).parent / "inside"
 
@@ -109,9 +112,9 @@ class Side:
         path = self.inside / points.LEDGER
         return [json.loads(line) for line in path.read_text().splitlines()[since:]] if path.exists() else []
 
-    def line(self, what: str, step: PipelineStep, since: int) -> Any:
-        """The first line that tells of this, after so many."""
-        return next((line for line in self.ledger(since) if (line["what"], line["step"]) == (what, step)), None)
+    def lines(self, what: str, step: PipelineStep, since: int) -> Ledger:
+        """The lines that tell of this, after so many."""
+        return [line for line in self.ledger(since) if (line["what"], line["step"]) == (what, step)]
 
     def is_idle(self) -> bool:
         """Whether nobody works, and every run that has ended is accounted for."""
@@ -123,10 +126,10 @@ Fault = Callable[[Side, PipelineStep, int], None]
 
 def killed_midway(side: Side, step: PipelineStep, since: int) -> None:
     """The process that does the stage is killed when half of it is done."""
-    line = wait_for(lambda: side.line("works", step, since), LIMIT_S, f"{side.name}: {step}")
+    line, *_ = wait_for(lambda: side.lines("works", step, since), LIMIT_S, f"{side.name}: {step}")
     time.sleep(side.usual_s[step] / 2)
     os.kill(line["pid"], signal.SIGKILL)
-    if side.line("worked", step, since):
+    if side.lines("worked", step, since):
         raise RuntimeError(f"{side.name}: {step} was over before its process was killed")
 
 
@@ -139,7 +142,7 @@ def killed_unpublished(side: Side, step: PipelineStep, since: int) -> None:
 
 def database_away(side: Side, step: PipelineStep, since: int) -> None:
     """Dagster's database is killed shortly before the stage is over, and is away for a while."""
-    wait_for(lambda: side.line("works", step, since), LIMIT_S, f"{side.name}: {step}")
+    wait_for(lambda: side.lines("works", step, since), LIMIT_S, f"{side.name}: {step}")
     time.sleep(side.usual_s[step] * NEAR_THE_END)
     side.dagster_database.kill()
     time.sleep(AWAY_S)
@@ -151,14 +154,6 @@ FAULTS: Mapping[str, tuple[Fault, Sequence[PipelineStep]]] = {
     "killed before publishing": (killed_unpublished, tuple(PipelineStep)),
     "database away": (database_away, (PipelineStep.TRANSCRIPT,)),
 }
-
-
-@contextmanager
-def both_sides(folder: Path) -> Iterator[tuple[Side, Side]]:
-    """Ours and Dagster's, from start to stop, with one site and one language model for both."""
-    with ExitStack() as running:
-        ours = running.enter_context(_ours(folder / "ours"))
-        yield ours, running.enter_context(_plain(folder / "plain", ours.site, ours.openai))
 
 
 def _environment(home: Path) -> dict[str, str]:
@@ -187,29 +182,33 @@ def _dagster_server(home: Path, wanted: Mapping[str, Any]) -> Iterator[Server]:
 
 
 @contextmanager
-def _ours(home: Path) -> Iterator[Side]:
+def ours(home: Path) -> Iterator[Side]:
+    """The real system, from start to stop."""
     with ExitStack() as running:
         server = running.enter_context(_dagster_server(home, yaml.safe_load((ROOT / "dagster.yaml").read_text())))
         (home / "database").mkdir()
         url, _ = running.enter_context(postgres_server(home / "database"))
-        ours = running.enter_context(trial(home, over_tcp(url), _environment(home)))
-        ours.openai.always(slow(ANSWER_S))
-        [code_server] = (part.popen.pid for part in ours.system.parts if part.name == "code-server")
+        system = running.enter_context(trial(home, over_tcp(url), _environment(home)))
+        system.openai.always(slow(ANSWER_S))
+        [code_server] = (part.popen.pid for part in system.system.parts if part.name == "code-server")
 
         def submit(name: str, body: bytes) -> tuple[str, str]:
-            video_id = ours.submit(name, body, seconds=DOWNLOAD_S)
-            return video_id, ours.paths[video_id]
+            video_id = system.submit(name, body, seconds=DOWNLOAD_S)
+            return video_id, system.paths[video_id]
 
         yield Side(
-            "ours", home, home / "inside", ours.site, ours.openai, submit,
-            lambda video_id: ours.row(video_id).status is QueueStatus.DONE, "document.{}.before".format, code_server,
+            "ours", home, home / "inside", system.site, system.openai, submit,
+            lambda video_id: system.row(video_id).status is QueueStatus.DONE, "document.{}.before".format, code_server,
             server,
         )  # fmt: skip
 
 
 @contextmanager
-def _plain(home: Path, site: Site, openai: FakeOpenAI) -> Iterator[Side]:
+def plain(home: Path) -> Iterator[Side]:
+    """The peer, from start to stop."""
     with ExitStack() as running:
+        site, openai = running.enter_context(Site()), running.enter_context(FakeOpenAI())
+        openai.always(slow(ANSWER_S))
         server = running.enter_context(_dagster_server(home, plain_pipeline.INSTANCE))
         environment = {
             **local_environment(home),
@@ -266,7 +265,7 @@ def play(side: Side, name: str, body: bytes, befalls: tuple[Fault, PipelineStep]
     since, billed = len(side.ledger()), len(side.openai.billed)
     orphans, cpu_s = Orphans(), Cpu.of_tree(side.code_server).ended_s
     video_id, path = side.submit(name, body)
-    first = wait_for(lambda: side.line("works", PipelineStep.RAW_VIDEO, since), LIMIT_S, f"the first work at {name}")
+    first, *_ = wait_for(lambda: side.lines("works", PipelineStep.RAW_VIDEO, since), LIMIT_S, f"work at {name}")
     if befalls is not None:
         fault, step = befalls
         fault(side, step, since)
@@ -274,11 +273,11 @@ def play(side: Side, name: str, body: bytes, befalls: tuple[Fault, PipelineStep]
     with suppress(TimeoutError):
         wait_for(lambda: side.is_done(video_id), LIMIT_S)
         ended_s = time.time()
-    wait_for(side.is_idle, LIMIT_S, f"the end of {name}'s processes")
-    heard = sum((line["what"], line["step"]) == ("works", PipelineStep.TRANSCRIPT) for line in side.ledger(since))
+    with suppress(TimeoutError):  # a run that hangs for good
+        wait_for(side.is_idle, IDLE_LIMIT_S)
     return Spent(
         megabytes=sum(hit.sent_bytes for hit in side.site.hits(path)) / 1e6,
-        audio_s=heard * TALK_S,
+        audio_s=len(side.lines("works", PipelineStep.TRANSCRIPT, since)) * TALK_S,
         tokens=sum(side.openai.billed[billed:]),
         cpu_s=Cpu.of_tree(side.code_server).ended_s - cpu_s + orphans.cpu_s(),
         seconds=ended_s - first["at_s"],
@@ -309,12 +308,12 @@ class Orphans:
         return found
 
 
-def learn(side: Side, bodies: Iterator[bytes]) -> Spent:
+def learn(side: Side, bodies: Iterator[bytes], videos: int) -> Spent:
     """What a video takes that nothing befalls, medians of several; the one before them fills caches."""
     found, since = [], 0
-    for number in range(1 + UNBROKEN):
+    for number in range(1 + videos):
         since = len(side.ledger())
-        found.append(play(side, f"{side.home.name}-unbroken-{number}", next(bodies)))
+        found.append(play(side, f"video-{number:03}", next(bodies)))
         _tell(f"{side.name}, unbroken: {found[-1]}")
     at_s = {(line["what"], line["step"]): line["at_s"] for line in side.ledger(since)}
     side.usual_s = {step: at_s["worked", step] - at_s["works", step] for step in PipelineStep}
@@ -337,32 +336,43 @@ def _tell(line: str) -> None:
     print(f"{time.strftime('%H:%M:%S')}  {line}", file=sys.stderr, flush=True)
 
 
+SIDES = {"ours": ours, "plain": plain}
+Asked = list[tuple[str, PipelineStep]]
+
+
+def measured(name: str, folder: Path, asked: Asked, unbroken: int) -> list[Spent]:
+    """What each fault at each stage made a side pay again; in a process of its own, whose children orphans become."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    talk = (folder / TALK).read_bytes()
+    bodies = (talk + SKIPPED_BOX + number.to_bytes(4, "big") for number in range(10**6))
+    paid = []
+    with SIDES[name](folder / name) as side:
+        usual = learn(side, bodies, unbroken)
+        for number, (kind, step) in enumerate(asked, 1 + unbroken):
+            # A name of another length would be other tokens.
+            spent = play(side, f"video-{number:03}", next(bodies), (FAULTS[kind][0], step))
+            paid.append(spent.beyond(usual))
+            _tell(f"{side.name}, {kind}, {step}: {paid[-1]}")
+    return paid
+
+
 def main() -> None:
     """Play what is asked for, and print a table for each fault."""
     parser = argparse.ArgumentParser(description="What a failure costs: ours / Dagster's defaults.")
     parser.add_argument("--faults", nargs="*", choices=FAULTS, default=list(FAULTS))
     parser.add_argument("--stages", nargs="*", choices=[*map(str, PipelineStep)], default=[*map(str, PipelineStep)])
-    asked = parser.parse_args()
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    parser.add_argument("--unbroken", type=int, default=2, help="videos that nothing befalls (default: %(default)s)")
+    wanted = parser.parse_args()
+    asked = [(kind, step) for kind in wanted.faults for step in FAULTS[kind][1] if step in wanted.stages]
     with tempfile.TemporaryDirectory(prefix="mv-cost-") as name:
         folder = Path(name)
-        talk = short_talk(folder, TALK_S)
-        bodies = (talk + SKIPPED_BOX + number.to_bytes(4, "big") for number in range(10**6))
-        with both_sides(folder) as sides:
-            usual = [learn(side, bodies) for side in sides]
-            for kind in asked.faults:
-                fault, steps = FAULTS[kind]
-                lines = []
-                for step in (step for step in steps if step in asked.stages):
-                    paid = []
-                    for side, its in zip(sides, usual, strict=True):
-                        video = f"{side.home.name}-{kind.replace(' ', '-')}-{step}"
-                        spent = play(side, video, next(bodies), (fault, step))
-                        paid.append(spent.beyond(its))
-                        _tell(f"{side.name}, {kind}, {step}: {paid[-1]}")
-                    lines.append(row(step, *paid))
-                print(f"\n{kind}\n\n| stage | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}")
-                print("\n".join(lines), flush=True)
+        (folder / TALK).write_bytes(short_talk(folder, TALK_S))
+        with ProcessPoolExecutor(len(SIDES), get_context("spawn")) as pool:
+            runs = [pool.submit(measured, side, folder, asked, wanted.unbroken) for side in SIDES]
+            found = list(zip(asked, *(run.result() for run in runs), strict=True))
+    for kind in wanted.faults:
+        print(f"\n{kind}\n\n| stage | {' | '.join(COLUMNS)} |\n|---|{'---|' * len(COLUMNS)}")
+        print("\n".join(row(step, mine, its) for (played, step), mine, its in found if played == kind))
 
 
 if __name__ == "__main__":
