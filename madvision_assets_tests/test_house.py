@@ -1,4 +1,4 @@
-"""Claims about the house: light imports, tests that claim something, and documents that say what is true."""
+"""Claims about the house: light imports, and tests that claim something."""
 
 import ast
 import os
@@ -109,27 +109,6 @@ def test_no_example_has_a_deadline() -> None:
 
     assert settings().deadline is None
     assert [place for place in deadlines if not place.startswith("conftest.py:")] == []
-
-
-def documents() -> list[Path]:
-    """What people read; decisions, the changelog and the tests' samples tell of their day and are left out."""
-    return [
-        path
-        for folder in (ROOT, ROOT / "docs", *sorted((ROOT / "deployments").glob("**/")), ROOT / "benchmarks")
-        for path in sorted(folder.glob("*.md"))
-        if path.name != "CHANGELOG.md"
-    ]
-
-
-@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_a_document_points_at_is_there(path: Path) -> None:
-    text = path.read_text()
-    links = [link for link in re.findall(r"\]\(([^)#\s]+)", text) if "://" not in link]
-    rooms = (ROOT, path.parent, ROOT / "madvision_assets", TESTS)
-    modules = re.findall(r"`((?:[a-z_]+/)+[a-z_0-9]+\.py|test_\w+\.py)`", text)
-
-    assert [link for link in links if not (path.parent / link).exists()] == []
-    assert [name for name in modules if not any((room / name).exists() for room in rooms)] == []
 
 
 def make(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
