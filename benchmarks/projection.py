@@ -166,13 +166,13 @@ def show(soak: dict[str, Any], per_day: float) -> None:
     fleet, arrivals = fleet_of(soak, per_day), arrivals_of(per_day)
     first = known[0]
     instances = math.ceil(first.needed(per_day) / UTILISATION)
-    for name, daemons in (("one Dagster instance", 1), (f"{instances} instances over one queue", instances)):
+    for name, daemons in (("one installation", 1), (f"{instances} installations", instances)):
         passages = simulate(replace(fleet, daemons=daemons), arrivals, until_s=SIMULATED_S)
         ran.add_row(*row(name, passages, per_day))
     console.print(ran)
     console.print(
         f"The first bottleneck is the {first.name}: {first.taken} a video, {first.per_day:,.0f} videos a day; "
-        f"{per_day:,.0f} need {instances} instances of Dagster over one queue."
+        f"{per_day:,.0f} need {instances} installations."
     )
 
 

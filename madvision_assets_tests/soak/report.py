@@ -39,8 +39,8 @@ class Report:
         waiting_s: until the first claim, by priority: median, 95th percentile, how many.
         turnaround_s: from submission to the end, likewise, of those that are done.
         idle: cores that each part keeps busy while there is nothing to do.
-        cpu_s: CPU seconds per video, by part; what it takes with nothing to do is in it, since on a busy machine nobody can
-            tell the two apart. The more videos an hour, the less it weighs.
+        cpu_s: CPU seconds per video, by part; what it takes with nothing to do is in it, since on a busy machine
+            nobody can tell the two apart. The more videos an hour, the less it weighs.
         connections: to PostgreSQL that were made, per video, by database.
         memory: of each standing part: MiB at the start, at the end, and growth per hour.
         tables: rows and bytes per video, by database and table.
