@@ -25,6 +25,8 @@ from madvision_assets_tests.soak.simulation import Arrival, Fleet, Passage, simu
 
 DAY_S = 86_400
 UTILISATION = 0.7
+# More of the machine than this must not be at work for others while a soak measures.
+QUIET = 0.1
 # A tick that claims four videos, with 100,000 in the table (benchmarks/queue_size.py, docs/benchmarks.md).
 CLAIM_S = 0.057 / 4
 # Deleting a run with its events from PostgreSQL (docs/scaling.md).
@@ -43,19 +45,17 @@ class Limit:
         taken: of it by a video, in words.
         seconds: of it by a video.
         most: of it that one installation can have; infinite where more of it can be added.
-        idle: the share of it that is taken with nothing to do.
     """
 
     name: str
     taken: str
     seconds: float
     most: float = math.inf
-    idle: float = 0.0
 
     @property
     def per_day(self) -> float:
         """Videos that one of it can do in a day."""
-        return DAY_S * (1.0 - self.idle) / max(self.seconds, 1e-6)
+        return DAY_S / self.seconds
 
     def needed(self, per_day: float) -> float:
         """How many are needed for so many videos a day."""
@@ -67,8 +67,8 @@ def limits(soak: dict[str, Any]) -> list[Limit]:
     cpu = soak["cpu_s"]
     work = work_of(MEAN_MINUTES)
     parts = [
-        Limit("daemon", f"{cpu['daemon']:.2f} CPU s", cpu["daemon"], 1, soak["idle"]["daemon"]),
-        Limit("code server", f"{cpu['code-server']:.2f} CPU s", cpu["code-server"], 1, soak["idle"]["code-server"]),
+        Limit("daemon", f"{cpu['daemon']:.2f} CPU s", cpu["daemon"], 1),
+        Limit("code server", f"{cpu['code-server']:.2f} CPU s", cpu["code-server"], 1),
         Limit("claims, one transaction at a time", f"{CLAIM_S * 1000:.0f} ms", CLAIM_S, 1),
         Limit("housekeeping's deletes, one at a time", f"{DELETE_S * 1000:.0f} ms", DELETE_S, 1),
         Limit("core of Dagster's PostgreSQL", f"{cpu['PostgreSQL, dagster']:.2f} CPU s", cpu["PostgreSQL, dagster"]),
@@ -96,7 +96,7 @@ def fleet_of(soak: dict[str, Any], per_day: float) -> Fleet:
         pools=pools,
         tick_s=TICK_S,
         start_s=START_S,
-        launch_cpu_s=cpu["daemon"] / (1.0 - soak["idle"]["daemon"]),
+        launch_cpu_s=cpu["daemon"],
         start_cpu_s=cpu["runs"] * START_SHARE,
         stage_cpu_s=cpu["runs"] * (1 - START_SHARE) / len(PipelineStep),
         claim_s=CLAIM_S,
@@ -127,6 +127,13 @@ def row(name: str, passages: list[Passage], per_day: float) -> tuple[str, ...]:
 def show(soak: dict[str, Any], per_day: float) -> None:
     """Both tables, and the first bottleneck."""
     console = Console(width=140)
+    cores, busy = soak["cores"]
+    if busy > QUIET * cores:
+        console.print(
+            f"Other things kept {busy:.1f} of {cores:.0f} cores busy: these figures are worth little.", style="bold red"
+        )
+    if soak["ended"] < soak["submitted"]:
+        console.print(f"Only {soak['ended']} of {soak['submitted']} videos were reached.", style="bold red")
     checked = Table(title="The simulation beside the soak that it is fed with")
     for column in ("Figure", "Measured", "Simulated", "Error"):
         checked.add_column(column)
@@ -159,13 +166,13 @@ def show(soak: dict[str, Any], per_day: float) -> None:
     fleet, arrivals = fleet_of(soak, per_day), arrivals_of(per_day)
     first = known[0]
     instances = math.ceil(first.needed(per_day) / UTILISATION)
-    for name, daemons in (("one Dagster instance", 1), (f"{instances} instances over one queue", instances)):
+    for name, daemons in (("one installation", 1), (f"{instances} installations", instances)):
         passages = simulate(replace(fleet, daemons=daemons), arrivals, until_s=SIMULATED_S)
         ran.add_row(*row(name, passages, per_day))
     console.print(ran)
     console.print(
         f"The first bottleneck is the {first.name}: {first.taken} a video, {first.per_day:,.0f} videos a day; "
-        f"{per_day:,.0f} need {instances} instances of Dagster over one queue."
+        f"{per_day:,.0f} need {instances} installations."
     )
 
 

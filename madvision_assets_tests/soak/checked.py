@@ -43,7 +43,6 @@ def fleet_of(measured: report.Report) -> Fleet:
     What others keep busy of the cores makes everything that computes slower.
     """
     cores, busy = measured.cores
-    busy += sum(measured.idle.values())
     slower = cores / max(MIN_CORES, cores - busy)
     run_s, daemon_s = (measured.cpu_s[name] * slower for name in (RUNS, "daemon"))
     others_s = sum(measured.cpu_s.values()) * slower - run_s - daemon_s

@@ -39,7 +39,8 @@ class Report:
         waiting_s: until the first claim, by priority: median, 95th percentile, how many.
         turnaround_s: from submission to the end, likewise, of those that are done.
         idle: cores that each part keeps busy while there is nothing to do.
-        cpu_s: CPU seconds per video, by part, beyond that.
+        cpu_s: CPU seconds per video, by part; what it takes with nothing to do is in it, since on a busy machine
+            nobody can tell the two apart. The more videos an hour, the less it weighs.
         connections: to PostgreSQL that were made, per video, by database.
         memory: of each standing part: MiB at the start, at the end, and growth per hour.
         tables: rows and bytes per video, by database and table.
@@ -101,13 +102,6 @@ def waiting(records: Iterable[Record]) -> dict[str, list[float]]:
 def turnaround(records: Iterable[Record]) -> list[float]:
     """Seconds from the submission to the end, of those that are done without a failure on their way."""
     return spread([(r.ended_at - r.came_at).total_seconds() for r in records if r.ended_at and not r.causes])
-
-
-def cpu_per_video(
-    cpu_s: Mapping[str, float], idle: Mapping[str, float], lasted_s: float, videos: float
-) -> dict[str, float]:
-    """CPU seconds per video of each part, without what it would have taken of them with nothing to do."""
-    return {name: round(max(0.0, each_s - idle[name] * lasted_s) / videos, 3) for name, each_s in cpu_s.items()}
 
 
 def memory(samples: Sequence[Sample]) -> dict[str, list[float]]:

@@ -247,7 +247,7 @@ def run(plan: SoakPlan, folder: Path, in_flight: int) -> report.Report:
         waiting_s=report.waiting(records.values()),
         turnaround_s=report.turnaround(ended),
         idle=idle,
-        cpu_s=report.cpu_per_video(grown.cpu_s, idle, lasted_s, made),
+        cpu_s={name: round(cpu_s / made, 3) for name, cpu_s in grown.cpu_s.items()},
         connections={name: count / made for name, count in grown.connections.items()},
         memory=report.memory(soak.watched.samples),
         tables={name: report.per_video(sizes, made) for name, sizes in grown.sizes.items()},

@@ -113,12 +113,6 @@ def test_growth_is_told_per_video_and_per_hour() -> None:
     assert slope_per_hour([0.0], [1.0]) == 0.0
 
 
-def test_what_a_part_takes_with_nothing_to_do_is_no_videos() -> None:
-    found = report.cpu_per_video({"daemon": 60.0}, {"daemon": 0.05}, lasted_s=400.0, videos=20)
-
-    assert found == {"daemon": pytest.approx((60 - 20) / 20)}
-
-
 def test_the_cpu_of_runs_is_what_the_code_server_started_living_or_ended() -> None:
     known = {
         each.pid: each
