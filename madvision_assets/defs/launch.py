@@ -23,7 +23,7 @@ from madvision_assets.domain.failures import DatabaseUnavailableError
 from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
-    from madvision_assets.tools.database.queue import Taken
+    from madvision_assets.tools.database.leases import Taken
 
 MINIMAL_INSTANCE = "telemetry:\n  enabled: false\n"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}

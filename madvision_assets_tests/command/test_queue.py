@@ -18,8 +18,9 @@ from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.failures import ApiKeyInvalidError, Failure, PrivateVideoError
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.forgetting import Held
+from madvision_assets.tools.database.leases import Lease
 from madvision_assets.tools.database.operations import Operations
-from madvision_assets.tools.database.queue import Lease, Queue
+from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import Submissions
 from madvision_assets.tools.database.tables import heartbeats, submissions
 from madvision_assets_tests.command_line import CommandLine

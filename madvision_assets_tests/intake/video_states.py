@@ -20,7 +20,8 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import SubmissionRequest
 from madvision_assets.intake.services import Services, make_services
 from madvision_assets.intake.submitting import submit_one
-from madvision_assets.tools.database.queue import Lease, Queue, utc_now
+from madvision_assets.tools.database.leases import Lease
+from madvision_assets.tools.database.queue import Queue, utc_now
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.store.documents import point_current, write_document
 from madvision_assets_tests import footage

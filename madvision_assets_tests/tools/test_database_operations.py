@@ -22,8 +22,9 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
+from madvision_assets.tools.database.leases import Lease
 from madvision_assets.tools.database.operations import Operations
-from madvision_assets.tools.database.queue import Lease, Queue
+from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets.tools.database.tables import (

@@ -20,7 +20,8 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.queue import LEGAL_MOVES, QueueStatus, RetryRules
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.queue import Lease, Queue
+from madvision_assets.tools.database.leases import Lease
+from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import video_processing_queue
 from madvision_assets_tests.databases import (

@@ -28,7 +28,8 @@ from madvision_assets.domain.queue import QueueStatus, RetryRules, is_legal_move
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.queue import Lease, Queue
+from madvision_assets.tools.database.leases import Lease
+from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets_tests.databases import Clock, emptied, history, made, new_database, shut_breakers, submit, url_of

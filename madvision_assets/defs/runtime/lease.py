@@ -20,7 +20,8 @@ from madvision_assets.domain.failures import CancelledError, Failure, Superseded
 from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
-    from madvision_assets.tools.database.queue import Lease, Queue
+    from madvision_assets.tools.database.leases import Lease
+    from madvision_assets.tools.database.queue import Queue
 
 ATTEMPT_TAG = "madvision/attempt"
 SOURCE_TAG = "madvision/source"

@@ -1,6 +1,6 @@
 """What a lease on a video reads and writes: the video's row, and the line of its attempt in the history."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -8,11 +8,37 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
 from madvision_assets.domain.failures import RunNotLaunchedError, SupersededError
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import processing_attempts as history
 from madvision_assets.tools.database.tables import video_processing_queue as queue
 
 STARTING = "starting"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """One attempt at one video by one run.
+
+    Attributes:
+        video_id: its partition.
+        run_id: the run.
+        attempt: the fencing token.
+        from_step: this step and all later ones are to be done again, as of when a stage began.
+    """
+
+    video_id: str
+    run_id: str
+    attempt: int
+    from_step: PipelineStep | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An attempt that was opened for a run by hand, and the steps that it is to do."""
+
+    attempt: int
+    steps: tuple[PipelineStep, ...]
 
 
 def lock(connection: Connection, video_id: str) -> QueueRow | None:

@@ -11,7 +11,6 @@ the attempt as it begins. How an attempt ends is in ``endings``.
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,37 +30,13 @@ from madvision_assets.domain.queue import QueueStatus, RetryRules, Verdict, judg
 from madvision_assets.domain.stages import PipelineStep, overall_progress, resource_of
 from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import Database, breakers, claims, endings, leases, statements
+from madvision_assets.tools.database.leases import Lease, Taken
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import video_processing_queue
 
 WAITS_ITS_TURN = "waits its turn"
 
 queue = video_processing_queue
-
-
-@dataclass(frozen=True)
-class Lease:
-    """One attempt at one video by one run.
-
-    Attributes:
-        video_id: its partition.
-        run_id: the run.
-        attempt: the fencing token.
-        from_step: this step and all later ones are to be done again, as of when a stage began.
-    """
-
-    video_id: str
-    run_id: str
-    attempt: int
-    from_step: PipelineStep | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True)
-class Taken:
-    """An attempt that was opened for a run by hand, and the steps that it is to do."""
-
-    attempt: int
-    steps: tuple[PipelineStep, ...]
 
 
 def utc_now() -> datetime:
