@@ -24,6 +24,8 @@ from madvision_assets.defs.runtime.processes import Process
 
 PRELOADED = "madvision_assets.defs.preloaded"
 SOCKETS, LOCK = "madvision-runs-", "lock"
+# The address of a socket has at most 107 bytes (macOS: 103), see unix(7); its name and its folder's are 42 of them.
+LONGEST_PARENT = 60
 # So long a server that was asked to fork uses no CPU at all: it hangs, where on a busy machine it would only be slow.
 LOOK_EVERY_S, LOOKS = 5.0, 6
 
@@ -45,10 +47,16 @@ def run(arguments: Sequence[str], *, forks_now: bool = True) -> None:
 @contextmanager
 def sockets_in_a_folder() -> Iterator[None]:
     """Keep the address of what runs are forked from in a folder that goes with us, or with our successor."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{SOCKETS}*"):
+    parent = Path(tempfile.gettempdir())
+    if len(os.fsencode(parent)) > LONGEST_PARENT:
+        parent = Path("/tmp")  # noqa: S108 - what is made in it is ours alone
+    for folder in parent.glob(f"{SOCKETS}*"):
         if is_lost(folder / LOCK):
             shutil.rmtree(folder, ignore_errors=True)
-    with tempfile.TemporaryDirectory(prefix=SOCKETS, ignore_cleanup_errors=True) as own, announced(Path(own) / LOCK):
+    with (
+        tempfile.TemporaryDirectory(prefix=SOCKETS, dir=parent, ignore_cleanup_errors=True) as own,
+        announced(Path(own) / LOCK),
+    ):
         multiprocessing.current_process()._config["tempdir"] = own  # type: ignore[attr-defined]  # noqa: SLF001
         yield
 

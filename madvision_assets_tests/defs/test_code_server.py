@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -111,9 +112,9 @@ code_server.run([])
 
 
 @contextmanager
-def serving(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def serving(temporary: Path) -> Iterator[subprocess.Popen[str]]:
     """Such a code server, at work, with its temporary files there."""
-    command, environment = [sys.executable, "-c", SERVER], {**os.environ, "TMPDIR": str(tmp_path)}
+    command, environment = [sys.executable, "-c", SERVER], {**os.environ, "TMPDIR": str(temporary)}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment, text=True) as server:
         assert server.stdout is not None
@@ -134,19 +135,33 @@ def test_a_server_that_is_slow_and_works_is_waited_for(run: ForkedRun, monkeypat
     assert run.is_alive()
 
 
-def test_a_code_server_that_was_killed_leaves_a_folder_that_the_next_one_removes_and_no_other(tmp_path: Path) -> None:
-    with serving(tmp_path) as killed:
-        [of_killed] = tmp_path.iterdir()
-        with serving(tmp_path):
-            assert len(list(tmp_path.iterdir())) == 2
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A folder of temporary files whose name is short."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def test_a_code_server_that_was_killed_leaves_a_folder_that_the_next_one_removes_and_no_other(temporary: Path) -> None:
+    with serving(temporary) as killed:
+        [of_killed] = temporary.iterdir()
+        with serving(temporary):
+            assert len(list(temporary.iterdir())) == 2
             assert of_killed.is_dir()
             killed.kill()
             killed.wait(LIMIT_S)
             assert of_killed.is_dir()
-    with serving(tmp_path):
-        assert len(list(tmp_path.iterdir())) == 1
+    with serving(temporary):
+        assert len(list(temporary.iterdir())) == 1
         assert not of_killed.exists()
-    assert list(tmp_path.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+
+
+def test_the_name_of_the_folder_of_temporary_files_may_be_longer_than_that_of_a_socket(tmp_path: Path) -> None:
+    long = tmp_path / ("x" * 90)
+    long.mkdir()
+    with serving(long):
+        assert list(long.iterdir()) == []
 
 
 def test_a_server_that_does_not_fork_is_killed_and_another_one_begun(
