@@ -54,8 +54,9 @@ TALK_S, DOWNLOAD_S, ANSWER_S = 20.0, 6.0, 4.0
 AWAY_S = 25.0
 # The database goes when so much of the transcript is done, and is away at its end.
 NEAR_THE_END = 0.8
-LIMIT_S, IDLE_LIMIT_S = 900.0, 120.0
+LIMIT_S = 900.0
 TALK = "talk.mp4"
+TIDIERS = ("multiprocessing.resource_tracker", "multiprocessing.forkserver")
 PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 INSIDE = Path(points.__file__).parent / "inside"
 
@@ -118,7 +119,9 @@ class Side:
 
     def is_idle(self) -> bool:
         """Whether nobody works, and every run that has ended is accounted for."""
-        return not workers_of(self.home) and not any(_is_dead(pid) for pid in children(self.code_server))
+        # Beside runs, there are those of multiprocessing. One that is about to end has no command any more.
+        those_that_stay = (any(word in _command(pid) for word in TIDIERS) for pid in children(self.code_server))
+        return not workers_of(self.home) and all(those_that_stay)
 
 
 Fault = Callable[[Side, PipelineStep, int], None]
@@ -273,8 +276,8 @@ def play(side: Side, name: str, body: bytes, befalls: tuple[Fault, PipelineStep]
     with suppress(TimeoutError):
         wait_for(lambda: side.is_done(video_id), LIMIT_S)
         ended_s = time.time()
-    with suppress(TimeoutError):  # a run that hangs for good
-        wait_for(side.is_idle, IDLE_LIMIT_S)
+    if math.isfinite(ended_s):  # else it may hang for good
+        wait_for(side.is_idle, LIMIT_S, f"the end of {name}'s processes")
     return Spent(
         megabytes=sum(hit.sent_bytes for hit in side.site.hits(path)) / 1e6,
         audio_s=len(side.lines("works", PipelineStep.TRANSCRIPT, since)) * TALK_S,
@@ -284,11 +287,10 @@ def play(side: Side, name: str, body: bytes, befalls: tuple[Fault, PipelineStep]
     )
 
 
-def _is_dead(pid: int) -> bool:
-    """Whether a process has ended and its parent has not asked for it yet."""
+def _command(pid: int) -> str:
     with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    return False
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    return ""
 
 
 class Orphans:
