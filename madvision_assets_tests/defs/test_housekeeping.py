@@ -47,6 +47,14 @@ def harness(request: pytest.FixtureRequest, tmp_path: Path, media: Path) -> Iter
             yield made
 
 
+def process(harness: Harness, *names: str) -> None:
+    """Submit these videos and have all of them done."""
+    for name in names:
+        harness.submit(name)
+    harness.tick()
+    assert {name: harness.row(name).status for name in names} == dict.fromkeys(names, QueueStatus.DONE)
+
+
 def housekeeper(harness: Harness, days: int = DAYS) -> Housekeeper:
     return Housekeeper(make_database(harness.settings), days)
 
@@ -89,8 +97,7 @@ def age(harness: Harness, *names: str) -> None:
 
 
 def test_what_ended_long_ago_goes_and_nothing_of_it_is_left_in_dagster(harness: Harness) -> None:
-    harness.submit("old")
-    harness.tick()
+    process(harness, "old")
     assert tables(harness)["event_logs"] > 40
     age(harness, "old")
 
@@ -104,9 +111,7 @@ def test_what_ended_long_ago_goes_and_nothing_of_it_is_left_in_dagster(harness: 
 
 
 def test_what_ended_lately_and_what_is_not_over_stays_with_all_its_runs(harness: Harness) -> None:
-    harness.submit("lately")
-    harness.submit("queued")
-    harness.tick()
+    process(harness, "lately", "queued")
     Operations(make_database(harness.settings)).requeue(video_ids=["web-queued"], from_step=PipelineStep.CLIPS)
     age_runs(harness)
 
@@ -131,8 +136,7 @@ def test_runs_of_videos_that_were_forgotten_go_too(harness: Harness) -> None:
 
 
 def test_for_ever_is_for_ever(harness: Harness) -> None:
-    harness.submit("old")
-    harness.tick()
+    process(harness, "old")
     age(harness, "old")
 
     assert sweep(harness, days=0) == (0, 0)
@@ -145,8 +149,7 @@ def test_a_sweep_that_is_over_goes_on_where_it_was_and_passes_over_what_stays(
 ) -> None:
     monkeypatch.setattr(housekeeping, "SWEEP_RUNS", 1)
     for name in ("stays", "goes", "too"):
-        harness.submit(name)
-        harness.tick()
+        process(harness, name)
     age(harness, "goes", "too")
     keeper, told = housekeeper(harness), None
     numbers = []
@@ -160,8 +163,7 @@ def test_a_sweep_that_is_over_goes_on_where_it_was_and_passes_over_what_stays(
 
 
 def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness) -> None:
-    harness.submit("old")
-    harness.tick()
+    process(harness, "old")
     age(harness, "old")
     backfill = PartitionBackfill(
         backfill_id="mine", status=BulkActionStatus.REQUESTED, from_failure=False, tags={}, backfill_timestamp=0.0,
