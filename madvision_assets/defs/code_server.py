@@ -120,6 +120,6 @@ def kill_server() -> None:
 
 
 def server_pid() -> int | None:
-    """The process that runs are forked from; None before the first run."""
+    """The process that runs are forked from; None before it was begun."""
     pid: int | None = vars(forkserver._forkserver)["_forkserver_pid"]  # noqa: SLF001
     return pid
