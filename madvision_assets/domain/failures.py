@@ -287,6 +287,13 @@ class PolicyRefusalError(PermanentFailure):
     sentence = "The language model refused to analyse this transcript."
 
 
+class TranscriptTooLargeError(PermanentFailure):
+    """The language model takes no request of this size."""
+
+    code = "transcript_too_large"
+    sentence = "This transcript is longer than the language model takes. Submit a shorter part of the video."
+
+
 # --- permanent: the documents ---
 
 
@@ -408,6 +415,13 @@ class AnalystBadAnswerError(TransientFailure):
 
     code = "analyst_bad_answer"
     sentence = "The language model's answer could not be used. It is asked again."
+
+
+class AnalystRejectedError(TransientFailure):
+    """400, 422: it minds this one request."""
+
+    code = "analyst_rejected"
+    sentence = "The language-model API turned this video's request down. It is tried again; other videos go on."
 
 
 class MediaToolError(TransientFailure):
