@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failure_records import failure_of, public_sentence
-from madvision_assets.domain.failures import Failure, without_secrets
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.tools.egress import EgressProxy
 
 if TYPE_CHECKING:
