@@ -66,7 +66,12 @@ class Settings(BaseSettings):
 
     internal_key: SecretStr | None = None
     public_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+")] = None
+    allowed_hosts: str = ""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
+    callbacks_per_minute: Annotated[int, Field(ge=0)] = 60
+    callback_hosts_per_minute: Annotated[int, Field(ge=1)] = 1
+    connections_per_client: Annotated[int, Field(ge=0)] = 100
+    streams_per_client: Annotated[int, Field(ge=1)] = 20
     trusted_proxies: str = "127.0.0.1"
 
     inbox_url: SecretStr | None = None
