@@ -77,8 +77,10 @@ class Bounded(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is over."""
-        self._late = _stopped(self._late)
-        self._unread = _stopped(self._unread)
+        _stop(self._late)
+        self._late = None
+        _stop(self._unread)
+        self._unread = None
         if self._who is not None:
             self.held.lets_go(self._who)
             self._who = None
@@ -90,7 +92,8 @@ class Bounded(H11Protocol):
         if self.cycle is None or self.cycle.response_complete:
             self._expect_head()
         else:
-            self._late = _stopped(self._late)
+            _stop(self._late)
+            self._late = None
 
     def pause_writing(self) -> None:
         """The client does not read as fast as we write."""
@@ -100,7 +103,8 @@ class Bounded(H11Protocol):
     def resume_writing(self) -> None:
         """It has read on."""
         super().resume_writing()
-        self._unread = _stopped(self._unread)
+        _stop(self._unread)
+        self._unread = None
 
     def _expect_head(self) -> None:
         # Not begun anew by each byte that comes.
@@ -112,7 +116,7 @@ def bounded(held: Held) -> type[Bounded]:
     return type("BoundedHere", (Bounded,), {"held": held})
 
 
-def _stopped(timer: asyncio.TimerHandle | None) -> None:
+def _stop(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
 
