@@ -5,11 +5,12 @@ Every variable is optional; ``.env.example`` lists them all with their meaning, 
 
 import os
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1024**3
@@ -29,6 +30,12 @@ class SettingsError(Exception):
     """The environment holds a value that we cannot use; the message names the variable and what it takes."""
 
 
+def _networks(text: str) -> str:
+    for each in text.replace(",", " ").split():
+        ip_network(each, strict=False)
+    return text
+
+
 class Settings(BaseSettings):
     """Everything that an operator may set. Sizes in bytes, times in seconds, money in US dollars."""
 
@@ -46,6 +53,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     store_url: str | None = None
     allow_private: bool = False
+    refused_networks: Annotated[str, AfterValidator(_networks)] = ""
     executor: Executor = Executor.IN_PROCESS
     gpu_image: str | None = None
 
@@ -58,7 +66,12 @@ class Settings(BaseSettings):
 
     internal_key: SecretStr | None = None
     public_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+")] = None
+    allowed_hosts: str = ""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
+    callbacks_per_minute: Annotated[int, Field(ge=0)] = 60
+    callback_hosts_per_minute: Annotated[int, Field(ge=1)] = 1
+    connections_per_client: Annotated[int, Field(ge=0)] = 100
+    streams_per_client: Annotated[int, Field(ge=1)] = 20
     trusted_proxies: str = "127.0.0.1"
 
     inbox_url: SecretStr | None = None

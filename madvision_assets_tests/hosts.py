@@ -67,7 +67,7 @@ class Case:
 
     def asked(self, rng: random.Random) -> dict[str, Any]:
         """A submission of it, in one of the spellings that its address may have."""
-        body: dict[str, Any] = {"url": spelled(self.address, rng), "priority": rng.randrange(5)}
+        body: dict[str, Any] = {"url": spelled(self.address, rng), "priority": -rng.randrange(5)}
         return {**body, "options": self.options} if self.options else body
 
 

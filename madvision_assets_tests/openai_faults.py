@@ -51,9 +51,12 @@ def insufficient_quota() -> Fault:
     return Fault(429, error, _AT_ONCE)
 
 
-def refused(status: int, code: str, message: str = "Refused", kind: str = "invalid_request_error") -> Fault:
-    """Any other 4xx."""
-    return Fault(status, {"type": kind, "code": code, "message": message})
+def refused(
+    status: int, code: str, message: str = "Refused", kind: str = "invalid_request_error", *, parameter: str = ""
+) -> Fault:
+    """Any other 4xx; it may name the parameter that it minds."""
+    named = {"param": parameter} if parameter else {}
+    return Fault(status, {"type": kind, "code": code, "message": message, **named})
 
 
 def closed_connection() -> Fault:

@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,6 +32,7 @@ class Page:
         cut_after_bytes: the connection is cut after so many bytes of an answer that promised more.
         cuts: how many answers are cut; None for every one.
         bytes_per_s: sent at about this speed; None for full speed.
+        reason: the words beside the status; None for the usual ones.
     """
 
     body: bytes | Sequence[bytes] = b""
@@ -40,6 +41,7 @@ class Page:
     cut_after_bytes: int | None = None
     cuts: int | None = None
     bytes_per_s: int | None = None
+    reason: str | None = None
 
 
 NOTHING_HERE = Page(b"nothing here", HTTPStatus.NOT_FOUND)
@@ -123,9 +125,9 @@ class Site:
         headers = {"Content-Type": content_type}
         return self.add(path, Page(body, HTTPStatus.OK, headers, cut_after_bytes, cuts, bytes_per_s))
 
-    def fail(self, path: str, status: int, **headers: str) -> str:
-        """Makes a path answer with an error; ``Retry_After="7"`` adds a header."""
-        return self.add(path, _sorry(status, headers))
+    def fail(self, path: str, status: int, *, reason: str | None = None, **headers: str) -> str:
+        """Makes a path answer with an error, in words of its own; ``Retry_After="7"`` adds a header."""
+        return self.add(path, replace(_sorry(status, headers), reason=reason))
 
     def fail_first(self, count: int, status: int, *, path: str | None = None, **headers: str) -> None:
         """Makes the next so many requests fail, at a path or anywhere, before its pages answer."""
@@ -168,7 +170,7 @@ class Site:
             request.end_headers()
             return
         partial = page.status == HTTPStatus.OK and hit.range_start is not None
-        request.send_response(HTTPStatus.PARTIAL_CONTENT if partial else page.status)
+        request.send_response(HTTPStatus.PARTIAL_CONTENT if partial else page.status, page.reason)
         if partial:
             request.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
         for name, value in {**page.headers, "Content-Length": str(size - start), "Connection": "close"}.items():

@@ -51,6 +51,7 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     ("name", "value"),
     [
         ("MADVISION_EXECUTOR", "moon"),
+        ("MADVISION_REFUSED_NETWORKS", "10.0.0.0/8, the moon"),
         ("MADVISION_MAX_BYTES", "many"),
         ("MADVISION_MAX_DURATION_S", "-1"),
         ("MADVISION_BUDGET_USD_PER_DAY", "-5"),

@@ -83,6 +83,8 @@ def intake(settings: Settings, log: Path) -> Iterator[httpx.Client]:
         "MADVISION_DATABASE_URL": settings.effective_database_url,
         "MADVISION_ALLOW_PRIVATE": "1",
         "MADVISION_REQUESTS_PER_MINUTE": "0",
+        "MADVISION_CALLBACKS_PER_MINUTE": "0",
+        "MADVISION_CONNECTIONS_PER_CLIENT": "0",
     }
     command = [sys.executable, "-m", "madvision_assets.command.main", "serve", "--port", "0"]
     with log.open("wb") as out:

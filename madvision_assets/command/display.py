@@ -8,8 +8,10 @@ from datetime import datetime
 from functools import wraps
 from typing import Any
 
-from rich.console import Console
+import click
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +19,7 @@ from madvision_assets.domain.clips import Clips, Role
 from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.health import Finding, Health
+from madvision_assets.domain.redaction import visible
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.wording import timecode
 from madvision_assets.settings import SettingsError
@@ -116,12 +119,26 @@ def findings_table(findings: Iterable[Finding]) -> Table:
     return table
 
 
+class VisibleConsole(Console):
+    """A console that shows foreign words and obeys none: titles, file names and answers may hold escapes."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """As rich does, with what a terminal would obey made visible; rich's own styles and moves are not text."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
+
+
+def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print text as it is, but for what a terminal would obey."""
+    click.echo(visible(text), err=err, nl=nl)
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """A console; where no terminal tells a width, wide enough that nothing is broken."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else UNBROKEN
     # No markup: titles, addresses and paths are foreign words, and may look like it.
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
+    return VisibleConsole(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
 def tell(console: Console, label: str, style: str, text: str) -> None:

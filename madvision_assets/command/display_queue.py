@@ -7,16 +7,15 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from madvision_assets.command.display import local_time, tell
+from madvision_assets.command.display import echo, local_time, tell
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failure_records import failure_of
-from madvision_assets.domain.failures import without_secrets
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.domain.video import Video
 from madvision_assets.domain.wording import shortened
 from madvision_assets.tools.database import Database
@@ -63,7 +62,7 @@ class ReceiptPrinter:
     def __enter__(self) -> Self:
         """Begins."""
         if self._as_json:
-            click.echo("[", nl=False)
+            echo("[", nl=False)
         return self
 
     def __exit__(
@@ -71,7 +70,7 @@ class ReceiptPrinter:
     ) -> None:
         """Ends."""
         if self._as_json:
-            click.echo("\n]" if self._printed else "]")
+            echo("\n]" if self._printed else "]")
 
     def print(self, receipts: Sequence[Receipt]) -> None:
         """Print some more."""
@@ -79,7 +78,7 @@ class ReceiptPrinter:
             row = receipt.row
             if self._as_json:
                 told = {"video_id": row.video_id, "token": receipt.token, "status": row.status.value}
-                click.echo(("," if self._printed else "") + "\n  " + json.dumps(told), nl=False)
+                echo(("," if self._printed else "") + "\n  " + json.dumps(told), nl=False)
             else:
                 if self._console.is_terminal and not self._printed:
                     tell(self._console, self._line("Video", "Status", "Token"), "bold", "")

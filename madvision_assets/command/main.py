@@ -9,6 +9,7 @@ from madvision_assets.command import inbox, parts, queue, scale, store
 from madvision_assets.command.display import (
     EXIT_FAILED,
     StageDisplay,
+    echo,
     findings_table,
     local_time,
     make_console,
@@ -17,7 +18,7 @@ from madvision_assets.command.display import (
     told_plainly,
 )
 from madvision_assets.command.workplace import Workplace
-from madvision_assets.domain.failures import without_secrets
+from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Executor, load_settings, present_names, variable_names
 
@@ -90,7 +91,7 @@ def lineage(identity: str, form: str) -> None:
         make_console().print(render.to_tree(found))
         return
     text = {"table": render.to_table, "json": render.to_json, "csv": render.to_csv, "mermaid": render.to_mermaid}
-    click.echo(text[form](found))
+    echo(text[form](found))
 
 
 @main.command()
@@ -115,9 +116,9 @@ def doctor() -> None:
     make_console().print(findings_table(findings))
     failed = [f.part for f in findings if f.health is Health.FAILED]
     if failed:
-        click.echo(f"Not ready: {', '.join(failed)}.", err=True)
+        echo(f"Not ready: {', '.join(failed)}.", err=True)
         sys.exit(EXIT_FAILED)
-    click.echo("Ready.")
+    echo("Ready.")
 
 
 @main.command()
@@ -126,7 +127,7 @@ def migrate() -> None:
     """Bring the database's tables to this version."""
     workplace = Workplace(load_settings(), prepare=False)
     workplace.database.migrate()
-    click.echo(workplace.database.newer_tables() or f"The tables at {workplace.database.url} are up to date.")
+    echo(workplace.database.newer_tables() or f"The tables at {workplace.database.url} are up to date.")
 
 
 @main.command()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from madvision_assets.command.display import told_plainly
+from madvision_assets.command.display import echo, told_plainly
 from madvision_assets.work.alive import Part, complaint_of
 from madvision_assets.work.keeping import Keeper
 
@@ -60,7 +60,7 @@ def keep(part: str, host: str, port: int, mark: Path | None, command: tuple[str,
     """
 
     def tell(sentence: str) -> None:
-        click.echo(f"madvision keep: {part}: {sentence}", err=True)
+        echo(f"madvision keep: {part}: {sentence}", err=True)
 
     keeper = Keeper(
         lambda: subprocess.Popen(command, start_new_session=True),
@@ -95,7 +95,7 @@ def until_signalled(keeper: Keeper) -> None:
         if signals:
             stop.set()
     if failed:
-        click.echo(f"madvision keep: {failed[0]}", err=True)
+        echo(f"madvision keep: {failed[0]}", err=True)
         sys.exit(1)
 
 

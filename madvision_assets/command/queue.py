@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import click
 
-from madvision_assets.command.display import EXIT_FAILED, make_console, tell, told_plainly
+from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
 from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
 from madvision_assets.domain.provenance import is_video_id
@@ -83,7 +83,7 @@ def status(identity: str | None, status_name: str | None, cause: str | None, lim
         operations = Operations(workplace.database, ageing=Ageing(workplace.settings.priority_ageing_s))
         view = display_queue.look_at_queue(operations, wanted, cause, limit)
     if form == "json":
-        click.echo(json.dumps(view.as_json(), indent=2))
+        echo(json.dumps(view.as_json(), indent=2))
     else:
         view.show(make_console())
 
@@ -107,7 +107,7 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) ->
     if cause is not None:
         _require_cause(cause, operations)
         count = operations.requeue(cause=cause, from_step=step)
-        click.echo(f"{_videos(count)} queued again that {cause} held up." if count else f"{cause} holds up no video.")
+        echo(f"{_videos(count)} queued again that {cause} held up." if count else f"{cause} holds up no video.")
         return
     wanted = _ids(named)
     extent = operations.extent(wanted)
@@ -115,7 +115,7 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) ->
     if unknown:
         raise UnknownVideoError(_named(unknown))
     count = operations.requeue(video_ids=wanted, from_step=step)
-    click.echo(f"{_videos(count)} queued again.")
+    echo(f"{_videos(count)} queued again.")
     if count < len(wanted):
         left = f"being processed just now, and left alone: {_videos(len(wanted) - count)}."
         tell(make_console(stderr=True), "note:", "yellow", left)
@@ -141,7 +141,7 @@ def forget(named: tuple[str, ...], yes: bool) -> None:
         raise UnknownVideoError(_named(sorted(asked)))
     running = belongings.running
     if belongings.video_ids:
-        click.echo(belongings.sentence)
+        echo(belongings.sentence)
         if not yes:
             click.confirm("This cannot be undone. Go on?", abort=True)
         running |= _forget(workplace, belongings.video_ids)
@@ -165,7 +165,7 @@ def _forget(workplace: Workplace, video_ids: Collection[str]) -> frozenset[str]:
             for each in forgetting.forget(workplace.database, workplace.store, folder, partitions, video_ids):
                 done += each
     finally:
-        click.echo(done.sentence)
+        echo(done.sentence)
     return done.left_alone
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from madvision_assets.command.display import make_console, tell, told_plainly
+from madvision_assets.command.display import echo, make_console, tell, told_plainly
 from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import ROOT, Workplace
 from madvision_assets.domain.costs import Plan
@@ -62,7 +62,7 @@ def pools(context: click.Context, form: str) -> None:
         standing, runs = known.read_pools(instance), dagster_inside.max_concurrent_runs(instance)
     view = PoolsView(standing, in_flight, runs, known.hints(standing, in_flight, runs))
     if form == "json":
-        click.echo(json.dumps(view.as_json(), indent=2))
+        echo(json.dumps(view.as_json(), indent=2))
     else:
         view.show(make_console())
 
@@ -87,7 +87,7 @@ def set_pool(name: str, limit: int) -> None:
         known.set_limit(instance, name, limit)
         standing = known.read_pools(instance)
         told = known.hints(standing, workplace.settings.max_in_flight, dagster_inside.max_concurrent_runs(instance))
-    click.echo(f"{name}: {limit} instead of {before[name]}, from the next stage on that begins; what runs goes on.")
+    echo(f"{name}: {limit} instead of {before[name]}, from the next stage on that begins; what runs goes on.")
     for hint in told:
         tell(make_console(stderr=True), "note:", "yellow", hint)
 
@@ -168,7 +168,7 @@ def estimate_cost(
     plan = Plan(load, **given, model=chosen, measured=_measured() if measured else None)
     found = estimate(plan, _prices(listed))
     if form == "json":
-        click.echo(json.dumps(found.as_json(), indent=2))
+        echo(json.dumps(found.as_json(), indent=2))
     else:
         found.show(make_console())
 
@@ -234,7 +234,7 @@ def archive(age: timedelta, keep: int, with_runs: bool, dry_run: bool, yes: bool
     with _instance(workplace) as instance:
         plan = plan_archive(instance, ended, keep)
         losing = " and their runs" if with_runs else ""
-        click.echo(f"{plan.partitions:,} partitions; {len(plan.video_ids):,} can be archived{losing}.")
+        echo(f"{plan.partitions:,} partitions; {len(plan.video_ids):,} can be archived{losing}.")
         if dry_run or not plan.video_ids:
             return
         if not yes:
@@ -254,7 +254,7 @@ def _archive(instance: "DagsterInstance", ended: Any, video_ids: tuple[str, ...]
     done = list(shown)
     archived, left, runs = (sum(getattr(each, name) for each in done) for name in ("archived", "left_alone", "runs"))
     deleted = f", {runs:,} runs deleted" if with_runs else ""
-    click.echo(f"{archived:,} video{'s' * (archived != 1)} archived{deleted}, in {time.monotonic() - began_s:.1f} s.")
+    echo(f"{archived:,} video{'s' * (archived != 1)} archived{deleted}, in {time.monotonic() - began_s:.1f} s.")
     if left:
         tell(
             make_console(stderr=True),

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.filesize import decimal
 
-from madvision_assets.command.display import EXIT_FAILED, make_console, tell, told_plainly
+from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.connections import make_aws_access
 from madvision_assets.domain.aws import AwsAccess
@@ -48,7 +48,7 @@ def copy(source: str, target: str, source_env: Path | None, target_env: Path | N
     """Copy every object that is not there yet; what was broken off goes on. Nothing is deleted."""
     copied = copying.copy_objects(_place(source, source_env), _place(target, target_env))
     sent = f"{copied.sent_objects:,} sent ({decimal(copied.sent_bytes)})"
-    click.echo(f"{copied.objects:,} objects ({decimal(copied.size_bytes)}) in {source}: {sent} to {target}.")
+    echo(f"{copied.objects:,} objects ({decimal(copied.size_bytes)}) in {source}: {sent} to {target}.")
 
 
 @store.command("list")
@@ -59,7 +59,7 @@ def copy(source: str, target: str, source_env: Path | None, target_env: Path | N
 def list_(url: str, limit: int | None, env: Path | None) -> None:
     """Print the keys below a URL, one a line, in no particular order."""
     for key, _ in islice(copying.list_objects(_place(url, env)), limit):
-        click.echo(key)
+        echo(key)
 
 
 @store.command()
@@ -84,7 +84,7 @@ def prune(url: str, keep: int, env: Path | None) -> None:
         if path is not None:
             with suppress(OSError):  # somebody has put something else into it
                 path.rmdir()
-    click.echo(f"{len({keys[key] for key in doomed}):,} old dumps deleted, {min(len(whole), keep):,} kept.")
+    echo(f"{len({keys[key] for key in doomed}):,} old dumps deleted, {min(len(whole), keep):,} kept.")
 
 
 @store.command("rebuild-lineage")
@@ -95,7 +95,7 @@ def rebuild_lineage() -> None:
 
     workplace = Workplace(load_settings())
     added = restoring.rebuild_lineage(workplace.database, workplace.store)
-    click.echo(f"{added:,} rows of lineage added.")
+    echo(f"{added:,} rows of lineage added.")
 
 
 @store.command()
@@ -113,7 +113,7 @@ def verify() -> None:
     if seen.missing:
         tell(errors, "error:", "red", f"{counts}; {len(seen.missing):,} things are missing.")
         sys.exit(EXIT_FAILED)
-    click.echo(f"{counts}. All of it is there.")
+    echo(f"{counts}. All of it is there.")
 
 
 def _place(url: str, env: Path | None) -> copying.Place:

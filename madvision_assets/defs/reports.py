@@ -9,7 +9,7 @@ import dagster as dg
 
 from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
-from madvision_assets.domain.failures import without_secrets
+from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.domain.wording import timecode

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -20,6 +21,7 @@ from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import ProgressSink, StageRuntime, no_progress
 from madvision_assets.defs.runtime.workers import Announcement, Workers
 from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.networks import networks_of
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.analyst import Analyst, AnalystOptions
 from madvision_assets.tools.analyst.registry import find_analyst
@@ -72,7 +74,7 @@ def make_downloader(settings: "Settings") -> Downloader:
         max_bytes=settings.max_bytes,
         max_duration_s=settings.max_duration_s,
         time_limit_s=settings.download_timeout_s,
-        open_proxy=EgressProxy,
+        open_proxy=partial(EgressProxy, refused=networks_of(settings.refused_networks)),
     )
 
 
@@ -164,6 +166,7 @@ def make_webhooks(settings: "Settings", store: ObjectStore, database: Database) 
     return WebhookSender(
         database,
         allow_private=settings.allow_private,
+        refused=networks_of(settings.refused_networks),
         public_url=settings.public_url,
         count_clips=lambda video_id: len(read_current(store, Clips, video_id).clips),
     )

@@ -129,8 +129,18 @@ class Breaker(Value):
             return self
         return Breaker(name=self.name)
 
-    def after_failure(self, failure: Failure, video_id: str, now: datetime, rules: BreakerRules) -> "Breaker":
-        """What a failure of a video changes: nothing yet, or it opens, or it stays open for longer."""
+    def after_failure(
+        self, failure: Failure, video_id: str, now: datetime, rules: BreakerRules, *, alone: bool = False
+    ) -> "Breaker":
+        """What a failure of a video changes: nothing yet, or it opens, or it stays open for longer.
+
+        Args:
+            failure: of the video.
+            video_id: the video.
+            now: the time.
+            rules: when it opens, and for how long.
+            alone: no other video failed so of late; then it may as well be this video's fault, however often it fails.
+        """
         if self.state is not BreakerState.CLOSED and self.probe_video_id != video_id:
             # Under way since before it opened: no news, but for how long the other side wants to be left alone.
             later = now + timedelta(seconds=_asked_s(failure))
@@ -138,7 +148,8 @@ class Breaker(Value):
         failures = self.failures + 1
         grave = failure.failure_class in {FailureClass.SOURCE, FailureClass.OPERATOR}
         asked_s = _asked_s(failure)
-        if self.state is BreakerState.CLOSED and not (grave or asked_s or failures >= rules.threshold(self.name)):
+        enough = failures >= rules.threshold(self.name) and not alone
+        if self.state is BreakerState.CLOSED and not (grave or asked_s or enough):
             return self.model_copy(update={"failures": failures, "cause": failure.code, "details": failure.details})
         own_s = 0.0 if asked_s and not self.trips else min(rules.cap_s, rules.pause_s * 2.0 ** min(self.trips, 32))
         return Breaker(

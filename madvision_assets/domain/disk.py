@@ -1,20 +1,17 @@
 """What the operating system says of a disk: that it is full, or that it refuses us.
 
-Its numbers (``errno``) and its words are known here and nowhere else. An adapter adds what its own outside thing says
-("database or disk is full"), and decides itself whose fault a refusal is: the store's folder, the database's, or our
-home.
+Its numbers (``errno``) are known here and nowhere else, and its words count for nothing: they stand in what sites and
+files say as easily. An adapter adds what its own outside thing says ("database or disk is full"), and decides itself
+whose fault a refusal is: the store's folder, the database's, or our home.
 """
 
 import errno  # noqa: TID251 - this is the file that reads it
 import os
-import re
 from pathlib import Path
 
 from madvision_assets.domain.failures import DiskFullError, Failure, HomeUnusableError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-# As libc words both, wherever only the words are left: on ffmpeg's stderr, in an exception of yt-dlp.
-_FULL_IN_WORDS = re.compile(r"no space left|disk quota exceeded", re.IGNORECASE)
 # No such folder, a file in the place of a folder, read-only, not ours: somebody has to mend them.
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR}
 # Said of one's own folder alone: elsewhere it is no fault of the disk that something is there already.
@@ -23,14 +20,9 @@ _REFUSED_AT_HOME = _REFUSED | {errno.EEXIST}
 _REFUSED_BY_NAME = {errno.EISDIR, errno.ENAMETOOLONG}
 
 
-def is_full(number: int | None, words: str = "") -> bool:
-    """Whether a disk is full, or a quota used up.
-
-    Args:
-        number: ``errno``; None where only words are left.
-        words: of the operating system, among others.
-    """
-    return number in _FULL or _FULL_IN_WORDS.search(words) is not None
+def is_full(number: int | None) -> bool:
+    """Whether an ``errno`` says that a disk is full, or a quota used up."""
+    return number in _FULL
 
 
 def is_refused(number: int | None) -> bool:

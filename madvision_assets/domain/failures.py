@@ -12,18 +12,12 @@ to the case and never hold a secret. Adapters in ``tools`` raise these and nothi
 turned into a leaf there (``raise ... from``), and a test enumerates them.
 """
 
-import re
 from enum import StrEnum
 from typing import ClassVar
 
+from madvision_assets.domain.redaction import without_secrets
+
 MAX_DETAILS_CHARS = 600
-# user:password@ in an address, and query parameters that carry a credential.
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s]+@")
-_SIGNATURES = re.compile(
-    r"(?i)\b((?:x-amz-[a-z-]+|[a-z_-]*(?:signature|token|key|secret|password|policy|auth|hdnts|key-pair-id)|sig|expires)="
-    r"|bearer )[^&\s'\"]+"
-)
-_API_KEYS = re.compile(r"\b(sk-[A-Za-z0-9_-]{2}|AKIA)[A-Za-z0-9_*-]+")
 
 
 class FailureClass(StrEnum):
@@ -68,13 +62,6 @@ class Failure(Exception):  # noqa: N818 - the taxonomy's own name
         self.details = without_secrets(" ".join(details.split()))[:MAX_DETAILS_CHARS]
         self.retry_after_s = retry_after_s
         super().__init__(f"{self.sentence} ({self.details})" if self.details else self.sentence)
-
-
-def without_secrets(text: str) -> str:
-    """The text with credentials, signatures and API keys blanked."""
-    text = _CREDENTIALS.sub("***@", text)
-    text = _SIGNATURES.sub(r"\1***", text)
-    return _API_KEYS.sub(r"\1***", text)
 
 
 class PermanentFailure(Failure):
@@ -287,6 +274,13 @@ class PolicyRefusalError(PermanentFailure):
     sentence = "The language model refused to analyse this transcript."
 
 
+class TranscriptTooLargeError(PermanentFailure):
+    """The language model takes no request of this size."""
+
+    code = "transcript_too_large"
+    sentence = "This transcript is longer than the language model takes. Submit a shorter part of the video."
+
+
 # --- permanent: the documents ---
 
 
@@ -408,6 +402,13 @@ class AnalystBadAnswerError(TransientFailure):
 
     code = "analyst_bad_answer"
     sentence = "The language model's answer could not be used. It is asked again."
+
+
+class AnalystRejectedError(TransientFailure):
+    """400, 422: it minds this one request."""
+
+    code = "analyst_rejected"
+    sentence = "The language-model API turned this video's request down. It is tried again; other videos go on."
 
 
 class MediaToolError(TransientFailure):

@@ -5,9 +5,11 @@ caught by the egress proxy, which sees every connection of a download.
 """
 
 import socket
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from madvision_assets.domain.failures import HostUnresolvedError, InvalidAddressError, RefusedAddressError
+from madvision_assets.domain.networks import Network
 from madvision_assets.domain.video import DEFAULT_PORTS, canonical_address
 from madvision_assets.tools.egress.vetting import vet
 
@@ -15,12 +17,13 @@ from madvision_assets.tools.egress.vetting import vet
 PRIVATE_SUFFIXES = ("localhost", "local", "internal", "localdomain", "home.arpa", "lan", "intranet", "corp", "home")
 
 
-def checked_address(address: str, *, allow_private: bool) -> str:
+def checked_address(address: str, *, allow_private: bool, refused: Sequence[Network] = ()) -> str:
     """The address in its one spelling.
 
     Args:
         address: as somebody wrote it.
         allow_private: take private and loopback hosts too.
+        refused: networks that are never taken.
 
     Raises:
         InvalidAddressError: not an http or https address, or one that carries credentials.
@@ -30,7 +33,7 @@ def checked_address(address: str, *, allow_private: bool) -> str:
     parts = urlsplit(canonical)
     host = parts.hostname or ""
     try:
-        vet(host, parts.port or DEFAULT_PORTS[parts.scheme], allow_private, resolve=_numeric)
+        vet(host, parts.port or DEFAULT_PORTS[parts.scheme], allow_private, refused=refused, resolve=_numeric)
     except HostUnresolvedError:
         _check_name(host, allow_private=allow_private)
     return canonical

@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 from madvision_assets.domain.failures import Failure
 from madvision_assets.intake import clips, health, internal, metrics, pages, public
 from madvision_assets.intake.guard import Guard
-from madvision_assets.intake.limits import RateLimits
+from madvision_assets.intake.hosts import Hosts
+from madvision_assets.intake.limits import CallbackLimits, RateLimits
 from madvision_assets.intake.pages.render import problem_page
 from madvision_assets.intake.problems import Problem, ProblemError, ProblemResponse
 from madvision_assets.intake.round_trips import RoundTrips
@@ -44,14 +45,16 @@ def make_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.registry = registry
     app.state.rate_limits = RateLimits(services.settings.requests_per_minute)
+    settings = services.settings
+    app.state.callback_limits = CallbackLimits(settings.callbacks_per_minute, settings.callback_hosts_per_minute)
     app.state.round_trips = RoundTrips(services.database)
     app.state.checks = health.make_checks(services)
-    app.state.streams = pages.Streams()
+    app.state.streams = pages.Streams(each=services.settings.streams_per_client)
     figures = metrics.HttpFigures(registry)
     registry.register(metrics.TableFigures(Figures(services.database)))
     for part in PARTS:
         app.include_router(part.router)
-    app.add_middleware(Guard, limits=app.state.rate_limits, figures=figures, render=render)
+    app.add_middleware(Guard, limits=app.state.rate_limits, hosts=Hosts.of(settings), figures=figures, render=render)
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(Failure, _on_failure)
     app.add_exception_handler(RequestValidationError, _on_invalid)

@@ -23,8 +23,8 @@ from madvision_assets.domain.failures import (
     InboxDeniedError,
     UnexpectedError,
     UnknownBucketError,
-    without_secrets,
 )
+from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.domain.video import Upload, Video, web_video_id
 from madvision_assets.intake.messages import MessageRequest, read_message
 from madvision_assets.intake.problems import ProblemError

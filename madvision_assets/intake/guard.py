@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from madvision_assets.domain.failures import without_secrets
+from madvision_assets.domain.redaction import without_secrets
+from madvision_assets.intake.hosts import Hosts
 from madvision_assets.intake.limits import ClientGoneError, RateLimits, check_headers, read_body
 from madvision_assets.intake.metrics import HttpFigures
 from madvision_assets.intake.problems import ProblemError
@@ -36,12 +37,14 @@ class Guard:
     Args:
         app: the application.
         limits: how often a client may ask.
+        hosts: the names that requests may give for this server.
         figures: where requests are counted.
         render: how a problem is told to this client.
     """
 
-    def __init__(self, app: ASGIApp, limits: RateLimits, figures: HttpFigures, render: Render) -> None:
+    def __init__(self, app: ASGIApp, limits: RateLimits, hosts: Hosts, figures: HttpFigures, render: Render) -> None:
         self._app = app
+        self._hosts = hosts
         self._limits = limits
         self._figures = figures
         self._render = render
@@ -69,6 +72,7 @@ class Guard:
     async def _handle(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         try:
             self._limits.admit(scope)
+            self._hosts.check(scope)
             if scope["method"] not in BODILESS:
                 check_headers(scope, dict(scope["headers"]))
                 receive = _replayed(await read_body(scope, receive), receive)

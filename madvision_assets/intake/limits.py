@@ -3,8 +3,9 @@
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
+from urllib.parse import urlsplit
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -74,6 +75,50 @@ class RateLimits:
             f"{item.amount} a minute are taken from one client. Go on in {wait_s} s.",
             headers={"Retry-After": str(wait_s)},
         )
+
+
+class CallbackLimits:
+    """Callbacks that each client asked for in the last minute, so that no third party is called a thousand times.
+
+    Args:
+        per_minute: so many; 0 is no limit.
+        hosts_per_minute: to so many hosts.
+    """
+
+    def __init__(self, per_minute: int, hosts_per_minute: int) -> None:
+        self._limiter = MovingWindowRateLimiter(MemoryStorage()) if per_minute else None
+        self._callbacks = RateLimitItemPerMinute(max(1, per_minute), namespace="callbacks")
+        self._hosts = RateLimitItemPerMinute(hosts_per_minute, namespace="hosts")
+        self._known = RateLimitItemPerMinute(1, namespace="known")
+
+    def admit(self, scope: Scope, urls: Sequence[str | None]) -> None:
+        """Count the callbacks that one request asks for, all of them or none.
+
+        Raises:
+            ProblemError: ``too_many_requests``.
+        """
+        asked = [url for url in urls if url]
+        if self._limiter is None or not asked:
+            return
+        client = client_of(scope)
+        hosts = {_host_of(url) for url in asked}
+        new = [host for host in hosts if self._limiter.test(self._known, client, host)]
+        too_many = not self._limiter.test(self._callbacks, client, cost=len(asked))
+        if too_many or (new and not self._limiter.test(self._hosts, client, cost=len(new))):
+            limits = f"{self._callbacks.amount} callbacks to {self._hosts.amount} host(s)"
+            detail = f"{limits} a minute may be asked for by one client."
+            raise ProblemError("too_many_requests", detail, headers={"Retry-After": "60"})
+        self._limiter.hit(self._callbacks, client, cost=len(asked))
+        for host in new:
+            self._limiter.hit(self._known, client, host)
+            self._limiter.hit(self._hosts, client)
+
+
+def _host_of(url: str) -> str:
+    try:
+        return (urlsplit(url.strip()).hostname or "").lower()
+    except ValueError:
+        return ""
 
 
 def client_of(scope: Scope) -> str:

@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, Field, ValidationError, model_vali
 from madvision_assets.domain.video import Upload
 from madvision_assets.intake.limits import MAX_BODY_BYTES
 from madvision_assets.intake.problems import ProblemError
-from madvision_assets.intake.schemas import SubmissionRequest
+from madvision_assets.intake.schemas import Priority, SubmissionRequest
 
 MAX_ID_CHARS = 200
 CREATED = "ObjectCreated:"
@@ -22,6 +22,7 @@ NO_VERSION = "null"  # what S3 calls that of a bucket that keeps none
 class MessageRequest(SubmissionRequest):
     """A video to process; nobody is answered, so the sender brings along what a receipt would have told him."""
 
+    priority: Priority = 0  # whoever may write into the inbox may hurry
     id: Annotated[
         str | None,
         Field(min_length=1, max_length=MAX_ID_CHARS, description="The same in every message that asks for this once."),

@@ -28,6 +28,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "body_too_large": (413, "The body is too large."),
     "unsupported_media_type": (415, "The body must be JSON."),
     "range_not_satisfiable": (416, "The file has no such bytes."),
+    "unknown_host": (421, "This server is not known by that name."),
     "invalid_request": (422, "The request does not have the form that is asked for."),
     "too_many_requests": (429, "There were too many requests. Wait, then go on."),
     "internal_error": (500, "Something went wrong here; the log has the details."),

@@ -26,6 +26,11 @@ Priority = Annotated[
     Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="A higher one is done earlier; 0 is usual."),
     BeforeValidator(_whole),
 ]
+PublicPriority = Annotated[
+    int,
+    Field(ge=-MAX_PRIORITY, le=0, description="0 is usual; a lower one is done later."),
+    BeforeValidator(_whole),
+]
 Address = Annotated[
     str, Field(min_length=1, max_length=MAX_ADDRESS_CHARS, json_schema_extra={"format": "uri"}, examples=[EXAMPLE_URL])
 ]
@@ -58,7 +63,7 @@ class SubmissionRequest(_Asked):
     """One video to process."""
 
     url: Annotated[Address, Field(description="Address of a page or file that plays a video; http or https.")]
-    priority: Priority = 0
+    priority: PublicPriority = 0
     callback_url: Annotated[
         Address | None, Field(description="Told by POST when processing ends, signed with the callback's secret.")
     ] = None

@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from madvision_assets.intake.app import make_app
+from madvision_assets.intake.connections import Held, bounded
 from madvision_assets.intake.services import Services, make_services
 from madvision_assets.settings import Settings
 
@@ -53,7 +54,7 @@ def configured(services: Services, host: str, port: int) -> uvicorn.Config:
         proxy_headers=True,
         forwarded_allow_ips=services.settings.trusted_proxies,
         server_header=False,
-        http="h11",
+        http=bounded(Held(services.settings.connections_per_client, services.settings.trusted_proxies)),
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_S,

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.networks import networks_of
 from madvision_assets.domain.video import Options, Video
 from madvision_assets.intake.addresses import checked_address
 from madvision_assets.intake.problems import ProblemError
@@ -51,15 +52,15 @@ def checked(services: Services, asked: SubmissionRequest) -> NewSubmission:
     Raises:
         ProblemError: one of its addresses is refused; says which.
     """
-    allow_private = services.settings.allow_private
+    allow_private, refused = services.settings.allow_private, networks_of(services.settings.refused_networks)
     try:
-        address = checked_address(asked.url, allow_private=allow_private)
+        address = checked_address(asked.url, allow_private=allow_private, refused=refused)
         video_id = identify(address)
     except Failure as failure:
         raise ProblemError.of(failure, pointer="/url") from failure
     if asked.callback_url is not None:
         try:
-            checked_address(asked.callback_url, allow_private=allow_private)
+            checked_address(asked.callback_url, allow_private=allow_private, refused=refused)
         except Failure as failure:
             raise ProblemError.of(failure, pointer="/callback_url") from failure
     options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()

@@ -10,7 +10,7 @@ import json
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -19,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failure_records import failure_of, public_sentence
-from madvision_assets.domain.failures import Failure, without_secrets
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.tools.egress import EgressProxy
 
 if TYPE_CHECKING:
     import httpx
 
+    from madvision_assets.domain.networks import Network
     from madvision_assets.tools.database import Database
     from madvision_assets.tools.database.webhooks import Answer, Delivery
 
@@ -85,6 +87,7 @@ class WebhookSender:
         public_url: of the intake, for the link to the status; None leaves that out.
         now: the clock, timezone-aware.
         count_clips: how many clips a video has; None leaves that out.
+        refused: networks that callbacks never reach.
     """
 
     def __init__(
@@ -94,7 +97,9 @@ class WebhookSender:
         public_url: str | None = None,
         now: Callable[[], datetime] | None = None,
         count_clips: Callable[[str], int] | None = None,
+        refused: Sequence["Network"] = (),
     ) -> None:
+        self._refused = refused
         self._database = database
         self._allow_private = allow_private
         self._public_url = public_url
@@ -120,7 +125,7 @@ class WebhookSender:
         def connect(address: str, port: int) -> socket.socket:
             return socket.create_connection((address, port), timeout=patience_s / 2)
 
-        with EgressProxy(self._allow_private, connect=connect) as proxy:
+        with EgressProxy(self._allow_private, connect=connect, refused=self._refused) as proxy:
             session = _Session(proxy.url, patience_s, began_s + budget_s - patience_s)
             return asyncio.run(self._deliver(session, first, limit))
 

@@ -119,7 +119,7 @@ class Campaign:
         video = asked.served.video
         deadline_s = time.monotonic() + SUBMIT_LIMIT_S
         for number in range(1000):
-            body: dict[str, object] = {"url": asked.served.address, "priority": video.priority}
+            body: dict[str, object] = {"url": asked.served.address, "priority": -video.priority}
             if asked.served.end.outcome == "clips":
                 body["options"] = OPTIONS
             hook = f"/{video.name}/{twin}/{number}"

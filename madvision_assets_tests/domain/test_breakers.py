@@ -65,6 +65,15 @@ def test_it_opens_after_so_many_transient_failures_in_a_row(name: str, threshold
     assert pause_s(breaker) == RULES.pause_s
 
 
+def test_one_video_alone_opens_nothing_however_often_it_fails() -> None:
+    breaker = Breaker(name=ANALYST)
+    for _ in range(10):
+        breaker = breaker.after_failure(AnalystUnavailableError(), "bad", NOW, RULES, alone=True)
+        assert breaker.state is BreakerState.CLOSED
+
+    assert failed(breaker, AnalystUnavailableError(), "another").state is BreakerState.OPEN
+
+
 def test_a_success_starts_the_count_again() -> None:
     breaker = failed(failed(Breaker(name=ANALYST), AnalystUnavailableError()), AnalystUnavailableError())
 

@@ -10,16 +10,13 @@ from madvision_assets.domain.failures import DiskFullError, HomeUnusableError
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_known_by_its_number_and_by_its_words(number: int) -> None:
+def test_a_full_disk_is_known_by_its_number(number: int) -> None:
     assert disk.is_full(number)
-    assert disk.is_full(None, f"av_interleaved_write_frame(): {os.strerror(number)}")
-    assert disk.is_full(errno.EIO, os.strerror(number).upper())
 
 
-@pytest.mark.parametrize("words", ["", "Input/output error", "the disk", "video quota exceeded"])
-def test_nothing_else_is_taken_for_a_full_disk(words: str) -> None:
-    assert not disk.is_full(None, words)
-    assert not disk.is_full(errno.EIO, words)
+@pytest.mark.parametrize("number", [None, 0, errno.EIO])
+def test_nothing_else_is_taken_for_a_full_disk(number: int | None) -> None:
+    assert not disk.is_full(number)
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])

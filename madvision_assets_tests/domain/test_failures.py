@@ -12,8 +12,8 @@ from madvision_assets.domain.failures import (
     UnexpectedError,
     leaf_of,
     leaves,
-    without_secrets,
 )
+from madvision_assets.domain.redaction import without_secrets
 
 
 def test_codes_are_unique_and_stable_in_form() -> None:

@@ -43,7 +43,7 @@ class Intake:
 
 def settings_in(folder: Path, **given: Any) -> Settings:
     """Settings with their state in a folder; no environment of the machine is read."""
-    return Settings(**{"home": folder, "requests_per_minute": 0, "_env_file": None, **given})
+    return Settings(**{"home": folder, "requests_per_minute": 0, "callbacks_per_minute": 0, "_env_file": None, **given})
 
 
 @contextmanager

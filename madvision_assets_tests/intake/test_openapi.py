@@ -88,5 +88,5 @@ def test_the_bounds_of_a_priority_are_described(described: Intake) -> None:
     schemas = described.client.get("/openapi.json").json()["components"]["schemas"]
     priority = schemas["SubmissionRequest"]["properties"]["priority"]
 
-    assert (priority["type"], priority["minimum"], priority["maximum"]) == ("integer", -100, 100)
+    assert (priority["type"], priority["minimum"], priority["maximum"]) == ("integer", -100, 0)
     assert "minimum" in schemas["ProcessingRequest"]["properties"]["priority"]["anyOf"][0]

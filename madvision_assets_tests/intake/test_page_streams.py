@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages import Streams
 from madvision_assets.intake.pages.streams import _without_heartbeat
+from madvision_assets.intake.problems import ProblemError
 from madvision_assets_tests.intake.video_states import VideoStates, served, wait_until
 
 UNKNOWN_TOKEN = "A" * 43
@@ -87,6 +89,19 @@ def test_streams_beyond_the_limit_are_refused_until_one_hangs_up(states: VideoSt
     assert refused.status_code == 503
     assert "retry-after" in refused.headers
     assert admitted == 200
+
+
+def test_one_client_leaves_places_for_others() -> None:
+    streams = Streams(limit=10, each=2)
+    with ExitStack() as held:
+        for _ in range(2):
+            held.enter_context(streams.place("greedy"))
+        with pytest.raises(ProblemError, match="too many"):
+            held.enter_context(streams.place("greedy"))
+        held.enter_context(streams.place("another"))
+
+    with streams.place("greedy"):
+        assert streams.open == 1
 
 
 def test_closing_the_streams_ends_them_so_that_a_server_can_stop(states: VideoStates) -> None:

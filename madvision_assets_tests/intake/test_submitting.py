@@ -91,11 +91,13 @@ def test_a_database_file_that_was_moved_away_takes_nothing_more(tmp_path: Path) 
 
 def test_options_and_priority_arrive(intake: Intake) -> None:
     wanted = {"max_clips": 3, "min_clip_s": 5, "max_clip_s": 30.5}
-    receipt = intake.submit("https://media.example.org/options.mp4", priority=7.0, options={**wanted, "max_clips": 3.0})
+    receipt = intake.submit(
+        "https://media.example.org/options.mp4", priority=-7.0, options={**wanted, "max_clips": 3.0}
+    )
 
     status = intake.status(receipt["token"])
 
-    assert (status["priority"], status["options"]) == (7, wanted)
+    assert (status["priority"], status["options"]) == (-7, wanted)
 
 
 @pytest.mark.parametrize("url", PRIVATE)
@@ -124,7 +126,8 @@ def test_private_hosts_are_taken_where_the_settings_say_so_but_never_the_clouds_
         ({"url": None}, "/url"),
         ({"url": ""}, "/url"),
         ({"url": "https://example.org/" + "a" * 10_000}, "/url"),
-        ({"url": ADDRESS, "priority": 101}, "/priority"),
+        ({"url": ADDRESS, "priority": 1}, "/priority"),
+        ({"url": ADDRESS, "priority": -101}, "/priority"),
         ({"url": ADDRESS, "priority": "5"}, "/priority"),
         ({"url": ADDRESS, "priority": True}, "/priority"),
         ({"url": ADDRESS, "priority": 10**30}, "/priority"),
@@ -181,7 +184,7 @@ def test_the_same_video_submitted_a_hundred_times_at_once_is_one_row_with_a_hund
     on_each_database: Intake,
 ) -> None:
     def submit(n: int) -> str:
-        return str(on_each_database.submit(priority=n % 3)["token"])
+        return str(on_each_database.submit(priority=-(n % 3))["token"])
 
     with ThreadPoolExecutor(32) as pool:
         tokens = set(pool.map(submit, range(100)))
@@ -193,7 +196,7 @@ def test_the_same_video_submitted_a_hundred_times_at_once_is_one_row_with_a_hund
         ]
     assert len(tokens) == 100
     assert counts == [1, 1, 100]
-    assert on_each_database.status(tokens.pop())["priority"] == 2
+    assert on_each_database.status(tokens.pop())["priority"] == 0
 
 
 def test_connections_that_the_database_closed_meanwhile_cost_no_submission(tmp_path: Path, postgres_url: str) -> None:

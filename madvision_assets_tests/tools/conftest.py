@@ -1,6 +1,9 @@
 """What the tests of the queue's tables work with: emptied databases of both kinds, a clock, the queue."""
 
+import os
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +45,18 @@ def claimed(database: Database, queue: Queue, clock: Clock) -> QueueRow:
     submit(database, 1, at=clock.now)
     (row,) = queue.claim_due(1)
     return row
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own that has no room but for a few kilobytes."""
+    if os.geteuid() != 0:
+        pytest.skip("it takes root to have a small disk")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True, timeout=30)
+    try:
+        (folder / "filling").write_bytes(bytes(2**20 - 16_384))
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True, timeout=30)

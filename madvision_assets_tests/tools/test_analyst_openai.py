@@ -14,11 +14,13 @@ from madvision_assets.domain.failures import (
     AnalystBadAnswerError,
     AnalystMisconfiguredError,
     AnalystRateLimitedError,
+    AnalystRejectedError,
     AnalystUnavailableError,
     ApiKeyInvalidError,
     Failure,
     PolicyRefusalError,
     QuotaExhaustedError,
+    TranscriptTooLargeError,
 )
 from madvision_assets.domain.selection import WEAK_BELOW, select
 from madvision_assets.domain.transcript import Transcript
@@ -227,7 +229,11 @@ def test_the_kind_of_ten_hours_is_judged_by_a_sample_of_all_parts(fake: FakeOpen
         (openai_faults.refused(401, "invalid_api_key"), ApiKeyInvalidError),
         (openai_faults.refused(403, "unsupported_country_region_territory"), ApiKeyInvalidError),
         (openai_faults.refused(404, "model_not_found"), AnalystMisconfiguredError),
-        (openai_faults.refused(400, "context_length_exceeded"), AnalystMisconfiguredError),
+        (openai_faults.refused(400, "context_length_exceeded"), TranscriptTooLargeError),
+        (openai_faults.refused(413, "request_too_large"), TranscriptTooLargeError),
+        (openai_faults.refused(400, "invalid_value"), AnalystRejectedError),
+        (openai_faults.refused(400, "unsupported_value", parameter="temperature"), AnalystMisconfiguredError),
+        (openai_faults.refused(400, "invalid_value", parameter="messages"), AnalystRejectedError),
         (openai_faults.refused(400, "content_filter"), PolicyRefusalError),
         (openai_faults.refused(402, "payment_required"), QuotaExhaustedError),
         (openai_faults.refusal(), PolicyRefusalError),

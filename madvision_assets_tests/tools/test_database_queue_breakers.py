@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, select, text
 
 from madvision_assets.domain.failures import (
+    AnalystUnavailableError,
     ApiKeyInvalidError,
     BotCheckError,
     ConnectionLostError,
@@ -207,3 +208,24 @@ def test_a_postgresql_that_goes_away_is_a_leaf_and_leaves_nothing_half_written(
 
         assert (get(queue), history(database, VIDEO)) == before
         assert queue.beat(lease)
+
+
+def test_a_video_that_fails_again_and_again_at_what_all_share_stops_nobody_else(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    submit(database, 1, 2, at=clock.now)
+    for nth in range(1, 6):
+        (bad,) = [row for row in queue.claim_due(2) if row.video_id == "web-1"]
+        for row in queue.running():
+            if row.video_id != bad.video_id:
+                queue.release(row.video_id, row.attempt)
+        queue.begin("web-1", f"r{nth}", bad.attempt, KIND)
+        queue.fail("web-1", f"r{nth}", bad.attempt, KIND, AnalystUnavailableError("500"))
+        assert shut_breakers(database) == {}
+        clock.now = get(queue, "web-1").next_attempt_at
+
+    second = next(row for row in queue.claim_due(2) if row.video_id == "web-2")
+    queue.begin("web-2", "other", second.attempt, KIND)
+    queue.fail("web-2", "other", second.attempt, KIND, AnalystUnavailableError("500"))
+
+    assert set(shut_breakers(database)) == {"analyst"}  # it is not the one video's fault

@@ -397,3 +397,18 @@ def test_a_child_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> No
     with ChildProcess([sys.executable, "-c", "raise SystemExit('no memory')"], env={}, cwd=tmp_path) as child:
         assert list(child.lines(time_limit_s=20.0, stall_limit_s=20.0, sign_of_life=lambda: 0)) == []
         assert (child.wait(), child.last_words) == (1, "no memory")
+
+
+@pytest.mark.parametrize("words", ["No space left on device", "ffmpeg not found", "[Errno 28] No space left on device"])
+def test_a_site_that_says_so_fills_no_disk_and_takes_no_ffmpeg_away(site: Site, fetch: Fetch, words: str) -> None:
+    with pytest.raises(f.Failure) as caught:
+        fetch(site.fail("/talk.mp4", 418, reason=words))
+
+    assert caught.value.resource in {None, f.Resource.HOST}
+    assert words in caught.value.details  # what it said is told, and counts for nothing
+
+
+def test_a_disk_that_is_full_is_the_operators_matter(site: Site, mp4: bytes, full_disk: Path) -> None:
+
+    with pytest.raises(f.DiskFullError):
+        DOWNLOADER.fetch(site.serve("/talk.mp4", mp4), full_disk / "folder", lambda *_: None)

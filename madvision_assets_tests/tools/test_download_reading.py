@@ -1,6 +1,5 @@
 """What is read from addresses, from yt-dlp's exceptions and from its info dictionaries: no network, no process."""
 
-import errno
 import inspect
 from email.message import Message
 from typing import Any
@@ -105,7 +104,8 @@ def test_every_type_that_is_named_exists() -> None:
         ("[download] Got error: 9000 bytes read, 24835 more expected. Giving up after 3 retries", "connection_lost"),
         ("Unable to download webpage: The read operation timed out", "connection_lost"),
         ("[Errno 104] Connection reset by peer", "connection_lost"),
-        ("unable to write data: [Errno 28] No space left on device", "disk_full"),
+        ("Unable to download webpage: HTTP Error 418: No space left on device", "extraction_failed"),
+        ("Unable to download webpage: HTTP Error 418: ffmpeg not found", "extraction_failed"),
         ("Unable to download webpage: HTTP Error 403: MadVision refused a non-public address", "refused_address"),
         ("Tunnel connection failed: 502 MadVision could not resolve the host", "host_unresolved"),
         ("HTTP Error 502: MadVision could not connect to the host", "connection_lost"),
@@ -171,7 +171,6 @@ def test_retry_after_is_read_in_seconds(value: str, wait_s: float | None) -> Non
 
 def test_a_cause_decides_where_the_words_say_nothing() -> None:
     assert isinstance(classify(describe(wrapped(ConnectionResetError("gone")))), f.ConnectionLostError)
-    assert isinstance(classify(describe(wrapped(OSError(errno.ENOSPC, "full")))), f.DiskFullError)
     assert isinstance(classify(describe(wrapped(KeyError("player")))), f.ExtractionFailedError)
     assert isinstance(classify(describe(ZeroDivisionError("ours"))), f.UnexpectedError)
 

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from madvision_assets.domain.failures import HostUnresolvedError, RefusedAddressError
-from madvision_assets.tools.egress import EgressProxy, is_public, vet
+from madvision_assets.domain.networks import is_public, networks_of
+from madvision_assets.tools.egress import EgressProxy, vet
 from madvision_assets_tests.site import Page, Site
 
 PUBLIC_ADDRESS = "93.184.215.14"
@@ -115,6 +116,8 @@ def tunnel(proxy: EgressProxy, host: str, port: int) -> socket.socket:
         "64:ff9b::10.0.0.1",
         "64:ff9b:1::1",
         "2001:0:7f00:1::1",
+        "168.63.129.16",
+        "192.0.0.192",
     ],
 )
 def test_an_address_that_is_not_of_the_public_internet_is_refused(address: str) -> None:
@@ -149,7 +152,13 @@ def test_loopback_is_vetted_where_private_addresses_are_allowed() -> None:
     assert vet("127.0.0.1", 80, allow_private=True) == ["127.0.0.1"]
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "0.0.0.0", "::ffff:169.254.169.254"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254", "fe80::1", "fe80::1%eth0", "0.0.0.0", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe",
+        "2002:a9fe:a9fe::1", "168.63.129.16", "192.0.0.192", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254",
+    ],
+)  # fmt: skip
 def test_the_metadata_service_is_refused_even_where_private_addresses_are_allowed(address: str) -> None:
     with pytest.raises(RefusedAddressError):
         vet("video.example", 80, allow_private=True, resolve=lambda *_: [address])
@@ -315,3 +324,15 @@ def test_closing_the_proxy_ends_open_tunnels_and_leaves_no_thread(site: Site) ->
         assert not any(thread.is_alive() for thread in ours)
         with pytest.raises(ConnectionRefusedError):
             ask(proxy, site.add("/a", Page()))
+
+
+def test_what_the_operator_refuses_is_refused_whatever_is_allowed(site: Site) -> None:
+    refused = networks_of("8.8.8.0/24, 127.0.0.1 2606:4700::/32")
+    for address in ("8.8.8.8", "::ffff:8.8.8.8", "2606:4700::1111"):
+        with pytest.raises(RefusedAddressError):
+            vet("video.example", 80, allow_private=False, refused=refused, resolve=lambda *_, a=address: [a])
+    with EgressProxy(allow_private=True, refused=refused) as proxy:
+        answer, _ = ask(proxy, site.url("/a"))
+
+    assert answer.status == 403
+    assert proxy.refusals == ["127.0.0.1"]

@@ -1,4 +1,7 @@
-"""The claim that a full disk is one failure, whoever of the adapters meets it."""
+"""The claim that a full disk is one failure, whoever of the adapters meets it; what is only said to be one is none.
+
+That ffmpeg and the downloader meet a disk that is really full: ``test_media_ffmpeg.py``, ``test_download.py``.
+"""
 
 import errno
 import os
@@ -7,8 +10,9 @@ from collections.abc import Callable
 import av
 import pytest
 from obstore.exceptions import GenericError
+from yt_dlp.utils import DownloadError
 
-from madvision_assets.domain.failures import DiskFullError, Failure
+from madvision_assets.domain.failures import DiskFullError, Failure, Resource
 from madvision_assets.tools.database.errors import classify_database
 from madvision_assets.tools.download.errors import classify, describe
 from madvision_assets.tools.media import ffmpeg
@@ -18,10 +22,6 @@ from madvision_assets.tools.store.errors import classify_store, folder_failure
 
 ADAPTERS: dict[str, Callable[[OSError], Failure]] = {
     "database": classify_database,
-    "download": lambda error: classify(describe(error)),
-    "download, in words": lambda error: classify(describe(RuntimeError(str(error)))),
-    "media, by PyAV": lambda error: classify_av(av.error.OSError(*error.args)),
-    "media, by ffmpeg": lambda error: ffmpeg._failure([], f"the file: {error.strerror}", "cutting", 1),
     "speech": classify_speech,
     "store": lambda error: classify_store(error, "key"),
     "store, in words": lambda error: classify_store(GenericError(f"it failed (os error {error.errno})"), "key"),
@@ -33,6 +33,23 @@ ADAPTERS: dict[str, Callable[[OSError], Failure]] = {
 @pytest.mark.parametrize("adapter", ADAPTERS)
 def test_a_full_disk_is_one_failure_whoever_meets_it(adapter: str, number: int) -> None:
     assert type(ADAPTERS[adapter](OSError(number, os.strerror(number)))) is DiskFullError
+
+
+WORDS = f"HTTP Error 418: {os.strerror(errno.ENOSPC)} (os error 28); ffmpeg not found"
+# Whose words, and errors, may be made by whoever made the page, the file or the name of an upload.
+FROM_STRANGERS: dict[str, Callable[[], Failure]] = {
+    "download": lambda: classify(describe(DownloadError(WORDS))),
+    "download, by its child": lambda: classify(describe(DiskFullError(WORDS))),
+    "media, by ffmpeg": lambda: ffmpeg._failure([os.devnull], WORDS, "cutting", 1),
+    "media, by PyAV": lambda: classify_av(av.error.OSError(errno.ENOSPC, "its own buffer is full")),
+    "store, by the name of an object": lambda: classify_store(GenericError(f"no answer for {WORDS}"), WORDS),
+}
+
+
+@pytest.mark.parametrize("adapter", FROM_STRANGERS)
+def test_whatever_strangers_write_accuses_nothing_that_is_shared_but_their_host(adapter: str) -> None:
+    assert FROM_STRANGERS[adapter]().resource in {None, Resource.HOST, Resource.STORE}
+    assert type(FROM_STRANGERS[adapter]()) is not DiskFullError
 
 
 @pytest.mark.parametrize("adapter", ADAPTERS)

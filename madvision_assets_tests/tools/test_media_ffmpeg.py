@@ -111,11 +111,19 @@ def test_an_address_is_refused_as_an_input(tmp_path: Path) -> None:
         )
 
 
-def test_a_full_disk_is_the_operators_matter(folder: Path) -> None:
-    stream = ffmpeg.target([ffmpeg.source(folder / "talking.mp4")], Path("/dev/full"), codec="copy", format="mpegts")
+def test_a_full_disk_is_the_operators_matter(folder: Path, full_disk: Path) -> None:
+    stream = ffmpeg.target([ffmpeg.source(folder / "talking.mp4")], full_disk / "o.ts", codec="copy", format="mpegts")
 
     with pytest.raises(DiskFullError):
         ffmpeg.run(stream, timeout_s=60, what="copying")
+
+
+def test_a_file_that_says_so_fills_no_disk(folder: Path) -> None:
+    said = folder / "No space left on device.mp4"
+    said.write_bytes(b"[Errno 28] No space left on device")
+
+    with pytest.raises(NotMediaError):
+        ffmpeg.run(ffmpeg.target([ffmpeg.source(said)], folder / "o.mp4"), timeout_s=60, what="reading")
 
 
 def test_a_binary_that_cannot_run_is_missing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,10 +190,6 @@ def test_every_error_of_pyav_has_a_leaf() -> None:
         assert "/secret" not in str(classify_av(error(1, "message", "/secret/path")))
 
 
-def test_a_full_disk_is_the_operators_matter() -> None:
-    assert isinstance(classify_av(av.error.OSError(28, "No space left on device")), DiskFullError)
-
-
 def test_a_failure_of_the_stream_itself_passes_unchanged(talking: Path) -> None:
     class Broken(BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:

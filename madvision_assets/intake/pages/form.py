@@ -27,7 +27,7 @@ _FAULTS: Mapping[str, str] = {
     "max_clips": "Give a whole number from 1 to 50.",
     "min_clip_s": "Give a number of seconds from 1 to 600.",
     "max_clip_s": "Give a number of seconds from 5 to 1200.",
-    "priority": f"Give a whole number from -{MAX_PRIORITY} to {MAX_PRIORITY}.",
+    "priority": f"Give a whole number from -{MAX_PRIORITY} to 0.",
     "options": "The shortest clip must not be longer than the longest one.",
 }
 

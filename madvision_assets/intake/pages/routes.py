@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.video import MAX_ADDRESS_CHARS
+from madvision_assets.intake.limits import client_of
 from madvision_assets.intake.pages.form import Form
 from madvision_assets.intake.pages.render import page, problem_page, static_file
 from madvision_assets.intake.pages.streams import Streams
@@ -92,7 +93,7 @@ def show_video(request: Request, token: str) -> Response:
 async def streams_of(request: Request, token: str) -> AsyncIterator[Streams]:
     """The process's streams, with a place held for one more, until the answer has been sent."""
     streams = Streams.of(request.app)
-    with streams.place():
+    with streams.place(client_of(request.scope)):
         await streams.check(services_of(request), token)
         yield streams
 

@@ -1,5 +1,6 @@
 """Server-sent events of one video: each change of its state, until it is final."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from typing import Self, TypeVar
@@ -31,10 +32,13 @@ class Streams:
     Args:
         limit: so many at once.
         poll_s: pause between two looks, seconds.
+        each: so many at once for one client.
     """
 
-    def __init__(self, limit: int = MAX_STREAMS, poll_s: float = POLL_S) -> None:
+    def __init__(self, limit: int = MAX_STREAMS, poll_s: float = POLL_S, each: int = MAX_STREAMS) -> None:
         self._limit = limit
+        self._each = each
+        self._of_client: Counter[str] = Counter()
         self._poll_s = poll_s
         self._open = 0
         self._closing = False
@@ -58,20 +62,23 @@ class Streams:
         self._closing = True
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Hold one of the places.
+    def place(self, client: str) -> Iterator[None]:
+        """Hold one of the places, for a client.
 
         Raises:
             ProblemError: ``too_many_streams``; the page polls instead.
         """
-        if self._open >= self._limit or self._closing:
+        if self._open >= self._limit or self._of_client[client] >= self._each or self._closing:
             kind = (503, "There are too many open streams.")
             raise ProblemError("too_many_streams", headers={"Retry-After": str(RETRY_AFTER_S)}, kind=kind)
         self._open += 1
+        self._of_client[client] += 1
         try:
             yield
         finally:
             self._open -= 1
+            self._of_client[client] -= 1
+            self._of_client += Counter()  # keeps those above zero
 
     async def check(self, services: Services, token: str) -> None:
         """Return where the token is known.

@@ -1,7 +1,9 @@
 """Every way in which the OpenAI SDK fails, as a leaf of the taxonomy.
 
-status  400 413 422 404    the request or the model: somebody must change the configuration
-        401 403            the key
+status  400 413 422        the request, which holds one video's transcript: that video's matter, unless the API
+                           names a parameter that we set for all
+        401 403            the key; a 403 in nobody's words (a firewall before the API) is that video's matter too
+        404 and the rest   the model: somebody must change the configuration
         402, 429 quota     the account
         408 409 429 5xx    wait; the SDK's own retries are already spent
 answer  refusal, filter    the same again next time: permanent
@@ -21,11 +23,13 @@ from madvision_assets.domain.failures import (
     AnalystBadAnswerError,
     AnalystMisconfiguredError,
     AnalystRateLimitedError,
+    AnalystRejectedError,
     AnalystUnavailableError,
     ApiKeyInvalidError,
     Failure,
     PolicyRefusalError,
     QuotaExhaustedError,
+    TranscriptTooLargeError,
     UnexpectedError,
 )
 
@@ -34,6 +38,13 @@ if TYPE_CHECKING:
 
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 POLICY_CODES = frozenset({"content_filter", "content_policy_violation"})
+# What the API names where it minds what is the same for every video.
+CONFIGURED_PARAMETERS = frozenset({"model", "temperature", "seed", "response_format", "max_completion_tokens"})
+MODEL_CODES = frozenset({"model_not_found", "invalid_model"})
+TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
+_OF_THE_REQUEST = frozenset({400, 413, 422})
+_TOO_LARGE = 413
+_FORBIDDEN = 403
 _SERVER_ERRORS = 500
 _BY_STATUS: dict[int, type[Failure]] = {
     401: ApiKeyInvalidError,
@@ -91,9 +102,20 @@ def _of_status(error: "openai.APIStatusError") -> Failure:
         return QuotaExhaustedError(details)
     if error.code in POLICY_CODES:
         return PolicyRefusalError(details)
+    if _is_about_one_video(error):
+        too_large = error.status_code == _TOO_LARGE or error.code in TOO_LARGE_CODES
+        return (TranscriptTooLargeError if too_large else AnalystRejectedError)(details)
     fallback = AnalystUnavailableError if error.status_code >= _SERVER_ERRORS else AnalystMisconfiguredError
     leaf = _BY_STATUS.get(error.status_code, fallback)
     return leaf(details, retry_after_s=retry_after_s(error.response.headers))
+
+
+def _is_about_one_video(error: "openai.APIStatusError") -> bool:
+    """Whether it may mind the words of this transcript, so that another video may fare better."""
+    if error.status_code == _FORBIDDEN:
+        return not (error.code or error.type)
+    of_all = error.code in MODEL_CODES or (error.param in CONFIGURED_PARAMETERS and error.code not in TOO_LARGE_CODES)
+    return error.status_code in _OF_THE_REQUEST and not of_all
 
 
 def _of_connection(error: "openai.APIConnectionError") -> Failure:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from madvision_assets.domain.failures import without_secrets
 from madvision_assets.domain.health import Finding, Health
+from madvision_assets.domain.redaction import without_secrets
 
 PART = "cluster"
 ANSWER_LIMIT_S = 10.0

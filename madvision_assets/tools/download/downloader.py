@@ -7,17 +7,21 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Protocol
 
 from pydantic import TypeAdapter
 
+from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     ConnectionLostError,
+    DiskFullError,
     DownloadTimeoutError,
     EmptyFileError,
     ExtractionFailedError,
     Failure,
     HostUnresolvedError,
+    MediaToolMissingError,
     RefusedAddressError,
     SourceServerError,
     TooLargeError,
@@ -32,6 +36,7 @@ from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
 
 CHILD = "madvision_assets.tools.download.child"
 STALL_LIMIT_S = 120.0
+ROOM_BYTES = 1 << 20
 # While ffmpeg merges or mends, everything is in the folder twice.
 FOLDER_TIMES_MAX_BYTES = 2.2
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
@@ -110,6 +115,7 @@ class Downloader:
         address = canonical_address(address)
         folder = folder.absolute()
         folder.mkdir(parents=True, exist_ok=True)
+        _require_ffmpeg()
         with self.open_proxy(self.allow_private) as proxy:
             job = Job(
                 address=address,
@@ -121,7 +127,7 @@ class Downloader:
             )
             answer = self._run(job, progress)
             if isinstance(answer, Problem):
-                raise _failure(answer, proxy)
+                raise _no_room_in(folder) or _failure(answer, proxy)
         path = folder / Path(answer.name).name
         if not path.is_file() or not path.stat().st_size:
             raise EmptyFileError
@@ -176,6 +182,30 @@ def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:
     if proxy.unresolved and isinstance(failure, VAGUE):
         return HostUnresolvedError(proxy.unresolved[-1])
     return failure
+
+
+def _no_room_in(folder: Path) -> Failure | None:
+    """Whether the disk is full: tried by ourselves, since whatever the child says may be a stranger's words."""
+    try:
+        with TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(ROOM_BYTES))
+    except OSError as error:
+        return DiskFullError(disk.reason(error.errno)) if disk.is_full(error.errno) else None
+    return None
+
+
+def _require_ffmpeg() -> None:
+    """The child merges with it.
+
+    Raises:
+        MediaToolMissingError: there is none.
+    """
+    import imageio_ffmpeg
+
+    try:
+        imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise MediaToolMissingError("imageio-ffmpeg has no binary for this machine") from error
 
 
 def _size_bytes(folder: Path) -> int:

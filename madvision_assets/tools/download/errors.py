@@ -3,6 +3,9 @@
 The order of the rules matters: sites word a rate limit as "video unavailable", and an outage as "service unavailable",
 so the recoverable reasons are looked for before the final ones. Within a rule, the exception's class and the HTTP
 status count as much as words, and addresses are cut out of the words first: a title is no reason.
+
+The words are the far side's, so they accuse the video or its host and nothing that others share: whether the disk is
+full or ffmpeg missing, the parent finds out by itself (``downloader``).
 """
 
 import re
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from madvision_assets.domain import disk, egress
+from madvision_assets.domain import egress
 from madvision_assets.domain import failures as f
 from madvision_assets.tools.download.messages import ErrorReport
 
@@ -132,7 +135,6 @@ RULES = (
         r"content too short|fragment \d+ not found|unable to continue without|fragments? (?:is|are) missing",
         frozenset({"ContentTooShortError"}),
     ),
-    Rule(f.MediaToolMissingError, r"ffmpeg (?:is )?not (?:found|installed)|ffmpeg could not be found"),
     Rule(
         f.ConnectionLostError,
         r"connection (?:was |has been )?(?:reset|refused|aborted|closed|broken)|timed? ?out|remote end closed"
@@ -189,12 +191,10 @@ def describe(error: BaseException) -> ErrorReport:
     own = next((each for each in chain if isinstance(each, f.Failure)), None)
     text = own.details if own else str(error)
     statuses = [status for each in chain if isinstance(status := getattr(each, "status", None), int)]
-    numbers = [each.errno for each in chain if isinstance(each, OSError) and each.errno]
     return ErrorReport(
         types=tuple(base.__name__ for each in reversed(chain) for base in type(each).__mro__),
         message=" ".join(text.encode("utf-8", "replace").decode().split())[:MAX_MESSAGE_CHARS],
         status=statuses[-1] if statuses else None,
-        errno=numbers[-1] if numbers else None,
         retry_after_s=next((wait for each in chain if (wait := _retry_after_s(each)) is not None), None),
         code=own.code if own else None,
     )
@@ -202,9 +202,9 @@ def describe(error: BaseException) -> ErrorReport:
 
 def _leaf(report: ErrorReport) -> type[f.Failure]:
     if report.code is not None:
-        return next(leaf for leaf in f.leaves() if leaf.code == report.code)
-    if disk.is_full(report.errno, report.message):
-        return f.DiskFullError
+        leaf = f.leaf_of(report.code)
+        # The child has read what strangers wrote, and is not believed against what is shared.
+        return leaf if leaf.resource in {None, f.Resource.HOST} else f.UnexpectedError
     text = _ADVICE.sub("", _ADDRESSES.sub("", report.message))
     for rule in RULES:
         if rule.fits(report, text):

@@ -33,7 +33,6 @@ class ErrorReport(Value):
         types: class names of each exception in the chain of causes, innermost first, each followed by its bases.
         message: of the outermost, on one line.
         status: HTTP status, where the chain holds one.
-        errno: of the operating system, where the chain holds one.
         retry_after_s: what the site asked for, seconds.
         code: of a leaf of the taxonomy, where the child decided itself.
     """
@@ -41,7 +40,6 @@ class ErrorReport(Value):
     types: tuple[str, ...] = ()
     message: str = ""
     status: int | None = None
-    errno: int | None = None
     retry_after_s: float | None = None
     code: str | None = None
 

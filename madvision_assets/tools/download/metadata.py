@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from madvision_assets.domain.failures import without_secrets
+from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.domain.video import Chapter, HeatPoint, SourceMetadata
 
 KEPT_KEYS = (

@@ -5,6 +5,6 @@ What does not: knowledge of videos, sites or yt-dlp (``tools.download``).
 """
 
 from madvision_assets.tools.egress.proxy import EgressProxy
-from madvision_assets.tools.egress.vetting import is_public, resolve_host, vet
+from madvision_assets.tools.egress.vetting import resolve_host, vet
 
-__all__ = ["EgressProxy", "is_public", "resolve_host", "vet"]
+__all__ = ["EgressProxy", "resolve_host", "vet"]

@@ -11,6 +11,7 @@ from typing import Self
 
 from madvision_assets.domain import egress as words
 from madvision_assets.domain.failures import HostUnresolvedError, RefusedAddressError
+from madvision_assets.domain.networks import Network
 from madvision_assets.tools.egress import messages
 from madvision_assets.tools.egress.messages import AnswerHead, ProxyRequest
 from madvision_assets.tools.egress.vetting import Resolve, resolve_host, vet
@@ -44,6 +45,7 @@ class EgressProxy:
         resolve: turns host and port into addresses; asked once for each connection.
         connect: opens the connection to an address that was vetted.
         idle_timeout_s: a connection without a byte for so long is closed.
+        refused: networks that are refused whatever is allowed.
     """
 
     def __init__(
@@ -53,10 +55,12 @@ class EgressProxy:
         resolve: Resolve = resolve_host,
         connect: Connect = connect_to,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
+        refused: Sequence[Network] = (),
     ) -> None:
         self.refusals: list[str] = []
         self.unresolved: list[str] = []
         self._allow_private = allow_private
+        self._refused = refused
         self._resolve = resolve
         self._connect = connect
         self._idle_timeout_s = idle_timeout_s
@@ -131,7 +135,7 @@ class EgressProxy:
         """A connection to where the request leads; without one, the client has been told why."""
         host = request.host
         try:
-            addresses = vet(host, request.port, self._allow_private, resolve=self._resolve)
+            addresses = vet(host, request.port, self._allow_private, refused=self._refused, resolve=self._resolve)
             return self._connect_first(addresses, request.port)
         except RefusedAddressError:
             self.refusals.append(host)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from madvision_assets.domain.aws import AwsAccess
-from madvision_assets.domain.failures import without_secrets
+from madvision_assets.domain.redaction import without_secrets
 
 __all__ = ["Inbox", "Message", "make_inbox"]
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     CorruptMediaError,
-    DiskFullError,
     EmptyFileError,
     Failure,
     MediaToolError,
@@ -69,8 +67,6 @@ class Tracks:
 
 def classify_av(error: "FFmpegError") -> Failure:
     """The leaf that stands for an error of PyAV; details hold no path."""
-    if disk.is_full(error.errno):
-        return DiskFullError()
     leaf = AV_FAILURES.get(type(error).__name__, MediaToolError)
     return leaf(f"{type(error).__name__}: {error.strerror}")
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any, cast
 
 from madvision_assets.domain import disk
@@ -34,6 +35,7 @@ INPUT_FORMATS = (
 INPUT_GUARD: Mapping[str, str] = {"protocol_whitelist": "file", "format_whitelist": INPUT_FORMATS}
 
 STDERR_TAIL_BYTES = 4096
+ROOM_BYTES = 1 << 20
 READ_BYTES = 65536
 VERSION_TIMEOUT_S = 30
 # Neither proxies nor credentials of ours are ffmpeg's business.
@@ -194,12 +196,25 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)  # start_new_session made it the leader of its group
 
 
+def _disk_is_full(command: list[str]) -> Failure | None:
+    """Whether there is no room where the output goes: tried by ourselves, since ffmpeg's words may be the input's."""
+    files = [argument.removeprefix("file:") for argument in command if argument.startswith("file:")]
+    folder = Path(files[-1]).parent if files else None  # outputs come last
+    try:
+        with TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(ROOM_BYTES))
+    except OSError as error:
+        return DiskFullError(disk.reason(error.errno)) if disk.is_full(error.errno) else None
+    return None
+
+
 def _failure(command: list[str], errors: str, what: str, status: int) -> Failure:
     for argument in command:
         if argument.startswith("file:"):  # longest names first is not needed: each is absolute
             errors = errors.replace(argument, "the file")
     errors = _PATH.sub("the file", _LOG_PREFIX.sub("", errors))
-    meant = DiskFullError if disk.is_full(None, errors) else None
-    leaf = meant or next((leaf for pattern, leaf in _WHAT_IT_MEANS if pattern.search(errors)), MediaToolError)
+    if full := _disk_is_full(command):
+        return full
+    leaf = next((leaf for pattern, leaf in _WHAT_IT_MEANS if pattern.search(errors)), MediaToolError)
     ended = f"signal {-status}" if status < 0 else f"status {status}"
     return leaf(f"{what}: ffmpeg ended with {ended}: {errors.strip() or 'it said nothing'}")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
@@ -15,6 +16,7 @@ from madvision_assets.domain.failures import (
     StoreUnavailableError,
 )
 
+_PLAIN_KEY = re.compile(r"[A-Za-z0-9._/-]*")
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _S3_CODE = re.compile(r"<Code>([A-Za-z0-9.]+)</Code>")
 _S3_REGION = re.compile(r"<Region>([a-z0-9-]+)</Region>")
@@ -63,7 +65,7 @@ def classify_store(error: BaseException, key: str) -> Failure:
     Returns:
         A failure whose details give key and reason, and neither path nor secret.
     """
-    text = str(error)
+    text = _without_name(str(error), key)
     number = _errno(error, text)
     s3_code = _first(_S3_CODE, text)
     status = _first(_HTTP_STATUS, text).strip()
@@ -76,6 +78,14 @@ def classify_store(error: BaseException, key: str) -> Failure:
         return MissingInputError(f"{key} is not in the store")
     leaf = StoreDeniedError if _is_denied(error, number, status) else StoreUnavailableError
     return leaf(f"{key}: {_reason(error, number, s3_code, status)}")
+
+
+def _without_name(text: str, key: str) -> str:
+    """An error's words without the key, which somebody outside may have named so as to be read as an error."""
+    names = [] if _PLAIN_KEY.fullmatch(key) else [key, key.partition("/")[2]]
+    for name in filter(None, [*names, *map(quote, names)]):
+        text = text.replace(name, "")
+    return text
 
 
 def folder_failure(error: OSError) -> Failure:

@@ -1,0 +1,78 @@
+"""Claims about which addresses are public, the same in every version of Python that is at hand."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from madvision_assets.domain import networks
+from madvision_assets.domain.networks import is_allowed_where_private_ones_are, is_public, networks_of
+
+# The first and the last address of each, by IANA's registries; and what carries one of them inside.
+NOT_PUBLIC = (
+    *("0.0.0.0", "0.255.255.255", "10.0.0.0", "10.255.255.255", "100.64.0.0", "100.127.255.255", "127.0.0.1"),
+    *("127.255.255.255", "169.254.0.0", "169.254.169.254", "172.16.0.0", "172.31.255.255", "192.0.0.0", "192.0.0.8"),
+    *("192.0.0.9", "192.0.0.170", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.0.0", "192.168.255.255"),
+    *("198.18.0.0", "198.19.255.255", "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1"),
+    *("255.255.255.255", "168.63.129.16", "100.100.100.200"),
+    *("::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:7f00:1", "::ffff:a83f:8110"),
+    *("64:ff9b::a00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "2001::1", "2001:0:808:808::f5ff:fffe"),
+    *("2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1", "2002:808:808::1", "2002:7f00:1::", "3fff::1"),
+    *("4000::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fdff::1", "fe80::1", "fe80::1%eth0", "febf::1", "fec0::1"),
+    *("ff02::1", "ffff::1", "2620:4f:8000::1", "2606:4700::5efe:a00:1", "2606:4700::200:5efe:7f00:1"),
+)
+PUBLIC = (
+    *("1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0", "126.255.255.255"),
+    *("128.0.0.0", "169.253.255.255", "169.255.0.0", "172.15.255.255", "172.32.0.0", "191.255.255.255", "192.0.1.0"),
+    *("192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255", "168.63.129.17"),
+    *("2606:4700::1111", "2a00:1450:4001::1", "2001:4860::8888", "2001:200::1", "::ffff:8.8.8.8", "64:ff9b::808:808"),
+)
+PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
+
+
+@pytest.mark.parametrize("address", NOT_PUBLIC)
+def test_what_is_of_no_public_network_is_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_what_lies_beside_them_is_public(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_every_python_says_the_same(python: str) -> None:
+    """The file imports the standard library alone, so any interpreter can run it."""
+    found = _interpreter(python)
+    if found is None:
+        pytest.skip(f"there is no {python} here")
+    asked = json.dumps([*NOT_PUBLIC, *PUBLIC])
+    said_of = "json.dumps([*map(is_public, json.loads(sys.argv[2]))])"
+    code = f"import json, sys; exec(open(sys.argv[1]).read()); print({said_of})"
+    command = [found, "-I", "-c", code, networks.__file__, asked]
+    said = subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+
+    assert json.loads(said) == [False] * len(NOT_PUBLIC) + [True] * len(PUBLIC)
+
+
+def test_where_private_ones_are_allowed_it_is_those_alone_that_give_no_credentials_away() -> None:
+    for address in ("127.0.0.1", "10.0.0.1", "::1", "fd12::1", "192.168.1.1"):
+        assert is_allowed_where_private_ones_are(address)
+    for address in map(str, (network[0] for network in networks.METADATA)):
+        assert not is_allowed_where_private_ones_are(address)
+    assert not is_allowed_where_private_ones_are("10.0.0.1", networks_of("10.0.0.0/8"))
+
+
+def test_networks_are_read_from_commas_and_spaces() -> None:
+    assert [str(each) for each in networks_of(" 10.1.2.3/8,2001:db8::1  8.8.8.8 ")] == [
+        "10.0.0.0/8", "2001:db8::1/128", "8.8.8.8/32",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="nowhere"):
+        networks_of("nowhere")
+
+
+def _interpreter(name: str) -> str | None:
+    by_pyenv = sorted(Path.home().glob(f".pyenv/versions/{name.removeprefix('python')}.*/bin/python"))
+    return str(by_pyenv[-1]) if by_pyenv else shutil.which(name)
