@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     max_duration_s: Annotated[float, Field(gt=0)] = 4 * HOUR_S
     max_bytes: Annotated[int, Field(gt=0)] = 20 * GIB
     download_timeout_s: Annotated[float, Field(gt=0)] = 2 * HOUR_S
+    ytdlp_folder: Path | None = None
+    ytdlp_max_age_weeks: Annotated[int, Field(ge=1)] = 8
 
     # Of engines and analysts the registries in tools/ know the names.
     whisper_engine: str = "openai-whisper"

@@ -119,7 +119,12 @@ class Workplace:
         analyst = resources.make_analyst(self.settings, self.database)
         engine = resources.make_speech_engine(self.settings)
         speech = {} if self.transcript_elsewhere else {"Whisper model": engine.check}
-        tools = {"ffmpeg": lambda: (True, ffmpeg.version()), **speech, "analyst": lambda: (True, analyst.check())}
+        tools = {
+            "ffmpeg": lambda: (True, ffmpeg.version()),
+            "downloader": lambda: resources.make_downloader(self.settings).check(self.settings.ytdlp_max_age_weeks),
+            **speech,
+            "analyst": lambda: (True, analyst.check()),
+        }
         return {**tools, **kept}
 
     @property

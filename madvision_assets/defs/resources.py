@@ -21,7 +21,7 @@ from madvision_assets.domain.clips import Clips
 from madvision_assets.tools.analyst import Analyst, AnalystOptions
 from madvision_assets.tools.analyst.registry import find_analyst
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.download import Downloader
+from madvision_assets.tools.download import Downloader, Wheels
 from madvision_assets.tools.egress import EgressProxy
 from madvision_assets.tools.speech import EngineOptions, SpeechEngine
 from madvision_assets.tools.speech.registry import find_engine
@@ -65,6 +65,7 @@ def make_downloader(settings: "Settings") -> Downloader:
         max_duration_s=settings.max_duration_s,
         time_limit_s=settings.download_timeout_s,
         open_proxy=EgressProxy,
+        wheels=Wheels(settings.ytdlp_folder),
     )
 
 

@@ -639,6 +639,16 @@ class MediaToolMissingError(OperatorFailure):
     sentence = "The tool ffmpeg cannot be run. Install this package's dependencies again (imageio-ffmpeg brings it)."
 
 
+class DownloaderUnusableError(OperatorFailure):
+    """The folder of wheels is not as it was pinned, or yt-dlp in it does not start."""
+
+    code = "downloader_unusable"
+    resource = Resource.WORKER
+    sentence = (
+        "The downloader in MADVISION_YTDLP_FOLDER cannot be used. Mend that folder and its SHA256SUMS, or unset it."
+    )
+
+
 class DatabaseDeniedError(OperatorFailure):
     """Wrong user, password or database, or no permission."""
 

@@ -40,7 +40,7 @@ def download(job: Job, say: Callable[[Message], None]) -> Success:
     import yt_dlp
     from yt_dlp.globals import plugin_dirs
 
-    plugin_dirs.value = []  # no code that happens to lie about
+    plugin_dirs.value = [str(job.plugins)] if job.plugins else []  # no code that happens to lie about
 
     class Extractor(yt_dlp.YoutubeDL):  # type: ignore[misc] # yt-dlp carries no types
         def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:

@@ -5,14 +5,17 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from madvision_assets.domain.failures import (
     ConnectionLostError,
+    DownloaderUnusableError,
     DownloadTimeoutError,
     EmptyFileError,
     ExtractionFailedError,
@@ -29,11 +32,17 @@ from madvision_assets.tools.download.errors import classify
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
 from madvision_assets.tools.download.metadata import source_metadata
 from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
+from madvision_assets.tools.download.readiness import Readiness
+from madvision_assets.tools.download.wheels import Wheels
 
 CHILD = "madvision_assets.tools.download.child"
+LOOK = "from madvision_assets.tools.download.readiness import look; print(look().model_dump_json())"
+LOOK_LIMIT_S = 120.0
 STALL_LIMIT_S = 120.0
 # While ffmpeg merges or mends, everything is in the folder twice.
 FOLDER_TIMES_MAX_BYTES = 2.2
+# No folder of the one at work, and no user's packages, are searched for modules.
+PYTHON = (sys.executable, "-P", "-s")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 # What a client may make of the proxy's answer that a host does not resolve.
 VAGUE = (ConnectionLostError, ExtractionFailedError, SourceServerError, UnexpectedError)
@@ -86,6 +95,7 @@ class Downloader:
         time_limit_s: of one ``fetch``, seconds.
         open_proxy: makes the proxy, given ``allow_private``.
         stall_limit_s: without progress, seconds.
+        wheels: the yt-dlp that is preferred to the installed one.
     """
 
     allow_private: bool
@@ -95,6 +105,7 @@ class Downloader:
     time_limit_s: float
     open_proxy: Callable[[bool], AbstractContextManager[FilteringProxy]]
     stall_limit_s: float = STALL_LIMIT_S
+    wheels: Wheels = field(default_factory=Wheels)
 
     def fetch(self, address: str, folder: Path, progress: OnProgress) -> Download:
         """Downloads the video at an address into a folder of its own, going on where an earlier call stopped.
@@ -118,6 +129,7 @@ class Downloader:
                 max_height=self.max_height,
                 max_bytes=self.max_bytes,
                 max_duration_s=self.max_duration_s,
+                plugins=self.wheels.folder and self.wheels.folder.absolute(),
             )
             answer = self._run(job, progress)
             if isinstance(answer, Problem):
@@ -127,10 +139,29 @@ class Downloader:
             raise EmptyFileError
         return Download(path, source_metadata(answer.info), answer.engine_version)
 
+    def check(self, max_age_weeks: int) -> tuple[bool, str]:
+        """Whether a download's child has all that sites ask for, and what is missing for which.
+
+        Raises:
+            DownloaderUnusableError: yt-dlp does not start.
+        """
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            environment = child_environment(folder, "", self.wheels.verified())
+            with ChildProcess([*PYTHON, "-c", LOOK], env=environment, cwd=folder) as child:
+                lines = child.lines(time_limit_s=LOOK_LIMIT_S, stall_limit_s=LOOK_LIMIT_S, sign_of_life=lambda: 0)
+                said = b"".join(lines)
+                child.wait()
+                try:
+                    found = Readiness.model_validate_json(said)
+                except ValidationError as error:
+                    raise DownloaderUnusableError(child.last_words) from error
+        return found.told(datetime.now(UTC).date(), max_age_weeks)
+
     def _run(self, job: Job, progress: OnProgress) -> Success | Problem:
         """The child's last message."""
-        command = [sys.executable, "-P", "-s", "-m", CHILD]
-        with ChildProcess(command, env=child_environment(job.folder, job.proxy), cwd=job.folder) as child:
+        environment = child_environment(job.folder, job.proxy, self.wheels.verified())
+        with ChildProcess([*PYTHON, "-m", CHILD], env=environment, cwd=job.folder) as child:
             child.give(job.model_dump_json().encode())
             try:
                 for line in child.lines(
@@ -155,11 +186,14 @@ class Downloader:
         return size_bytes
 
 
-def child_environment(folder: Path, proxy: str) -> Mapping[str, str]:
-    """All the variables that the child sees: none of ours but the search path for programs."""
+def child_environment(folder: Path, proxy: str, wheels: Sequence[Path] = ()) -> Mapping[str, str]:
+    """All the variables that the child sees: none of ours but the search path for programs.
+
+    yt-dlp finds the JavaScript runtime beside the interpreter, and hands it these variables, which it cannot read.
+    """
     return {
         "PATH": os.environ.get("PATH", os.defpath),  # noqa: TID251 - no setting of ours: yt-dlp looks for tools there
-        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "PYTHONPATH": os.pathsep.join(map(str, (*wheels, Path(__file__).parents[3]))),
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "LANG": "C.UTF-8",

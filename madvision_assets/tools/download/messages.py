@@ -16,6 +16,7 @@ class Job(Value):
         max_height: of the picture, pixels; a larger one is taken only where there is no other.
         max_bytes: refuse more.
         max_duration_s: refuse more, seconds.
+        plugins: a folder of wheels that yt-dlp's plugins are taken out of; None for no plugins.
     """
 
     address: str
@@ -24,6 +25,7 @@ class Job(Value):
     max_height: int
     max_bytes: int
     max_duration_s: float
+    plugins: Path | None = None
 
 
 class ErrorReport(Value):
