@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from madvision_assets.connections import make_aws_access, make_database, make_store
+from madvision_assets.connections import make_aws_access, make_database, make_sources, make_store
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
 from madvision_assets.defs.runtime.lease import COMMAND_LINE, PARTITION_TAG, SOURCE_TAG, RunLease, attempt_of
 from madvision_assets.defs.runtime.patience import Patience, wait_for_dagster
@@ -21,7 +21,7 @@ from madvision_assets.domain.clips import Clips
 from madvision_assets.tools.analyst import Analyst, AnalystOptions
 from madvision_assets.tools.analyst.registry import find_analyst
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.download import Downloader, Wheels
+from madvision_assets.tools.download import Downloader, Etiquette, Wheels
 from madvision_assets.tools.egress import EgressProxy
 from madvision_assets.tools.speech import EngineOptions, SpeechEngine
 from madvision_assets.tools.speech.registry import find_engine
@@ -57,7 +57,13 @@ def make_speech_engine(settings: "Settings") -> SpeechEngine:
 
 
 def make_downloader(settings: "Settings") -> Downloader:
-    """The downloader, with its limits."""
+    """The downloader, with its limits.
+
+    Raises:
+        SettingsError: the file of sites cannot be used.
+    """
+    from madvision_assets.settings import read_secret
+
     return Downloader(
         allow_private=settings.allow_private,
         max_height=settings.max_height,
@@ -66,6 +72,7 @@ def make_downloader(settings: "Settings") -> Downloader:
         time_limit_s=settings.download_timeout_s,
         open_proxy=EgressProxy,
         wheels=Wheels(settings.ytdlp_folder),
+        etiquette=Etiquette(make_sources(settings), read_secret),
     )
 
 

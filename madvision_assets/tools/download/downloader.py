@@ -22,6 +22,7 @@ from madvision_assets.domain.failures import (
     Failure,
     HostUnresolvedError,
     RefusedAddressError,
+    SourceProxyError,
     SourceServerError,
     TooLargeError,
     UnexpectedError,
@@ -29,6 +30,7 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.video import SourceMetadata, canonical_address
 from madvision_assets.tools.download.errors import classify
+from madvision_assets.tools.download.manners import Etiquette
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
 from madvision_assets.tools.download.metadata import source_metadata
 from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
@@ -39,6 +41,8 @@ CHILD = "madvision_assets.tools.download.child"
 LOOK = "from madvision_assets.tools.download.readiness import look; print(look().model_dump_json())"
 LOOK_LIMIT_S = 120.0
 STALL_LIMIT_S = 120.0
+CUT_NOTE = "cut.txt"
+OVERLAP_BYTES = 1024
 # While ffmpeg merges or mends, everything is in the folder twice.
 FOLDER_TIMES_MAX_BYTES = 2.2
 # No folder of the one at work, and no user's packages, are searched for modules.
@@ -67,6 +71,10 @@ class FilteringProxy(Protocol):
     def unresolved(self) -> Sequence[str]:
         """Hosts that have no address."""
 
+    @property
+    def upstream_troubles(self) -> Sequence[str]:
+        """What the operator's proxy had against us."""
+
 
 @dataclass(frozen=True)
 class Download:
@@ -76,11 +84,38 @@ class Download:
         path: the file, in the folder that was given.
         source: what the source says of the video; its ``duration_s`` is there to be compared with the file's.
         engine_version: of yt-dlp.
+        length_known: the site told how many bytes there are, so that it came whole.
+        single: it came as one file, so that a part of it can be continued.
     """
 
     path: Path
     source: SourceMetadata
     engine_version: str
+    length_known: bool = True
+    single: bool = False
+
+    def may_be_cut(self) -> bool:
+        """Whether a file that is found damaged may lack its end; it is then put back, for the next try to go on with.
+
+        A connection that is cut looks like the end where no length was told. What ends at the same byte twice is whole.
+        """
+        if self.length_known:
+            return False
+        note, size = self.path.with_name(CUT_NOTE), str(self.path.stat().st_size)
+        if note.is_file() and note.read_text() == size:
+            return False
+        note.write_text(size)
+        self.put_back()
+        return True
+
+    def put_back(self) -> None:
+        """Makes the next try fetch what is missing of it: the rest, or all where it was put together of parts."""
+        if self.single:
+            # A part that begins where a whole file ends is refused by sites (416).
+            os.truncate(self.path, max(self.path.stat().st_size - OVERLAP_BYTES, 0))
+            self.path.rename(self.path.with_name(f"{self.path.name}.part"))
+        else:
+            self.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -93,9 +128,10 @@ class Downloader:
         max_bytes: refuse more.
         max_duration_s: refuse more, seconds.
         time_limit_s: of one ``fetch``, seconds.
-        open_proxy: makes the proxy, given ``allow_private``.
+        open_proxy: makes the proxy, given ``allow_private``, and ``upstream`` where it is to go through another.
         stall_limit_s: without progress, seconds.
         wheels: the yt-dlp that is preferred to the installed one.
+        etiquette: what the operator says of sites.
     """
 
     allow_private: bool
@@ -103,9 +139,10 @@ class Downloader:
     max_bytes: int
     max_duration_s: float
     time_limit_s: float
-    open_proxy: Callable[[bool], AbstractContextManager[FilteringProxy]]
+    open_proxy: Callable[..., AbstractContextManager[FilteringProxy]]
     stall_limit_s: float = STALL_LIMIT_S
     wheels: Wheels = field(default_factory=Wheels)
+    etiquette: Etiquette = field(default_factory=Etiquette)
 
     def fetch(self, address: str, folder: Path, progress: OnProgress) -> Download:
         """Downloads the video at an address into a folder of its own, going on where an earlier call stopped.
@@ -119,9 +156,10 @@ class Downloader:
             Failure: a leaf that says why there is no download; what came so far stays in the folder.
         """
         address = canonical_address(address)
+        manners, upstream = self.etiquette.manners(address), self.etiquette.proxy(address)
         folder = folder.absolute()
         folder.mkdir(parents=True, exist_ok=True)
-        with self.open_proxy(self.allow_private) as proxy:
+        with self.open_proxy(self.allow_private, **({"upstream": upstream} if upstream else {})) as proxy:
             job = Job(
                 address=address,
                 folder=folder,
@@ -130,6 +168,7 @@ class Downloader:
                 max_bytes=self.max_bytes,
                 max_duration_s=self.max_duration_s,
                 plugins=self.wheels.folder and self.wheels.folder.absolute(),
+                manners=manners,
             )
             answer = self._run(job, progress)
             if isinstance(answer, Problem):
@@ -137,7 +176,8 @@ class Downloader:
         path = folder / Path(answer.name).name
         if not path.is_file() or not path.stat().st_size:
             raise EmptyFileError
-        return Download(path, source_metadata(answer.info), answer.engine_version)
+        source = source_metadata(answer.info)
+        return Download(path, source, answer.engine_version, answer.length_known, answer.single)
 
     def check(self, max_age_weeks: int) -> tuple[bool, str]:
         """Whether a download's child has all that sites ask for, and what is missing for which.
@@ -207,6 +247,8 @@ def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:
     failure = classify(problem.report)
     if proxy.refusals and problem.report.code is None:
         return RefusedAddressError(proxy.refusals[-1])
+    if proxy.upstream_troubles and isinstance(failure, VAGUE):
+        return SourceProxyError(proxy.upstream_troubles[-1])
     if proxy.unresolved and isinstance(failure, VAGUE):
         return HostUnresolvedError(proxy.unresolved[-1])
     return failure
