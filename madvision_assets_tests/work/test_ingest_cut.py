@@ -59,11 +59,12 @@ def test_a_connection_that_was_cut_without_a_length_is_tried_again_and_gone_on_w
         assert (site.hits("/talk.mp4")[-1].range_start or 0) == half - 1024
 
 
+@pytest.mark.parametrize("ranges", [True, False])
 def test_a_file_that_ends_at_the_same_byte_twice_is_damaged_for_good(
-    ingest: Ingest, talk: bytes, tmp_path: Path
+    ingest: Ingest, talk: bytes, tmp_path: Path, ranges: bool
 ) -> None:
     with Site() as site:
-        page = Page(talk[: len(talk) // 2], headers=VIDEO, framing="close")
+        page = Page(talk[: len(talk) // 2], headers=VIDEO, framing="close", ranges=ranges)
         video = Video(video_id="web-1", address=site.add("/talk.mp4", page))
         with pytest.raises(IncompleteDownloadError):
             ingest.take(video, tmp_path / "work", lambda *_: None)
