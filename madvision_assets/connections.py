@@ -1,8 +1,12 @@
 """The store and the database that the settings name; made alike for every room."""
 
+import tomllib
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from madvision_assets.domain.aws import AwsAccess
+from madvision_assets.domain.sources import Sources
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.objects import ObjectStore
 
@@ -30,3 +34,24 @@ def make_aws_access(settings: "Settings") -> AwsAccess:
 def make_database(settings: "Settings") -> Database:
     """The database of our own tables."""
     return Database(settings.effective_database_url)
+
+
+def make_sources(settings: "Settings") -> Sources:
+    """What the operator's file says of sites; nothing without one.
+
+    Raises:
+        SettingsError: it cannot be read, or a key in it holds what we cannot use.
+    """
+    from madvision_assets.settings import SettingsError
+
+    if settings.sources_file is None:
+        return Sources()
+    try:
+        return Sources.model_validate(tomllib.loads(settings.sources_file.expanduser().read_text()))
+    except OSError as error:
+        problem = error.strerror or "it cannot be read"
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        problem = f"it is not TOML: {error}"
+    except ValidationError as error:
+        problem = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    raise SettingsError(f"Cannot use MADVISION_SOURCES_FILE. {problem}. See docs/operations.md.")

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     max_duration_s: Annotated[float, Field(gt=0)] = 4 * HOUR_S
     max_bytes: Annotated[int, Field(gt=0)] = 20 * GIB
     download_timeout_s: Annotated[float, Field(gt=0)] = 2 * HOUR_S
+    sources_file: Path | None = None
+    ytdlp_folder: Path | None = None
+    ytdlp_max_age_weeks: Annotated[int, Field(ge=1)] = 8
 
     # Of engines and analysts the registries in tools/ know the names.
     whisper_engine: str = "openai-whisper"
@@ -144,6 +147,25 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problems = "; ".join(f"{_variable(e['loc'])}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"Cannot use the configuration. {problems}. See .env.example.") from error
+
+
+def read_secret(reference: str) -> str:
+    """The secret that a reference of the operator's stands for: ``env:NAME`` or ``file:PATH``.
+
+    Raises:
+        LookupError: there is none; the message names the reference.
+    """
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        found = os.environ.get(name) or dotenv_values(".env").get(name)  # noqa: TID251 - this is the file that reads it
+    else:
+        try:
+            found = Path(name).expanduser().read_text()
+        except (OSError, UnicodeDecodeError):
+            found = None
+    if not found:
+        raise LookupError(f"{reference} cannot be read, or is empty")
+    return found
 
 
 def variable_names() -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 CHUNK_BYTES = 64 * 1024
 CLIENT_TIMEOUT_S = 10.0
@@ -33,6 +33,10 @@ class Page:
         cuts: how many answers are cut; None for every one.
         bytes_per_s: sent at about this speed; None for full speed.
         reason: the words beside the status; None for the usual ones.
+        framing: how its end is known: ``length``, ``chunked``, or ``close``, by which a cut looks like the end.
+        ranges: whether it gives a part where a part is asked for.
+        extra_bytes: so many more are promised than there are.
+        answers: how many it gives before its address has expired (403); None for every one.
     """
 
     body: bytes | Sequence[bytes] = b""
@@ -42,9 +46,14 @@ class Page:
     cuts: int | None = None
     bytes_per_s: int | None = None
     reason: str | None = None
+    framing: Literal["length", "chunked", "close"] = "length"
+    ranges: bool = True
+    extra_bytes: int = 0
+    answers: int | None = None
 
 
 NOTHING_HERE = Page(b"nothing here", HTTPStatus.NOT_FOUND)
+EXPIRED = Page(b"expired", HTTPStatus.FORBIDDEN)
 
 
 @dataclass
@@ -143,9 +152,15 @@ class Site:
         page = f"<!DOCTYPE html><html><head><title>{escape(title)}</title>{head}</head><body>{embedded}</body></html>"
         return self.serve(path, page.encode(), content_type="text/html; charset=utf-8")
 
-    def hls(self, path: str, segments: Sequence[str], *, segment_s: float = 2.0, ended: bool = True) -> str:
-        """An HLS media playlist of these segment addresses; one that has not ended is a live stream."""
+    def hls(
+        self, path: str, segments: Sequence[str], *, segment_s: float = 2.0, ended: bool = True, key: str | None = None
+    ) -> str:
+        """An HLS media playlist of these segment addresses; one that has not ended is a live stream.
+
+        With the address of a ``key`` they are encrypted by AES-128, each with its number as the first block.
+        """
         lines = ["#EXTM3U", "#EXT-X-VERSION:3", f"#EXT-X-TARGETDURATION:{segment_s:.0f}", "#EXT-X-MEDIA-SEQUENCE:0"]
+        lines += [f'#EXT-X-KEY:METHOD=AES-128,URI="{key}"'] if key else []
         for segment in segments:
             lines += [f"#EXTINF:{segment_s:.3f},", segment]
         if ended:
@@ -163,28 +178,35 @@ class Site:
             request.path, request.command, _headers(request), _range_start(request), _body(request), status=page.status
         )
         self._hits.append(hit)
+        if page.answers == 0:
+            page = EXPIRED
+        elif page.answers is not None and request.command == "GET":
+            page.answers -= 1
         size = len(page.body) if isinstance(page.body, bytes) else sum(map(len, page.body))
-        start = hit.range_start or 0
+        start = (hit.range_start or 0) if page.ranges else 0
         if page.status == HTTPStatus.OK and start >= size > 0:
             request.send_response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
             request.end_headers()
             return
-        partial = page.status == HTTPStatus.OK and hit.range_start is not None
+        partial = page.status == HTTPStatus.OK and hit.range_start is not None and page.ranges
         request.send_response(HTTPStatus.PARTIAL_CONTENT if partial else page.status, page.reason)
         if partial:
             request.send_header("Content-Range", f"bytes {start}-{size - 1}/{size}")
-        for name, value in {**page.headers, "Content-Length": str(size - start), "Connection": "close"}.items():
+        for name, value in {**page.headers, **_framing(page, size - start), "Connection": "close"}.items():
             request.send_header(name, value)
         request.end_headers()
         if request.command != "HEAD":
             self._send(request, page, hit, start)
 
     def _send(self, request: "_Handler", page: Page, hit: Hit, start: int) -> None:
-        for chunk in _chunks(page, start, self._take_cut(page)):
+        cut = self._take_cut(page)
+        for chunk in _chunks(page, start, cut):
             hit.sent_bytes += len(chunk)  # before it is sent: a client that has it may look
-            request.wfile.write(chunk)
+            request.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if page.framing == "chunked" else chunk)
             if page.bytes_per_s and self._closing.wait(len(chunk) / page.bytes_per_s):
                 return
+        if page.framing == "chunked" and cut is None:
+            request.wfile.write(b"0\r\n\r\n")
 
     def _take_failure(self, path: str) -> Page | None:
         """How this request is made to fail; None for one that is answered as it should be."""
@@ -228,6 +250,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's naming
         """Nothing: the hits say it."""
+
+
+def _framing(page: Page, size_bytes: int) -> dict[str, str]:
+    """The fields that say where an answer ends."""
+    if page.framing == "length":
+        return {"Content-Length": str(size_bytes + page.extra_bytes)}
+    return {"Transfer-Encoding": "chunked"} if page.framing == "chunked" else {}
 
 
 def _sorry(status: int, headers: Mapping[str, str]) -> Page:

@@ -117,9 +117,16 @@ class Workplace:
         from madvision_assets.tools.media import ffmpeg
 
         analyst = resources.make_analyst(self.settings, self.database)
+        downloader = resources.make_downloader(self.settings)
         engine = resources.make_speech_engine(self.settings)
         speech = {} if self.transcript_elsewhere else {"Whisper model": engine.check}
-        tools = {"ffmpeg": lambda: (True, ffmpeg.version()), **speech, "analyst": lambda: (True, analyst.check())}
+        tools = {
+            "ffmpeg": lambda: (True, ffmpeg.version()),
+            "downloader": lambda: downloader.check(self.settings.ytdlp_max_age_weeks),
+            "sites": downloader.etiquette.check,
+            **speech,
+            "analyst": lambda: (True, analyst.check()),
+        }
         return {**tools, **kept}
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from madvision_assets.connections import make_aws_access, make_database, make_store
+from madvision_assets.connections import make_aws_access, make_database, make_sources, make_store
 from madvision_assets.defs.dagster_inside import events_left_out
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
@@ -26,7 +26,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.analyst import Analyst, AnalystOptions
 from madvision_assets.tools.analyst.registry import find_analyst
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.download import Downloader
+from madvision_assets.tools.download import Downloader, Etiquette, Wheels
 from madvision_assets.tools.egress import EgressProxy
 from madvision_assets.tools.speech import EngineOptions, SpeechEngine
 from madvision_assets.tools.speech.registry import find_engine
@@ -67,7 +67,13 @@ def make_speech_engine(settings: "Settings") -> SpeechEngine:
 
 
 def make_downloader(settings: "Settings") -> Downloader:
-    """The downloader, with its limits."""
+    """The downloader, with its limits.
+
+    Raises:
+        SettingsError: the file of sites cannot be used.
+    """
+    from madvision_assets.settings import read_secret
+
     return Downloader(
         allow_private=settings.allow_private,
         max_height=settings.max_height,
@@ -75,6 +81,8 @@ def make_downloader(settings: "Settings") -> Downloader:
         max_duration_s=settings.max_duration_s,
         time_limit_s=settings.download_timeout_s,
         open_proxy=partial(EgressProxy, refused=networks_of(settings.refused_networks)),
+        wheels=Wheels(settings.ytdlp_folder),
+        etiquette=Etiquette(make_sources(settings), read_secret),
     )
 
 

@@ -177,6 +177,13 @@ class LiveStreamError(PermanentFailure):
     sentence = "The video is a live or upcoming stream. Submit it again once it has ended."
 
 
+class SourceRefusedError(PermanentFailure):
+    """A site that the operator does not take."""
+
+    code = "source_refused"
+    sentence = "Videos of this site are not taken here."
+
+
 class UnknownBucketError(PermanentFailure):
     """An upload in a bucket that is none of ours."""
 
@@ -363,7 +370,18 @@ class ExtractionFailedError(TransientFailure):
     """The downloader did not understand the site this time."""
 
     code = "extraction_failed"
+    resource = Resource.HOST
     sentence = "The downloader could not read the site. It is tried again; if it persists, update yt-dlp."
+
+
+class SourceProxyError(TransientFailure):
+    """The operator's proxy for a site is away, or refuses us."""
+
+    code = "source_proxy_failed"
+    resource = Resource.HOST
+    sentence = (
+        "The proxy that MADVISION_SOURCES_FILE names for this site does not let us through. It is tried again later."
+    )
 
 
 class OutOfGpuMemoryError(TransientFailure):
@@ -638,6 +656,25 @@ class MediaToolMissingError(OperatorFailure):
     code = "media_tool_missing"
     resource = Resource.WORKER
     sentence = "The tool ffmpeg cannot be run. Install this package's dependencies again (imageio-ffmpeg brings it)."
+
+
+class DownloaderUnusableError(OperatorFailure):
+    """The folder of wheels is not as it was pinned, or yt-dlp in it does not start."""
+
+    code = "downloader_unusable"
+    resource = Resource.WORKER
+    sentence = (
+        "The downloader in MADVISION_YTDLP_FOLDER cannot be used. Mend that folder and its SHA256SUMS, or unset it."
+    )
+
+
+class SourceSecretError(OperatorFailure):
+    """A secret that the operator's file of sites refers to cannot be had."""
+
+    code = "source_secret_unusable"
+    resource = Resource.HOST
+    is_internal = True
+    sentence = "A secret that MADVISION_SOURCES_FILE refers to cannot be used. Mend the reference, or what it names."
 
 
 class DatabaseDeniedError(OperatorFailure):

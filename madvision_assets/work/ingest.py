@@ -14,6 +14,7 @@ from urllib.request import url2pathname
 
 from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.failures import (
+    CorruptMediaError,
     FileChangedError,
     IncompleteDownloadError,
     NotFoundError,
@@ -69,6 +70,18 @@ class Ingest:
             Failure: a leaf of the taxonomy: of the download, of the media, or of the store.
         """
         fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
+        try:
+            return self._taken(video, fetched, folder, progress)
+        except IncompleteDownloadError:
+            fetched.put_back()
+            raise
+        except CorruptMediaError as error:
+            if fetched.may_be_cut():
+                raise IncompleteDownloadError("the site told no length, and the file is damaged") from error
+            raise
+
+    def _taken(self, video: Video, fetched: Download, folder: Path, progress: Progress) -> Made[RawVideo]:
+        """Inspect, normalise and store what was fetched."""
         self._check_size(fetched.path)
         info = probe.probe(fetched.path)
         self._check_duration(info, fetched.source)

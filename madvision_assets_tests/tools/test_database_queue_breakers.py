@@ -14,14 +14,17 @@ from madvision_assets.domain.failures import (
     BotCheckError,
     ConnectionLostError,
     DatabaseUnavailableError,
+    ExtractionFailedError,
     PrivateVideoError,
     StoreUnavailableError,
 )
 from madvision_assets.domain.queue import QueueStatus, RetryRules
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database, leases
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets.tools.database.tables import webhook_deliveries
 from madvision_assets_tests.databases import (
     VIDEO,
@@ -91,6 +94,21 @@ def test_a_run_by_hand_that_fails_too_keeps_it_open_for_longer(queue: Queue, clo
     queue.fail(VIDEO, "by hand", None, KIND, ApiKeyInvalidError())
 
     assert shut_breakers(queue._database)["analyst"].probe_at == clock.now + timedelta(seconds=120)
+
+
+def test_an_extractor_that_no_longer_reads_its_site_is_paused_and_its_videos_are_not_burnt(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    videos = [Video(video_id=f"youtube-{n}", address=f"https://{n}.example/") for n in range(7)]
+    Submissions(database, lambda: clock.now).add([NewSubmission(each, 0) for each in videos])
+    rows = queue.claim_due(5)
+    for row in rows:
+        queue.begin(row.video_id, row.video_id, row.attempt, RAW)
+    for row in rows:
+        queue.fail(row.video_id, row.video_id, row.attempt, RAW, ExtractionFailedError())
+
+    assert set(shut_breakers(database)) == {"host:youtube"}
+    assert queue.claim_due(5) == []
 
 
 def test_a_host_that_is_gone_for_good_is_not_tried_for_ever(database: Database, queue: Queue, clock: Clock) -> None:

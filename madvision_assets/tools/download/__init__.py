@@ -7,5 +7,7 @@ What does not: judging the file that came (``tools.media``), and keeping it (``t
 
 from madvision_assets.tools.download.downloader import Download, Downloader
 from madvision_assets.tools.download.identify import identify
+from madvision_assets.tools.download.manners import Etiquette
+from madvision_assets.tools.download.wheels import Wheels
 
-__all__ = ["Download", "Downloader", "identify"]
+__all__ = ["Download", "Downloader", "Etiquette", "Wheels", "identify"]

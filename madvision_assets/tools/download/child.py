@@ -40,7 +40,7 @@ def download(job: Job, say: Callable[[Message], None]) -> Success:
     import yt_dlp
     from yt_dlp.globals import plugin_dirs
 
-    plugin_dirs.value = []  # no code that happens to lie about
+    plugin_dirs.value = [str(job.plugins)] if job.plugins else []  # no code that happens to lie about
 
     class Extractor(yt_dlp.YoutubeDL):  # type: ignore[misc] # yt-dlp carries no types
         def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:
@@ -53,7 +53,13 @@ def download(job: Job, say: Callable[[Message], None]) -> Success:
         info = _only_video(ydl.extract_info(job.address))
     path = info["requested_downloads"][0]["filepath"]
     refuse_too_large(os.path.getsize(path), job.max_bytes)  # noqa: PTH202 - yt-dlp hands out strings
-    return Success(name=os.path.basename(path), info=kept(info), engine_version=yt_dlp.version.__version__)  # noqa: PTH119
+    return Success(
+        name=os.path.basename(path),  # noqa: PTH119
+        info=kept(info),
+        engine_version=yt_dlp.version.__version__,
+        length_known=meter.length_known,
+        single=info.get("protocol") in {"http", "https"} and not info.get("requested_formats"),
+    )
 
 
 def only_through(proxy: str) -> None:

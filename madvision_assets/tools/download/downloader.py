@@ -5,17 +5,19 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Protocol
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     ConnectionLostError,
     DiskFullError,
+    DownloaderUnusableError,
     DownloadTimeoutError,
     EmptyFileError,
     ExtractionFailedError,
@@ -23,6 +25,7 @@ from madvision_assets.domain.failures import (
     HostUnresolvedError,
     MediaToolMissingError,
     RefusedAddressError,
+    SourceProxyError,
     SourceServerError,
     TooLargeError,
     UnexpectedError,
@@ -30,15 +33,24 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.video import SourceMetadata, canonical_address
 from madvision_assets.tools.download.errors import classify
+from madvision_assets.tools.download.manners import Etiquette
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
 from madvision_assets.tools.download.metadata import source_metadata
 from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
+from madvision_assets.tools.download.readiness import Readiness
+from madvision_assets.tools.download.wheels import Wheels
 
 CHILD = "madvision_assets.tools.download.child"
+LOOK = "from madvision_assets.tools.download.readiness import look; print(look().model_dump_json())"
+LOOK_LIMIT_S = 120.0
 STALL_LIMIT_S = 120.0
 ROOM_BYTES = 1 << 20
+CUT_NOTE = "cut.txt"
+OVERLAP_BYTES = 1024
 # While ffmpeg merges or mends, everything is in the folder twice.
 FOLDER_TIMES_MAX_BYTES = 2.2
+# No folder of the one at work, and no user's packages, are searched for modules.
+PYTHON = (sys.executable, "-P", "-s")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 # What a client may make of the proxy's answer that a host does not resolve.
 VAGUE = (ConnectionLostError, ExtractionFailedError, SourceServerError, UnexpectedError)
@@ -63,6 +75,10 @@ class FilteringProxy(Protocol):
     def unresolved(self) -> Sequence[str]:
         """Hosts that have no address."""
 
+    @property
+    def upstream_troubles(self) -> Sequence[str]:
+        """What the operator's proxy had against us."""
+
 
 @dataclass(frozen=True)
 class Download:
@@ -72,11 +88,38 @@ class Download:
         path: the file, in the folder that was given.
         source: what the source says of the video; its ``duration_s`` is there to be compared with the file's.
         engine_version: of yt-dlp.
+        length_known: the site told how many bytes there are, so that it came whole.
+        single: it came as one file, so that a part of it can be continued.
     """
 
     path: Path
     source: SourceMetadata
     engine_version: str
+    length_known: bool = True
+    single: bool = False
+
+    def may_be_cut(self) -> bool:
+        """Whether a file that is found damaged may lack its end; it is then put back, for the next try to go on with.
+
+        A connection that is cut looks like the end where no length was told. What ends at the same byte twice is whole.
+        """
+        if self.length_known:
+            return False
+        note, size = self.path.with_name(CUT_NOTE), str(self.path.stat().st_size)
+        if note.is_file() and note.read_text() == size:
+            return False
+        note.write_text(size)
+        self.put_back()
+        return True
+
+    def put_back(self) -> None:
+        """Makes the next try fetch what is missing of it: the rest, or all where it was put together of parts."""
+        if self.single:
+            # A part that begins where a whole file ends is refused by sites (416).
+            os.truncate(self.path, max(self.path.stat().st_size - OVERLAP_BYTES, 0))
+            self.path.rename(self.path.with_name(f"{self.path.name}.part"))
+        else:
+            self.path.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -89,8 +132,10 @@ class Downloader:
         max_bytes: refuse more.
         max_duration_s: refuse more, seconds.
         time_limit_s: of one ``fetch``, seconds.
-        open_proxy: makes the proxy, given ``allow_private``.
+        open_proxy: makes the proxy, given ``allow_private``, and ``upstream`` where it is to go through another.
         stall_limit_s: without progress, seconds.
+        wheels: the yt-dlp that is preferred to the installed one.
+        etiquette: what the operator says of sites.
     """
 
     allow_private: bool
@@ -98,8 +143,10 @@ class Downloader:
     max_bytes: int
     max_duration_s: float
     time_limit_s: float
-    open_proxy: Callable[[bool], AbstractContextManager[FilteringProxy]]
+    open_proxy: Callable[..., AbstractContextManager[FilteringProxy]]
     stall_limit_s: float = STALL_LIMIT_S
+    wheels: Wheels = field(default_factory=Wheels)
+    etiquette: Etiquette = field(default_factory=Etiquette)
 
     def fetch(self, address: str, folder: Path, progress: OnProgress) -> Download:
         """Downloads the video at an address into a folder of its own, going on where an earlier call stopped.
@@ -113,10 +160,11 @@ class Downloader:
             Failure: a leaf that says why there is no download; what came so far stays in the folder.
         """
         address = canonical_address(address)
+        manners, upstream = self.etiquette.manners(address), self.etiquette.proxy(address)
         folder = folder.absolute()
         folder.mkdir(parents=True, exist_ok=True)
         _require_ffmpeg()
-        with self.open_proxy(self.allow_private) as proxy:
+        with self.open_proxy(self.allow_private, **({"upstream": upstream} if upstream else {})) as proxy:
             job = Job(
                 address=address,
                 folder=folder,
@@ -124,6 +172,8 @@ class Downloader:
                 max_height=self.max_height,
                 max_bytes=self.max_bytes,
                 max_duration_s=self.max_duration_s,
+                plugins=self.wheels.folder and self.wheels.folder.absolute(),
+                manners=manners,
             )
             answer = self._run(job, progress)
             if isinstance(answer, Problem):
@@ -131,12 +181,32 @@ class Downloader:
         path = folder / Path(answer.name).name
         if not path.is_file() or not path.stat().st_size:
             raise EmptyFileError
-        return Download(path, source_metadata(answer.info), answer.engine_version)
+        source = source_metadata(answer.info)
+        return Download(path, source, answer.engine_version, answer.length_known, answer.single)
+
+    def check(self, max_age_weeks: int) -> tuple[bool, str]:
+        """Whether a download's child has all that sites ask for, and what is missing for which.
+
+        Raises:
+            DownloaderUnusableError: yt-dlp does not start.
+        """
+        with TemporaryDirectory() as name:
+            folder = Path(name)
+            environment = child_environment(folder, "", self.wheels.verified())
+            with ChildProcess([*PYTHON, "-c", LOOK], env=environment, cwd=folder) as child:
+                lines = child.lines(time_limit_s=LOOK_LIMIT_S, stall_limit_s=LOOK_LIMIT_S, sign_of_life=lambda: 0)
+                said = b"".join(lines)
+                child.wait()
+                try:
+                    found = Readiness.model_validate_json(said)
+                except ValidationError as error:
+                    raise DownloaderUnusableError(child.last_words) from error
+        return found.told(datetime.now(UTC).date(), max_age_weeks)
 
     def _run(self, job: Job, progress: OnProgress) -> Success | Problem:
         """The child's last message."""
-        command = [sys.executable, "-P", "-s", "-m", CHILD]
-        with ChildProcess(command, env=child_environment(job.folder, job.proxy), cwd=job.folder) as child:
+        environment = child_environment(job.folder, job.proxy, self.wheels.verified())
+        with ChildProcess([*PYTHON, "-m", CHILD], env=environment, cwd=job.folder) as child:
             child.give(job.model_dump_json().encode())
             try:
                 for line in child.lines(
@@ -161,11 +231,14 @@ class Downloader:
         return size_bytes
 
 
-def child_environment(folder: Path, proxy: str) -> Mapping[str, str]:
-    """All the variables that the child sees: none of ours but the search path for programs."""
+def child_environment(folder: Path, proxy: str, wheels: Sequence[Path] = ()) -> Mapping[str, str]:
+    """All the variables that the child sees: none of ours but the search path for programs.
+
+    yt-dlp finds the JavaScript runtime beside the interpreter, and hands it these variables, which it cannot read.
+    """
     return {
         "PATH": os.environ.get("PATH", os.defpath),  # noqa: TID251 - no setting of ours: yt-dlp looks for tools there
-        "PYTHONPATH": str(Path(__file__).parents[3]),
+        "PYTHONPATH": os.pathsep.join(map(str, (*wheels, Path(__file__).parents[3]))),
         "HOME": str(folder),
         "TMPDIR": str(folder),
         "LANG": "C.UTF-8",
@@ -179,6 +252,8 @@ def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:
     failure = classify(problem.report)
     if proxy.refusals and problem.report.code is None:
         return RefusedAddressError(proxy.refusals[-1])
+    if proxy.upstream_troubles and isinstance(failure, VAGUE):
+        return SourceProxyError(proxy.upstream_troubles[-1])
     if proxy.unresolved and isinstance(failure, VAGUE):
         return HostUnresolvedError(proxy.unresolved[-1])
     return failure

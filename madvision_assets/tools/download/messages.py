@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from madvision_assets.domain.provenance import Value
+from madvision_assets.tools.download.manners import Manners
 
 
 class Job(Value):
@@ -16,6 +17,8 @@ class Job(Value):
         max_height: of the picture, pixels; a larger one is taken only where there is no other.
         max_bytes: refuse more.
         max_duration_s: refuse more, seconds.
+        plugins: a folder of wheels that yt-dlp's plugins are taken out of; None for no plugins.
+        manners: how the site is met.
     """
 
     address: str
@@ -24,6 +27,8 @@ class Job(Value):
     max_height: int
     max_bytes: int
     max_duration_s: float
+    plugins: Path | None = None
+    manners: Manners = Manners()
 
 
 class ErrorReport(Value):
@@ -53,12 +58,17 @@ class Progress(Value):
 
 
 class Success(Value):
-    """The file's name in the folder, and what the source says of the video (the part of yt-dlp's info that we keep)."""
+    """The file's name in the folder, and what the source says of the video (the part of yt-dlp's info that we keep).
+
+    ``length_known``: the site told how many bytes there are. ``single``: they came as one file, in one answer.
+    """
 
     kind: Literal["success"] = "success"
     name: str
     info: dict[str, Any]
     engine_version: str
+    length_known: bool = False
+    single: bool = False
 
 
 class Problem(Value):

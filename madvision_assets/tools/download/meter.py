@@ -17,6 +17,9 @@ class Meter:
     Args:
         say: takes each message.
         max_bytes: of all files together.
+
+    Attributes:
+        length_known: the site told the length of what is fetched now; without it a cut looks like the end.
     """
 
     def __init__(self, say: Callable[[Progress], None], max_bytes: int) -> None:
@@ -27,6 +30,7 @@ class Meter:
         self._fractions: dict[str, float] = {}
         self._said_at_s = 0.0
         self._fraction = 0.0
+        self.length_known = False
 
     def plan(self, info: dict[str, Any]) -> None:
         """Learns which files will be fetched, by the info of the chosen formats; sizes may be unknown (0)."""
@@ -45,6 +49,8 @@ class Meter:
         exact_bytes = state.get("total_bytes") or 0
         size_bytes = exact_bytes or state.get("total_bytes_estimate") or 0
         self._done_bytes[part] = done_bytes
+        if state.get("status") == "downloading":
+            self.length_known = bool(exact_bytes)
         if size_bytes:
             self._sizes_bytes[part] = size_bytes
         self._fractions[part] = _fraction(state, done_bytes, size_bytes)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from madvision_assets.domain.failures import LiveStreamError, PlaylistError, TooLargeError, TooLongError
+from madvision_assets.tools.download.manners import options_of
 from madvision_assets.tools.download.messages import Job
 
 # The name never comes from the title. The format is in it so that a broken download is continued only by its like.
@@ -52,6 +53,7 @@ def ydl_options(job: Job, *, on_progress: Hook, on_postprocess: Hook, on_choice:
         "extractor_retries": 2,
         "retry_sleep_functions": {"http": _backoff_s, "fragment": _backoff_s},
         "ffmpeg_location": imageio_ffmpeg.get_ffmpeg_exe(),
+        **options_of(job.manners),
     }
 
 
@@ -92,6 +94,7 @@ def _admission(job: Job, on_choice: Hook) -> Callable[..., None]:
     """Refuses what we do not take before a byte of it is fetched."""
 
     def admit(info: Mapping[str, Any], *, incomplete: bool | set[str] = False) -> None:
+        job.manners.admit(info.get("webpage_url"))
         if (info.get("n_entries") or 1) > 1:
             raise PlaylistError(f"{info.get('playlist_count') or 'several'} videos")
         if info.get("is_live") or info.get("live_status") in {"is_live", "is_upcoming"}:

@@ -72,7 +72,7 @@ class ChildProcess:
         return lines[-1].strip() if lines else ""
 
     def give(self, data: bytes) -> None:
-        """Writes all of its stdin (a pipe's buffer at most, 64 KiB) and closes it."""
+        """Writes all of its stdin, which it must read first of all, and closes it."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.write(data)

@@ -14,6 +14,7 @@ from madvision_assets.domain.failures import HostUnresolvedError, RefusedAddress
 from madvision_assets.domain.networks import Network
 from madvision_assets.tools.egress import messages
 from madvision_assets.tools.egress.messages import AnswerHead, ProxyRequest
+from madvision_assets.tools.egress.upstream import UpstreamError, through
 from madvision_assets.tools.egress.vetting import Resolve, resolve_host, vet
 
 CONNECT_TIMEOUT_S = 10.0
@@ -46,6 +47,7 @@ class EgressProxy:
         connect: opens the connection to an address that was vetted.
         idle_timeout_s: a connection without a byte for so long is closed.
         refused: networks that are refused whatever is allowed.
+        upstream: another proxy, through which the vetted addresses are reached; with its password, where it wants one.
     """
 
     def __init__(
@@ -56,13 +58,15 @@ class EgressProxy:
         connect: Connect = connect_to,
         idle_timeout_s: float = IDLE_TIMEOUT_S,
         refused: Sequence[Network] = (),
+        upstream: str | None = None,
     ) -> None:
         self.refusals: list[str] = []
         self.unresolved: list[str] = []
+        self.upstream_troubles: list[str] = []
         self._allow_private = allow_private
         self._refused = refused
         self._resolve = resolve
-        self._connect = connect
+        self._connect = through(upstream) if upstream else connect
         self._idle_timeout_s = idle_timeout_s
         self._open: set[socket.socket] = set()
         self._threads: set[threading.Thread] = set()
@@ -143,7 +147,9 @@ class EgressProxy:
         except HostUnresolvedError:
             self.unresolved.append(host)
             client.sendall(messages.own_answer(502, words.UNRESOLVED))
-        except OSError:
+        except OSError as error:
+            if isinstance(error, UpstreamError):
+                self.upstream_troubles.append(str(error))
             client.sendall(messages.own_answer(502, words.UNREACHABLE))
         return None
 

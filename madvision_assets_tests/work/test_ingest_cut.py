@@ -1,0 +1,79 @@
+"""Claims about downloads that were cut where nothing told their length."""
+
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from madvision_assets.domain.failures import CorruptMediaError, IncompleteDownloadError
+from madvision_assets.domain.video import Video
+from madvision_assets.tools.download import Downloader
+from madvision_assets.tools.egress import EgressProxy
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.ingest import Ingest
+from madvision_assets_tests.site import Page, Site
+
+VIDEO = {"Content-Type": "video/mp4"}
+
+
+@pytest.fixture(scope="module")
+def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Four seconds, with its index at the end, without which nothing of it can be read."""
+    path = tmp_path_factory.mktemp("talk") / "talk.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc=s=320x180:d=4:r=25", "-f", "lavfi", "-i", "sine=d=4"]
+    h264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *source, *h264, str(path)]
+    subprocess.run(command, check=True, timeout=60)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def ingest(tmp_path: Path) -> Ingest:
+    downloader = Downloader(
+        allow_private=True,
+        max_height=1080,
+        max_bytes=50_000_000,
+        max_duration_s=600.0,
+        time_limit_s=60.0,
+        open_proxy=EgressProxy,
+    )
+    return Ingest(ObjectStore.from_url((tmp_path / "store").as_uri()), downloader, 600.0, 50_000_000)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_connection_that_was_cut_without_a_length_is_tried_again_and_gone_on_with(
+    ingest: Ingest, talk: bytes, tmp_path: Path, ranges: bool
+) -> None:
+    with Site() as site:
+        half = len(talk) // 2
+        page = Page(talk, headers=VIDEO, framing="close", ranges=ranges, cut_after_bytes=half)
+        video = Video(video_id="web-1", address=site.add("/talk.mp4", page))
+        with pytest.raises(IncompleteDownloadError):
+            ingest.take(video, tmp_path / "work", lambda *_: None)
+        page.cut_after_bytes = None
+        made = ingest.take(video, tmp_path / "work", lambda *_: None)
+        (came,) = (tmp_path / "work" / "download").glob("video.*")
+        assert came.read_bytes() == talk
+        assert made.document.info.duration_s == pytest.approx(4.0, abs=0.1)
+        assert (site.hits("/talk.mp4")[-1].range_start or 0) == half - 1024
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_file_that_ends_at_the_same_byte_twice_is_damaged_for_good(
+    ingest: Ingest, talk: bytes, tmp_path: Path, ranges: bool
+) -> None:
+    with Site() as site:
+        page = Page(talk[: len(talk) // 2], headers=VIDEO, framing="close", ranges=ranges)
+        video = Video(video_id="web-1", address=site.add("/talk.mp4", page))
+        with pytest.raises(IncompleteDownloadError):
+            ingest.take(video, tmp_path / "work", lambda *_: None)
+        with pytest.raises(CorruptMediaError):
+            ingest.take(video, tmp_path / "work", lambda *_: None)
+
+
+def test_a_damaged_file_whose_length_was_told_is_damaged_at_once(ingest: Ingest, talk: bytes, tmp_path: Path) -> None:
+    with Site() as site:
+        address = site.serve("/talk.mp4", talk[: len(talk) // 2], content_type="video/mp4")
+        with pytest.raises(CorruptMediaError):
+            ingest.take(Video(video_id="web-1", address=address), tmp_path / "work", lambda *_: None)
