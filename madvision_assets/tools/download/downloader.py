@@ -24,7 +24,8 @@ from madvision_assets.domain.failures import (
     UnexpectedError,
     WorkerLostError,
 )
-from madvision_assets.domain.video import SourceMetadata, canonical_address
+from madvision_assets.domain.video import SourceMetadata
+from madvision_assets.tools.download.addresses import canonical_address
 from madvision_assets.tools.download.errors import classify
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
 from madvision_assets.tools.download.metadata import source_metadata
