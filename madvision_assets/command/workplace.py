@@ -72,9 +72,11 @@ class Workplace:
         """
         from madvision_assets.defs import resources
         from madvision_assets.defs.launch import open_instance, run_video
+        from madvision_assets.work.sharing import Sharing
 
         queue = resources.make_queue(self.settings, self.database)
-        runtime = resources.make_runtime(self.store, self.settings.work_folder, queue, sink)
+        sharing = Sharing(self.store, self.database)
+        runtime = resources.make_runtime(sharing, self.settings.work_folder, queue, sink)
         given = {**resources.make_resources(self.settings), "runtime": runtime}
         with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
             return run_video(given, instance, video_id, lambda: queue.take(video_id, look), from_step)

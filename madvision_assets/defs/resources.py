@@ -33,6 +33,7 @@ from madvision_assets.work.dispatch import Dispatcher
 from madvision_assets.work.ingest import Ingest
 from madvision_assets.work.publish import Publisher
 from madvision_assets.work.render import ClipRenderer
+from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -111,7 +112,7 @@ def make_queue(settings: "Settings", database: Database) -> "Queue":
 
 
 def make_runtime(
-    store: ObjectStore, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress, *, in_pods: bool = False
+    sharing: Sharing, work_folder: Path, queue: "Queue", report: ProgressSink = no_progress, *, in_pods: bool = False
 ) -> dg.ResourceDefinition:
     """What stages stand on; within a run, it keeps the run's lease on its video alive, also between stages."""
 
@@ -124,7 +125,7 @@ def make_runtime(
     def runtime(context: dg.InitResourceContext) -> Iterator[StageRuntime]:
         run, instance = context.run, context.instance
         if run is None or instance is None or PARTITION_TAG not in run.tags:
-            yield StageRuntime(store, work_folder, report)
+            yield StageRuntime(sharing.store, work_folder, report)
             return
         patience = Patience()
         wait_for_dagster(instance, patience)
@@ -133,7 +134,7 @@ def make_runtime(
             RunLease(queue, instance, run, announcement, patience, in_pods=in_pods).kept_alive() as lease,
             pools_awaited(instance, lease.interrupted_before),
         ):
-            yield StageRuntime(store, work_folder, report, lease)
+            yield StageRuntime(sharing.store, work_folder, report, lease, sharing)
 
     return runtime
 
@@ -155,7 +156,9 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     queue = make_queue(settings, database)
     return {
         "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
-        "runtime": make_runtime(store, settings.work_folder, queue, in_pods=settings.executor == "k8s"),
+        "runtime": make_runtime(
+            Sharing(store, database), settings.work_folder, queue, in_pods=settings.executor == "k8s"
+        ),
         "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
         "reconciler": Reconciler(
             queue,

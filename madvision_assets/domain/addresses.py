@@ -60,7 +60,7 @@ _SECRET_NAME = re.compile(
     r"|credentials?|policy|jwt|session(id)?|sid|hash|h|hmac|ticket|hdn[a-z]+|st|code|expires?|exp|invite|nonce|x-amz-.+|x-goog-.+)"
 )
 # Those that commonly name a video: what they hold looks as random as a secret.
-_NAMING = re.compile(r"(?i)(v|vid|.*id|video|clip|media|file|p|article|episode)")
+_NAMING = re.compile(r"(?i)(v|vid|.*id|etag|video|clip|media|file|p|article|episode)")
 _HOST_LABELS = re.compile(r"^(?:www|m|mobile|player|embed|geo)\.")
 _SECRET_PATHS: Mapping[str, re.Pattern[str]] = {
     "vimeo.com": re.compile(r"(?<=\d/)[0-9a-f]{6,}(?=/|$)"),

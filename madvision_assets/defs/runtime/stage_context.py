@@ -26,10 +26,12 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.publish import Finished
+from madvision_assets.work.sharing import Sharing
 
 MINUTE_S = 60
 ALMOST = 0.99
 WAITS = "waiting: another process is at this stage of this video"
+TAKES_OVER = "taking over what was found in the same video at another address"
 TAKES_UP = "taking up what an earlier try finished"
 
 D = TypeVar("D", bound=Document)
@@ -84,6 +86,11 @@ class StageContext:
             self.context.log.info("Run %s did the work of %s and did not publish it", self.taken_up.run_id, self.step)
             self.progress(ALMOST, TAKES_UP)
             return self.taken_up.made
+        shared = self._shared()
+        if shared is not None:
+            self.context.log.info("The same bytes came before: this is the work of %s", shared.recipe.taken_from)
+            self.progress(ALMOST, TAKES_OVER)
+            return shared
         made = work()
         try:
             self._shelf.put(made, self._basis, self._run_id, time.monotonic() - self.started_s)
@@ -120,6 +127,14 @@ class StageContext:
             check_results=checked,
         )
 
+    def _shared(self) -> Made[Any] | None:
+        """What was made of the same bytes at another address, unless somebody asks for this stage anew."""
+        sharing, lease = self.runtime.sharing, self.runtime.lease
+        if sharing is None or lease is None:
+            return None
+        found = sharing.find(self.step.stage.document, self.inputs, self._basis.code_version)
+        return None if found is None or lease.asks_anew(self.step) else found
+
     @property
     def _shelf(self) -> Shelf:
         return Shelf(self.runtime.scratch.kept(self.video_id, self.step))
@@ -154,12 +169,14 @@ class StageRuntime:
         work_folder: parent of the scratch folders.
         report: where progress goes.
         lease: this run's lease on its video; None where there is no queue.
+        sharing: finds work that was done for the same bytes; None where there is no queue.
     """
 
     store: ObjectStore
     work_folder: Path
     report: ProgressSink = no_progress
     lease: RunLease | None = None
+    sharing: Sharing | None = None
 
     @property
     def scratch(self) -> Scratch:

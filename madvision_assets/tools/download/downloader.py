@@ -11,6 +11,7 @@ from typing import Protocol
 
 from pydantic import TypeAdapter
 
+from madvision_assets.domain.addresses import BLANK, secrets_in
 from madvision_assets.domain.failures import (
     ConnectionLostError,
     DownloadTimeoutError,
@@ -35,6 +36,8 @@ CHILD = "madvision_assets.tools.download.child"
 STALL_LIMIT_S = 120.0
 # While ffmpeg merges or mends, everything is in the folder twice.
 FOLDER_TIMES_MAX_BYTES = 2.2
+# Shorter ones would be found in any text.
+MIN_SECRET_CHARS = 4
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 # What a client may make of the proxy's answer that a host does not resolve.
 VAGUE = (ConnectionLostError, ExtractionFailedError, SourceServerError, UnexpectedError)
@@ -122,7 +125,7 @@ class Downloader:
             )
             answer = self._run(job, progress)
             if isinstance(answer, Problem):
-                raise _failure(answer, proxy)
+                raise _failure(_without(secrets_in(address), answer), proxy)
         path = folder / Path(answer.name).name
         if not path.is_file() or not path.stat().st_size:
             raise EmptyFileError
@@ -147,7 +150,7 @@ class Downloader:
                 raise DownloadTimeoutError(str(error)) from error
             status = child.wait()
             words = child.last_words
-        raise WorkerLostError(f"the downloader ended with status {status}: {words}")
+        raise WorkerLostError(f"the downloader ended with status {status}: {_hide(secrets_in(job.address), words)}")
 
     def _size_within_limit(self, folder: Path) -> int:
         size_bytes = _size_bytes(folder)
@@ -167,6 +170,18 @@ def child_environment(folder: Path, proxy: str) -> Mapping[str, str]:
         "TZ": "UTC",
         **dict.fromkeys(PROXY_VARIABLES, proxy),
     }
+
+
+def _without(secrets: frozenset[str], problem: Problem) -> Problem:
+    """The problem in words that do not repeat what lets somebody in by the address."""
+    message = _hide(secrets, problem.report.message)
+    return Problem(report=problem.report.model_copy(update={"message": message}))
+
+
+def _hide(secrets: frozenset[str], text: str) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, BLANK) if len(secret) >= MIN_SECRET_CHARS else text
+    return text
 
 
 def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:
