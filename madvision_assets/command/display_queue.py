@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from madvision_assets.command.display import echo, local_time, tell
+from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failure_records import failure_of
 from madvision_assets.domain.queue import QueueStatus
-from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.domain.video import Video
 from madvision_assets.domain.wording import shortened
 from madvision_assets.tools.database import Database
@@ -150,7 +150,7 @@ class VideoView:
 
     def show(self, console: Console) -> None:
         """What is known of it, then its history."""
-        tell(console, f"Video {self.video.video_id}:", "bold", _plain(without_secrets(self.video.address)))
+        tell(console, f"Video {self.video.video_id}:", "bold", _plain(public_address(self.video.address)))
         if self.row is None:
             console.print(f"It was never queued. Queue it with: madvision requeue --video {self.video.video_id}")
             return
@@ -164,7 +164,7 @@ class VideoView:
         row = self.row
         return {
             **self.video.model_dump(mode="json"),
-            "address": without_secrets(self.video.address),
+            "address": public_address(self.video.address),
             "queue": row.model_dump(mode="json") if row else None,
             "failure": _sentence(row.failure_cause, row.failure_details) if row else None,
             "attempts": [attempt.model_dump(mode="json") for attempt in self.attempts],

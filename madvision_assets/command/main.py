@@ -18,7 +18,7 @@ from madvision_assets.command.display import (
     told_plainly,
 )
 from madvision_assets.command.workplace import Workplace
-from madvision_assets.domain.redaction import without_secrets
+from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Executor, load_settings, present_names, variable_names
 
@@ -46,7 +46,7 @@ def process(source: str, from_step: str | None) -> None:
     video = workplace.register(source)
     anew = PipelineStep(from_step) if from_step else None
     steps = workplace.pending(video.video_id, anew)
-    tell(console, f"Video {video.video_id}:", "bold", without_secrets(video.address))
+    tell(console, f"Video {video.video_id}:", "bold", public_address(video.address))
     _tell_done(console, workplace, video.video_id, [step for step in PipelineStep if step not in steps])
     if steps:
         display = StageDisplay(console, steps)

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,11 @@ import click
 from madvision_assets.connections import make_database, make_store
 from madvision_assets.domain import disk
 from madvision_assets.domain.clips import Clips
-from madvision_assets.domain.failures import Failure, HomeUnusableError
+from madvision_assets.domain.failures import Failure, HomeUnusableError, InvalidAddressError
 from madvision_assets.domain.health import MEND_SENSOR, SENSORS, Finding, Health
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.video import Video, canonical_address, file_video_id
+from madvision_assets.domain.video import Video, file_video_id
 from madvision_assets.settings import Executor, Settings
 from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.work.doctor import is_installed, takes_part_in_processing
@@ -72,9 +72,10 @@ class Workplace:
         """
         from madvision_assets.defs import resources
         from madvision_assets.defs.launch import open_instance, run_video
+        from madvision_assets.work.sharing import Sharing
 
         queue = resources.make_queue(self.settings, self.database)
-        runtime = resources.make_runtime(self.settings, self.store, queue, sink)
+        runtime = resources.make_runtime(self.settings, Sharing(self.store, self.database), queue, sink)
         given = {**resources.make_resources(self.settings), "runtime": runtime}
         with open_instance(self.dagster_folder, ROOT / "dagster.yaml") as instance:
             return run_video(given, instance, video_id, lambda: queue.take(video_id, look, from_step))
@@ -176,10 +177,7 @@ def identify(source: str) -> tuple[str, str]:
         click.BadParameter: it is neither, or the file cannot be read.
     """
     if source.strip().lower().startswith(("http://", "https://")):
-        from madvision_assets.tools.download import identify as identify_address
-
-        address = canonical_address(source)
-        return identify_address(address), address
+        return _identify_address(source)
     try:
         path = Path(source).expanduser().resolve()
         if not path.is_file():
@@ -187,6 +185,8 @@ def identify(source: str) -> tuple[str, str]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, RuntimeError, ValueError) as error:
+        with suppress(InvalidAddressError):  # an address without its scheme, where no file has that name
+            return _identify_address(source)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "there is no such file"
         raise click.BadParameter(
             f"{source[:200]!r} is neither a file on this machine that can be read ({reason}) "
@@ -194,6 +194,14 @@ def identify(source: str) -> tuple[str, str]:
             param_hint="URL_OR_FILE",
         ) from error
     return file_video_id(digest), path.as_uri()
+
+
+def _identify_address(source: str) -> tuple[str, str]:
+    from madvision_assets.tools.download import identify as identify_address
+    from madvision_assets.tools.download.addresses import canonical_address
+
+    address = canonical_address(source)
+    return identify_address(address), address
 
 
 def make_home(folder: Path) -> None:

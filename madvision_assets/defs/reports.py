@@ -7,9 +7,9 @@ from typing import Any
 
 import dagster as dg
 
+from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
-from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.domain.wording import timecode
@@ -28,7 +28,7 @@ def raw_video(video: RawVideo) -> Metadata:
     info = video.info
     return {
         "title": video.source.title or "(untitled)",
-        "address": without_secrets(video.address),
+        "address": public_address(video.address),
         "duration": timecode(info.duration_s),
         "duration_s": info.duration_s,
         "size_mib": round(video.media.size_bytes / MIB, 2),

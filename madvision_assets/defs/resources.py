@@ -38,6 +38,7 @@ from madvision_assets.work.dispatch import Dispatcher
 from madvision_assets.work.ingest import Ingest
 from madvision_assets.work.publish import Publisher
 from madvision_assets.work.render import ClipRenderer
+from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -140,7 +141,7 @@ def make_queue(settings: "Settings", database: Database) -> "Queue":
 
 
 def make_runtime(
-    settings: "Settings", store: ObjectStore, queue: "Queue", report: ProgressSink = no_progress
+    settings: "Settings", sharing: Sharing, queue: "Queue", report: ProgressSink = no_progress
 ) -> dg.ResourceDefinition:
     """What stages stand on; within a run, it keeps the run's lease on its video alive, also between stages."""
     work_folder, in_pods, mattering = settings.work_folder, settings.executor == "k8s", _mattering(settings)
@@ -154,7 +155,7 @@ def make_runtime(
     def runtime(context: dg.InitResourceContext) -> Iterator[StageRuntime]:
         run, instance = context.run, context.instance
         if run is None or instance is None or PARTITION_TAG not in run.tags:
-            yield StageRuntime(store, work_folder, report, None, mattering)
+            yield StageRuntime(sharing.store, work_folder, report, None, mattering)
             return
         patience = Patience()
         wait_for_dagster(instance, patience)
@@ -164,7 +165,7 @@ def make_runtime(
             pools_awaited(instance, lease.interrupted_before),
             events_left_out(instance, LEFT_OUT),
         ):
-            yield StageRuntime(store, work_folder, report, lease, mattering)
+            yield StageRuntime(sharing.store, work_folder, report, lease, mattering, sharing)
 
     return runtime
 
@@ -187,7 +188,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     queue = make_queue(settings, database)
     return {
         "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
-        "runtime": make_runtime(settings, store, queue),
+        "runtime": make_runtime(settings, Sharing(store, database), queue),
         "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
         "reconciler": Reconciler(
             queue,

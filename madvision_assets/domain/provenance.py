@@ -38,6 +38,7 @@ class Recipe(Value):
         parameters: what else changes the result.
         cost_usd: paid to third parties, US dollars. Not part of the data version.
         usage: tokens and the like, by name. Not part of the data version.
+        taken_from: key of the document of another video, of the same bytes, whose work it is; likewise.
     """
 
     engine: str
@@ -48,10 +49,11 @@ class Recipe(Value):
     parameters: dict[str, str | int | float | bool | None] = {}
     cost_usd: Annotated[float, Field(ge=0)] = 0.0
     usage: dict[str, int] = {}
+    taken_from: str | None = None
 
     def identity(self) -> dict[str, object]:
-        """What of it changes the result: everything but cost and usage."""
-        return self.model_dump(exclude={"cost_usd", "usage"})
+        """What of it changes the result: everything but cost, usage, and who paid for it."""
+        return self.model_dump(exclude={"cost_usd", "usage", "taken_from"})
 
 
 class Provenance(Recipe):

@@ -2,20 +2,16 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from typing import Annotated, ClassVar, Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 from pydantic import Field
 
+from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.documents import Document, ObjectRef
 from madvision_assets.domain.failures import InvalidAddressError
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Value
 
-MAX_ADDRESS_CHARS = 4096
-DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
-# Parameters that name a campaign, never a video.
-TRACKING_PARAMETERS = re.compile(r"^(utm_.+|fbclid|gclid|igshid|mc_[ce]id)$")
 ID_HASH_HEX_DIGITS = 16
 WEB = "web"  # in place of an extractor's name
 UPLOAD = "s3"  # the scheme of an upload's address
@@ -172,45 +168,6 @@ class RawVideo(Document):
     info: MediaInfo
     source: SourceMetadata
     options: Options = Options()
-
-
-def canonical_address(address: str) -> str:
-    """One spelling for an ``http(s)`` address, so that a video submitted twice is one partition.
-
-    Lower-cases scheme and host, drops default port, fragment and tracking parameters, escapes what needs it.
-
-    Raises:
-        InvalidAddressError: not an http or https address with a host, or with credentials in it.
-    """
-    if len(address) > MAX_ADDRESS_CHARS:
-        raise InvalidAddressError(f"it is longer than {MAX_ADDRESS_CHARS} characters")
-    if not address.strip().isprintable():
-        raise InvalidAddressError("it contains control characters")
-    try:
-        parts = urlsplit(address.strip())
-        port = parts.port
-        host = (parts.hostname or "").rstrip(".").encode("idna").decode().lower()
-    except (ValueError, UnicodeError) as error:
-        raise InvalidAddressError(str(error)) from error
-    scheme = parts.scheme.lower()
-    if scheme not in DEFAULT_PORTS:
-        raise InvalidAddressError("only http:// and https:// addresses are taken")
-    if not host:
-        raise InvalidAddressError("it names no host")
-    if parts.username is not None or parts.password is not None:
-        raise InvalidAddressError("it carries credentials; give an address without user and password")
-    netloc = f"[{host}]" if ":" in host else host
-    if port is not None and port != DEFAULT_PORTS[scheme]:
-        netloc += f":{port}"
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    return urlunsplit((scheme, netloc, path, _canonical_query(parts.query), ""))
-
-
-def _canonical_query(query: str) -> str:
-    pairs = parse_qsl(query, keep_blank_values=True)
-    if not any(TRACKING_PARAMETERS.match(name) for name, _ in pairs):
-        return quote(query, safe="%:@!$&'()*+,;=~-._/?")  # signatures may depend on the exact spelling
-    return urlencode([(n, v) for n, v in pairs if not TRACKING_PARAMETERS.match(n)])
 
 
 def web_video_id(address: str) -> str:

@@ -8,9 +8,10 @@ import socket
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.failures import HostUnresolvedError, InvalidAddressError, RefusedAddressError
 from madvision_assets.domain.networks import Network
-from madvision_assets.domain.video import DEFAULT_PORTS, canonical_address
+from madvision_assets.tools.download.addresses import canonical_address
 from madvision_assets.tools.egress.vetting import vet
 
 # Never of the public internet: RFC 6761, RFC 6762, RFC 8375, RFC 9476 and ICANN's choice of .internal.

@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from madvision_assets.domain.addresses import MAX_ADDRESS_CHARS
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import FailureClass
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.video import MAX_ADDRESS_CHARS, Options
+from madvision_assets.domain.video import Options
 
 MAX_BATCH = 1000
 EXAMPLE_URL = "https://www.youtube.com/watch?v=aqz-KE-bpKQ"

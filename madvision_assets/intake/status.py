@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from urllib.parse import urlsplit
 
+from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.clips import Clip, Clips, Role
 from madvision_assets.domain.failure_records import failure_of, public_sentence
 from madvision_assets.domain.failures import (
@@ -14,7 +15,6 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.video import DEFAULT_PORTS
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import ClipView, StepView, VideoStatus
 from madvision_assets.intake.services import Services, tell_operators

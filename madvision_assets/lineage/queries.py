@@ -5,6 +5,7 @@ What counts now is what the store's pointers say; what was ever made is what the
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.clips import Clip, ClipCandidates, Clips, Role
 from madvision_assets.domain.documents import Envelope, ObjectRef
 from madvision_assets.domain.failures import NewerDocumentError, UnknownClipError, UnreadableDocumentError
@@ -67,7 +68,7 @@ class VideoLineage(Value):
     """Everything that analysts ask of a video, as plain data.
 
     Attributes:
-        address: where the video comes from.
+        address: where the video comes from, without secrets.
         clip: the clip that was asked for, if one was.
         stages: the version that counts of each stage that was done, in pipeline order.
         unreadable: a sentence for each stage that was done, and of which not even the provenance can be read here.
@@ -110,7 +111,7 @@ def video_lineage(database: Database, store: ObjectStore, video_or_clip_id: str)
     stages = tuple(_stage(step, envelope, newest, rows, store) for step, envelope in found.items())
     return VideoLineage(
         video_id=video_id,
-        address=video.address,
+        address=public_address(video.address),
         clip=_clip(store, video_id, video_or_clip_id) if dot else None,
         stages=stages,
         unreadable=tuple(unreadable),

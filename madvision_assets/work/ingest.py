@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.failures import (
     CorruptMediaError,
@@ -98,7 +99,7 @@ class Ingest:
         progress(0.9, "storing")
         document = RawVideo(
             video_id=video.video_id,
-            address=video.address,
+            address=public_address(video.address),
             media=self._store(media_path, video.video_id),
             audio=self._store(audio_path, video.video_id),
             info=info,

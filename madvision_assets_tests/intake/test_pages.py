@@ -58,7 +58,7 @@ def test_the_address_has_a_label_and_a_help_text_and_the_focus(client: httpx.Cli
     assert '<label for="url">' in page
     assert 'aria-describedby="url-help"' in field
     assert 'id="url-help"' in page
-    assert all(each in field for each in ("autofocus", "required", 'type="url"', 'maxlength="4096"'))
+    assert all(each in field for each in ("autofocus", "required", 'inputmode="url"', 'maxlength="4096"'))
     assert page.count("autofocus") == 1
 
 

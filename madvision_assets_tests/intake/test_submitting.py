@@ -62,6 +62,24 @@ def test_a_submission_gets_a_token_with_links_that_work(intake: Intake) -> None:
     assert intake.client.get(receipt["page_url"]).status_code == 200
 
 
+def test_a_secret_in_an_address_is_shown_to_its_submitter_alone(intake: Intake) -> None:
+    address = "https://clyp.it/ojz2wfah"
+    secret = "b0078e077e15835845c528a44417719d"
+    first, second = intake.submit(f"{address}?token={secret}"), intake.submit(address)
+
+    assert first["video_id"] != second["video_id"]
+    assert intake.status(first["token"])["url"] == f"{address}?token={secret}"
+    for path in (second["status_url"], second["page_url"]):
+        assert secret not in intake.client.get(path).text
+
+
+def test_an_address_may_lack_its_scheme(intake: Intake) -> None:
+    receipt = intake.submit("youtube.com/watch/aqz-KE-bpKQ\u200b")
+
+    assert receipt["video_id"] == "youtube-aqz-KE-bpKQ"
+    assert intake.status(receipt["token"])["url"] == "https://www.youtube.com/watch?v=aqz-KE-bpKQ"
+
+
 def test_only_a_submission_with_a_callback_gets_its_secret(intake: Intake) -> None:
     receipt = intake.submit(callback_url="https://hooks.example.org/done?utm_source=kept")
 

@@ -12,12 +12,13 @@ from madvision_assets.domain.failures import BotCheckError, IncompleteDownloadEr
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Options, Video
-from madvision_assets.tools.database import Database
+from madvision_assets.tools.database import Database, forgetting
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions, token_hash
 from madvision_assets.tools.database.tables import submissions as table
 from madvision_assets.tools.database.tables import video_processing_queue, webhook_deliveries
+from madvision_assets_tests import stores
 from madvision_assets_tests.databases import Clock, made
 
 RAW, *_, CLIPS = PipelineStep
@@ -108,6 +109,78 @@ def test_submissions_are_taken_all_or_none(database: Database, submissions: Subm
 
     with database.reading() as connection:
         for name in ("videos", "video_processing_queue", "submissions"):
+            assert connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() == 0  # noqa: S608 - our names
+
+
+# --- whose an address is ---
+
+PLAIN = "https://player.example.org/video/1"
+OTHER = "https://example.org/1/some-words"
+SECRET = f"{OTHER}?key=9f8e7d6c5b4a39281"
+
+
+def told(submissions: Submissions, address: str) -> str:
+    """The token of a submission of the video by this address."""
+    (receipt,) = submissions.add([NewSubmission(VIDEO.model_copy(update={"address": address}))])
+    return receipt.token
+
+
+def shown(submissions: Submissions, token: str) -> str:
+    found = submissions.find(token)
+    assert found is not None
+    return found.address
+
+
+def test_each_submitter_is_shown_his_own_address_and_no_other_one(submissions: Submissions) -> None:
+    first, second = told(submissions, SECRET), told(submissions, PLAIN)
+
+    assert shown(submissions, first) == SECRET
+    assert shown(submissions, second) == PLAIN
+
+
+def test_of_an_address_whose_submitter_is_not_known_nobody_is_shown_the_secret(
+    database: Database, submissions: Submissions
+) -> None:
+    token = told(submissions, SECRET)
+    with database.writing() as connection:
+        connection.execute(table.update().values(address=None))  # as versions before left it
+
+    assert shown(submissions, token) == f"{OTHER}?key=***"
+
+
+def test_the_newest_address_counts_until_one_has_worked(
+    database: Database, submissions: Submissions, queue: Queue
+) -> None:
+    told(submissions, OTHER)
+    told(submissions, PLAIN)
+    assert database.get_video(VIDEO.video_id).address == PLAIN
+
+    attempt = start(queue)
+    queue.fail(VIDEO.video_id, f"run {attempt}", attempt, RAW, PrivateVideoError())
+    told(submissions, OTHER)
+    assert database.get_video(VIDEO.video_id).address == OTHER
+
+    start(queue)
+    document = stores.raw_video()
+    origin = document.origin.model_copy(update={"run_id": get(queue).run_id})
+    document = document.model_copy(update={"video_id": VIDEO.video_id, "provenance": origin})
+    database.add_lineage(document, "file:///raw_video.json")
+    told(submissions, PLAIN)
+    database.add_video(VIDEO.video_id, PLAIN)
+    assert database.get_video(VIDEO.video_id).address == OTHER
+
+
+def test_a_video_that_is_forgotten_takes_every_address_of_it_along(
+    database: Database, submissions: Submissions
+) -> None:
+    told(submissions, SECRET)
+    told(submissions, PLAIN)
+
+    with forgetting.held(database, [VIDEO.video_id]) as held:
+        held.delete_rows([VIDEO.video_id])
+
+    with database.reading() as connection:
+        for name in ("videos", "submissions"):
             assert connection.execute(text(f"SELECT count(*) FROM {name}")).scalar_one() == 0  # noqa: S608 - our names
 
 

@@ -137,8 +137,9 @@ def test_a_video_is_known_once_it_was_added(database: Database) -> None:
     assert added == Video(video_id=VIDEO_ID, address=ADDRESS, options=Options(max_clips=3))
 
 
-def test_adding_a_video_again_keeps_its_first_address(database: Database) -> None:
+def test_adding_a_video_again_keeps_the_address_that_has_worked(database: Database) -> None:
     database.add_video(VIDEO_ID, ADDRESS)
+    database.add_lineage(raw_video(), "memory://a")
 
     again = database.add_video(VIDEO_ID, "http://other.example/", None)
 
@@ -169,7 +170,7 @@ def test_eight_threads_that_add_one_video_leave_one_row(database: Database) -> N
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(lambda n: database.add_video(VIDEO_ID, f"http://example.org/{n}"), range(8)))
 
-    assert len({video.address for video in added}) == 1
+    assert database.get_video(VIDEO_ID).address in {video.address for video in added}
     with database.engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(videos)).scalar_one() == 1
 

@@ -178,6 +178,14 @@ def test_a_page_without_a_video_is_unsupported(site: Site, fetch: Fetch) -> None
         fetch(site.html("/try-again-later-captcha", title="Private video"))
 
 
+def test_a_failure_does_not_repeat_what_lets_somebody_in(site: Site, fetch: Fetch) -> None:
+    with pytest.raises(f.NotFoundError) as caught:
+        fetch(f"{site.html('/words')}?k=9f8e7d6c5b4a39281&page=2")
+
+    assert "page=2" in str(caught.value)
+    assert "9f8e7d6c5b4a39281" not in str(caught.value)
+
+
 def test_a_page_cannot_lead_past_the_proxy(site: Site, fetch: Fetch) -> None:
     with pytest.raises(f.UnsupportedAddressError):
         fetch(site.html("/page", videos=["ftp://127.0.0.1/talk.mp4"]))

@@ -28,10 +28,12 @@ from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.store.documents import current_provenance
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.publish import Finished
+from madvision_assets.work.sharing import Sharing
 
 MINUTE_S = 60
 ALMOST = 0.99
 WAITS = "waiting: another process is at this stage of this video"
+TAKES_OVER = "taking over what was found in the same video at another address"
 TAKES_UP = "taking up what an earlier try finished"
 
 D = TypeVar("D", bound=Document)
@@ -84,6 +86,11 @@ class StageContext:
             self.progress(ALMOST, TAKES_UP)
             return self.taken_up.made
         discard(self._shelf.path)
+        shared = self._shared()
+        if shared is not None:
+            self.context.log.info("The same bytes came before: this is the work of %s", shared.recipe.taken_from)
+            self.progress(ALMOST, TAKES_OVER)
+            return shared
         made = work()
         try:
             self._shelf.put(self._sealed(made), made.recipe, self._basis)
@@ -122,6 +129,14 @@ class StageContext:
             wall_s=self.taken_up.wall_s if self.taken_up else time.monotonic() - self.started_s,
             created_at=datetime.now(UTC),
         )
+
+    def _shared(self) -> Made[Any] | None:
+        """What was made of the same bytes at another address, unless somebody asks for this stage anew."""
+        sharing, lease = self.runtime.sharing, self.runtime.lease
+        if sharing is None or lease is None:
+            return None
+        found = sharing.find(self.step.stage.document, self.inputs, self._basis.code_version)
+        return None if found is None or lease.asks_anew(self.step) else found
 
     @property
     def _shelf(self) -> Shelf:
@@ -168,6 +183,7 @@ class StageRuntime:
         report: where progress goes.
         lease: this run's lease on its video; None where there is no queue.
         settings: those that stages name as mattering to them.
+        sharing: finds work that was done for the same bytes; None where there is no queue.
     """
 
     store: ObjectStore
@@ -175,6 +191,7 @@ class StageRuntime:
     report: ProgressSink = no_progress
     lease: RunLease | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    sharing: Sharing | None = None
 
     @property
     def scratch(self) -> Scratch:

@@ -10,9 +10,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse
 
+from madvision_assets.domain.addresses import MAX_ADDRESS_CHARS
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import Failure
-from madvision_assets.domain.video import MAX_ADDRESS_CHARS
 from madvision_assets.intake.limits import client_of
 from madvision_assets.intake.pages.form import Form
 from madvision_assets.intake.pages.render import page, problem_page, static_file

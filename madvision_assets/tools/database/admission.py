@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, cast
 
-from sqlalchemy import Compiled, Connection, Dialect, Executable, Row, bindparam, case, select
+from sqlalchemy import Compiled, Connection, Dialect, Executable, Row, bindparam, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.tools.database.rows import QueueRow
-from madvision_assets.tools.database.statements import queue_upsert
+from madvision_assets.tools.database.statements import newest_address, queue_upsert
 from madvision_assets.tools.database.tables import submissions, video_processing_queue, videos
 
 
@@ -51,7 +51,7 @@ def _compiled(dialect: Dialect) -> tuple[Compiled, ...]:
 
 
 def _upsert_video(*, sqlite: bool) -> Any:
-    """The first address told is kept, but for a local file its newest place; so are the options."""
+    """The address as ``newest_address`` says; the first options told are kept."""
     insert = sqlite_insert(videos) if sqlite else postgres_insert(videos)
     now = _parameter("now", videos.c.created_at)
     row = insert.values(
@@ -61,9 +61,7 @@ def _upsert_video(*, sqlite: bool) -> Any:
         created_at=now,
         updated_at=now,
     )
-    is_file = row.excluded.address.like("file:%")
-    change = {name: case((is_file, row.excluded[name]), else_=videos.c[name]) for name in ("address", "updated_at")}
-    return row.on_conflict_do_update(index_elements=[videos.c.video_id], set_=change)
+    return row.on_conflict_do_update(index_elements=[videos.c.video_id], set_=newest_address(row.excluded))
 
 
 def _insert() -> Any:
@@ -73,6 +71,7 @@ def _insert() -> Any:
         callback_url=_parameter("callback_url", submissions.c.callback_url),
         callback_secret=_parameter("callback_secret", submissions.c.callback_secret),
         created_at=_parameter("now", submissions.c.created_at),
+        address=_parameter("address", submissions.c.address),
     )
 
 

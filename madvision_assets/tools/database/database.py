@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import SchemaOutdatedError, UnknownVideoError
-from madvision_assets.domain.video import Options, Video
+from madvision_assets.domain.video import Options, RawVideo, Video
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -154,7 +154,7 @@ class Database:
 
         Args:
             video_id: its ID, the partition key.
-            address: where it comes from; the first one told is kept, but for a local file its newest place.
+            address: where it comes from; the newest one told counts until one has worked, for a local file always.
             options: what is asked of its clips; None leaves what was asked before, or the defaults.
 
         Returns:
@@ -181,6 +181,13 @@ class Database:
         with self.reading() as connection:
             return statements.require_video(connection, video_id)
 
+    def videos_of_content(self, sha256: str) -> list[str]:
+        """The videos that were these bytes when they were last downloaded, oldest first; a few of them."""
+        from madvision_assets.tools.database import statements
+
+        with self.reading() as connection:
+            return list(connection.execute(statements.select_by_content(sha256)).scalars())
+
     # --- lineage ---
 
     def add_lineage(self, document: Document, uri: str) -> None:
@@ -204,6 +211,8 @@ class Database:
             statements.require_lease(connection, document.video_id, document.origin.run_id)
             try:
                 connection.execute(statement)
+                if isinstance(document, RawVideo):
+                    connection.execute(statements.note_content(document))
             except IntegrityError as error:
                 # A Provenance keeps every other constraint, so this is the reference to `videos`.
                 raise UnknownVideoError(document.video_id) from error

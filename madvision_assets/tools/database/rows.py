@@ -117,7 +117,7 @@ class QueueRow(Value):
 
 
 class TrackedVideo(Value):
-    """A video as its submitter sees it: its address, its options, and where it stands."""
+    """A video as its submitter sees it: the address that he gave himself, its options, and where it stands."""
 
     address: str
     options: Options

@@ -12,8 +12,11 @@ from madvision_assets.domain.failures import SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
-from madvision_assets.domain.video import Options, Video
+from madvision_assets.domain.video import Options, RawVideo, Video
 from madvision_assets.tools.database.tables import as_utc, lineage, video_processing_queue, videos
+
+# Of videos of the same bytes so many are looked at.
+MAX_SAME = 20
 
 
 def upsert_video(video: Video, options: Options | None, *, sqlite: bool) -> Executable:
@@ -25,18 +28,53 @@ def upsert_video(video: Video, options: Options | None, *, sqlite: bool) -> Exec
     now = datetime.now(UTC)
     insert = sqlite_insert(videos) if sqlite else postgres_insert(videos)
     statement = insert.values(**video.model_dump(mode="json"), created_at=now, updated_at=now)
-    change: dict[str, Any] = {"created_at": videos.c.created_at}
+    change: dict[str, Any] = {"created_at": videos.c.created_at, **newest_address(statement.excluded)}
     if options:
         change |= {"options": statement.excluded.options, "updated_at": now}
-    if video.address.startswith("file:"):
-        change |= {"address": statement.excluded.address, "updated_at": now}
     upsert = statement.on_conflict_do_update(index_elements=[videos.c.video_id], set_=change)
     return upsert.returning(videos.c.video_id, videos.c.address, videos.c.options)
+
+
+def newest_address(told: Any) -> dict[str, Any]:
+    """What an upsert of ``videos`` changes where another address is told: the newest counts until one has worked.
+
+    That is as long as nothing was downloaded, and again when the download failed for good. Of a local file the newest
+    place counts always.
+
+    Args:
+        told: the row that is told.
+    """
+    mine = lineage.c.video_id == videos.c.video_id
+    worked = select(lineage.c.id).where(mine, lineage.c.asset == FIRST_STEP.value).correlate(videos).exists()
+    queued = video_processing_queue.c
+    failed = (
+        select(queued.video_id)
+        .where(
+            queued.video_id == videos.c.video_id,
+            queued.status == QueueStatus.FAILED.value,
+            queued.pipeline_step == FIRST_STEP.value,
+        )
+        .correlate(videos)
+        .exists()
+    )
+    counts = told.address.like("file:%") | ((told.address != videos.c.address) & (~worked | failed))
+    return {name: case((counts, told[name]), else_=videos.c[name]) for name in ("address", "updated_at")}
 
 
 def select_video(video_id: str) -> Executable:
     """The row of a video."""
     return select(videos.c.video_id, videos.c.address, videos.c.options).where(videos.c.video_id == video_id)
+
+
+def note_content(document: RawVideo) -> Executable:
+    """Which bytes a video is."""
+    return videos.update().where(videos.c.video_id == document.video_id).values(content_sha256=document.media.sha256)
+
+
+def select_by_content(sha256: str) -> Executable:
+    """The IDs of videos of these bytes, oldest first."""
+    same = videos.c.content_sha256 == sha256
+    return select(videos.c.video_id).where(same).order_by(videos.c.created_at, videos.c.video_id).limit(MAX_SAME)
 
 
 def insert_lineage(video_id: str, made: Provenance, uri: str, *, sqlite: bool) -> Executable:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
+from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
 from madvision_assets.domain.video import Video
@@ -123,7 +124,8 @@ class Submissions:
         """The video of a token, and where it stands; None for a token that we never gave."""
         own = [column.label(f"b_{column.name}") for column in breakers.c]
         query = (
-            select(videos.c.address, videos.c.options, video_processing_queue, *own)
+            select(videos.c.address, submissions.c.address.label("own_address"), videos.c.options)
+            .add_columns(video_processing_queue, *own)
             .join_from(submissions, videos, submissions.c.video_id == videos.c.video_id)
             .join(video_processing_queue, video_processing_queue.c.video_id == videos.c.video_id)
             .outerjoin(breakers, breakers.c.name == video_processing_queue.c.resource)
@@ -137,7 +139,9 @@ class Submissions:
         breaker = None
         if found["b_name"] is not None:
             breaker = Breaker.model_validate({name: found[f"b_{name}"] for name in Breaker.model_fields})
-        return TrackedVideo(address=found["address"], options=found["options"], row=row.behind(breaker))
+        # Whose it is was not written down before: then it may be another one's.
+        address = found["own_address"] or public_address(found["address"])
+        return TrackedVideo(address=address, options=found["options"], row=row.behind(breaker))
 
     def _write(self, wanted: Sequence[NewSubmission], work: Callable[[Connection], Receipts]) -> Receipts:
         if self._database.is_sqlite:

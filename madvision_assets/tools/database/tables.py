@@ -110,7 +110,9 @@ videos = Table(
     Column("options", JSON_DOCUMENT, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("content_sha256", String(64)),  # of the media as they are kept, hex: videos of the same bytes share work
     *(CheckConstraint(text, name="video_id").ddl_if(dialect=name) for name, text in VIDEO_ID_CHECKS.items()),
+    Index(None, "content_sha256"),
 )
 
 lineage = Table(
@@ -134,6 +136,7 @@ lineage = Table(
     Column("usage", JSON_DOCUMENT, nullable=False),
     Column("wall_s", Double, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("taken_from", Text),  # key of the document of another video whose work it is
     # Dagster runs a step at least once: the same materialisation told twice is one row.
     UniqueConstraint("run_id", "asset", "video_id", "data_version"),
     CheckConstraint("cost_usd >= 0", name="cost_usd"),
@@ -198,6 +201,7 @@ submissions = Table(
     Column("callback_url", Text),
     Column("callback_secret", Text),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("address", Text),  # as this submitter gave it, secrets and all: shown to nobody else
     Index(None, "video_id"),
 )
 

@@ -14,6 +14,7 @@ from typing import Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from madvision_assets.domain import disk
+from madvision_assets.domain.addresses import BLANK, secrets_in
 from madvision_assets.domain.failures import (
     ConnectionLostError,
     DiskFullError,
@@ -31,7 +32,8 @@ from madvision_assets.domain.failures import (
     UnexpectedError,
     WorkerLostError,
 )
-from madvision_assets.domain.video import SourceMetadata, canonical_address
+from madvision_assets.domain.video import SourceMetadata
+from madvision_assets.tools.download.addresses import canonical_address
 from madvision_assets.tools.download.errors import classify
 from madvision_assets.tools.download.manners import Etiquette
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
@@ -51,6 +53,8 @@ OVERLAP_BYTES = 1024
 FOLDER_TIMES_MAX_BYTES = 2.2
 # No folder of the one at work, and no user's packages, are searched for modules.
 PYTHON = (sys.executable, "-P", "-s")
+# Shorter ones would be found in any text.
+MIN_SECRET_CHARS = 4
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 # What a client may make of the proxy's answer that a host does not resolve.
 VAGUE = (ConnectionLostError, ExtractionFailedError, SourceServerError, UnexpectedError)
@@ -177,6 +181,7 @@ class Downloader:
             )
             answer = self._run(job, progress)
             if isinstance(answer, Problem):
+                answer = _without(secrets_in(address), answer)
                 raise _no_room_in(folder) or _failure(answer, proxy)
         path = folder / Path(answer.name).name
         if not path.is_file() or not path.stat().st_size:
@@ -222,7 +227,7 @@ class Downloader:
                 raise DownloadTimeoutError(str(error)) from error
             status = child.wait()
             words = child.last_words
-        raise WorkerLostError(f"the downloader ended with status {status}: {words}")
+        raise WorkerLostError(f"the downloader ended with status {status}: {_hide(secrets_in(job.address), words)}")
 
     def _size_within_limit(self, folder: Path) -> int:
         size_bytes = _size_bytes(folder)
@@ -245,6 +250,18 @@ def child_environment(folder: Path, proxy: str, wheels: Sequence[Path] = ()) -> 
         "TZ": "UTC",
         **dict.fromkeys(PROXY_VARIABLES, proxy),
     }
+
+
+def _without(secrets: frozenset[str], problem: Problem) -> Problem:
+    """The problem in words that do not repeat what lets somebody in by the address."""
+    message = _hide(secrets, problem.report.message)
+    return Problem(report=problem.report.model_copy(update={"message": message}))
+
+
+def _hide(secrets: frozenset[str], text: str) -> str:
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, BLANK) if len(secret) >= MIN_SECRET_CHARS else text
+    return text
 
 
 def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:

@@ -1,11 +1,28 @@
-"""Which video an address means, told without the network."""
+"""Which video an address means, told without the network.
+
+The ID that an extractor tells counts only where it stands for the whole address: for the host, and for everything in
+it that says which video is meant, or lets somebody in. Else two videos, or two who may see different ones, would share
+a partition; the hash of the address is kept from that.
+"""
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from madvision_assets.domain.video import canonical_address, extractor_video_id, web_video_id
+from madvision_assets.domain.addresses import (
+    DEFAULT_PORTS,
+    SHOWING,
+    is_secret,
+    looks_random,
+    parameters,
+    secrets_in_path,
+    site_of,
+)
+from madvision_assets.domain.video import extractor_video_id, web_video_id
+from madvision_assets.tools.download.addresses import canonical_address
 
 # Share of an extractor's own examples in which the address carries the video's ID. Short of it the address carries a
 # slug, which two channels of one site may share: the hash of the address is safer than a partition of two videos.
@@ -47,6 +64,8 @@ def id_by(extractor: Any | None, address: str) -> str | None:
     source_id = extractor.get_temp_id(address)
     if not source_id or not _tells_id(extractor):
         return None
+    if not _tells_address(extractor, source_id, address):
+        return None
     return extractor_video_id(extractor.ie_key(), source_id)
 
 
@@ -83,7 +102,46 @@ def _tells_id(extractor: Any) -> bool:
     """Whether, in an extractor's own examples, the ID in the address is the ID of the video."""
     examples = [
         example["info_dict"]["id"] == extractor.get_temp_id(example["url"])
-        for example in getattr(extractor, "real_class", extractor).get_testcases()
+        for example in _examples(extractor)
         if "playlist" not in example and "id" in example.get("info_dict", {})
     ]
     return bool(examples) and sum(examples) >= MIN_SHARE_OF_EXAMPLES * len(examples)
+
+
+def _tells_address(extractor: Any, source_id: str, address: str) -> bool:
+    """Whether the address could be made again of the ID: nothing else in it tells a video, or lets somebody in."""
+    parts = urlsplit(address)
+    if site_of(parts.netloc) != _home(extractor) or secrets_in_path(parts.netloc, parts.path):
+        return False
+    other_parts = (each.replace(source_id, "") for each in parts.path.split("/"))
+    return not any(map(looks_random, other_parts)) and _tells_query(extractor, source_id, parts)
+
+
+def _tells_query(extractor: Any, source_id: str, parts: SplitResult) -> bool:
+    """Whether each parameter only carries the ID, or says how to show the video."""
+    given = parameters(parts.query)
+    for n, (name, value, _) in enumerate(given):
+        others = "&".join(spelled for m, (_, _, spelled) in enumerate(given) if m != n)
+        without = urlunsplit(parts._replace(query=others))
+        carries_id = not extractor.suitable(without) or extractor.get_temp_id(without) != source_id
+        if is_secret(name, value.replace(source_id, "") if carries_id else value):
+            return False
+        if not carries_id and not SHOWING.fullmatch(name):
+            return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _home(extractor: Any) -> str:
+    """The one site whose videos an extractor's IDs are of: that of most of its own examples.
+
+    Many extractors know a player that any host may run, or several hosts that count for themselves.
+    """
+    addresses = [urlsplit(example["url"]) for example in _examples(extractor)]
+    sites = Counter(site_of(each.netloc) for each in addresses if each.scheme in DEFAULT_PORTS)
+    return min(sites, key=lambda site: (-sites[site], site), default="")
+
+
+def _examples(extractor: Any) -> list[Any]:
+    """An extractor's own examples."""
+    return list(getattr(extractor, "real_class", extractor).get_testcases())

@@ -3,9 +3,8 @@
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-from madvision_assets.domain.redaction import without_secrets
+from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.video import Chapter, HeatPoint, SourceMetadata
 
 KEPT_KEYS = (
@@ -95,7 +94,5 @@ def _text(value: object, max_chars: int) -> str:
 
 
 def _address(value: object) -> str:
-    """An address without user, password and fragment, and with credentials in its query blanked."""
-    parts = urlsplit(_text(value, MAX_DESCRIPTION_CHARS))
-    netloc = parts.netloc.rpartition("@")[2]
-    return without_secrets(urlunsplit((parts.scheme, netloc, parts.path, parts.query, "")))
+    """An address without user, password and fragment, and with secrets blanked."""
+    return public_address(_text(value, MAX_DESCRIPTION_CHARS))

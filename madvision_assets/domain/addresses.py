@@ -1,0 +1,201 @@
+"""Addresses: what of one names the video, what only tells who shared it, and what is a secret.
+
+What is spelled in many ways by one site is brought to one spelling here, without the network.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
+
+MAX_ADDRESS_CHARS = 4096
+DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+BLANK = "***"
+
+# Parameters that name a campaign or a click, on whatever site.
+TRACKING = re.compile(
+    r"utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok"
+)
+# By site (and the hosts below it): parameters that tell who shared a video, or from where on to play it.
+SHARING: Mapping[str, re.Pattern[str]] = {
+    site: re.compile(names)
+    for site, names in {
+        "bilibili.com": (
+            r"spm_id_from|vd_source|share_.+|from|from_.+|seid|t|ts|unique_k|bbid|buvid|mid|plat_id|timestamp|up_id"
+        ),
+        "dailymotion.com": r"start|autoplay|mute|playlist",
+        "docs.google.com": r"usp|pli|authuser|ts",
+        "drive.google.com": r"usp|pli|authuser|ts",
+        "dropbox.com": r"dl|e|st",
+        "facebook.com": (
+            r"mibextid|rdid|share_url|ref|sfnsn|extid|__.+|_rd.|locale|paipv|eav|fs|s|d|t|wtsid|notif_.+|idorvanity"
+        ),
+        "instagram.com": r".+",
+        "linkedin.com": r"trk|trackingId|lipi|rcm|refId|original_referer",
+        "loom.com": r"sid|t|muted|autoplay",
+        "reddit.com": r"share_id|rdt|ref|ref_source|context",
+        "rumble.com": r"e9s|mref|mrefc|pub|start",
+        "soundcloud.com": r"si|in|ref|p|c",
+        "spotify.com": r"si|nd|pi|context|dl_branch",
+        "streamable.com": r"t|src|src_player_page_info",
+        "tiktok.com": (
+            r"_.+|is_.+|sender_.+|share_.+|social_.+|enter_.+|referer_.+|refer|web_id|source|u_code|ugbiz_name|lang.*|tt_from"
+            r"|sec_user_id|checksum|timestamp|user_id|preview_pb|q|t|embed_source"
+        ),
+        "twitch.tv": r"t|time|tt_.+|sr|filter|sort|range|referrer|featured",
+        "twitter.com": r"s|t|ref_src|ref_url|cxt|src|lang",
+        "vimeo.com": r"share|fl|fe|ts|pgroup|_.+",
+        "x.com": r"s|t|ref_src|ref_url|cxt|src|lang",
+        "youtu.be": r"si|t|start|feature|pp",
+        "youtube.com": r"si|t|start|time_continue|feature|pp|ab_channel|app|embeds_.+|source_ve_path",
+    }.items()
+}
+# Parameters that tell a player or a page how to show what the rest of the address names.
+SHOWING = re.compile(
+    r"(?i)(auto_?(play|start)|mute|muted|loop|controls|lang|language|locale|hl|theme|color|badge|byline|portrait|title|t"
+    r"|time|start|start_?time|end|feature|ref|referr?er|src|source|from|via|share|usp|app|playlist|list|index|dl|raw|embed|width|height)"
+)
+# Names of parameters whose value lets somebody in.
+_SECRET_NAME = re.compile(
+    r"(?i)(.*[_.-])?(access|[a-z]*token|[a-z]*key|[a-z]*signature|sig|sign|[a-z]*secret|passw[a-z]*|passcode|pwd?|pass|auth[a-z]*"
+    r"|credentials?|policy|jwt|session(id)?|sid|hash|h|hmac|ticket|hdn[a-z]+|st|code|expires?|exp|invite|nonce|x-amz-.+|x-goog-.+)"
+)
+# Those that commonly name a video: what they hold looks as random as a secret.
+_NAMING = re.compile(r"(?i)(v|vid|.*id|etag|video|clip|media|file|p|article|episode)")
+_HOST_LABELS = re.compile(r"^(?:www|m|mobile|player|embed|geo)\.")
+_SECRET_PATHS: Mapping[str, re.Pattern[str]] = {
+    "vimeo.com": re.compile(r"(?<=\d/)[0-9a-f]{6,}(?=/|$)"),
+    "soundcloud.com": re.compile(r"(?<=/)s-[\w-]+"),
+}
+_RANDOM_CHARS = 8
+_RANDOM_TURNS = 2  # between letters and digits; "season12" has one
+
+
+def site_of(netloc: str) -> str:
+    """A host without what only says for which screen it answers."""
+    return _HOST_LABELS.sub("", netloc.lower())
+
+
+def looks_random(text: str) -> bool:
+    """Whether part of a text was drawn by lot rather than written: letters and digits that take turns."""
+    return any(
+        len(piece) >= _RANDOM_CHARS and len(re.findall(r"(?i)[a-z]+|[0-9]+", piece)) > _RANDOM_TURNS
+        for piece in re.split(r"[^A-Za-z0-9]+", text)
+    )
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Whether a parameter lets somebody in, by its name or by the look of its value."""
+    return bool(value) and (_SECRET_NAME.fullmatch(name) is not None or _looks_secret(name, value))
+
+
+def _looks_secret(name: str, value: str) -> bool:
+    return _NAMING.fullmatch(name) is None and looks_random(value)
+
+
+def parameters(query: str) -> list[tuple[str, str, str]]:
+    """Name, value, and how they are spelled, of each parameter; an empty one is passed over."""
+    found = ((each.partition("="), each) for each in query.split("&") if each)
+    return [(unquote(name), unquote(value), spelled) for (name, _, value), spelled in found]
+
+
+def public_address(address: str) -> str:
+    """The address as it may be shown to others: user, password and fragment left out, secrets blanked."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return ""
+    query = "&".join(
+        f"{spelled.partition('=')[0]}={BLANK}" if is_secret(name, value) else spelled
+        for name, value, spelled in parameters(parts.query)
+    )
+    netloc = parts.netloc.rpartition("@")[2]
+    path = parts.path
+    for secret in secrets_in_path(netloc, path):
+        path = path.replace(secret, BLANK)
+    return urlunsplit((parts.scheme, netloc, path, query, ""))
+
+
+def secrets_in(address: str) -> frozenset[str]:
+    """What ``public_address`` blanks, as it is spelled and as it is meant."""
+    parts = urlsplit(address)
+    found = {
+        text
+        for name, value, spelled in parameters(parts.query)
+        if is_secret(name, value)
+        for text in (value, spelled.partition("=")[2])
+    }
+    return frozenset({*found, *secrets_in_path(parts.netloc, parts.path)})
+
+
+def secrets_in_path(netloc: str, path: str) -> list[str]:
+    """What lets somebody in by a path of a site that is known for it."""
+    hidden = _by_site(netloc, _SECRET_PATHS)
+    return hidden.findall(path) if hidden else []
+
+
+def one_spelling(parts: SplitResult) -> SplitResult:
+    """Without tracking and sharing, and as its site spells the video itself where it has several ways to.
+
+    Args:
+        parts: with scheme and host in small letters.
+    """
+    for known, spell in _SPELLINGS:
+        if known.fullmatch(parts.netloc) and (spelled := spell(parts)):
+            return urlsplit(spelled)
+    sharing = _by_site(parts.netloc, SHARING)
+    kept = [
+        spelled
+        for name, _, spelled in parameters(parts.query)
+        if not TRACKING.fullmatch(name) and not (sharing and sharing.fullmatch(name))
+    ]
+    dropped = len(kept) < len(parameters(parts.query))
+    # Signatures may depend on the exact spelling of what is kept.
+    return parts._replace(query="&".join(kept)) if dropped else parts
+
+
+def _by_site(netloc: str, table: Mapping[str, re.Pattern[str]]) -> re.Pattern[str] | None:
+    """What a table has for a host, or for the site above it."""
+    labels = netloc.split(".")
+    return next((found for n in range(len(labels)) if (found := table.get(".".join(labels[n:])))), None)
+
+
+def _youtube(parts: SplitResult) -> str | None:
+    path = re.sub("/+", "/", parts.path)
+    query = parse_qs(parts.query)
+    if path == "/attribution_link" and (target := query.get("u", [""])[0]).startswith("/"):
+        inner = urlsplit(target)
+        return None if inner.path == path else _youtube(inner)
+    video_id = query.get("v", [""])[0] if path.rstrip("/") in {"/watch", "/watch_popup", "/ytscreeningroom"} else ""
+    found = re.match(r"/(?:watch|v|e|embed|shorts|live)/([\w-]{11})(?=[/&?]|$)", path, re.ASCII)
+    video_id = video_id or (found[1] if found else "")
+    is_one = re.fullmatch(r"[\w-]{11}", video_id, re.ASCII) and video_id not in {"videoseries", "live_stream"}
+    return f"https://www.youtube.com/watch?v={video_id}" if is_one else None
+
+
+def _youtu_be(parts: SplitResult) -> str | None:
+    found = re.fullmatch(r"/+([\w-]{11})/*", parts.path, re.ASCII)
+    return f"https://www.youtube.com/watch?v={found[1]}" if found else None
+
+
+def _instagram(parts: SplitResult) -> str | None:
+    found = re.fullmatch(r"(?:/[\w.]+)?/(?:p|tv|reels?)/([\w-]+)/*", parts.path, re.ASCII)
+    return f"https://www.instagram.com/p/{found[1]}/" if found and found[1] != "audio" else None
+
+
+def _x(parts: SplitResult) -> str | None:
+    found = re.match(r"(/(?:i/web|\w+)/status/\d+(?:/(?:video|photo)/\d+)?)/*$", parts.path, re.ASCII)
+    return f"https://x.com{found[1]}" if found else None
+
+
+def _dailymotion(parts: SplitResult) -> str | None:
+    found = re.fullmatch(r"/(\w+)/*", parts.path, re.ASCII)
+    return f"https://www.dailymotion.com/video/{found[1]}" if found else None
+
+
+_SPELLINGS: tuple[tuple[re.Pattern[str], Callable[[SplitResult], str | None]], ...] = (
+    (re.compile(r"(?:[a-z-]+\.)?youtube(?:-nocookie|kids)?\.com"), _youtube),
+    (re.compile(r"(?:www\.)?youtu\.be"), _youtu_be),
+    (re.compile(r"(?:www\.|m\.)?instagram\.com"), _instagram),
+    (re.compile(r"(?:www\.|m\.|mobile\.)?(?:twitter|x)\.com"), _x),
+    (re.compile(r"(?:www\.)?dai\.ly"), _dailymotion),
+)

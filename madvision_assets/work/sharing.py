@@ -1,0 +1,93 @@
+"""Sharing: what was heard and found in the same bytes at another address is taken over, and not paid for again.
+
+Each video keeps its own partition, documents and lineage; ``taken_from`` says whose work a document is. What names
+media of its own, such as clips, is made anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Document, Made, objects_in
+from madvision_assets.domain.failures import (
+    DamagedDocumentError,
+    Failure,
+    MissingInputError,
+    NewerDocumentError,
+    UnreadableDocumentError,
+)
+from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import RawVideo
+from madvision_assets.tools.database import Database
+from madvision_assets.tools.store.documents import read_current, read_version
+from madvision_assets.tools.store.objects import ObjectStore
+
+# What says the same whatever is asked of the clips.
+WHATEVER_IS_ASKED = (Transcript, ContentType)
+_ABSENT = (MissingInputError, DamagedDocumentError, NewerDocumentError, UnreadableDocumentError)
+
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Finds work that was done for the same bytes.
+
+    Args:
+        store: where the documents are.
+        database: which knows the videos of the same bytes.
+    """
+
+    store: ObjectStore
+    database: Database
+
+    def find(self, kind: type[D], inputs: Sequence[Document], code_version: str) -> Made[D] | None:
+        """A document of another video that is made from just such inputs, as one of this video; None without any.
+
+        Args:
+            kind: what is to be made.
+            inputs: what it is to be made from.
+            code_version: of the code that would make it.
+        """
+        raw = next((each for each in inputs if isinstance(each, RawVideo)), None)
+        if raw is None:
+            return None
+        try:
+            others = self.database.videos_of_content(raw.media.sha256)
+            found = (self._of(kind, each, inputs, code_version) for each in others if each != raw.video_id)
+            other = next(filter(None, found), None)
+        except Failure:  # whoever cannot be asked now is no reason to wait: the stage does its own work
+            return None
+        if other is None:
+            return None
+        recipe = Recipe.model_validate(other.origin.model_dump(include=set(Recipe.model_fields)))
+        paid_by = recipe.taken_from or other.key
+        return Made(
+            other.model_copy(update={"video_id": raw.video_id, "provenance": None}),
+            recipe.model_copy(update={"cost_usd": 0.0, "usage": {}, "taken_from": paid_by}),
+        )
+
+    def _of(self, kind: type[D], video_id: str, inputs: Sequence[Document], code_version: str) -> D | None:
+        """The document of this other video that counts, where it could as well be of ours."""
+        try:
+            other = read_current(self.store, kind, video_id)
+            used = {each.asset: each.data_version for each in other.origin.inputs}
+            if other.origin.code_version != code_version or used.keys() != {each.asset for each in inputs}:
+                return None
+            theirs = [read_version(self.store, type(each), video_id, used[each.asset]) for each in inputs]
+        except _ABSENT:
+            return None
+        final = not getattr(other, "provisional", False) and not any(objects_in(other.model_dump(mode="json")))
+        says = partial(_says, heeds_options=kind not in WHATEVER_IS_ASKED)
+        alike = all(says(one) == says(two) for one, two in zip(inputs, theirs, strict=True))
+        return other if final and alike else None
+
+
+def _says(document: Document, *, heeds_options: bool) -> object:
+    """What of an input decides what is made from it: of a video its bytes, and perhaps what is asked of its clips."""
+    if isinstance(document, RawVideo):
+        return document.media.sha256, document.options if heeds_options else None
+    return document.model_dump(exclude={"video_id", "provenance"})

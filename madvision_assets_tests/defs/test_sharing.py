@@ -1,0 +1,165 @@
+"""Claims about the same bytes at two addresses: two videos, each with its own documents, and paid for once."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from madvision_assets.connections import make_database, make_store
+from madvision_assets.defs.partitions import VideoPartitions
+from madvision_assets.domain.clips import Clips
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Made
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options, Video
+from madvision_assets.tools.analyst import Proposal
+from madvision_assets.tools.analyst.offline import OfflineAnalyst
+from madvision_assets.tools.database import Database
+from madvision_assets.tools.database.operations import Operations
+from madvision_assets.tools.database.submissions import NewSubmission
+from madvision_assets.tools.store.documents import point_current, read_current, write_document
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work import forgetting
+from madvision_assets.work.sharing import Sharing
+from madvision_assets_tests import stores
+from madvision_assets_tests.harness import Harness, open_harness
+
+RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
+WORDS = "What one remembers of a talk is a sentence that surprises and that one can repeat to somebody else."
+
+
+SHORT = Options(min_clip_s=1, max_clip_s=6)
+
+
+class Final(OfflineAnalyst):
+    """An analyst whose word counts as that of a language model."""
+
+    def classify(self, *given: Any) -> Made[ContentType]:
+        """The verdict."""
+        made = super().classify(*given)
+        return replace(made, document=made.document.model_copy(update={"provisional": False}))
+
+    def propose(self, *given: Any) -> Proposal:
+        """The moments."""
+        return replace(super().propose(*given), provisional=False)
+
+
+@pytest.fixture
+def harness(tmp_path: Path, media: Path) -> Iterator[Harness]:
+    with open_harness(tmp_path, media) as made:
+        made.tools.same_bytes, made.tools.words, made.tools.analyst = True, WORDS, Final()
+        yield made
+
+
+def done(harness: Harness, *names: str, options: Options = SHORT) -> None:
+    """These videos, one after the other, to their end."""
+    for name in names:
+        video = Video(video_id=f"web-{name}", address=f"http://{name}.example.org/v.mp4", options=options)
+        harness.submissions.add([NewSubmission(video)])
+        harness.tick()
+        assert harness.row(name).status is QueueStatus.DONE, harness.row(name)
+
+
+def calls(harness: Harness) -> dict[PipelineStep, int]:
+    return {step: harness.tools.calls[step] for step in PipelineStep}
+
+
+def current(harness: Harness, name: str, step: PipelineStep) -> Any:
+    return read_current(make_store(harness.settings), step.stage.document, f"web-{name}")
+
+
+def test_the_same_bytes_at_another_address_are_not_heard_nor_asked_about_again(harness: Harness) -> None:
+    done(harness, "a", "b")
+
+    assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 1, CHOSEN: 1, CUT: 1}
+    for step in (HEARD, KIND, CHOSEN, CUT):
+        first, second = current(harness, "a", step), current(harness, "b", step)
+        without = {"video_id", "provenance"}
+        assert second.model_dump(exclude=without) == first.model_dump(exclude=without)
+        assert second.video_id == "web-b"
+        assert second.origin.taken_from == first.key
+        assert (second.origin.cost_usd, first.origin.taken_from) == (0.0, None)
+        assert {used.asset for used in second.origin.inputs} == {used.asset for used in first.origin.inputs}
+        assert all("/web-b/" in used.uri for used in second.origin.inputs)
+
+
+def test_each_keeps_its_own_lineage_that_says_from_where(harness: Harness) -> None:
+    done(harness, "a", "b")
+
+    rows = make_database(harness.settings).lineage_of("web-b")
+
+    assert [row.asset for row in rows] == list(PipelineStep)
+    taken = {row.asset: row.taken_from for row in rows}
+    assert taken == {
+        RAW: None, **{step: current(harness, "a", step).key for step in (HEARD, KIND, CHOSEN, CUT)}
+    }  # fmt: skip
+
+
+def test_whoever_wants_other_clips_shares_what_is_said_and_not_what_is_chosen(harness: Harness) -> None:
+    done(harness, "a")
+    done(harness, "b", options=SHORT.model_copy(update={"max_clips": 1}))
+
+    assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 1, CHOSEN: 2, CUT: 2}
+
+
+def test_what_is_only_provisional_is_not_shared(harness: Harness) -> None:
+    harness.tools.analyst = OfflineAnalyst()
+    done(harness, "a", "b")
+
+    assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 2, CHOSEN: 2, CUT: 1}
+
+
+def test_other_bytes_share_nothing(harness: Harness) -> None:
+    harness.tools.same_bytes = False
+    done(harness, "a", "b")
+
+    assert calls(harness) == dict.fromkeys(PipelineStep, 2)
+
+
+def test_what_is_asked_for_anew_is_done_anew(harness: Harness) -> None:
+    done(harness, "a", "b")
+    Operations(make_database(harness.settings)).requeue(video_ids=["web-b"], from_step=HEARD)
+
+    harness.tick()
+
+    assert calls(harness)[HEARD] == 2
+    heard = [row for row in make_database(harness.settings).lineage_of("web-b") if row.asset == HEARD]
+    assert [row.taken_from is None for row in heard] == [False, True]
+
+
+def test_what_was_taken_over_outlives_the_video_that_it_is_of(harness: Harness, tmp_path: Path) -> None:
+    done(harness, "a", "b")
+    heard = current(harness, "b", HEARD)
+    partitions = VideoPartitions(harness.instance)
+    database, store = make_database(harness.settings), make_store(harness.settings)
+    assert [each.videos for each in forgetting.forget(database, store, tmp_path / "work", partitions, ["web-a"])] == [1]
+
+    assert current(harness, "b", HEARD) == heard
+    done(harness, "c")
+    assert calls(harness)[HEARD] == 1
+    assert current(harness, "c", HEARD).origin.taken_from == heard.origin.taken_from
+
+
+def test_what_names_media_of_its_own_is_not_taken_over(tmp_path: Path) -> None:
+    database, store = Database(f"sqlite:///{tmp_path}/db.sqlite"), ObjectStore.from_url("memory://")
+    database.ensure_schema()
+    raw = stores.raw_video()
+    spoken = stores.transcript(raw, "one", "two", "three")
+    chosen = stores.clip_candidates(raw, spoken, stores.content_type(raw, spoken))
+    with_media = stores.clips(raw, spoken, chosen)
+    database.add_video(raw.video_id, raw.address)
+    database.add_lineage(raw, "memory://raw")
+    for document in (raw, spoken, chosen, with_media):
+        write_document(store, document)
+        point_current(store, document)
+    ours = [each.model_copy(update={"video_id": "web-ours"}) for each in (raw, spoken, chosen)]
+    find = partial(Sharing(store, database).find, code_version=with_media.origin.code_version)
+
+    assert with_media.clips
+    assert find(Clips, ours) is None
+    assert find(Transcript, ours[:1]) is not None
