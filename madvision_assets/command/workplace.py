@@ -115,12 +115,13 @@ class Workplace:
             return kept
         from madvision_assets.defs import resources
         from madvision_assets.tools.media import ffmpeg
+        from madvision_assets.tools.sandbox import controls
 
         analyst = resources.make_analyst(self.settings, self.database)
         engine = resources.make_speech_engine(self.settings)
         speech = {} if self.transcript_elsewhere else {"Whisper model": engine.check}
         tools = {"ffmpeg": lambda: (True, ffmpeg.version()), **speech, "analyst": lambda: (True, analyst.check())}
-        return {**tools, **kept}
+        return {"sandbox": lambda: controls.told(self.settings.sandbox_memory_bytes), **tools, **kept}
 
     @property
     def transcript_elsewhere(self) -> bool:

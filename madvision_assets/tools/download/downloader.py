@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter
 
@@ -20,6 +21,7 @@ from madvision_assets.domain.failures import (
     HostUnresolvedError,
     RefusedAddressError,
     SourceServerError,
+    TooCostlyError,
     TooLargeError,
     UnexpectedError,
     WorkerLostError,
@@ -28,7 +30,9 @@ from madvision_assets.domain.video import SourceMetadata, canonical_address
 from madvision_assets.tools.download.errors import classify
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
 from madvision_assets.tools.download.metadata import source_metadata
-from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
+from madvision_assets.tools.sandbox.policy import Policy, python_paths
+from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
+from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
 CHILD = "madvision_assets.tools.download.child"
 STALL_LIMIT_S = 120.0
@@ -130,7 +134,8 @@ class Downloader:
     def _run(self, job: Job, progress: OnProgress) -> Success | Problem:
         """The child's last message."""
         command = [sys.executable, "-P", "-s", "-m", CHILD]
-        with ChildProcess(command, env=child_environment(job.folder, job.proxy), cwd=job.folder) as child:
+        environment, policy = child_environment(job.folder, job.proxy), child_policy(job)
+        with ChildProcess(command, env=environment, cwd=job.folder, policy=policy) as child:
             child.give(job.model_dump_json().encode())
             try:
                 for line in child.lines(
@@ -144,6 +149,8 @@ class Downloader:
                     progress(message.fraction, message.text)
             except OutOfTimeError as error:
                 raise DownloadTimeoutError(str(error)) from error
+            except OutOfBoundsError as error:
+                raise TooCostlyError(f"fetching it takes {error}") from error
             status = child.wait()
             words = child.last_words
         raise WorkerLostError(f"the downloader ended with status {status}: {words}")
@@ -166,6 +173,19 @@ def child_environment(folder: Path, proxy: str) -> Mapping[str, str]:
         "TZ": "UTC",
         **dict.fromkeys(PROXY_VARIABLES, proxy),
     }
+
+
+def child_policy(job: Job) -> Policy:
+    """What the child may have: its folder, Python, and the proxy."""
+    read, listed = python_paths()
+    return Policy(
+        read=read,
+        listed=listed,
+        write=(job.folder,),
+        proxy_port=urlsplit(job.proxy).port,
+        may_fork=True,
+        file_bytes=int(FOLDER_TIMES_MAX_BYTES * job.max_bytes),
+    )
 
 
 def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:
