@@ -1,6 +1,7 @@
 """Downloads by the real yt-dlp in its real child process, from a real site on loopback."""
 
 import contextlib
+import gzip
 import os
 import random
 import socket
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,10 @@ from madvision_assets.domain import failures as f
 from madvision_assets.tools.download import Download, Downloader
 from madvision_assets.tools.download.downloader import child_environment
 from madvision_assets.tools.egress import EgressProxy, resolve_host
+from madvision_assets.tools.sandbox import policy
 from madvision_assets.tools.sandbox.policy import Policy, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
-from madvision_assets_tests.site import Site
+from madvision_assets_tests.site import Page, Site
 
 PUBLIC_ADDRESS = "93.184.215.14"
 PUBLIC_HOST = "site.example"
@@ -408,3 +411,17 @@ def test_a_child_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> No
     ) as child:
         assert list(child.lines(time_limit_s=20.0, stall_limit_s=20.0, sign_of_life=lambda: 0)) == []
         assert (child.wait(), child.last_words) == (1, "no memory")
+
+
+@pytest.mark.parametrize("endless", [False, True], ids=["gzipped", "endless"])
+def test_a_page_that_decodes_to_more_than_the_memory_limit_is_refused_for_good(
+    site: Site, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, endless: bool
+) -> None:
+    monkeypatch.setattr(policy, "_memory_bytes", [300_000_000])
+    body = b"<!doctype html><html><title>" + b"a" * 600_000_000
+    headers = {"Content-Type": "text/html"}
+    if not endless:
+        body, headers = gzip.compress(body, 1), headers | {"Content-Encoding": "gzip"}
+    address = site.add("/bomb.html", Page(body, HTTPStatus.OK, headers, None, None, None))
+    with pytest.raises(f.TooCostlyError):
+        fetch(address)

@@ -156,7 +156,7 @@ def _run(command: list[str], timeout_s: float, what: str, tell: Callable[[bytes]
     """Exit status and the tail of stderr."""
     files = [Path(each.removeprefix("file:")) for each in command if each.startswith("file:")]
     policy = Policy(read=(*files[:-1], Path(command[0])), write=(files[-1].parent,))
-    child = ChildProcess(command, env=ENVIRONMENT, cwd=files[-1].parent, policy=policy, grace_s=0)
+    child = ChildProcess(command, env=ENVIRONMENT, cwd=Path("/"), policy=policy, grace_s=0)
     try:
         with child:
             child.give(b"")

@@ -129,8 +129,10 @@ class ChildProcess:
         for chunk in self._chunks():
             now_s = time.monotonic()
             if chunk:
-                alive_s = now_s
                 yield from chunk
+                busy_s = time.monotonic() - now_s  # what is done with its lines is not the child's time
+                deadline_s, now_s = deadline_s + busy_s, now_s + busy_s
+                alive_s = now_s
             elif (latest := sign_of_life()) != sign:
                 alive_s, sign = now_s, latest
             if now_s > deadline_s:
