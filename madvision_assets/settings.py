@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     max_height: Annotated[int, Field(ge=144)] = 1080
     max_duration_s: Annotated[float, Field(gt=0)] = 4 * HOUR_S
     max_bytes: Annotated[int, Field(gt=0)] = 20 * GIB
+    sandbox_memory_bytes: Annotated[int, Field(ge=GIB // 4)] = GIB
     download_timeout_s: Annotated[float, Field(gt=0)] = 2 * HOUR_S
     sources_file: Path | None = None
     ytdlp_folder: Path | None = None

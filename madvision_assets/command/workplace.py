@@ -116,12 +116,14 @@ class Workplace:
             return kept
         from madvision_assets.defs import resources
         from madvision_assets.tools.media import ffmpeg
+        from madvision_assets.tools.sandbox import controls
 
         analyst = resources.make_analyst(self.settings, self.database)
         downloader = resources.make_downloader(self.settings)
         engine = resources.make_speech_engine(self.settings)
         speech = {} if self.transcript_elsewhere else {"Whisper model": engine.check}
         tools = {
+            "sandbox": lambda: controls.told(self.settings.sandbox_memory_bytes),
             "ffmpeg": lambda: (True, ffmpeg.version()),
             "downloader": lambda: downloader.check(self.settings.ytdlp_max_age_weeks),
             "sites": downloader.etiquette.check,

@@ -28,6 +28,7 @@ from madvision_assets.tools.analyst.registry import find_analyst
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.download import Downloader, Etiquette, Wheels
 from madvision_assets.tools.egress import EgressProxy
+from madvision_assets.tools.sandbox.policy import set_memory_bytes
 from madvision_assets.tools.speech import EngineOptions, SpeechEngine
 from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.tools.store.documents import read_current
@@ -183,6 +184,7 @@ def make_webhooks(settings: "Settings", store: ObjectStore, database: Database) 
 
 def make_resources(settings: "Settings") -> Mapping[str, object]:
     """Every resource by the name that assets and sensors ask for it."""
+    set_memory_bytes(settings.sandbox_memory_bytes)
     store = make_store(settings)
     database = make_database(settings)
     queue = make_queue(settings, database)

@@ -274,6 +274,16 @@ class TooLargeError(PermanentFailure):
     sentence = "The video is larger than this system accepts (MADVISION_MAX_BYTES)."
 
 
+class TooCostlyError(PermanentFailure):
+    """Reading it takes more memory or time than the sandbox gives, or its index claims what its bytes cannot hold."""
+
+    code = "too_costly"
+    sentence = (
+        "The file or page asks for more memory or time than its size can need, so it was refused. "
+        "Export the video again, or give another address of it."
+    )
+
+
 class PolicyRefusalError(PermanentFailure):
     """The language model declines, and would decline again."""
 

@@ -1,6 +1,7 @@
 """Downloads by the real yt-dlp in its real child process, from a real site on loopback."""
 
 import contextlib
+import gzip
 import os
 import random
 import socket
@@ -16,9 +17,11 @@ import pytest
 from madvision_assets.domain import failures as f
 from madvision_assets.tools.download import Download, Downloader
 from madvision_assets.tools.download.downloader import child_environment
-from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.egress import EgressProxy, resolve_host
-from madvision_assets_tests.site import Site
+from madvision_assets.tools.sandbox import policy
+from madvision_assets.tools.sandbox.policy import Policy, python_paths
+from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
+from madvision_assets_tests.site import Page, Site
 
 PUBLIC_ADDRESS = "93.184.215.14"
 PUBLIC_HOST = "site.example"
@@ -352,6 +355,12 @@ def test_the_child_sees_none_of_our_variables(
     assert seen[b"HOME"] == os.fsencode(tmp_path)
 
 
+def python(folder: Path) -> Policy:
+    """What a program of these tests may have."""
+    read, listed = python_paths()
+    return Policy(read=read, listed=listed, write=(folder,), proxy_port=1, may_fork=True)
+
+
 def test_a_connection_past_the_proxy_is_refused_in_the_child(site: Site, tmp_path: Path) -> None:
     program = (
         "import socket, sys\n"
@@ -360,7 +369,9 @@ def test_a_connection_past_the_proxy_is_refused_in_the_child(site: Site, tmp_pat
         "socket.create_connection(('127.0.0.1', int(sys.argv[1])), 5)\n"
     )
     command = [sys.executable, "-c", program, str(site.port)]
-    with ChildProcess(command, env=child_environment(tmp_path, "http://127.0.0.1:1"), cwd=tmp_path) as child:
+    with ChildProcess(
+        command, env=child_environment(tmp_path, "http://127.0.0.1:1"), cwd=tmp_path, policy=python(tmp_path)
+    ) as child:
         assert list(child.lines(time_limit_s=20.0, stall_limit_s=20.0, sign_of_life=lambda: 0)) == []
         assert (child.wait(), "past the proxy" in child.last_words) == (1, True)
 
@@ -384,7 +395,7 @@ def test_a_child_that_ignores_the_polite_signal_is_killed_with_its_own_children(
         "child.wait()\n"
         "signal.pause()\n"
     )
-    with ChildProcess([sys.executable, "-c", program], env={}, cwd=tmp_path) as child:
+    with ChildProcess([sys.executable, "-c", program], env={}, cwd=tmp_path, policy=python(tmp_path)) as child:
         lines = child.lines(time_limit_s=20.0, stall_limit_s=0.5, sign_of_life=lambda: 0)
         assert next(lines).strip().isdigit()
         with pytest.raises(OutOfTimeError, match="nothing happened"):
@@ -396,13 +407,15 @@ def test_a_child_that_ignores_the_polite_signal_is_killed_with_its_own_children(
 def test_a_child_that_grows_its_files_is_not_taken_for_stalled(tmp_path: Path) -> None:
     signs = iter(range(1000))
     program = "import time; time.sleep(2.5); print('done')"
-    with ChildProcess([sys.executable, "-c", program], env={}, cwd=tmp_path) as child:
+    with ChildProcess([sys.executable, "-c", program], env={}, cwd=tmp_path, policy=python(tmp_path)) as child:
         lines = child.lines(time_limit_s=20.0, stall_limit_s=1.5, sign_of_life=lambda: next(signs))
         assert list(lines) == [b"done"]
 
 
 def test_a_child_that_dies_is_reported_with_its_last_words(tmp_path: Path) -> None:
-    with ChildProcess([sys.executable, "-c", "raise SystemExit('no memory')"], env={}, cwd=tmp_path) as child:
+    with ChildProcess(
+        [sys.executable, "-c", "raise SystemExit('no memory')"], env={}, cwd=tmp_path, policy=python(tmp_path)
+    ) as child:
         assert list(child.lines(time_limit_s=20.0, stall_limit_s=20.0, sign_of_life=lambda: 0)) == []
         assert (child.wait(), child.last_words) == (1, "no memory")
 
@@ -420,3 +433,17 @@ def test_a_disk_that_is_full_is_the_operators_matter(site: Site, mp4: bytes, ful
 
     with pytest.raises(f.DiskFullError):
         DOWNLOADER.fetch(site.serve("/talk.mp4", mp4), full_disk / "folder", lambda *_: None)
+
+
+@pytest.mark.parametrize("endless", [False, True], ids=["gzipped", "endless"])
+def test_a_page_that_decodes_to_more_than_the_memory_limit_is_refused_for_good(
+    site: Site, fetch: Fetch, monkeypatch: pytest.MonkeyPatch, endless: bool
+) -> None:
+    monkeypatch.setattr(policy, "_memory_bytes", [300_000_000])
+    body = b"<!doctype html><html><title>" + b"a" * 600_000_000
+    headers = {"Content-Type": "text/html"}
+    if not endless:
+        body, headers = gzip.compress(body, 1), headers | {"Content-Encoding": "gzip"}
+    address = site.add("/bomb.html", Page(body, headers=headers))
+    with pytest.raises(f.TooCostlyError):
+        fetch(address)

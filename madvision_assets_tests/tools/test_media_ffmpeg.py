@@ -147,7 +147,7 @@ def test_names_with_spaces_quotes_and_percent_signs_are_just_names(folder: Path)
 def test_ffmpeg_sees_none_of_our_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = folder / "environment.txt"
     spy = folder / "spy"
-    spy.write_text(f"#!/bin/sh\n/usr/bin/env > '{seen}'\n")
+    spy.write_text(f"#!/bin/sh\nexec /usr/bin/env > '{seen}'\n")
     spy.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(spy))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")

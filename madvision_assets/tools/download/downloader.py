@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -28,6 +29,7 @@ from madvision_assets.domain.failures import (
     RefusedAddressError,
     SourceProxyError,
     SourceServerError,
+    TooCostlyError,
     TooLargeError,
     UnexpectedError,
     WorkerLostError,
@@ -38,9 +40,11 @@ from madvision_assets.tools.download.errors import classify
 from madvision_assets.tools.download.manners import Etiquette
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
 from madvision_assets.tools.download.metadata import source_metadata
-from madvision_assets.tools.download.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.download.readiness import Readiness
 from madvision_assets.tools.download.wheels import Wheels
+from madvision_assets.tools.sandbox.policy import FILE_BYTES, Policy, python_paths
+from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
+from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
 CHILD = "madvision_assets.tools.download.child"
 LOOK = "from madvision_assets.tools.download.readiness import look; print(look().model_dump_json())"
@@ -197,8 +201,9 @@ class Downloader:
         """
         with TemporaryDirectory() as name:
             folder = Path(name)
-            environment = child_environment(folder, "", self.wheels.verified())
-            with ChildProcess([*PYTHON, "-c", LOOK], env=environment, cwd=folder) as child:
+            wheels = self.wheels.verified()
+            environment, policy = child_environment(folder, "", wheels), child_policy(folder, wheels)
+            with ChildProcess([*PYTHON, "-c", LOOK], env=environment, cwd=folder, policy=policy) as child:
                 lines = child.lines(time_limit_s=LOOK_LIMIT_S, stall_limit_s=LOOK_LIMIT_S, sign_of_life=lambda: 0)
                 said = b"".join(lines)
                 child.wait()
@@ -210,8 +215,12 @@ class Downloader:
 
     def _run(self, job: Job, progress: OnProgress) -> Success | Problem:
         """The child's last message."""
-        environment = child_environment(job.folder, job.proxy, self.wheels.verified())
-        with ChildProcess([*PYTHON, "-m", CHILD], env=environment, cwd=job.folder) as child:
+        wheels = self.wheels.verified()
+        environment, policy = (
+            child_environment(job.folder, job.proxy, wheels),
+            child_policy(job.folder, wheels, self._folder_bytes, job.proxy),
+        )
+        with ChildProcess([*PYTHON, "-m", CHILD], env=environment, cwd=job.folder, policy=policy) as child:
             child.give(job.model_dump_json().encode())
             try:
                 for line in child.lines(
@@ -225,13 +234,19 @@ class Downloader:
                     progress(message.fraction, message.text)
             except OutOfTimeError as error:
                 raise DownloadTimeoutError(str(error)) from error
+            except OutOfBoundsError as error:
+                raise TooCostlyError(f"fetching it takes {error}") from error
             status = child.wait()
             words = child.last_words
         raise WorkerLostError(f"the downloader ended with status {status}: {_hide(secrets_in(job.address), words)}")
 
+    @property
+    def _folder_bytes(self) -> int:
+        return int(FOLDER_TIMES_MAX_BYTES * self.max_bytes)
+
     def _size_within_limit(self, folder: Path) -> int:
         size_bytes = _size_bytes(folder)
-        if size_bytes > FOLDER_TIMES_MAX_BYTES * self.max_bytes:
+        if size_bytes > self._folder_bytes:
             raise TooLargeError(f"at most {self.max_bytes // 1_000_000} MB are taken")
         return size_bytes
 
@@ -262,6 +277,19 @@ def _hide(secrets: frozenset[str], text: str) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, BLANK) if len(secret) >= MIN_SECRET_CHARS else text
     return text
+
+
+def child_policy(folder: Path, wheels: Sequence[Path] = (), file_bytes: int = FILE_BYTES, proxy: str = "") -> Policy:
+    """What the child may have: its folder, Python, the wheels, and the proxy."""
+    read, listed = python_paths()
+    return Policy(
+        read=(*read, *wheels),
+        listed=(*listed, *{wheel.parent for wheel in wheels}),
+        write=(folder,),
+        proxy_port=urlsplit(proxy).port,
+        may_fork=True,
+        file_bytes=file_bytes,
+    )
 
 
 def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:

@@ -155,7 +155,7 @@ LEAF_OF_TYPE: dict[str, type[f.Failure]] = {
     "TransportError": f.ConnectionLostError,
     "UnavailableVideoError": f.IncompleteDownloadError,  # raised where the file could not be written
     "PostProcessingError": f.MediaToolError,
-    "MemoryError": f.WorkerLostError,
+    "MemoryError": f.TooCostlyError,
     "compat_HTMLParseError": f.ExtractionFailedError,
     "EntryNotInPlaylist": f.ExtractionFailedError,
     "ExtractorError": f.ExtractionFailedError,

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from madvision_assets.domain.failures import CorruptMediaError, NoAudioTrackError
+from madvision_assets.tools.media import apart
 from madvision_assets.tools.media.container import choose_audio, opened
 from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
 
@@ -23,6 +24,7 @@ BELOW_LOUD_DB = 30.0
 LOUD_PERCENTILE = 95
 MERGE_GAP_S = 0.5
 FULL_SCALE = 32768
+BLOCK_BYTES = 512 * 1024
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,10 @@ def extract_flac(path: Path, out: Path, *, timeout_s: float = 1800.0, progress: 
         NoAudioTrackError: the file has none.
         Failure: what ``ffmpeg.run`` and ``container.opened`` raise.
     """
-    with opened(path) as container:
-        track = choose_audio(container)
-        if track is None:
-            raise NoAudioTrackError
-        index, duration_s = track.index, (container.duration or 0) / 1e6
-        zero_s = (container.start_time or 0) / 1e6
+    layout = apart.result_of("layout", path)
+    index, duration_s, zero_s = layout["audio"], layout["duration_s"], layout["zero_s"]
+    if index is None:
+        raise NoAudioTrackError
     # Left to itself, ffmpeg counts from the audio track's start where that is the only one it reads from MPEG-TS.
     stream = source(path)[str(index)].filter("asetpts", f"PTS-{zero_s:.6f}/TB")
     stream = stream.filter("aresample", RATE_HZ, **ON_TIME)
@@ -90,8 +90,8 @@ def read_windows(
 
     buffer = np.empty(round(window_s * RATE_HZ), np.int16)
     filled, start = 0, 0
-    for block in _blocks(flac_source):
-        rest = block
+    for block in apart.bytes_of("sound", flac_source):
+        rest = np.frombuffer(block, np.int16)
         while len(rest):
             taken = min(len(rest), len(buffer) - filled)
             buffer[filled : filled + taken] = rest[:taken]
@@ -142,8 +142,19 @@ def _spans(audible: "NDArray[np.bool_]", frame_s: float, end_s: float) -> list[t
     return spans
 
 
-def _blocks(source: Path | BinaryIO) -> "Iterator[NDArray[np.int16]]":
-    """The samples as decoded, 16 kHz mono."""
+def decoded(source: BinaryIO) -> Iterator[bytes]:
+    """The samples, 16 kHz mono, 16 bits each, in blocks of some seconds; in the child."""
+    gathered = bytearray()
+    for block in _blocks(source):
+        gathered += block
+        if len(gathered) >= BLOCK_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+    if gathered:
+        yield bytes(gathered)
+
+
+def _blocks(source: BinaryIO) -> Iterator[bytes]:
     import av
 
     with opened(source) as container:
@@ -153,9 +164,9 @@ def _blocks(source: Path | BinaryIO) -> "Iterator[NDArray[np.int16]]":
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
         for frame in container.decode(track):
             for block in resampler.resample(frame):
-                yield block.to_ndarray()[0]
+                yield bytes(block.planes[0])[: 2 * block.samples]
         for block in resampler.resample(None):
-            yield block.to_ndarray()[0]
+            yield bytes(block.planes[0])[: 2 * block.samples]
 
 
 def _quietest(samples: "NDArray[np.int16]", search: int) -> int:

@@ -13,6 +13,7 @@ from madvision_assets.domain.failures import (
     MediaToolError,
     NotMediaError,
     NoVideoTrackError,
+    TooCostlyError,
 )
 from madvision_assets.tools.media.ffmpeg import INPUT_GUARD
 
@@ -43,13 +44,14 @@ AV_FAILURES: dict[str, type[Failure]] = {
          "InputChangedError", "OutputChangedError", "OverflowError", "NotImplementedError"),
         CorruptMediaError,
     ),
+    "MemoryError": TooCostlyError,
     **dict.fromkeys(
         ("ArgumentError", "BSFNotFoundError", "BlockingIOError", "BrokenPipeError", "BugError", "ChildProcessError",
          "ConnectionAbortedError", "ConnectionRefusedError", "ConnectionResetError", "EncoderNotFoundError",
          "ExitError", "ExperimentalError", "ExternalError", "FFmpegError", "FileExistsError", "FileNotFoundError",
          "FilterNotFoundError", "HTTPBadRequestError", "HTTPClientError", "HTTPError", "HTTPForbiddenError",
          "HTTPNotFoundError", "HTTPOtherClientError", "HTTPServerError", "HTTPTooManyRequestsError",
-         "HTTPUnauthorizedError", "InterruptedError", "IsADirectoryError", "LookupError", "MemoryError",
+         "HTTPUnauthorizedError", "InterruptedError", "IsADirectoryError", "LookupError",
          "MuxerNotFoundError", "NotADirectoryError", "OSError", "OptionNotFoundError", "PermissionError",
          "ProcessLookupError", "PyAVCallbackError", "TimeoutError", "UndefinedError", "UnknownError"),
         MediaToolError,
@@ -130,11 +132,36 @@ def choose_tracks(container: "InputContainer") -> Tracks:
         NoVideoTrackError: sound only; a cover picture is no video.
         NotMediaError: neither sound nor picture.
     """
-    video = next((stream for stream in container.streams.video if not _is_cover(stream)), None)
+    video = choose_video(container)
     audio = choose_audio(container)
     if video is None:
         raise NotMediaError if audio is None else NoVideoTrackError
     return Tracks(video, audio)
+
+
+def layout(source: BinaryIO) -> dict[str, Any]:
+    """The numbers of the tracks that are used, the picture's transfer curve, begin and length; in the child.
+
+    Raises:
+        NotMediaError: neither sound nor picture.
+        Failure: what ``opened`` raises.
+    """
+    with opened(source) as container:
+        video, audio = choose_video(container), choose_audio(container)
+        if video is None and audio is None:
+            raise NotMediaError
+        return {
+            "video": None if video is None else video.index,
+            "audio": None if audio is None else audio.index,
+            "transfer": None if video is None else int(video.codec_context.color_trc),
+            "zero_s": (container.start_time or 0) / 1e6,
+            "duration_s": (container.duration or 0) / 1e6,
+        }
+
+
+def choose_video(container: "InputContainer") -> "VideoStream | None":
+    """The first picture that is no cover."""
+    return next((stream for stream in container.streams.video if not _is_cover(stream)), None)
 
 
 def choose_audio(container: "InputContainer") -> "AudioStream | None":

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from madvision_assets.domain.cutting import CutPlan
 from madvision_assets.domain.failures import BadClipError, Failure
+from madvision_assets.tools.media.apart import result_of
 from madvision_assets.tools.media.audio import ON_TIME
-from madvision_assets.tools.media.container import choose_tracks, opened
 from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
 
 if TYPE_CHECKING:
-    from av.container import InputContainer
+    pass
 
 AUDIO_RATE_HZ = 48_000
 MAX_DURATION_ERROR_S = 0.1
@@ -72,10 +72,9 @@ def cut_clip(
         Failure: what ``ffmpeg.run`` and ``container.opened`` raise; NoAudioTrackError without sound is left to
             ``probe``.
     """
-    with opened(path) as container:
-        tracks = choose_tracks(container)
-        video_index, hdr = tracks.video.index, tracks.video.codec_context.color_trc in HDR_TRANSFERS
-        audio_index = tracks.audio.index if tracks.audio else video_index
+    layout = result_of("layout", path)
+    video_index, hdr = layout["video"], layout["transfer"] in HDR_TRANSFERS
+    audio_index = video_index if layout["audio"] is None else layout["audio"]
     # Without -noaccurate_seek ffmpeg drops what lies before the seek point: with slides, the picture to be shown.
     seek_s = plan.start_s - plan.preroll_s
     seek = {"ss": f"{seek_s:.6f}", "noaccurate_seek": None} if seek_s > 0 else {}
@@ -114,43 +113,13 @@ def inspect_clip(path: Path, plan: CutPlan) -> ClipInspection:
         BadClipError: it has no sound, does not decode, or differs from its plan in length, size or start.
     """
     try:
-        with opened(path) as container:
-            found = _decode_all(container, path.stat().st_size)
+        found = ClipInspection(**result_of("inspect", path), size_bytes=path.stat().st_size)
     except (Failure, OSError) as error:
         raise BadClipError(str(error)) from error
     wrong = _differences(found, plan)
     if wrong:
         raise BadClipError("; ".join(wrong))
     return found
-
-
-def _decode_all(container: "InputContainer", size_bytes: int) -> ClipInspection:
-    import av
-
-    tracks = choose_tracks(container)
-    if tracks.audio is None:
-        raise BadClipError("it has no sound track")
-    starts: dict[str, float] = {}
-    ends: dict[str, float] = {}
-    frames = 0
-    frame_s = float(1 / (tracks.video.average_rate or 1))
-    for frame in container.decode(tracks.video, tracks.audio):
-        kind = "audio" if isinstance(frame, av.AudioFrame) else "video"
-        length_s = frame.samples / frame.sample_rate if isinstance(frame, av.AudioFrame) else frame_s
-        start_s = getattr(frame, "time", None) or 0.0
-        frames += kind == "video"
-        starts[kind] = min(start_s, starts.get(kind, start_s))
-        ends[kind] = max(start_s + length_s, ends.get(kind, 0.0))
-    if len(starts) != 2:  # noqa: PLR2004 - sound and picture
-        raise BadClipError(f"only {', '.join(starts) or 'nothing'} decodes")
-    return ClipInspection(
-        duration_s=round(max(ends.values()) - min(starts.values()), 6),
-        audio_video_offset_s=round(starts["audio"] - starts["video"], 6),
-        width=tracks.video.width,
-        height=tracks.video.height,
-        size_bytes=size_bytes,
-        frames=frames,
-    )
 
 
 def _differences(found: ClipInspection, plan: CutPlan) -> list[str]:

@@ -1,17 +1,12 @@
 """Runs ffmpeg: command lines from ffmpeg-python, the binary from imageio-ffmpeg, failures as leaves of the taxonomy."""
 
-import contextlib
-import os
 import re
-import selectors
-import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
@@ -21,7 +16,12 @@ from madvision_assets.domain.failures import (
     MediaToolError,
     MediaToolMissingError,
     NotMediaError,
+    TooCostlyError,
 )
+from madvision_assets.tools.sandbox.controls import NOT_STARTED
+from madvision_assets.tools.sandbox.policy import Policy
+from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
+from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
 Progress = Callable[[float], None]
 """Is told the share of the work that is done, 0 to 1, now and then."""
@@ -36,8 +36,11 @@ INPUT_GUARD: Mapping[str, str] = {"protocol_whitelist": "file", "format_whitelis
 
 STDERR_TAIL_BYTES = 4096
 ROOM_BYTES = 1 << 20
-READ_BYTES = 65536
+BUSY_SHARE = 0.5
 VERSION_TIMEOUT_S = 30
+# 100 MB: 290 s. Re-encoding an hour of an old recorder's 200 MB takes about as long on two cores.
+BUDGET_FLOOR_S = 150.0
+BUDGET_S_PER_MB = 1.4
 # Neither proxies nor credentials of ours are ffmpeg's business.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "AV_LOG_FORCE_NOCOLOR": "1"}
 
@@ -45,6 +48,7 @@ _OUT_TIME = re.compile(rb"^out_time_us=(\d+)\s*$", re.MULTILINE)
 _LOG_PREFIX = re.compile(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*")
 _PATH = re.compile(r"(?:file:)?/[^\s:'\"]+")
 _WHAT_IT_MEANS: tuple[tuple[re.Pattern[str], type[Failure]], ...] = (
+    (re.compile(r"Cannot allocate memory|Out of memory"), TooCostlyError),
     (re.compile(r"not on whitelist"), NotMediaError),
     (
         re.compile(r"Invalid data found|moov atom not found|Decode error rate|does not contain any stream"),
@@ -84,10 +88,13 @@ def run(
         DiskFullError: no room for the output.
         NotMediaError: the input's format is none that we open.
         CorruptMediaError: the input cannot be decoded.
-        MediaToolError: anything else, and the timeout.
+        TooCostlyError: it takes more memory than it may have, or works until the timeout.
+        MediaToolError: anything else, and a timeout while the machine was busy.
     """
     command = _command(stream)
     status, errors = _run(command, timeout_s, what, _teller(progress, duration_s))
+    if status == NOT_STARTED:
+        raise MediaToolMissingError(errors.strip())
     if status != 0:
         raise _failure(command, errors, what, status)
     if progress is not None:
@@ -127,6 +134,11 @@ def _command(stream: Any) -> list[str]:
     return cast("list[str]", ffmpeg.compile(stream, cmd=head, overwrite_output=True))
 
 
+def budget_s(size_bytes: int) -> float:
+    """Wall-clock seconds that reading a file may take: by its bytes, never by what it says of itself."""
+    return BUDGET_FLOOR_S + size_bytes * BUDGET_S_PER_MB / 1e6
+
+
 def _address(path: Path) -> str:
     return f"file:{path.absolute()}"  # so that no name is taken for an option or another protocol
 
@@ -144,56 +156,27 @@ def _teller(progress: Progress | None, duration_s: float | None) -> Callable[[by
 
 def _run(command: list[str], timeout_s: float, what: str, tell: Callable[[bytes], None]) -> tuple[int, str]:
     """Exit status and the tail of stderr."""
+    files = [Path(each.removeprefix("file:")) for each in command if each.startswith("file:")]
+    policy = Policy(read=(*files[:-1], Path(command[0])), write=(files[-1].parent,))
+    child = ChildProcess(command, env=ENVIRONMENT, cwd=Path("/"), policy=policy, grace_s=0)
     try:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT,
-            start_new_session=True,
-        )  # fmt: skip
+        with child:
+            child.give(b"")
+            for line in child.lines(time_limit_s=timeout_s, stall_limit_s=timeout_s, sign_of_life=lambda: 0):
+                tell(line)
+            return child.wait(), child.stderr[-STDERR_TAIL_BYTES:]
+    except OutOfBoundsError as error:
+        raise TooCostlyError(f"{what} takes {error}") from error
+    except OutOfTimeError as error:
+        raise out_of_time(child.cpu_s, timeout_s, what) from error
     except OSError as error:
         raise MediaToolMissingError(type(error).__name__) from error
-    with process:
-        try:
-            errors = _drain(process, time.monotonic() + timeout_s, tell)
-        except TimeoutError as error:
-            raise MediaToolError(f"{what} took longer than {timeout_s:.0f} s") from error
-        finally:
-            _kill_group(process)
-        return process.wait(), errors
 
 
-def _drain(process: subprocess.Popen[bytes], deadline: float, tell: Callable[[bytes], None]) -> str:
-    """Reads both pipes until they close and the process ends; keeps only the tail of stderr.
-
-    Raises:
-        TimeoutError: the deadline passed first.
-    """
-    tail = b""
-    with selectors.DefaultSelector() as selector:
-        for pipe in (process.stdout, process.stderr):
-            selector.register(cast("IO[bytes]", pipe), selectors.EVENT_READ)
-        while selector.get_map():
-            ready = selector.select(max(0.0, deadline - time.monotonic()))
-            if not ready:
-                raise TimeoutError
-            for key, _ in ready:
-                chunk = os.read(key.fd, READ_BYTES)
-                if not chunk:
-                    selector.unregister(key.fileobj)
-                elif key.fileobj is process.stderr:
-                    tail = (tail + chunk)[-STDERR_TAIL_BYTES:]
-                else:
-                    tell(chunk)
-    try:
-        process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired as error:
-        raise TimeoutError from error
-    return tail.decode(errors="replace")
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # start_new_session made it the leader of its group
+def out_of_time(cpu_s: float, timeout_s: float, what: str) -> Failure:
+    """The leaf for work that was ended: the file's fault where the processor worked at it, else a machine's."""
+    leaf = TooCostlyError if cpu_s > BUSY_SHARE * timeout_s else MediaToolError
+    return leaf(f"{what} took longer than {timeout_s:.0f} s")
 
 
 def _disk_is_full(command: list[str]) -> Failure | None:

@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from madvision_assets.domain.failures import CorruptMediaError
+from madvision_assets.tools.media import apart
 from madvision_assets.tools.media.container import choose_tracks, classify_av, opened, pictures_from
 
 if TYPE_CHECKING:
@@ -46,7 +47,12 @@ def thumbnail(clip_path: Path, out: Path, at_s: float, width: int = 640) -> None
         CorruptMediaError: no frame decodes.
         Failure: what ``container.opened`` raises.
     """
-    with opened(clip_path) as container:
+    out.write_bytes(b"".join(apart.bytes_of("thumbnail", clip_path, at_s=at_s, width=width)))
+
+
+def best_picture(source: BinaryIO, at_s: float, width: int) -> Iterator[bytes]:
+    """The JPEG that ``thumbnail`` writes; in the child."""
+    with opened(source) as container:
         duration_s = (container.duration or 0) / 1e6
         at_s = min(max(0.0, at_s), max(0.0, duration_s - LOOK_S))
         best = _most_contrast(_look(container, at_s))
@@ -57,7 +63,7 @@ def thumbnail(clip_path: Path, out: Path, at_s: float, width: int = 640) -> None
             raise CorruptMediaError("no picture decodes")
         height = max(2, round(width * best.height / best.width / 2) * 2)
         picture = best.reformat(width=width, height=height, format="yuvj420p")
-        out.write_bytes(_jpeg(picture, JPEG_QUALITY))
+        yield _jpeg(picture, JPEG_QUALITY)
 
 
 def contact_sheet(jpegs: Sequence[bytes], columns: int = 4, cell_width: int = 320) -> bytes:

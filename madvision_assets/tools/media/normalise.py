@@ -7,7 +7,7 @@ from typing import Any
 
 from madvision_assets.domain.failures import MediaToolError
 from madvision_assets.domain.video import MediaInfo
-from madvision_assets.tools.media.container import choose_tracks, opened
+from madvision_assets.tools.media.apart import result_of
 from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
 
 VIDEO_FIT = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4"})
@@ -62,9 +62,8 @@ def to_mp4(
     if all(fits) and info.container == "mp4" and starts_fast(path):
         return path
     out = folder / f"{path.stem[:40]}.normalised.mp4"
-    with opened(path) as container:
-        tracks = choose_tracks(container)
-        indexes = [track.index for track in (tracks.video, tracks.audio) if track is not None]
+    layout = result_of("layout", path)
+    indexes = [layout[kind] for kind in ("video", "audio") if layout[kind] is not None]
     media = source(path)
     video, sound = media[str(indexes[0])], media[str(indexes[-1])]
     options = REPRODUCIBLE | ({"acodec": "copy"} if fits[1] and info.container not in UNEVEN_SOUND else AAC)

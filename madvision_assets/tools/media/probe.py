@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, takewhile
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from madvision_assets.domain.failures import CorruptMediaError, NoAudioTrackError
-from madvision_assets.domain.video import MediaInfo
+from madvision_assets.tools.media import apart
 from madvision_assets.tools.media.container import Tracks, choose_tracks, opened, pictures_from, sounds_from
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from av.stream import Stream
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
+
+    from madvision_assets.domain.video import MediaInfo
 
     _Frame = TypeVar("_Frame", VideoFrame, AudioFrame)
 
@@ -83,7 +85,7 @@ class _Measure:
         return (self.count - 1) / (self.last_s - self.first_s) if self.last_s > self.first_s else 0.0
 
 
-def probe(source: Path | BinaryIO) -> MediaInfo:
+def probe(source: Path | BinaryIO) -> "MediaInfo":
     """What a media file is, found by reading all its packets; memory does not grow with the file.
 
     Args:
@@ -97,6 +99,13 @@ def probe(source: Path | BinaryIO) -> MediaInfo:
         CorruptMediaError: cut short, or its frames do not decode.
         MediaToolError: it cannot be read.
     """
+    from madvision_assets.domain.video import MediaInfo  # which the child need not load
+
+    return MediaInfo(**apart.result_of("probe", source))
+
+
+def measured(source: BinaryIO) -> dict[str, Any]:
+    """The fields of ``MediaInfo``; in the child."""
     with opened(source) as container:
         tracks = choose_tracks(container)
         if tracks.audio is None:
@@ -110,22 +119,22 @@ def probe(source: Path | BinaryIO) -> MediaInfo:
         _refuse_truncated(container, measures, zero_s)
         frame = _sample(container, tracks, zero_s, end_s)
         width, height, rotation_deg = _shown(tracks.video, frame)
-        return MediaInfo(
-            container=_short_name(container),
-            duration_s=round(end_s - zero_s, 6),
-            advertised_duration_s=None if container.duration is None else container.duration / MICROSECONDS,
-            width=width,
-            height=height,
-            rotation_deg=rotation_deg,
-            fps=round(video.per_second or float(tracks.video.average_rate or 0), 6),
-            max_frame_gap_s=round(video.max_gap_s, 6),
-            video_codec=tracks.video.codec_context.name,
-            audio_codec=tracks.audio.codec_context.name,
-            audio_rate_hz=tracks.audio.codec_context.sample_rate,
-            audio_channels=tracks.audio.codec_context.channels,
-            video_start_s=round(_start_s(tracks.video, video) - zero_s, 6) + 0.0,
-            audio_start_s=round(_start_s(tracks.audio, audio) - zero_s, 6) + 0.0,
-        )
+        return {
+            "container": _short_name(container),
+            "duration_s": round(end_s - zero_s, 6),
+            "advertised_duration_s": None if container.duration is None else container.duration / MICROSECONDS,
+            "width": width,
+            "height": height,
+            "rotation_deg": rotation_deg,
+            "fps": round(video.per_second or float(tracks.video.average_rate or 0), 6),
+            "max_frame_gap_s": round(video.max_gap_s, 6),
+            "video_codec": tracks.video.codec_context.name,
+            "audio_codec": tracks.audio.codec_context.name,
+            "audio_rate_hz": tracks.audio.codec_context.sample_rate,
+            "audio_channels": tracks.audio.codec_context.channels,
+            "video_start_s": round(_start_s(tracks.video, video) - zero_s, 6) + 0.0,
+            "audio_start_s": round(_start_s(tracks.audio, audio) - zero_s, 6) + 0.0,
+        }
 
 
 def verify_decodes(source: Path | BinaryIO, points: int = 5, seconds: float = 1.0) -> Decoded:
@@ -135,6 +144,11 @@ def verify_decodes(source: Path | BinaryIO, points: int = 5, seconds: float = 1.
         CorruptMediaError: a point gives no picture, or the file gives no sound.
         Failure: what ``probe`` raises for a file that is no video.
     """
+    return Decoded(**apart.result_of("verify", source, points=points, seconds=seconds))
+
+
+def verified(source: BinaryIO, points: int, seconds: float) -> dict[str, Any]:
+    """The fields of ``Decoded``; in the child."""
     with opened(source) as container:
         tracks = choose_tracks(container)
         if tracks.audio is None:
@@ -152,7 +166,7 @@ def verify_decodes(source: Path | BinaryIO, points: int = 5, seconds: float = 1.
             audio_s += heard
         if not pictures or not audio_s:
             raise CorruptMediaError(f"no {'sound' if pictures else 'picture'} decodes")
-        return Decoded(points, pictures, audio_s)
+        return {"points": points, "video_frames": pictures, "audio_s": audio_s}
 
 
 def _within(frames: "Iterator[_Frame]", at_s: float, end_s: float) -> "Iterator[_Frame]":

@@ -6,12 +6,16 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-TICK_S = 1.0
+from madvision_assets.tools.sandbox.controls import confined, hide_this_process
+from madvision_assets.tools.sandbox.policy import Policy
+from madvision_assets.tools.sandbox.watch import Watch
+
+TICK_S = 0.25
 TERM_GRACE_S = 5.0
 TAIL_BYTES = 16 * 1024
 MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -29,25 +33,43 @@ class ChildProcess:
         command: program and arguments.
         env: its whole environment.
         cwd: where it runs.
+        policy: what it may have.
+        pass_fds: open files that it gets by their numbers.
+        grace_s: how long it may take to end after SIGTERM; 0 to kill it at once.
     """
 
-    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], cwd: Path) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        cwd: Path,
+        policy: Policy,
+        pass_fds: Collection[int] = (),
+        grace_s: float = TERM_GRACE_S,
+    ) -> None:
         self._command = command
         self._env = env
         self._cwd = cwd
+        self._policy = policy
+        self._pass_fds = pass_fds
+        self._grace_s = grace_s
         self._tail = b""
 
     def __enter__(self) -> Self:
         """Starts it."""
+        hide_this_process()
         self._process = subprocess.Popen(
-            self._command,
+            confined(self._command, self._policy),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=self._env,
             cwd=self._cwd,
             start_new_session=True,
+            pass_fds=self._pass_fds,
         )
+        self._watch = Watch(self._process.pid, self._policy)
         return self
 
     def __exit__(
@@ -64,6 +86,16 @@ class ChildProcess:
     def pid(self) -> int:
         """Its process ID, which is also the ID of its group."""
         return self._process.pid
+
+    @property
+    def stderr(self) -> str:
+        """The end of its stderr."""
+        return self._tail.decode("utf-8", "replace")
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor seconds that its first process had when it was last looked at."""
+        return self._watch.cpu_s
 
     @property
     def last_words(self) -> str:
@@ -90,14 +122,17 @@ class ChildProcess:
 
         Raises:
             OutOfTimeError: one of the limits is over.
+            OutOfBoundsError: it takes more than it may have.
         """
         now_s = time.monotonic()
         deadline_s, alive_s, sign = now_s + time_limit_s, now_s, sign_of_life()
         for chunk in self._chunks():
             now_s = time.monotonic()
             if chunk:
-                alive_s = now_s
                 yield from chunk
+                busy_s = time.monotonic() - now_s  # what is done with its lines is not the child's time
+                deadline_s, now_s = deadline_s + busy_s, now_s + busy_s
+                alive_s = now_s
             elif (latest := sign_of_life()) != sign:
                 alive_s, sign = now_s, latest
             if now_s > deadline_s:
@@ -123,6 +158,7 @@ class ChildProcess:
             selector.register(stderr, selectors.EVENT_READ)
             while stdout in selector.get_map():
                 lines: list[bytes] = []
+                self._watch.look()
                 for key, _ in selector.select(TICK_S):
                     data = os.read(key.fd, READ_BYTES)
                     if not data:
@@ -136,9 +172,10 @@ class ChildProcess:
 
     def _end(self) -> None:
         """Ends the group: also what the leader may have left behind (an ffmpeg), at once after the leader is reaped."""
-        self._signal(signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(TERM_GRACE_S)
+        if self._grace_s:
+            self._signal(signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(self._grace_s)
         self._signal(signal.SIGKILL)
         self._process.wait(TERM_GRACE_S)
 

@@ -1,0 +1,158 @@
+"""Runs what parses foreign media in a sandboxed child, which holds the one file and nothing else.
+
+The child (``child.py``) gets an open file, or a socket by which it asks for stretches of a stream of ours; it answers
+in lines of JSON: any number of blocks of bytes, then one result or one failure. Nothing is pickled either way.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import struct
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from madvision_assets.domain.failures import CorruptMediaError, Failure, MediaToolError, TooCostlyError, leaves
+from madvision_assets.tools.media.ffmpeg import budget_s, out_of_time
+from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, python_paths
+from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
+from madvision_assets.tools.sandbox.watch import OutOfBoundsError
+
+CHILD = "madvision_assets.tools.media.child"
+ASK = struct.Struct("<QQ")  # offset and number of bytes
+ANSWER = struct.Struct("<Q")  # number of bytes that follow
+CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
+WAIT_S = 5.0
+
+
+def result_of(job: str, source: Path | BinaryIO, **options: Any) -> Any:
+    """What a job of the child says of a file or a seekable stream.
+
+    Raises:
+        TooCostlyError: it takes more memory or time than the file's size can need.
+        CorruptMediaError: the decoder crashed over it.
+        Failure: what the job raises; errors that a stream of ours raises pass unchanged.
+    """
+    return next(message["result"] for message in _messages(job, source, options) if "result" in message)
+
+
+def bytes_of(job: str, source: Path | BinaryIO, **options: Any) -> Iterator[bytes]:
+    """The blocks of bytes that a job of the child gives, as they come.
+
+    Raises:
+        Failure: as ``result_of`` does.
+    """
+    for message in _messages(job, source, options):
+        if "block" in message:
+            yield base64.b64decode(message["block"])
+
+
+def _messages(job: str, source: Path | BinaryIO, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    with contextlib.ExitStack() as held:
+        stream = held.enter_context(_opened(source)) if isinstance(source, Path) else source
+        size_bytes = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        served: _Served | None = None
+        if isinstance(source, Path):
+            fd = stream.fileno()
+            order: dict[str, Any] = {"file": fd}
+        else:
+            served = held.enter_context(_Served(stream))
+            fd = served.fd
+            order = {"socket": fd, "size": size_bytes}
+        order |= {"job": job, "options": options}
+        try:
+            yield from _talk(order, fd, budget_s(size_bytes))
+        except Failure:
+            if served is not None and served.problem is not None:  # not the file's fault, but our stream's
+                raise served.problem from None
+            raise
+
+
+def _talk(order: dict[str, Any], fd: int, time_limit_s: float) -> Iterator[dict[str, Any]]:
+    read, listed = python_paths()
+    policy = Policy(read=read, listed=listed)
+    environment = {"PYTHONPATH": str(PACKAGE.parent), "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
+    child = ChildProcess(
+        [sys.executable, "-P", "-s", "-m", CHILD],
+        env=environment, cwd=Path("/"), policy=policy, pass_fds=(fd,), grace_s=0,
+    )  # fmt: skip
+    what, ended = f"reading the file ({order['job']})", False
+    try:
+        with child:
+            child.give(json.dumps(order).encode())
+            for line in child.lines(time_limit_s=time_limit_s, stall_limit_s=time_limit_s, sign_of_life=lambda: 0):
+                message = json.loads(line)
+                if "failure" in message:
+                    raise _leaf(message)
+                ended = "result" in message
+                yield message
+            if not ended:
+                raise _lost(child.wait(), child.last_words, what)
+    except OutOfBoundsError as error:
+        raise TooCostlyError(f"{what} takes {error}") from error
+    except OutOfTimeError as error:
+        raise out_of_time(child.cpu_s, time_limit_s, what) from error
+
+
+def _leaf(message: dict[str, Any]) -> Failure:
+    leaf = next((leaf for leaf in leaves() if leaf.code == message["failure"]), MediaToolError)
+    return leaf(str(message.get("details", "")))
+
+
+def _lost(status: int, words: str, what: str) -> Failure:
+    if -status in CRASHES:
+        return CorruptMediaError(f"{what}: the decoder crashed ({signal.Signals(-status).name})")
+    leaf = TooCostlyError if "MemoryError" in words else MediaToolError
+    return leaf(f"{what} ended with status {status}: {words}")
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise MediaToolError(f"the file cannot be read: {error.strerror}") from error
+
+
+class _Served:
+    """Answers the child's questions for stretches of a stream, in a thread, while its context is open."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._ours, self._theirs = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve, name="media-source", daemon=True)
+        self.problem: BaseException | None = None
+
+    @property
+    def fd(self) -> int:
+        """The child's end."""
+        return self._theirs.fileno()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for end in (self._ours, self._theirs):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self._thread.join(WAIT_S)
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError), self._ours.makefile("rb") as questions:
+            while len(question := questions.read(ASK.size)) == ASK.size:
+                offset, length = ASK.unpack(question)
+                try:
+                    self._stream.seek(offset)
+                    data = self._stream.read(length)
+                except BaseException as error:  # noqa: BLE001 - raised where the stream's owner waits
+                    self.problem = error
+                    self._ours.shutdown(socket.SHUT_RDWR)
+                    return
+                self._ours.sendall(ANSWER.pack(len(data)) + data)

@@ -1,0 +1,105 @@
+"""The program that a child begins as: ``launcher.py POLICY COMMAND…`` gives up what the policy lacks, then becomes it.
+
+Run by itself, without site packages (``python -I -S``), so that it costs some 20 ms. A control that ``controls.active``
+found to work has to work here too: otherwise the command does not start (status 126).
+``launcher.py --try CONTROL…`` prints those that this kernel has, each tried in a process of its own.
+"""
+
+import json
+import os
+import resource
+import signal
+import sys
+from typing import Any
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))))  # noqa: PTH100, PTH120 - pathlib costs as much as all the rest
+
+from madvision_assets.tools.sandbox import landlock, libc, seccomp
+
+NOT_STARTED = 126
+NEW_USER, NEW_NET, NEW_IPC = 0x10000000, 0x40000000, 0x08000000
+NAMESPACES, LANDLOCK, SECCOMP = "namespaces", "landlock", "seccomp"
+CONTROLS = (NAMESPACES, LANDLOCK, SECCOMP)
+STACK_BYTES = 8 * 1024 * 1024
+
+
+def main(arguments: list[str]) -> None:
+    """Becomes the command, or says which controls there are."""
+    if arguments[0] == "--try":
+        print(" ".join(control for control in arguments[1:] if _works(control)))  # noqa: T201 - for the parent
+        return
+    policy, command = json.loads(arguments[0]), arguments[1:]
+    try:
+        confine(policy, policy["controls"])
+        os.execv(command[0], command)  # noqa: S606 - without a shell, as it should be
+    except OSError as error:
+        print(f"sandbox: {error.strerror}: {error.filename or ''}", file=sys.stderr)  # noqa: T201
+        sys.exit(NOT_STARTED)
+
+
+def confine(policy: dict[str, Any], controls: list[str]) -> None:
+    """Applies a policy to this process.
+
+    Raises:
+        OSError: one of the controls does not work here.
+    """
+    if sys.platform == "linux":
+        libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing of it outlives its parent
+        if NAMESPACES in controls:
+            _enter_namespaces(network=policy["proxy_port"] is not None)
+        libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+        libc.drop_capabilities()
+        if LANDLOCK in controls:
+            paths = {name: policy[name] for name in ("read", "listed", "write")}
+            landlock.restrict(**paths, proxy_port=policy["proxy_port"])
+    _limit(policy)
+    if sys.platform == "linux" and SECCOMP in controls:
+        seccomp.restrict(network=policy["proxy_port"] is not None, may_fork=policy["may_fork"])
+
+
+def _enter_namespaces(*, network: bool) -> None:
+    user, group = os.geteuid(), os.getegid()
+    libc.unshare(NEW_USER | NEW_IPC | (0 if network else NEW_NET))
+    for name, line in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
+        handle = os.open(f"/proc/self/{name}", os.O_WRONLY)
+        try:
+            os.write(handle, line.encode())
+        finally:
+            os.close(handle)
+
+
+def _limit(policy: dict[str, Any]) -> None:
+    """What setrlimit can bound; RLIMIT_DATA and not RLIMIT_AS, since V8 and malloc reserve far more than they use."""
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_DATA: policy["memory_bytes"],
+        resource.RLIMIT_FSIZE: policy["file_bytes"],
+        resource.RLIMIT_NOFILE: policy["open_files"],
+        resource.RLIMIT_STACK: STACK_BYTES,
+    }
+    if policy["cpu_s"] is not None:
+        limits[resource.RLIMIT_CPU] = policy["cpu_s"]
+    if NAMESPACES in policy["controls"]:  # outside of a namespace it counts all that the user runs
+        limits[resource.RLIMIT_NPROC] = policy["processes"]
+    for kind, value in limits.items():
+        hard = resource.getrlimit(kind)[1]
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (bound, bound))
+
+
+def _works(control: str) -> bool:
+    """Whether a control can be had, tried in a process of its own; with it goes whatever it changes."""
+    child = os.fork()
+    if not child:
+        try:
+            nothing: dict[str, Any] = {"read": [], "listed": [], "write": [], "proxy_port": None, "may_fork": False}
+            limits = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 64, "cpu_s": None, "processes": 64}
+            confine({**nothing, **limits, "controls": [control]}, [control])
+        except OSError:
+            os._exit(1)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] == 0
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
