@@ -14,7 +14,7 @@ from sqlalchemy import exc
 
 from madvision_assets.defs import dagster_inside
 from madvision_assets.defs.runtime.patience import Patience
-from madvision_assets.domain.failures import DatabaseUnavailableError
+from madvision_assets.domain.failures import CorruptMediaError, DatabaseUnavailableError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
@@ -74,6 +74,26 @@ def test_databases_that_are_away_at_the_end_of_a_transcript_or_between_two_stage
             assert harness.row().status is QueueStatus.DONE
             assert (harness.row().attempt, harness.row().retry) == (1, 0)
             assert harness.tools.calls == dict.fromkeys(PipelineStep, 1)
+
+
+def test_a_failure_is_told_once_the_database_is_back_and_its_stage_is_not_tried_again(
+    tmp_path: Path, media: Path
+) -> None:
+    with postgres_server(tmp_path) as (url, server):
+        Database(url).migrate()
+        with open_harness(tmp_path, media, database_url=url) as harness:
+
+            def fail_while_it_is_away() -> None:
+                go_away(server)
+                raise CorruptMediaError("at 3 s")
+
+            harness.submit()
+            harness.tools.plan(PipelineStep.RAW_VIDEO, fail_while_it_is_away)
+
+            harness.tick()
+
+            assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.FAILED, "corrupt_media")
+            assert harness.row().attempt == 1
 
 
 def test_an_outage_is_waited_for_only_so_long_by_all_who_ask_together() -> None:

@@ -205,6 +205,23 @@ def test_a_failure_that_the_worker_could_not_tell_is_read_from_its_run(
     assert row.failure_details == "at 3 s"
 
 
+def test_a_worker_that_told_dagster_of_its_failure_before_it_fell_silent_is_believed(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.submit()
+    harness.tools.plan(PipelineStep.TRANSCRIPT, CorruptMediaError("at 3 s"))
+    with monkeypatch.context() as deaf:
+        deaf.setattr("madvision_assets.tools.database.queue.Queue.fail", lambda *_: None)
+        harness.tick()
+    [run] = harness.instance.get_runs()
+    still_there = run.with_status(DagsterRunStatus.STARTED)
+    monkeypatch.setattr("madvision_assets.defs.runtime.reconcile.find_run", lambda *_: still_there)
+
+    look(harness, LOOKS + 1)
+
+    assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.FAILED, "corrupt_media")
+
+
 def test_a_run_that_ended_well_without_a_last_word_is_queued_and_found_done(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

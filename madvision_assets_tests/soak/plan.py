@@ -13,10 +13,12 @@ from pathlib import Path
 from madvision_assets.domain.costs import Plan as CostPlan
 from madvision_assets.domain.sizing import Load
 from madvision_assets.domain.stages import PipelineStep, Pool
-from madvision_assets.domain.video import canonical_address, web_video_id
+from madvision_assets.domain.video import web_video_id
+from madvision_assets.tools.download.addresses import canonical_address
 
 MEAN_MINUTES, SPREAD, LONGEST_MINUTES = 10.0, 0.8, 90.0  # of a video: log-normal
-PRIORITIES = {0: 0.7, 1: 0.2, 5: 0.1}
+# By the public route: nothing goes before those who ask for nothing.
+PRIORITIES = {-5: 0.7, -4: 0.2, 0: 0.1}
 PERMANENT, TRANSIENT, TWICE = 0.02, 0.10, 0.25
 # The GPU pool is busy for so much of the time, and so much of it has passed when the last video is submitted.
 GPU_SHARE, SUBMITTED_BY = 0.6, 0.5

@@ -132,13 +132,13 @@ class RunLease:
             raise SupersededError
 
     def fail(self, step: PipelineStep, failure: Failure) -> None:
-        """The stage failed; where the database is away, the reconciler finds it in Dagster's events later.
+        """The stage failed; a database that is away is waited for, so that nobody takes the worker for lost meanwhile.
 
         Raises:
-            Failure: the database is away.
+            Failure: it stayed away; the reconciler finds the failure in Dagster's events later.
         """
         self._stopping.set()
-        self._queue.fail(self._video_id, self._run.run_id, self._attempt, step, failure)
+        self._patience.ask(partial(self._queue.fail, self._video_id, self._run.run_id, self._attempt, step, failure))
 
     def interrupted(self, step: PipelineStep) -> None:
         """The process was told to stop: somebody wants this video stopped, or the machine goes down.

@@ -134,8 +134,9 @@ class Reconciler:
         if not is_silent or run.status in NOT_BEGUN or not (self.one_process or is_at_a_stage(run, instance)):
             return None
         lost = WorkerLostError(f"run {run.run_id} gave no sign of life at {row.pipeline_step}")
+        step, failure = told_failure(run, instance) or (row.pipeline_step, lost)
         held = (row.video_id, run.run_id, attempt_of(run))
-        if self.queue.fail(*held, row.pipeline_step, lost, silent_since=row.heartbeat_at) is None:
+        if self.queue.fail(*held, step, failure, silent_since=row.heartbeat_at) is None:
             return None
         for owner in self._workers_of(run.run_id):
             if owner.process is not None:
@@ -199,10 +200,16 @@ def is_at_a_stage(run: dg.DagsterRun, instance: dg.DagsterInstance) -> bool:
 
 
 def failure_of(run: dg.DagsterRun, instance: dg.DagsterInstance, step: PipelineStep) -> tuple[PipelineStep, Failure]:
-    """Where and why a run failed, by its events; without a word on it, its worker was lost at ``step``."""
+    """Where and why a run failed; without a word on it, its worker was lost at ``step``."""
+    lost = WorkerLostError(f"run {run.run_id} ended without a word at {step}")
+    return told_failure(run, instance) or (step, lost)
+
+
+def told_failure(run: dg.DagsterRun, instance: dg.DagsterInstance) -> tuple[PipelineStep, Failure] | None:
+    """Where and why a run failed, as far as its events tell."""
     for event in dagster_inside.failed_steps(instance, run.run_id):
         told = dagster_inside.told_failure(event)
         known = of_dagster_failure(told.metadata) if told else None
         if known is not None:
             return known
-    return step, WorkerLostError(f"run {run.run_id} ended without a word at {step}")
+    return None
