@@ -176,7 +176,9 @@ def what_breaks_off_has_a_cause(evidence: Evidence) -> Broken:
                     yield f"{film.name}: attempt {attempt.number} never ended"
                 continue
             own = attempt.cause in OWN_CAUSES.get(film.kind, set()) or attempt.cause in HOST_CAUSES
-            by_fault = any(w.began_at <= attempt.ended_at <= w.ended_at + GRACE_S for w in evidence.windows)
+            # Dagster takes its time to find that a run was not launched: what counts is when that was tried.
+            since = attempt.began_at if attempt.cause == "run_not_launched" else attempt.ended_at
+            by_fault = any(w.began_at <= attempt.ended_at and since <= w.ended_at + GRACE_S for w in evidence.windows)
             if attempt.was_broken_off and not own and not by_fault and not film.forgiven:
                 yield f"{film.name}: attempt {attempt.number} was broken off ({attempt.cause}) while nothing was broken"
 

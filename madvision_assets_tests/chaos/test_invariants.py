@@ -56,6 +56,15 @@ def test_where_all_is_well_nothing_is_said() -> None:
     assert broken(world()) == []
 
 
+def test_a_run_that_was_to_be_launched_while_something_was_broken_may_be_missed_long_after() -> None:
+    def late(cause: str) -> Evidence:
+        first = Attempt(1, "one", 20, 200, "raw_video", "waiting", cause)
+        return world(film(attempts=[first, Attempt(2, "two", 210, 260, "clips", "done")]))
+
+    assert broken(late("run_not_launched")) == []
+    assert len(broken(late("worker_lost"))) == 1
+
+
 def again(step: str, run_id: str = "one") -> list[Made]:
     return [Made(step, run_id, f"v-{step}"), *film().lineage]
 

@@ -21,7 +21,7 @@ from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests import stores
 from madvision_assets_tests.stores import MADE_AT, VIDEO_ID
 
-ADDRESS = 'http://example.org/"talk"];[bold]#1<b>.mp4'
+ADDRESS = 'http://example.org/"talk"];[bold]1<b>.mp4'
 
 
 @pytest.fixture

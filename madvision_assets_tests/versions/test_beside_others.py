@@ -108,6 +108,7 @@ def test_documents_of_a_stage_that_only_another_version_knows_are_forgotten_too(
 
 def test_what_a_newer_version_measured_besides_does_not_disturb_the_estimate(left: LeftBehind) -> None:
     database = make_database(settings_in(left.home))
+    database.migrate()
     with database.writing() as connection:
         made = (
             connection.execute(select(lineage_table).where(lineage_table.c.asset == "clips").limit(1)).mappings().one()
