@@ -38,6 +38,11 @@ def failure_of(cause: str | None, details: str | None, retry_after_s: float | No
 
 def public_sentence(failure: Failure) -> str:
     """What happened and what to do, for a person outside: no key, host or folder of ours is named in it."""
-    hidden = failure.failure_class is FailureClass.OPERATOR or failure.resource in {Resource.STORE, Resource.WORKER}
-    details = "" if hidden or failure.is_internal else _PATH.sub("…", failure.details)
+    details = public_details(failure)
     return f"{failure.sentence} ({details})" if details else failure.sentence
+
+
+def public_details(failure: Failure) -> str:
+    """What is special to the case, in technical words; empty where it would name what is ours."""
+    hidden = failure.failure_class is FailureClass.OPERATOR or failure.resource in {Resource.STORE, Resource.WORKER}
+    return "" if hidden or failure.is_internal else _PATH.sub("…", failure.details)

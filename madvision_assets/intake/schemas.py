@@ -8,6 +8,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from madvision_assets.domain.addresses import MAX_ADDRESS_CHARS
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import FailureClass
+from madvision_assets.domain.next_steps import NextStep
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
@@ -165,6 +166,9 @@ class VideoStatus(BaseModel):
     failure_cause: Annotated[str | None, Field(description="Stable code of the failure.")]
     failure_details: Annotated[str | None, Field(description="What happened and what to do, for a person.")]
     failure_class: FailureClass | None
+    failure_sentence: Annotated[str | None, Field(description="Its first part, the same for each cause.")]
+    failure_technical: Annotated[str | None, Field(description="The rest: what was special to this case.")]
+    next_step: Annotated[NextStep | None, Field(description="What whoever submitted it can do about the failure.")]
     outcome: Annotated[Outcome | None, Field(description="How it ended; only `clips` comes with clips.")]
     outcome_reason: str | None
     steps: list[StepView]

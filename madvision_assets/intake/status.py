@@ -6,13 +6,14 @@ from urllib.parse import urlsplit
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.clips import Clip, Clips, Role
-from madvision_assets.domain.failure_records import failure_of, public_sentence
+from madvision_assets.domain.failure_records import failure_of, public_details, public_sentence
 from madvision_assets.domain.failures import (
     Failure,
     MissingInputError,
     NewerDocumentError,
     UnreadableDocumentError,
 )
+from madvision_assets.domain.next_steps import next_step
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.problems import ProblemError
@@ -70,6 +71,9 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             "next_attempt_at": row.next_attempt_at if waits else None,
             "failure_details": public_sentence(failure) if failure else None,
             "failure_class": failure.failure_class if failure else None,
+            "failure_sentence": failure.sentence if failure else None,
+            "failure_technical": (public_details(failure) or None) if failure else None,
+            "next_step": next_step(failure) if failure else None,
             "steps": [_step_view(step, row) for step in PipelineStep],
             "clips": clips,
             "options": tracked.options,

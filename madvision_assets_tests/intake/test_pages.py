@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import httpx
 import pytest
@@ -190,6 +190,33 @@ def test_a_video_that_failed_tells_what_to_do(client: httpx.Client, states: Vide
     links = [attributes["href"] or "" for tag, attributes in _Tags(page).found if tag == "a"]
     again = [parse_qs(urlsplit(link).query).get("url") for link in links if link.startswith("/?")]
     assert again == ([[address]] if failure.code == "private_video" else [])
+
+
+@pytest.mark.parametrize(
+    ("failure", "button", "keeps_address"),
+    [
+        (failures.NotFoundError("HTTP 404"), "Correct the address", True),
+        (failures.LoginRequiredError("HTTP 401"), "Submit it again", True),
+        (failures.CorruptMediaError("no frame"), "Submit another video", False),
+    ],
+)
+def test_what_can_be_done_fits_the_cause_and_the_technical_words_are_folded(
+    client: httpx.Client, states: VideoStates, failure: Failure, button: str, keeps_address: bool
+) -> None:
+    address = f"https://example.org/{failure.code}.mp4"
+    shown = states.failed(address, PipelineStep.RAW_VIDEO, failure)
+
+    page = unescape(client.get(shown.path).text)
+
+    folded = re.search(r"<details>(.*?)</details>", page, re.DOTALL)
+    assert folded
+    assert failure.details in folded[1]
+    told = re.search(r'<section class="reason.*?</section>', page.replace(folded[0], ""), re.DOTALL)
+    assert told
+    assert failure.sentence in told[0]
+    assert failure.details not in told[0]
+    [link] = re.findall(r'<a class="button" href="([^"]*)">([^<]*)</a>', told[0])
+    assert link == (f"/?url={quote(address, safe='')}" if keeps_address else "/", button)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.NO_SPEECH, Outcome.NOTHING_INSIGHTFUL, Outcome.TOO_SHORT])

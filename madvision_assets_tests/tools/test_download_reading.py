@@ -185,7 +185,23 @@ def test_details_leave_out_advice_causes_and_secrets() -> None:
         "ERROR: [x] Unable to open https://u:pw@x.example/?token=abc (caused by <HTTPError 500>); "
         "please report this issue on https://github.com/yt-dlp/yt-dlp/issues"
     )
-    assert classify(ErrorReport(message=message)).details == "[x] Unable to open https://***@x.example/?token=***"
+    assert classify(ErrorReport(message=message)).details == "Unable to open https://***@x.example/?token=***"
+
+
+@pytest.mark.parametrize(
+    ("message", "details"),
+    [
+        (
+            "ERROR: [generic] talk: Unable to download webpage: HTTP Error 429",
+            "Unable to download webpage: HTTP Error 429",
+        ),
+        ("[youtube:tab] dQw4w9WgXcQ: Video unavailable", "Video unavailable"),
+        ("[generic] https://x.example/a: Connection refused", "https://x.example/a: Connection refused"),
+        ("[Errno 104] Connection reset by peer", "[Errno 104] Connection reset by peer"),
+    ],
+)
+def test_details_are_told_without_the_names_of_the_downloaders_parts(message: str, details: str) -> None:
+    assert classify(ErrorReport(message=message)).details == details
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """The pages' words: what each state of a video is called, and what follows from it for its submitter."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import FailureClass
+from madvision_assets.domain.next_steps import NextStep
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import VideoStatus
@@ -25,6 +26,20 @@ _ENDED_WITHOUT: Mapping[Outcome, str] = {
     Outcome.NO_SPEECH: "Nothing is said in this video",
     Outcome.NOTHING_INSIGHTFUL: "No moment stood out",
     Outcome.TOO_SHORT: "The video is too short for clips",
+}
+
+# What helps, what the button says, and whether the form is to have the address in it.
+_HELP: Mapping[NextStep, tuple[str, str, bool]] = {
+    NextStep.CORRECT_ADDRESS: ("Another try will not help as it is.", "Correct the address", True),
+    NextStep.GIVE_ACCESS: (
+        "Once the video can be seen without logging in, and from anywhere, submit it again.",
+        "Submit it again",
+        True,
+    ),
+    NextStep.GIVE_ANOTHER_FILE: ("Another try will not help as it is.", "Submit another video", False),
+    NextStep.SUBMIT_AGAIN: ("", "Submit it again", True),
+    NextStep.WAIT: ("It was tried several times; later it may work.", "Submit it again", True),
+    NextStep.ASK_OPERATOR: ("Whoever runs this system can tell more, by the address of this page.", "", True),
 }
 
 
@@ -47,8 +62,11 @@ class Told:
         detail: what it means for the submitter.
         tone: its colour.
         reason: why it waits or ended; empty while all is well.
+        technical: what was special to the case; shown to who asks for it.
         next_attempt_at: when a waiting video is tried again.
-        may_submit_again: whether submitting it again may help.
+        advice: what the submitter can do about it.
+        action: what the button says that leads to the form; empty for no button.
+        keeps_address: whether the form is to have this address in it.
         message: what is being done right now.
     """
 
@@ -57,8 +75,11 @@ class Told:
     detail: str
     tone: Tone = Tone.CALM
     reason: str = ""
+    technical: str = ""
     next_attempt_at: datetime | None = None
-    may_submit_again: bool = False
+    advice: str = ""
+    action: str = ""
+    keeps_address: bool = True
     message: str = ""
 
 
@@ -77,16 +98,11 @@ def tell(status: VideoStatus) -> Told:
             return _tell_done(status)
         case QueueStatus.PARKED:
             detail = "It was set aside for a person to look into, and is not tried again by itself."
-            return Told("Set aside", "Set aside", detail, Tone.BAD, reason=status.failure_details or "")
+            return _with_reason(Told("Set aside", "Set aside", detail, Tone.BAD), status)
         case QueueStatus.FAILED:
-            return Told(
-                "Did not work",
-                "This did not work",
-                "It is not tried again by itself.",
-                Tone.BAD,
-                reason=status.failure_details or "",
-                may_submit_again=True,
-            )
+            told = Told("Did not work", "This did not work", "It is not tried again by itself.", Tone.BAD)
+            advice, action, keeps_address = _HELP[status.next_step or NextStep.ASK_OPERATOR]
+            return replace(_with_reason(told, status), advice=advice, action=action, keeps_address=keeps_address)
 
 
 def shortened(address: str) -> str:
@@ -123,14 +139,13 @@ def _tell_waiting(status: VideoStatus) -> Told:
     detail = "It goes on by itself at the step that it has reached; nothing is done twice."
     if status.failure_class == FailureClass.OPERATOR:
         detail = "Whoever runs this system has to mend something; then it goes on by itself."
-    return Told(
-        "Waiting",
-        "Waiting",
-        detail,
-        Tone.PAUSE,
-        reason=status.failure_details or "It is tried again soon.",
-        next_attempt_at=status.next_attempt_at,
-    )
+    told = Told("Waiting", "Waiting", detail, Tone.PAUSE, "It is tried again soon.")
+    return replace(_with_reason(told, status), next_attempt_at=status.next_attempt_at)
+
+
+def _with_reason(told: Told, status: VideoStatus) -> Told:
+    """The same, with what happened, as far as that is known."""
+    return replace(told, reason=status.failure_sentence or told.reason, technical=status.failure_technical or "")
 
 
 def _tell_done(status: VideoStatus) -> Told:
