@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.video import Options, cut_id, web_video_id
 from madvision_assets_tests import footage
 from madvision_assets_tests.site import Site
 
@@ -64,6 +65,11 @@ class Case:
     def path(self) -> str:
         """Of its address."""
         return urlsplit(self.address).path
+
+    @property
+    def video_id(self) -> str:
+        """Of the partition that it is given."""
+        return cut_id(web_video_id(self.address), Options.model_validate(self.options))
 
     def asked(self, rng: random.Random) -> dict[str, Any]:
         """A submission of it, in one of the spellings that its address may have."""

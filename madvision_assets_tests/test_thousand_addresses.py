@@ -23,7 +23,6 @@ from sqlalchemy import func, select
 
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.video import web_video_id
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
@@ -72,7 +71,7 @@ class World:
 
     def row(self, case: Case) -> Any:
         """Where its video stands."""
-        return self.worker_pool.given["dispatcher"].queue.get(web_video_id(case.address))
+        return self.worker_pool.given["dispatcher"].queue.get(case.video_id)
 
 
 @contextmanager
@@ -197,7 +196,7 @@ def test_each_stage_of_each_is_done_once(world: World) -> None:
     query = select(lineage.c.video_id, lineage.c.asset, func.count()).group_by(lineage.c.video_id, lineage.c.asset)
     with world.database.reading() as connection:
         made = {(video_id, asset): count for video_id, asset, count in connection.execute(query).all()}
-    done = [web_video_id(case.address) for case in world.cases if case.status is QueueStatus.DONE]
+    done = [case.video_id for case in world.cases if case.status is QueueStatus.DONE]
     assert made == {(video_id, step.value): 1 for video_id in done for step in PipelineStep}
 
 
@@ -225,7 +224,7 @@ def test_every_token_is_answered_and_tells_the_same(world: World) -> None:
     with ThreadPoolExecutor(4) as clients:
         answers = list(clients.map(status, [told for _, told in taken]))
     for (case, told), answer in zip(taken, answers, strict=True):
-        assert answer["video_id"] == told["video_id"] == web_video_id(case.address)
+        assert answer["video_id"] == told["video_id"] == case.video_id
         assert (answer["status"], answer["failure_cause"], answer["outcome"]) == (
             case.status, case.cause, case.outcome,
         )  # fmt: skip

@@ -34,8 +34,9 @@ def main() -> None:
 @main.command()
 @click.argument("source", metavar="URL_OR_FILE")
 @queue.from_step_option("Do this stage and all later ones again, even where they are done.")
+@queue.cut_options
 @told_plainly
-def process(source: str, from_step: str | None) -> None:
+def process(source: str, from_step: str | None, **asked: float | None) -> None:
     """Run one video here and now, and print its clips.
 
     Stages that are done already are not done again. Ends with 0 also where there is honestly nothing to cut.
@@ -43,7 +44,7 @@ def process(source: str, from_step: str | None) -> None:
     console = make_console()
     settings = load_settings()
     workplace = Workplace(settings)
-    video = workplace.register(source)
+    video = workplace.register(source, queue.options_of(asked))
     anew = PipelineStep(from_step) if from_step else None
     steps = workplace.pending(video.video_id, anew)
     tell(console, f"Video {video.video_id}:", "bold", public_address(video.address))

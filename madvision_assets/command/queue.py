@@ -2,11 +2,12 @@
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import IO, Any
 
 import click
+from pydantic import ValidationError
 
 from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
 from madvision_assets.command.workplace import Workplace, identify
@@ -15,7 +16,7 @@ from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.urgency import Ageing
-from madvision_assets.domain.video import Video
+from madvision_assets.domain.video import Options, Video
 from madvision_assets.settings import load_settings
 
 BATCH = 500
@@ -31,13 +32,44 @@ def from_step_option(text: str) -> Callable[[Any], Any]:
     return click.option("--from", "from_step", type=click.Choice([step.value for step in PipelineStep]), help=text)
 
 
+def cut_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say how a video is cut; each other way is a partition of its own."""
+    usual = Options()
+    for name, kind, text in (
+        ("--max-clip-s", float, f"What is said in a clip lasts at most so long. Usually {usual.max_clip_s:g}."),
+        ("--min-clip-s", float, f"A clip lasts at least so long. Usually {usual.min_clip_s:g}."),
+        ("--max-clips", int, f"At most so many clips. Usually {usual.max_clips}."),
+    ):
+        command = click.option(name, type=kind, help=text)(command)
+    return command
+
+
+def options_of(asked: Mapping[str, float | None]) -> Options:
+    """How a video is to be cut.
+
+    Raises:
+        click.BadParameter: a value cannot be had; says which there are.
+    """
+    given = {name: value for name, value in asked.items() if value is not None}
+    try:
+        options = Options.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]).replace("_", "-")
+        raise click.BadParameter(f"{first['msg']}.", param_hint=f"--{name}") from error
+    if options.min_clip_s > options.max_clip_s:
+        raise click.BadParameter("It must not be more than --max-clip-s.", param_hint="--min-clip-s")
+    return options
+
+
 @click.command()
 @click.argument("sources", metavar="URL_OR_FILE...", nargs=-1)
 @click.option("--file", "listed", type=click.File("rb"), metavar="LIST", help="One address or file a line; - is stdin.")
 @click.option("--priority", type=click.IntRange(-MAX_PRIORITY, MAX_PRIORITY), default=0, help="Higher is earlier.")
+@cut_options
 @as_format
 @told_plainly
-def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, form: str) -> None:
+def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, form: str, **asked: float | None) -> None:
     """Queue videos, and print the ID and the token of each.
 
     In a list, empty lines and those that begin with # are passed over. A line that is no address is told with its
@@ -48,10 +80,13 @@ def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, fo
     from madvision_assets.command.display_queue import ReceiptPrinter
     from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 
-    submissions = Submissions(Workplace(load_settings()).database)
+    database = Workplace(load_settings()).database
+    submissions = Submissions(database)
     bad: list[int] = []
     # On the command line all or nothing: what is wrong there is seen before anything is taken.
-    videos = _listed_videos(listed, bad) if listed else iter([_video(source) for source in sources])
+    options = options_of(asked)
+    named = _listed(listed, bad) if listed else iter([identify(source) for source in sources])
+    videos = (Video(video_id=database.partition_of(each, options), address=at, options=options) for each, at in named)
     with ReceiptPrinter(make_console(), form) as printer:
         while batch := list(islice(videos, BATCH)):
             receipts = submissions.add([NewSubmission(video, priority) for video in batch])
@@ -169,19 +204,14 @@ def _forget(workplace: Workplace, video_ids: Collection[str]) -> frozenset[str]:
     return done.left_alone
 
 
-def _video(source: str) -> Video:
-    video_id, address = identify(source)
-    return Video(video_id=video_id, address=address)
-
-
-def _listed_videos(listed: IO[bytes], bad: list[int]) -> Iterator[Video]:
-    """The videos of a list; the numbers of the lines that name none go to ``bad``."""
+def _listed(listed: IO[bytes], bad: list[int]) -> Iterator[tuple[str, str]]:
+    """ID and address of each video of a list; the numbers of the lines that name none go to ``bad``."""
     errors = make_console(stderr=True)
     for number, line in enumerate(listed, start=1):
         try:
             source = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             if source and not source.startswith(COMMENT):
-                yield _video(source)
+                yield identify(source)
         except (Failure, click.BadParameter, UnicodeDecodeError) as error:
             bad.append(number)
             reason = error.message if isinstance(error, click.BadParameter) else str(error)

@@ -17,7 +17,7 @@ from madvision_assets.domain.failures import Failure, HomeUnusableError, Invalid
 from madvision_assets.domain.health import MEND_SENSOR, SENSORS, Finding, Health
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.video import Video, file_video_id
+from madvision_assets.domain.video import Options, Video, file_video_id
 from madvision_assets.settings import Executor, Settings
 from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.work.doctor import is_installed, takes_part_in_processing
@@ -42,10 +42,11 @@ class Workplace:
             make_home(settings.home_folder)
             self.database.ensure_schema()
 
-    def register(self, source: str) -> Video:
-        """The row of an address or a local file, made on first sight."""
+    def register(self, source: str, options: Options) -> Video:
+        """The row of an address or a local file that is to be cut so, made on first sight."""
         video_id, address = identify(source)
-        return self.database.add_video(video_id, address)
+        asked = options if options != Options() else None
+        return self.database.add_video(self.database.partition_of(video_id, options), address, asked)
 
     def provenance(self, video_id: str, step: PipelineStep) -> Provenance | None:
         """Of the newest document of a stage; None where there is none."""

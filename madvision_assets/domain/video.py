@@ -1,6 +1,7 @@
 """A video: its address, its ID (the partition key) and the manifest of ``raw_video``."""
 
 import hashlib
+import json
 import re
 from typing import Annotated, ClassVar, Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
@@ -14,6 +15,8 @@ from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Value
 
 ID_HASH_HEX_DIGITS = 16
 WEB = "web"  # in place of an extractor's name
+CUT_MARK, CUT_HASH_HEX_DIGITS = "--", 8
+_CUT = re.compile(f"{CUT_MARK}[0-9a-f]{{{CUT_HASH_HEX_DIGITS}}}$")
 UPLOAD = "s3"  # the scheme of an upload's address
 # Keys that obstore does not read: with an empty or dotted part, or a control character.
 UNREADABLE_KEY = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
@@ -183,4 +186,23 @@ def file_video_id(sha256_hex: str) -> str:
 def extractor_video_id(extractor: str, source_id: str) -> str | None:
     """``<extractor>-<id>`` in lower-case extractor and unchanged ID; None where that is no valid partition key."""
     video_id = f"{extractor.lower()}-{source_id}"
-    return video_id if re.fullmatch(VIDEO_ID_PATTERN, video_id) else None
+    return video_id if re.fullmatch(VIDEO_ID_PATTERN, video_id) and not _CUT.search(video_id) else None
+
+
+def cut_id(video_id: str, options: Options) -> str:
+    """The partition of a video that is cut as these options say: its own ID where they are the usual ones.
+
+    A partition is one video cut in one way. Only what differs from the usual counts, so that an option more in a later
+    version changes no ID.
+    """
+    asked = options.model_dump(mode="json", exclude_defaults=True)
+    if not asked:
+        return video_id
+    digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:CUT_HASH_HEX_DIGITS]
+    found = f"{video_id}{CUT_MARK}{digest}"
+    return found if re.fullmatch(VIDEO_ID_PATTERN, found) else f"{web_video_id(video_id)}{CUT_MARK}{digest}"
+
+
+def uncut_id(video_id: str) -> str:
+    """The ID of the same video cut as usual; of a very long one a hash."""
+    return _CUT.sub("", video_id)

@@ -69,7 +69,9 @@ class SubmissionRequest(_Asked):
     callback_url: Annotated[
         Address | None, Field(description="Told by POST when processing ends, signed with the callback's secret.")
     ] = None
-    options: Annotated[ClipOptions | None, Field(description="Counts where nobody asked for this video before.")] = None
+    options: Annotated[
+        ClipOptions | None, Field(description="Each way to cut a video is one of its own, with its own clips.")
+    ] = None
 
 
 class BatchRequest(_Asked):

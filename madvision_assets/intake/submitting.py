@@ -64,7 +64,7 @@ def checked(services: Services, asked: SubmissionRequest) -> NewSubmission:
         except Failure as failure:
             raise ProblemError.of(failure, pointer="/callback_url") from failure
     options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
-    video = Video(video_id=video_id, address=address, options=options)
+    video = Video(video_id=services.database.partition_of(video_id, options), address=address, options=options)
     callback_url = asked.callback_url.strip() if asked.callback_url else None
     return NewSubmission(video, asked.priority, callback_url)
 

@@ -1,5 +1,7 @@
 """Sharing: what was heard and found in the same bytes at another address is taken over, and not paid for again.
 
+Of a video that is cut in another way, the download is taken over, too.
+
 Each video keeps its own partition, documents and lineage; ``taken_from`` says whose work a document is. What names
 media of its own, such as clips, is made anew.
 """
@@ -20,9 +22,9 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import RawVideo
+from madvision_assets.domain.video import RawVideo, Video, uncut_id
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.store.documents import read_current, read_version
+from madvision_assets.tools.store.documents import are_whole, read_current, read_version
 from madvision_assets.tools.store.objects import ObjectStore
 
 # What says the same whatever is asked of the clips.
@@ -68,6 +70,44 @@ class Sharing:
         return Made(
             other.model_copy(update={"video_id": raw.video_id, "provenance": None}),
             recipe.model_copy(update={"cost_usd": 0.0, "usage": {}, "taken_from": paid_by}),
+        )
+
+    def find_download(self, video_id: str, code_version: str) -> Made[RawVideo] | None:
+        """The download of the same video that is cut in another way, its media copied for this one; None without any.
+
+        Args:
+            video_id: the partition that wants it.
+            code_version: of the code that would fetch it.
+        """
+        try:
+            video = self.database.get_video(video_id)
+            for each in self.database.cuts_of(uncut_id(video_id)):
+                other = self._download(each, code_version) if each != video_id else None
+                if other is not None:
+                    return self._as_own(other, video)
+        except Failure:  # likewise
+            pass
+        return None
+
+    def _download(self, video_id: str, code_version: str) -> RawVideo | None:
+        try:
+            other = read_current(self.store, RawVideo, video_id)
+        except _ABSENT:
+            return None
+        is_whole = are_whole(self.store, (other.media, other.audio))
+        return other if other.origin.code_version == code_version and is_whole else None
+
+    def _as_own(self, other: RawVideo, video: Video) -> Made[RawVideo]:
+        recipe = Recipe.model_validate(other.origin.model_dump(include=set(Recipe.model_fields)))
+        own = {
+            "video_id": video.video_id,
+            "provenance": None,
+            "media": self.store.copy_media(other.media, video.video_id),
+            "audio": self.store.copy_media(other.audio, video.video_id),
+            "options": video.options,
+        }
+        return Made(
+            other.model_copy(update=own), recipe.model_copy(update={"taken_from": recipe.taken_from or other.key})
         )
 
     def _of(self, kind: type[D], video_id: str, inputs: Sequence[Document], code_version: str) -> D | None:

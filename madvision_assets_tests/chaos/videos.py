@@ -5,7 +5,7 @@ from functools import cached_property
 from http import HTTPStatus
 from pathlib import Path
 
-from madvision_assets.domain.video import web_video_id
+from madvision_assets.domain.video import Options, cut_id, web_video_id
 from madvision_assets_tests import footage
 from madvision_assets_tests.chaos.plan import Video
 from madvision_assets_tests.chaos.points import DOMAIN
@@ -65,7 +65,8 @@ class Served:
     @property
     def video_id(self) -> str:
         """What the system calls it."""
-        return web_video_id(self.address)
+        own = web_video_id(self.address)
+        return cut_id(own, Options.model_validate(OPTIONS)) if self.end.outcome == "clips" else own
 
 
 class Films:

@@ -17,6 +17,7 @@ from madvision_assets.defs.launch import add_partition, open_instance
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.failures import ApiKeyInvalidError, Failure, PrivateVideoError
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.video import Options
 from madvision_assets.tools.database.forgetting import Held
 from madvision_assets.tools.database.leases import Lease
 from madvision_assets.tools.database.operations import Operations
@@ -81,6 +82,22 @@ def test_the_same_video_submitted_twice_is_one_video_with_two_tokens(
     assert first[2] != second[2]
     with workplace.database.reading() as connection:
         assert len(connection.execute(select(submissions)).all()) == 2
+
+
+def test_each_way_to_cut_is_a_video_of_its_own_and_what_cannot_be_had_is_told(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    usual, short, again = (
+        command_line.run("submit", ONE, *how).stdout.split()[0]
+        for how in ((), ("--max-clip-s", "20"), ("--max-clip-s", "20", "--max-clips", "10"))
+    )
+
+    assert usual != short == again
+    assert workplace.database.get_video(short).options == Options(max_clip_s=20)
+    for how, name in ((("--max-clips", "0"), "--max-clips"), (("--min-clip-s", "90"), "--min-clip-s")):
+        refused = command_line.run("submit", ONE, *how)
+        assert (refused.exit_code, name in refused.stderr) == (2, True)
+    assert len(Operations(workplace.database).rows()) == 2
 
 
 def test_of_a_list_the_good_lines_are_taken_and_the_bad_ones_are_told_with_their_numbers(

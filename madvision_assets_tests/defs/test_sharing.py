@@ -16,13 +16,13 @@ from madvision_assets.domain.documents import Made
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import Options, Video
+from madvision_assets.domain.video import Options, RawVideo, Video, cut_id
 from madvision_assets.tools.analyst import Proposal
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.submissions import NewSubmission
-from madvision_assets.tools.store.documents import point_current, read_current, write_document
+from madvision_assets.tools.store.documents import are_whole, point_current, read_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import forgetting
 from madvision_assets.work.sharing import Sharing
@@ -105,6 +105,38 @@ def test_whoever_wants_other_clips_shares_what_is_said_and_not_what_is_chosen(ha
     done(harness, "b", options=SHORT.model_copy(update={"max_clips": 1}))
 
     assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 1, CHOSEN: 2, CUT: 2}
+
+
+def test_another_cut_of_a_video_is_neither_fetched_nor_heard_again_and_outlives_the_first(
+    harness: Harness, tmp_path: Path
+) -> None:
+    done(harness, "a", options=Options(min_clip_s=1, max_clip_s=5))
+    first = current(harness, "a", RAW)
+    other = cut_id("web-a", SHORT)
+    harness.submissions.add([NewSubmission(Video(video_id=other, address="http://a.example.org/v.mp4", options=SHORT))])
+    harness.tick()
+
+    assert calls(harness) == {RAW: 1, HEARD: 1, KIND: 1, CHOSEN: 2, CUT: 2}
+    database, store = make_database(harness.settings), make_store(harness.settings)
+    raw = read_current(store, RawVideo, other)
+    assert (raw.media.sha256, raw.options, raw.origin.taken_from) == (first.media.sha256, SHORT, first.key)
+
+    list(forgetting.forget(database, store, tmp_path / "work", VideoPartitions(harness.instance), ["web-a"]))
+    assert are_whole(store, (raw.media, raw.audio))
+    row = harness.queue.get(other)
+    assert row is not None
+    assert row.status is QueueStatus.DONE
+
+
+def test_a_download_that_is_asked_for_anew_is_not_taken_over(harness: Harness) -> None:
+    done(harness, "a")
+    other = cut_id("web-a", Options(max_clips=1))
+    harness.submissions.add([NewSubmission(Video(video_id=other, address="http://a.example.org/v.mp4"))])
+    Operations(make_database(harness.settings)).requeue(video_ids=[other], from_step=RAW)
+
+    harness.tick()
+
+    assert calls(harness)[RAW] == 2
 
 
 def test_what_is_only_provisional_is_not_shared(harness: Harness) -> None:

@@ -6,13 +6,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
-from madvision_assets.domain.video import extractor_video_id, file_video_id, web_video_id
+from madvision_assets.domain.video import Options, cut_id, extractor_video_id, file_video_id, uncut_id, web_video_id
 
 
 @given(st.text(), st.text())
 def test_ids_are_valid_partition_keys_or_none(extractor: str, source_id: str) -> None:
     made = extractor_video_id(extractor, source_id)
     assert made is None or re.fullmatch(VIDEO_ID_PATTERN, made)
+
+
+@given(st.from_regex(VIDEO_ID_PATTERN, fullmatch=True))
+def test_each_way_to_cut_a_video_has_an_id_of_its_own(video_id: str) -> None:
+    ways = [Options(), Options(max_clips=3), Options(max_clips=3, min_clip_s=5)]
+    ids = [cut_id(video_id, way) for way in ways]
+
+    assert ids[0] == video_id
+    assert len(set(ids)) == len(ways)
+    assert all(re.fullmatch(VIDEO_ID_PATTERN, each) for each in ids)
+
+
+def test_the_usual_is_the_same_as_nothing_asked_and_an_id_that_looks_like_a_cut_is_nobodys_own() -> None:
+    usual = Options()
+    assert cut_id("youtube-x", Options(max_clips=usual.max_clips)) == "youtube-x"
+    made = cut_id("youtube-x", Options(max_clips=3))
+    assert uncut_id(made) == "youtube-x"
+    assert extractor_video_id("youtube", made.removeprefix("youtube-")) is None
 
 
 def test_ids_are_short_stable_and_valid() -> None:

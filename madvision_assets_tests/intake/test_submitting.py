@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from madvision_assets.domain.video import Options
 from madvision_assets.intake.schemas import MAX_BATCH
 from madvision_assets.tools.database.tables import submissions, video_processing_queue, videos
+from madvision_assets.tools.download.identify import identify
 from madvision_assets_tests.intake.serving import ADDRESS, Intake, postgres_database, serving, settings_in
 
 PRIVATE = (
@@ -116,6 +118,28 @@ def test_options_and_priority_arrive(intake: Intake) -> None:
     status = intake.status(receipt["token"])
 
     assert (status["priority"], status["options"]) == (-7, wanted)
+
+
+def test_a_second_submission_with_other_options_gets_its_own_cut(intake: Intake) -> None:
+    address = "https://media.example.org/cuts.mp4"
+    usual, short, again, other = (
+        intake.submit(address, **({"options": asked} if asked else {}))
+        for asked in (None, {"max_clip_s": 20}, {"max_clip_s": 20, "max_clips": 10}, {"max_clip_s": 30})
+    )
+
+    assert short["video_id"] == again["video_id"]
+    assert len({each["video_id"] for each in (usual, short, other)}) == 3
+    assert intake.status(usual["token"])["options"]["max_clip_s"] == 60
+    assert intake.status(short["token"])["options"]["max_clip_s"] == 20
+    assert intake.status(other["token"])["options"]["max_clip_s"] == 30
+
+
+def test_a_video_that_an_older_version_cut_so_stays_the_one(intake: Intake) -> None:
+    address = "https://media.example.org/older.mp4"
+    options = Options(max_clip_s=20)
+    intake.services.database.add_video(identify(address), address, options)
+
+    assert intake.submit(address, options={"max_clip_s": 20})["video_id"] == identify(address)
 
 
 @pytest.mark.parametrize("url", PRIVATE)

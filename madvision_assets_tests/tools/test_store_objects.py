@@ -170,6 +170,20 @@ def test_media_are_named_by_their_contents_and_sent_once(store: ObjectStore, tmp
     assert sent == [15]
 
 
+def test_a_copy_for_another_video_outlives_what_it_was_copied_from(store: ObjectStore, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(b"moving pictures")
+    first = store.store_media(path, "web-a", "mp4", "video/mp4")
+
+    other = store.copy_media(first, "web-b")
+    store.delete([first.key])
+
+    assert other == first.model_copy(update={"key": first.key.replace("web-a", "web-b")})
+    assert store.get_bytes(other.key) == b"moving pictures"
+    with pytest.raises(MissingInputError):
+        store.copy_media(first, "web-c")
+
+
 def test_media_of_another_size_under_that_name_are_replaced(store: ObjectStore, tmp_path: Path) -> None:
     media = tmp_path / "a.mp4"
     media.write_bytes(b"moving pictures")

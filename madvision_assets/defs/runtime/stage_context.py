@@ -23,7 +23,7 @@ from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.scratch import Scratch
 from madvision_assets.domain.documents import Document, Made
 from madvision_assets.domain.provenance import InputRef
-from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.stages import FIRST_STEP, PipelineStep
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.store.documents import current_provenance
 from madvision_assets.tools.store.objects import ObjectStore
@@ -131,12 +131,13 @@ class StageContext:
         )
 
     def _shared(self) -> Made[Any] | None:
-        """What was made of the same bytes at another address, unless somebody asks for this stage anew."""
+        """What was made of the same bytes in another partition, unless somebody asks for this stage anew."""
         sharing, lease = self.runtime.sharing, self.runtime.lease
-        if sharing is None or lease is None:
+        if sharing is None or lease is None or lease.asks_anew(self.step):
             return None
-        found = sharing.find(self.step.stage.document, self.inputs, self._basis.code_version)
-        return None if found is None or lease.asks_anew(self.step) else found
+        if self.step is FIRST_STEP:
+            return sharing.find_download(self.video_id, self._basis.code_version)
+        return sharing.find(self.step.stage.document, self.inputs, self._basis.code_version)
 
     @property
     def _shelf(self) -> Shelf:

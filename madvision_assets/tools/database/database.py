@@ -4,14 +4,14 @@ SQLAlchemy is imported at the first use and not before: it would double what loa
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import SchemaOutdatedError, UnknownVideoError
-from madvision_assets.domain.video import Options, RawVideo, Video
+from madvision_assets.domain.video import Options, RawVideo, Video, cut_id
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -187,6 +187,27 @@ class Database:
 
         with self.reading() as connection:
             return list(connection.execute(statements.select_by_content(sha256)).scalars())
+
+    def partition_of(self, video_id: str, options: Options) -> str:
+        """The partition of a video that is cut so; it was its only one where it was submitted so to an older version.
+
+        Args:
+            video_id: its own ID.
+            options: how it is to be cut.
+        """
+        if options == Options():
+            return video_id
+        with suppress(UnknownVideoError):
+            if self.get_video(video_id).options == options:
+                return video_id
+        return cut_id(video_id, options)
+
+    def cuts_of(self, uncut_id: str) -> list[str]:
+        """The partitions of a video, one for each way in which it is cut, oldest first; a few of them."""
+        from madvision_assets.tools.database import statements
+
+        with self.reading() as connection:
+            return list(connection.execute(statements.select_cuts(uncut_id)).scalars())
 
     # --- lineage ---
 

@@ -12,7 +12,7 @@ from madvision_assets.domain.failures import SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
-from madvision_assets.domain.video import Options, RawVideo, Video
+from madvision_assets.domain.video import CUT_MARK, Options, RawVideo, Video
 from madvision_assets.tools.database.tables import as_utc, lineage, video_processing_queue, videos
 
 # Of videos of the same bytes so many are looked at.
@@ -75,6 +75,13 @@ def select_by_content(sha256: str) -> Executable:
     """The IDs of videos of these bytes, oldest first."""
     same = videos.c.content_sha256 == sha256
     return select(videos.c.video_id).where(same).order_by(videos.c.created_at, videos.c.video_id).limit(MAX_SAME)
+
+
+def select_cuts(uncut_id: str) -> Executable:
+    """The IDs of a video's partitions, one for each way in which it is cut, oldest first."""
+    column = videos.c.video_id
+    cut = column.startswith(uncut_id + CUT_MARK, autoescape=True)
+    return select(column).where((column == uncut_id) | cut).order_by(videos.c.created_at, column).limit(MAX_SAME)
 
 
 def insert_lineage(video_id: str, made: Provenance, uri: str, *, sqlite: bool) -> Executable:

@@ -174,6 +174,22 @@ class ObjectStore:
             self.put_file(path, key, media_type, progress)
         return ObjectRef(key=key, sha256=sha256, size_bytes=size_bytes, media_type=media_type)
 
+    def copy_media(self, media: ObjectRef, video_id: str) -> ObjectRef:
+        """Put a media file of one video beside those of another one, which then may be deleted by itself.
+
+        The store copies it itself.
+
+        Raises:
+            Failure: it is not there, or is too large for the store to copy (S3: 5 GB).
+        """
+        import obstore
+
+        key = f"media/{video_id}/{media.key.rpartition('/')[2]}"
+        with store_failures(media.key):
+            obstore.copy(self._backend, validate_key(media.key), validate_key(key))
+        self._verify_size(key, media.size_bytes)
+        return media.model_copy(update={"key": key})
+
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects; those that are not there are none the worse."""
         import obstore
