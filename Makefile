@@ -61,7 +61,7 @@ types: $(READY)
 
 test-fast: $(READY)
 	@echo "== Tests"
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --durations 25 --durations-min 4
 
 test-long: $(READY)
 	@echo "== Long tests"
