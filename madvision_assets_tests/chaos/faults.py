@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 from system import python
@@ -243,10 +244,11 @@ def break_receiver(world: World, fault: Fault) -> Iterator[str]:
 def twin(world: World, fault: Fault) -> Iterator[str]:
     """The same is asked for again while it is under way: by many at once, by its own run, by somebody at a terminal."""
     row = find_victim(world, "").row
-    address = world.trial.database.get_video(row.video_id).address
+    video = world.trial.database.get_video(row.video_id)
+    asked = video.options.model_dump(exclude_defaults=True)
     if fault.target == "submissions":
         with ThreadPoolExecutor(TWINS) as all_at_once:
-            given = list(all_at_once.map(lambda _: _submit(world, address), range(TWINS)))
+            given = list(all_at_once.map(lambda _: _submit(world, video.address, asked), range(TWINS)))
         yield f"{row.video_id}: {sum(given)} of {TWINS} taken"
         return
     world.forgiven[row.video_id] += 1
@@ -255,7 +257,7 @@ def twin(world: World, fault: Fault) -> Iterator[str]:
         where = ["-w", str(world.trial.home / "dagster" / "workspace.yaml"), "-l", "madvision"]
         command = python("-m", "dagster", "job", "launch", *where, "-j", "process_video", "--tags", tags)
     else:
-        command = python("-m", "madvision_assets.command.main", "process", address)
+        command = python("-m", "madvision_assets.command.main", "process", video.address, *_as_flags(asked))
     with (world.folder / "by-hand.log").open("ab") as log:
         done = subprocess.run(
             command, env=world.environment, cwd=world.folder, stdout=log, stderr=log, check=False, timeout=HAND_LIMIT_S
@@ -361,7 +363,12 @@ def _signal(pid: int, sign: signal.Signals) -> None:
         os.kill(pid, sign)
 
 
-def _submit(world: World, address: str) -> bool:
+def _submit(world: World, address: str, options: Mapping[str, Any]) -> bool:
+    body = {"url": address, "options": options}
     with suppress(httpx.HTTPError):
-        return httpx.post(f"{world.system.intake}/public/video", json={"url": address}, timeout=30).is_success
+        return httpx.post(f"{world.system.intake}/public/video", json=body, timeout=30).is_success
     return False
+
+
+def _as_flags(options: Mapping[str, Any]) -> list[str]:
+    return [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
