@@ -24,6 +24,12 @@ RATE_HZ = 48_000
 TIMEOUT_S = 120
 
 
+def free_box(text: str) -> bytes:
+    """A box that players of MP4 pass over: at the end of a film it makes other bytes of the same film."""
+    said = text.encode()
+    return (8 + len(said)).to_bytes(4, "big") + b"free" + said
+
+
 @dataclass(frozen=True)
 class Shown:
     """A decoded frame: when it is shown, the number in it, and whether its lower half is white."""

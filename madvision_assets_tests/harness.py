@@ -32,6 +32,7 @@ from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.render import ClipRenderer
+from madvision_assets_tests import footage
 
 GREETING = "Hello there."
 Act = Callable[[], object]
@@ -75,7 +76,7 @@ class InstantTools:
         media = self.media
         if not self.same_bytes:
             media = folder / media.name
-            media.write_bytes(self.media.read_bytes() + _free_box(video.video_id))
+            media.write_bytes(self.media.read_bytes() + footage.free_box(video.video_id))
         stored = self.store.store_media(media, video.video_id, "mp4", "video/mp4")
         info = MediaInfo(
             container="mp4", duration_s=6, advertised_duration_s=6, width=320, height=180, fps=25,
@@ -122,11 +123,6 @@ class InstantTools:
         """The real renderer, with little to do."""
         self._begin(PipelineStep.CLIPS)
         return ClipRenderer(self.store).render(raw, spoken, chosen, folder, progress)
-
-
-def _free_box(text: str) -> bytes:
-    """Some bytes that every player of MP4 passes over."""
-    return (8 + len(text)).to_bytes(4) + b"free" + text.encode()
 
 
 def _raising(error: Exception) -> Act:

@@ -133,8 +133,7 @@ class Hosts:
         self, kind: str, site: Site, *, outcome: str = "too_short", options: dict[str, Any] | None = None,
         retries: int | None = 0, starts: int | None = 1, **page: Any,
     ) -> Case:  # fmt: skip
-        number = len(self.cases).to_bytes(4, "big")
-        unlike_others = self._good + b"\0\0\0\x0cfree" + number  # a box that players skip
+        unlike_others = self._good + footage.free_box(str(len(self.cases)))
         address = site.serve(f"/{len(self.cases)}.mp4", unlike_others, content_type=MP4, **page)
         return self._add(
             kind, address, site, None, status=QueueStatus.DONE, outcome=outcome, options=options or {},

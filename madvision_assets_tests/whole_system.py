@@ -86,8 +86,11 @@ class Trial:
     # --- as a submitter ---
 
     def submit(self, name: str, body: bytes, *, seconds: float = 1.0) -> str:
-        """Put a video on the site, to be sent in so many seconds, and submit it; its ID."""
-        path = f"/{name}.mp4"
+        """Put a video on the site, to be sent in so many seconds, and submit it; its ID.
+
+        Each name has bytes of its own, so that none takes over what was heard in another.
+        """
+        path, body = f"/{name}.mp4", body + footage.free_box(name)
         self.sizes[path] = len(body)
         address = self.site.serve(path, body, content_type="video/mp4", bytes_per_s=int(len(body) / seconds))
         receipt = httpx.post(f"{self.system.intake}/public/video", json={"url": address}, timeout=30).raise_for_status()

@@ -18,8 +18,6 @@ RETRY_AFTER_S = 3
 # Short, so that a campaign has many of them, and yet with something to cut.
 TALK_S = 12.0
 OPTIONS = {"min_clip_s": 2, "max_clip_s": 8}
-# What players skip, with a number in it: the same film, and yet other bytes.
-SKIPPED_BOX = b"\0\0\0\x0cfree"
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ def serve(video: Video, site: Site, films: Films, number: int) -> Served:
     path = f"/{video.name}.mp4"
     body = films.of(video.kind)
     if video.kind not in {"dead", "no video", "truncated"}:
-        body += SKIPPED_BOX + number.to_bytes(4, "big")
+        body += footage.free_box(f"{number:04}")
     cuts = {"cut_after_bytes": len(body) // 2, "cuts": 2} if video.kind == "cut twice" else {}
     if video.kind == "dead":
         address = site.fail(path, HTTPStatus.NOT_FOUND)
