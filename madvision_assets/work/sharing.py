@@ -6,7 +6,7 @@ Each video keeps its own partition, documents and lineage; ``taken_from`` says w
 media of its own, such as clips, is made anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -65,12 +65,7 @@ class Sharing:
             return None
         if other is None:
             return None
-        recipe = Recipe.model_validate(other.origin.model_dump(include=set(Recipe.model_fields)))
-        paid_by = recipe.taken_from or other.key
-        return Made(
-            other.model_copy(update={"video_id": raw.video_id, "provenance": None}),
-            recipe.model_copy(update={"cost_usd": 0.0, "usage": {}, "taken_from": paid_by}),
-        )
+        return _taken(other, {"video_id": raw.video_id})
 
     def find_download(self, video_id: str, code_version: str) -> Made[RawVideo] | None:
         """The download of the same video that is cut in another way, its media copied for this one; None without any.
@@ -98,17 +93,9 @@ class Sharing:
         return other if other.origin.code_version == code_version and is_whole else None
 
     def _as_own(self, other: RawVideo, video: Video) -> Made[RawVideo]:
-        recipe = Recipe.model_validate(other.origin.model_dump(include=set(Recipe.model_fields)))
-        own = {
-            "video_id": video.video_id,
-            "provenance": None,
-            "media": self.store.copy_media(other.media, video.video_id),
-            "audio": self.store.copy_media(other.audio, video.video_id),
-            "options": video.options,
-        }
-        return Made(
-            other.model_copy(update=own), recipe.model_copy(update={"taken_from": recipe.taken_from or other.key})
-        )
+        media, audio = (self.store.copy_media(each, video.video_id) for each in (other.media, other.audio))
+        own = {"video_id": video.video_id, "media": media, "audio": audio, "options": video.options}
+        return _taken(other, own)
 
     def _of(self, kind: type[D], video_id: str, inputs: Sequence[Document], code_version: str) -> D | None:
         """The document of this other video that counts, where it could as well be of ours."""
@@ -124,6 +111,16 @@ class Sharing:
         says = partial(_says, heeds_options=kind not in WHATEVER_IS_ASKED)
         alike = all(says(one) == says(two) for one, two in zip(inputs, theirs, strict=True))
         return other if final and alike else None
+
+
+def _taken(other: D, own: Mapping[str, object]) -> Made[D]:
+    """The document as that of another video, with what is its own; it costs nothing, and says whose work it is."""
+    recipe = Recipe.model_validate(other.origin.model_dump(include=set(Recipe.model_fields)))
+    paid_by = recipe.taken_from or other.key
+    return Made(
+        other.model_copy(update={**own, "provenance": None}),
+        recipe.model_copy(update={"cost_usd": 0.0, "usage": {}, "taken_from": paid_by}),
+    )
 
 
 def _says(document: Document, *, heeds_options: bool) -> object:

@@ -188,14 +188,17 @@ def test_a_run_that_somebody_cancelled_stays_stopped_until_somebody_requeues_it(
     assert harness.ask() == []
 
 
-def test_a_failure_that_the_worker_could_not_tell_is_read_from_its_run(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fail_unheard(harness: Harness) -> None:
+    """A transcript fails, and the queue is not told."""
     harness.submit()
     harness.tools.plan(PipelineStep.TRANSCRIPT, CorruptMediaError("at 3 s"))
-    with monkeypatch.context() as deaf:
+    with pytest.MonkeyPatch.context() as deaf:
         deaf.setattr("madvision_assets.tools.database.queue.Queue.fail", lambda *_: None)
         harness.tick()
+
+
+def test_a_failure_that_the_worker_could_not_tell_is_read_from_its_run(harness: Harness) -> None:
+    fail_unheard(harness)
     assert harness.row().status is QueueStatus.RUNNING
 
     look(harness)
@@ -208,11 +211,7 @@ def test_a_failure_that_the_worker_could_not_tell_is_read_from_its_run(
 def test_a_worker_that_told_dagster_of_its_failure_before_it_fell_silent_is_believed(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness.submit()
-    harness.tools.plan(PipelineStep.TRANSCRIPT, CorruptMediaError("at 3 s"))
-    with monkeypatch.context() as deaf:
-        deaf.setattr("madvision_assets.tools.database.queue.Queue.fail", lambda *_: None)
-        harness.tick()
+    fail_unheard(harness)
     [run] = harness.instance.get_runs()
     still_there = run.with_status(DagsterRunStatus.STARTED)
     monkeypatch.setattr("madvision_assets.defs.runtime.reconcile.find_run", lambda *_: still_there)

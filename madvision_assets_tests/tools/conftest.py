@@ -1,4 +1,4 @@
-"""What the tests of the queue's tables work with: emptied databases of both kinds, a clock, the queue."""
+"""What the tests of tools work with: emptied databases of both kinds, a clock, the queue; a site, and who fetches."""
 
 import os
 import subprocess
@@ -10,7 +10,10 @@ import pytest
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.download import Download, Downloader
 from madvision_assets_tests.databases import KINDS, Clock, emptied, new_database, submit
+from madvision_assets_tests.downloads import DOWNLOADER, Fetch
+from madvision_assets_tests.site import Site
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -45,6 +48,23 @@ def claimed(database: Database, queue: Queue, clock: Clock) -> QueueRow:
     submit(database, 1, at=clock.now)
     (row,) = queue.claim_due(1)
     return row
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web site on this machine."""
+    with Site() as running:
+        yield running
+
+
+@pytest.fixture
+def fetch(tmp_path: Path) -> Fetch:
+    """Fetches an address into one folder, which stays for the next call."""
+
+    def run(address: str, downloader: Downloader = DOWNLOADER) -> Download:
+        return downloader.fetch(address, tmp_path / "folder", lambda *_: None)
+
+    return run
 
 
 @pytest.fixture

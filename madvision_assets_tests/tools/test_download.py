@@ -8,32 +8,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from madvision_assets.domain import failures as f
-from madvision_assets.tools.download import Download, Downloader
+from madvision_assets.tools.download import Downloader
 from madvision_assets.tools.download.downloader import child_environment
 from madvision_assets.tools.egress import EgressProxy, resolve_host
 from madvision_assets.tools.sandbox import policy
 from madvision_assets.tools.sandbox.policy import Policy, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
+from madvision_assets_tests.downloads import DOWNLOADER, Fetch
 from madvision_assets_tests.site import Page, Site
 
 PUBLIC_ADDRESS = "93.184.215.14"
 PUBLIC_HOST = "site.example"
-DOWNLOADER = Downloader(
-    allow_private=True,
-    max_height=1080,
-    max_bytes=50_000_000,
-    max_duration_s=600.0,
-    time_limit_s=60.0,
-    open_proxy=EgressProxy,
-)
-Fetch = Callable[..., Download]
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +51,6 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def mp4(footage: Path) -> bytes:
     return (footage / "talk.mp4").read_bytes()
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as running:
-        yield running
-
-
-@pytest.fixture
-def fetch(tmp_path: Path) -> Fetch:
-    """Fetches an address into one folder, which stays for the next call."""
-
-    def run(address: str, downloader: Downloader = DOWNLOADER) -> Download:
-        return downloader.fetch(address, tmp_path / "folder", lambda *_: None)
-
-    return run
 
 
 def public() -> Downloader:

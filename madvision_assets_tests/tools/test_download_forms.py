@@ -4,7 +4,6 @@ import gzip
 import random
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -12,39 +11,14 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.domain import failures as f
-from madvision_assets.tools.download import Download, Downloader, Wheels
+from madvision_assets.tools.download import Wheels
 from madvision_assets.tools.download.readiness import Readiness
-from madvision_assets.tools.egress import EgressProxy
+from madvision_assets_tests.downloads import DOWNLOADER, Fetch
 from madvision_assets_tests.site import Page, Site
 from madvision_assets_tests.tools.challenge import extractor_wheel, player, wheel
 
 BODY = random.Random(3).randbytes(1_500_000)  # noqa: S311 - any bytes will do
 VIDEO = {"Content-Type": "video/mp4"}
-DOWNLOADER = Downloader(
-    allow_private=True,
-    max_height=1080,
-    max_bytes=50_000_000,
-    max_duration_s=600.0,
-    time_limit_s=60.0,
-    open_proxy=EgressProxy,
-)
-Fetch = Callable[..., Download]
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as running:
-        yield running
-
-
-@pytest.fixture
-def fetch(tmp_path: Path) -> Fetch:
-    """Fetches an address into one folder, which stays for the next call."""
-
-    def run(address: str, downloader: Downloader = DOWNLOADER) -> Download:
-        return downloader.fetch(address, tmp_path / "folder", lambda *_: None)
-
-    return run
 
 
 @pytest.fixture(scope="module")

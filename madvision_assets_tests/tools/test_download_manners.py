@@ -18,25 +18,11 @@ from madvision_assets.domain.sources import Sources
 from madvision_assets.settings import Settings, SettingsError, read_secret
 from madvision_assets.tools.download import Download, Downloader, Etiquette
 from madvision_assets.tools.download.manners import cookies_of
-from madvision_assets.tools.egress import EgressProxy
+from madvision_assets_tests.downloads import DOWNLOADER
 from madvision_assets_tests.site import Site
 
 BODY = random.Random(4).randbytes(300_000)  # noqa: S311 - any bytes will do
 SECRET = "s3cr3t-cookie"
-DOWNLOADER = Downloader(
-    allow_private=True,
-    max_height=1080,
-    max_bytes=50_000_000,
-    max_duration_s=600.0,
-    time_limit_s=60.0,
-    open_proxy=EgressProxy,
-)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as running:
-        yield running
 
 
 def met_as(said: Mapping[str, object]) -> Downloader:

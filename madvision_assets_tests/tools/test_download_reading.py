@@ -191,11 +191,8 @@ def test_details_leave_out_advice_causes_and_secrets() -> None:
 @pytest.mark.parametrize(
     ("message", "details"),
     [
-        (
-            "ERROR: [generic] talk: Unable to download webpage: HTTP Error 429",
-            "Unable to download webpage: HTTP Error 429",
-        ),
-        ("[youtube:tab] dQw4w9WgXcQ: Video unavailable", "Video unavailable"),
+        ("ERROR: [generic] talk: HTTP Error 429", "talk: HTTP Error 429"),
+        ("[youtube:tab] dQw4w9WgXcQ: Video unavailable", "dQw4w9WgXcQ: Video unavailable"),
         ("[generic] https://x.example/a: Connection refused", "https://x.example/a: Connection refused"),
         ("[Errno 104] Connection reset by peer", "[Errno 104] Connection reset by peer"),
     ],

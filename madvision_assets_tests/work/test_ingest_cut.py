@@ -8,10 +8,9 @@ import pytest
 
 from madvision_assets.domain.failures import CorruptMediaError, IncompleteDownloadError
 from madvision_assets.domain.video import Video
-from madvision_assets.tools.download import Downloader
-from madvision_assets.tools.egress import EgressProxy
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.ingest import Ingest
+from madvision_assets_tests.downloads import DOWNLOADER, MAX_BYTES, MAX_DURATION_S
 from madvision_assets_tests.site import Page, Site
 
 VIDEO = {"Content-Type": "video/mp4"}
@@ -30,15 +29,7 @@ def talk(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def ingest(tmp_path: Path) -> Ingest:
-    downloader = Downloader(
-        allow_private=True,
-        max_height=1080,
-        max_bytes=50_000_000,
-        max_duration_s=600.0,
-        time_limit_s=60.0,
-        open_proxy=EgressProxy,
-    )
-    return Ingest(ObjectStore.from_url((tmp_path / "store").as_uri()), downloader, 600.0, 50_000_000)
+    return Ingest(ObjectStore.from_url((tmp_path / "store").as_uri()), DOWNLOADER, MAX_DURATION_S, MAX_BYTES)
 
 
 @pytest.mark.parametrize("ranges", [True, False])

@@ -26,7 +26,7 @@ class NewSubmission:
     """What somebody asks for.
 
     Attributes:
-        video: the video; its options count where nobody asked for it before.
+        video: the video, in the partition that is cut as its options say.
         priority: a higher one is done earlier.
         callback_url: where to tell that it ended.
         callback_secret: key of the signature of callbacks; None has one made.

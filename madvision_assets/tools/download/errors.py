@@ -24,8 +24,8 @@ SERVER_ERRORS = frozenset(range(500, 600))
 _ADDRESSES = re.compile(r"\b[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 # yt-dlp's own advice at the end of a message ("use --cookies", "report this issue") says nothing of the reason.
 _ADVICE = re.compile(r"(?i);? (?:please report this issue|use --[a-z]|see +for how to|you might want to use a vpn).*")
-# Which of its parts said so, and what it calls the video: "[generic] talk: ".
-_NOISE = re.compile(r"^(?:ERROR: )?(?:\[[\w:+-]+\] (?:(?!\w+://)\S+: )?)?| \(caused by .*")
+# Which of its parts said so, "[generic] "; what it calls the video stays, for it tells which address was meant.
+_NOISE = re.compile(r"^(?:ERROR: )?(?:\[[\w:+-]+\] )?| \(caused by .*")
 
 
 @dataclass(frozen=True)
