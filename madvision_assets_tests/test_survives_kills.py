@@ -130,10 +130,10 @@ def test_after_a_power_failure_everything_goes_on_where_it_stopped(
     system: Trial, talk: bytes, database: tuple[str, Server]
 ) -> None:
     first = system.submit("first", talk)
-    others = [system.submit(f"other-{n}", talk, seconds=DOWNLOAD_S) for n in range(4)]
+    others = [system.submit(f"other-{n}", talk, seconds=2 * DOWNLOAD_S) for n in range(4)]
     # Four at a time: the last one has not begun. A run without a process yet is Dagster's, which gives it two minutes.
     system.wait_at(others[2], PipelineStep.RAW_VIDEO)
-    assert system.lineage(first)[PipelineStep.RAW_VIDEO] == 1
+    wait_for(lambda: system.lineage(first)[PipelineStep.RAW_VIDEO] == 1, PATIENCE_S, "the first one's download")
     for pid in processes_of(system.home):
         os.kill(pid, signal.SIGKILL)
     database[1].kill()

@@ -128,7 +128,8 @@ def test_while_the_store_is_away_a_transcript_is_kept_and_downloads_wait(
     tmp_path: Path, database: tuple[str, Server], s3: tuple[Server, dict[str, str], AwsAccess], talk: bytes
 ) -> None:
     front, variables, settings = s3
-    variables |= {"MADVISION_BREAKER_PAUSE_S": str(BREAKER_PAUSE_S)}
+    # A sensor that asks a store which is away takes a while from its claim to its run; here nobody is lost.
+    variables |= {"MADVISION_BREAKER_PAUSE_S": str(BREAKER_PAUSE_S), "MADVISION_LOST_AFTER_S": "60"}
     with trial(tmp_path / "home", database[0], variables, settings) as system:
         loading = [system.submit(f"loading-{n}", talk, seconds=25) for n in range(3)]
         for video_id in loading:

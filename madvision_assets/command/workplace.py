@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Look = Callable[[PipelineStep | None], Sequence[PipelineStep]]
 
 ROOT = Path(__file__).resolve().parents[2]
+USUAL = Options()
 
 
 class Workplace:
@@ -42,10 +43,10 @@ class Workplace:
             make_home(settings.home_folder)
             self.database.ensure_schema()
 
-    def register(self, source: str, options: Options) -> Video:
+    def register(self, source: str, options: Options = USUAL) -> Video:
         """The row of an address or a local file that is to be cut so, made on first sight."""
         video_id, address = identify(source)
-        asked = options if options != Options() else None
+        asked = options if options != USUAL else None
         return self.database.add_video(self.database.partition_of(video_id, options), address, asked)
 
     def provenance(self, video_id: str, step: PipelineStep) -> Provenance | None:
