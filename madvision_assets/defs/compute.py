@@ -61,7 +61,7 @@ def op_tags(step: PipelineStep) -> dict[str, Any]:
 
 
 def _variables(step: PipelineStep) -> list[dict[str, dict[str, str]]]:
-    """Where the pod's variables come from: what is the same for all, and the stage's own Secret (deployments/keys.py)."""
+    """Where the pod's variables come from: what all have, and the stage's own Secret (deployments/reach/keys.py)."""
     return [{"config_map_ref": {"name": "madvision-env"}}, {"secret_ref": {"name": f"madvision-{step.part}"}}]
 
 

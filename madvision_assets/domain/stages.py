@@ -65,7 +65,8 @@ class Needs:
         disk_gib: likewise, of scratch: the video as it comes and as it is kept, the clips; None where none is used.
         gpu: whether it runs on a GPU.
         reach: what it reaches beyond our own services.
-        secrets: names of the variables with secrets that it uses besides those of store and database; its pod has no other.
+        secrets: names of the variables with secrets that it uses besides those of store and database; its pod has
+            no other.
         deadline_s: its pod is ended then, the wait for a node included, seconds.
     """
 

@@ -140,6 +140,9 @@ def test_secrets_are_where_they_are_needed() -> None:
     assert holders("OPENAI_API_KEY") == {"code-server", "code-server-gpu"}
     assert holders("DAGSTER_PASSWORD_HASH") == {"proxy"}
     assert holders("RABBITMQ_PASSWORD") == {"rabbitmq", "consumer"}
+    pipeline = {"migrate", "code-server", "code-server-gpu", "daemon", "webserver", "backup"}
+    assert holders("DAGSTER_DATABASE_PASSWORD") == {"postgres"} | pipeline
+    assert holders("DATABASE_PASSWORD") == {"postgres", "intake", "consumer"} | pipeline - {"daemon", "webserver"}
 
 
 def test_networks_part_those_who_need_not_meet() -> None:
@@ -148,8 +151,10 @@ def test_networks_part_those_who_need_not_meet() -> None:
     assert outside == {"public", "egress"}
     assert on("public") == {"proxy"}
     assert on("egress") == {"code-server", "code-server-gpu", "backup"}
-    assert on("edge") == {"proxy", "intake", "webserver"}
-    assert "proxy" not in on("database")
+    assert on("edge") == {"proxy", "intake"}
+    assert on("ui") == {"proxy", "webserver"}
+    assert on("database-front") == {"postgres", "intake", "consumer"}
+    assert on("store-front") == {"store", "intake", "consumer", "proxy"}
     assert on("inbox") == {"rabbitmq", "consumer"}
 
 

@@ -1,6 +1,6 @@
 """Which part reads which secret; and the Secrets of a cluster, one for each part, with what it reads and nothing else.
 
-    python deployments/keys.py secrets.env | kubectl apply -f -
+    python deployments/reach/keys.py secrets.env | kubectl apply -f -
 
 ``secrets.env`` has a line NAME=VALUE for each secret (deployments/kubernetes/secrets.env.example). What a stage reads
 besides database and store stands in its row (domain/stages.py); tests hold all of it against what the code reads.
@@ -59,7 +59,9 @@ def secrets_of(given: Mapping[str, str], namespace: str = "madvision") -> list[d
         raise KeysError(f"{', '.join(unread)}: no part reads it as a secret. What is none belongs into madvision-env.")
     parts = {f"madvision-{part}": _among(given, reads - DAGSTER) for part, reads in PARTS.items()}
     (password,) = _among(given, DAGSTER).values()
-    return [_secret(namespace, name, data) for name, data in {**parts, DAGSTERS_SECRET: {DAGSTERS_KEY: password}}.items()]
+    return [
+        _secret(namespace, name, data) for name, data in {**parts, DAGSTERS_SECRET: {DAGSTERS_KEY: password}}.items()
+    ]
 
 
 def _among(given: Mapping[str, str], names: frozenset[str]) -> dict[str, str]:
