@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Look = Callable[[PipelineStep | None], Sequence[PipelineStep]]
 
 ROOT = Path(__file__).resolve().parents[2]
+ANALYST_ELSEWHERE = "asked by the stages' pods, which alone have its key; what fails there opens its breaker"
 
 
 class Workplace:
@@ -128,7 +129,7 @@ class Workplace:
             "downloader": lambda: downloader.check(self.settings.ytdlp_max_age_weeks),
             "sites": downloader.etiquette.check,
             **speech,
-            "analyst": lambda: (True, analyst.check()),
+            "analyst": lambda: (True, ANALYST_ELSEWHERE if self.analyst_elsewhere else analyst.check()),
         }
         return {**tools, **kept}
 
@@ -137,6 +138,11 @@ class Workplace:
         """Whether another image does the transcript."""
         engine = find_engine(self.settings.whisper_engine)
         return self.settings.executor is Executor.K8S and not is_installed(engine.extra)
+
+    @property
+    def analyst_elsewhere(self) -> bool:
+        """Whether the key of the analyst's API is in the stages' pods alone."""
+        return self.settings.executor is Executor.K8S and self.settings.openai_api_key is None
 
     def queue_findings(self) -> list[Finding]:
         """What is the matter with the queue, where there is one: what it leaves alone, and sensors that stand still.
