@@ -19,6 +19,7 @@ from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video, file_video_id
 from madvision_assets.settings import Executor, Settings
+from madvision_assets.tools.analyst.registry import ANALYSTS
 from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.work.doctor import is_installed, takes_part_in_processing
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Look = Callable[[PipelineStep | None], Sequence[PipelineStep]]
 
 ROOT = Path(__file__).resolve().parents[2]
-ANALYST_ELSEWHERE = "asked by the stages' pods, which alone have its key; what fails there opens its breaker"
+ANALYST_ELSEWHERE = "asked by the stages' pods, which alone may have its key; what fails there opens its breaker"
 
 
 class Workplace:
@@ -141,8 +142,10 @@ class Workplace:
 
     @property
     def analyst_elsewhere(self) -> bool:
-        """Whether the key of the analyst's API is in the stages' pods alone."""
-        return self.settings.executor is Executor.K8S and self.settings.openai_api_key is None
+        """Whether the stages' pods alone have the key of the analyst's API."""
+        settings = self.settings
+        wants_key = settings.analyst is None or ANALYSTS[settings.analyst].needs_key
+        return settings.executor is Executor.K8S and settings.openai_api_key is None and wants_key
 
     def queue_findings(self) -> list[Finding]:
         """What is the matter with the queue, where there is one: what it leaves alone, and sensors that stand still.
