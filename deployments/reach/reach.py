@@ -51,8 +51,8 @@ NO_SECRET = {"MADVISION_STORE_URL", "MADVISION_PUBLIC_URL", "AWS_ENDPOINT_URL", 
 INTRODUCTION = """# Who may reach and read what
 
 Made by `make reach` of the rendered manifests, of the Jobs that Dagster makes for a run and for each of its stages,
-and of `compose.yaml`; `deployments/test_reach.py` fails where it differs from them. Nothing is reached, and no secret read, but
-what stands here. Why, and what remains: [security](security.md).
+and of `compose.yaml`; `deployments/test_reach.py` fails where it differs from them. Nothing is reached, and
+no secret read, but what stands here. Why, and what remains: [security](security.md).
 """
 
 

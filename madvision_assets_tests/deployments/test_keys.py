@@ -65,7 +65,8 @@ def watched(folder: Path, **given: Any) -> Watched:
 @cache
 def resources() -> Mapping[str, object]:
     """The resources of a process that has every secret, each of them to be known again."""
-    given = {**CANARIES, "database_url": DATABASE_URL, "inbox_url": f"amqp://u:{CANARIES['inbox_url']}@127.0.0.1:9/"}
+    inbox = f"amqp://u:{CANARIES['inbox_url']}@127.0.0.1:9/"
+    given: dict[str, Any] = {**CANARIES, "database_url": DATABASE_URL, "inbox_url": inbox}
     return make_resources(Settings(**given, store_url="s3://bucket/store", aws_region="us-east-1", _env_file=None))
 
 
@@ -125,8 +126,13 @@ def test_the_intake_has_the_secrets_that_it_reads_and_no_other(tmp_path: Path) -
     with serving(settings) as intake:
         assert intake.client.get("/readyz").status_code == httpx.codes.OK
         intake.status(intake.submit()["token"])
-        asked = {"json": {"video_id": "web-0123456789abcdef"}, "headers": {"Authorization": "Bearer k"}}
-        assert intake.client.post("/internal/perform-video-processing", **asked).status_code == httpx.codes.NOT_FOUND
+        path, nobodys, bearer = (
+            "/internal/perform-video-processing",
+            "web-0123456789abcdef",
+            {"Authorization": "Bearer k"},
+        )
+        answer = intake.client.post(path, json={"video_id": nobodys}, headers=bearer)
+        assert answer.status_code == httpx.codes.NOT_FOUND
 
     assert in_the_table("intake") == READ
 
