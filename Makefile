@@ -9,7 +9,7 @@ READY := $(VENV)/.installed-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds soak bench cost-of-failure clean
+.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds soak bench cost-of-failure reach clean
 
 help:
 	@echo "make demo       the sample talk, from its address to its clips"
@@ -24,6 +24,7 @@ help:
 	@echo "make soak       the system under the load of many videos: VIDEOS=… MINUTES=… SEED=… SCALE=… IN_FLIGHT=…"
 	@echo "make bench      every benchmark, beside its peer"
 	@echo "make cost-of-failure  what a failure costs at each stage, beside Dagster's defaults: half an hour"
+	@echo "make reach      writes docs/reach.md anew: who may reach and read what, by the manifests; needs kubectl"
 	@echo "make clean      removes .venv; the local state (.madvision) stays"
 
 install: $(READY)
@@ -89,6 +90,9 @@ bench: $(READY)
 
 cost-of-failure: $(READY)
 	@$(BIN)/python benchmarks/cost_of_failure.py
+
+reach: $(READY)
+	@$(BIN)/python deployments/reach/reach.py --write
 
 clean:
 	rm -rf $(VENV)

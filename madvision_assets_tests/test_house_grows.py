@@ -27,7 +27,7 @@ ROW = """
                 memory_gib=(0.5, 1),
                 disk_gib=None,
                 gpu=False,
-                internet=True,
+                reach=Reach.ANALYST,
                 secrets=frozenset({OPENAI_KEY}),
                 deadline_s=600,
             ),
@@ -214,7 +214,7 @@ def test_a_new_stage_is_a_row_a_document_the_work_and_an_asset(house: House, tmp
     assert told["resource"] == "analyst"
     assert told["words"] == ["Write a headline", "Writing a headline"]
     assert told["pods"]["container_config"]["resources"]["requests"] == {"cpu": "500m", "memory": "512Mi"}
-    assert told["pods"]["pod_template_spec_metadata"]["labels"] == {"madvision.io/internet": "allowed"}
+    assert told["pods"]["pod_template_spec_metadata"]["labels"] == {"madvision.io/reach": "analyst"}
     assert told["cost"] == ["headline: pods"]
     assert told["seconds"] == pytest.approx(2.0)
     assert house.faults(*house.touched) == []

@@ -19,6 +19,7 @@ from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Options, Video, file_video_id
 from madvision_assets.settings import Executor, Settings
+from madvision_assets.tools.analyst.registry import ANALYSTS
 from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.work.doctor import is_installed, takes_part_in_processing
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 USUAL = Options()
+ANALYST_ELSEWHERE = "asked by the stages' pods, which alone may have its key; what fails there opens its breaker"
 
 
 class Workplace:
@@ -130,7 +132,7 @@ class Workplace:
             "downloader": lambda: downloader.check(self.settings.ytdlp_max_age_weeks),
             "sites": downloader.etiquette.check,
             **speech,
-            "analyst": lambda: (True, analyst.check()),
+            "analyst": lambda: (True, ANALYST_ELSEWHERE if self.analyst_elsewhere else analyst.check()),
         }
         return {**tools, **kept}
 
@@ -139,6 +141,13 @@ class Workplace:
         """Whether another image does the transcript."""
         engine = find_engine(self.settings.whisper_engine)
         return self.settings.executor is Executor.K8S and not is_installed(engine.extra)
+
+    @property
+    def analyst_elsewhere(self) -> bool:
+        """Whether the stages' pods alone have the key of the analyst's API."""
+        settings = self.settings
+        wants_key = settings.analyst is None or ANALYSTS[settings.analyst].needs_key
+        return settings.executor is Executor.K8S and settings.openai_api_key is None and wants_key
 
     def queue_findings(self) -> list[Finding]:
         """What is the matter with the queue, where there is one: what it leaves alone, and sensors that stand still.

@@ -18,8 +18,8 @@ def limit_pools(instance: dg.DagsterInstance) -> None:
 GPU_NODE_LABEL = {"madvision.io/node-pool": "gpu"}
 GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
 GPU_RESOURCES = {"nvidia.com/gpu": "1"}
-# Who may reach beyond our own services; the network policies go by it (deployments/kubernetes/base/network.yaml).
-INTERNET_LABEL = {"madvision.io/internet": "allowed"}
+# What a stage may reach; the network policies go by it (deployments/kubernetes/base/network.yaml).
+REACH_LABEL = "madvision.io/reach"
 DISK = "ephemeral-storage"
 
 # Step pods may use the store and nothing of Kubernetes; when room is short, they give way to the standing parts.
@@ -47,21 +47,22 @@ def op_tags(step: PipelineStep) -> dict[str, Any]:
     if needs.gpu:
         limits |= GPU_RESOURCES
         pod |= {"node_selector": GPU_NODE_LABEL, "tolerations": [GPU_TAINT]}
-    labels = INTERNET_LABEL if needs.internet else {}
+    container = {"resources": {"requests": requests, "limits": limits}, "env_from": _variables(step)}
     return {
         "dagster-k8s/config": {
-            "container_config": {"resources": {"requests": requests, "limits": limits}, "env": _withheld(step)},
-            "pod_template_spec_metadata": {"annotations": STAY, "labels": labels},
+            "container_config": container,
+            "pod_template_spec_metadata": {"annotations": STAY, "labels": {REACH_LABEL: needs.reach.value}},
             "pod_spec_config": pod,
             "job_spec_config": {**JOB_SPEC, "active_deadline_seconds": needs.deadline_s},
+            # These in place of the run's: merged deeply, the pod would have the run's secrets too.
+            "merge_behavior": "SHALLOW",
         }
     }
 
 
-def _withheld(step: PipelineStep) -> list[dict[str, str]]:
-    """Secrets of other stages, which the pod would have with all the others; set to nothing, they count as not set."""
-    secrets = frozenset().union(*(each.stage.needs.secrets for each in PipelineStep))
-    return [{"name": name, "value": ""} for name in sorted(secrets - step.stage.needs.secrets)]
+def _variables(step: PipelineStep) -> list[dict[str, dict[str, str]]]:
+    """Where the pod's variables come from: what all have, and the stage's own Secret (deployments/reach/keys.py)."""
+    return [{"config_map_ref": {"name": "madvision-env"}}, {"secret_ref": {"name": f"madvision-{step.part}"}}]
 
 
 def _cpu(cores: float) -> str:

@@ -47,6 +47,14 @@ class Pool(StrEnum):
     RENDER = "render", 2, "x264 takes every core that it is given"
 
 
+class Reach(StrEnum):
+    """What a stage's process reaches beside database, store and name servers; on Kubernetes a label of its pod."""
+
+    NOTHING = "nothing"
+    ANALYST = "analyst"
+    INTERNET = "internet"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Needs:
     """What a stage's process needs, on Kubernetes its pod.
@@ -56,8 +64,9 @@ class Needs:
         memory_gib: asked for, and at most, GiB.
         disk_gib: likewise, of scratch: the video as it comes and as it is kept, the clips; None where none is used.
         gpu: whether it runs on a GPU.
-        internet: whether it reaches beyond our own services.
-        secrets: names of the variables with secrets that it uses besides those of store and database.
+        reach: what it reaches beyond our own services.
+        secrets: names of the variables with secrets that it uses besides those of store and database; its pod has
+            no other.
         deadline_s: its pod is ended then, the wait for a node included, seconds.
     """
 
@@ -65,7 +74,7 @@ class Needs:
     memory_gib: tuple[float, float]
     disk_gib: tuple[float, float] | None
     gpu: bool
-    internet: bool
+    reach: Reach
     secrets: frozenset[str]
     deadline_s: int
 
@@ -125,7 +134,7 @@ ASKS_AN_API = Needs(
     memory_gib=(0.5, 1),
     disk_gib=None,
     gpu=False,
-    internet=True,
+    reach=Reach.ANALYST,
     secrets=frozenset({OPENAI_KEY}),
     deadline_s=1800,
 )
@@ -177,7 +186,7 @@ class PipelineStep(StrEnum):
                 memory_gib=(1, 2),
                 disk_gib=(10, 60),
                 gpu=False,
-                internet=True,
+                reach=Reach.INTERNET,
                 secrets=frozenset(),
                 deadline_s=3 * 3600,
             ),
@@ -202,7 +211,7 @@ class PipelineStep(StrEnum):
                 memory_gib=(8, 16),
                 disk_gib=None,
                 gpu=True,
-                internet=False,
+                reach=Reach.NOTHING,
                 secrets=frozenset(),
                 deadline_s=4 * 3600,
             ),
@@ -261,7 +270,7 @@ class PipelineStep(StrEnum):
                 memory_gib=(1, 4),
                 disk_gib=(5, 60),
                 gpu=False,
-                internet=False,
+                reach=Reach.NOTHING,
                 secrets=frozenset(),
                 deadline_s=2 * 3600,
             ),
@@ -276,6 +285,11 @@ class PipelineStep(StrEnum):
     def inputs(self) -> tuple["PipelineStep", ...]:
         """The steps whose documents this one reads."""
         return tuple(PipelineStep(document.asset) for document in self.stage.inputs)
+
+    @property
+    def part(self) -> str:
+        """Its name among the parts of a deployment, such as ``raw-video``."""
+        return self.value.replace("_", "-")
 
     @property
     def next(self) -> "PipelineStep | None":

@@ -82,6 +82,18 @@ def test_doctor_sees_a_real_store_and_a_real_analyst(tmp_path: Path, s3_server: 
     assert s3_server.secret_access_key not in result.output
 
 
+@pytest.mark.parametrize(("analyst", "told"), [("openai", "the stages' pods"), ("offline", "rules on this machine")])
+def test_on_a_cluster_the_doctor_leaves_the_analyst_to_those_who_have_its_key(
+    tmp_path: Path, analyst: str, told: str
+) -> None:
+    command_line = CommandLine(tmp_path, {"MADVISION_EXECUTOR": "k8s", "MADVISION_ANALYST": analyst})
+
+    ready, found = command_line.workplace().probes()["analyst"]()
+
+    assert ready
+    assert told in found
+
+
 def test_migrate_brings_the_tables_of_postgresql(tmp_path: Path, postgres_url: str) -> None:
     command_line = CommandLine(tmp_path, {"MADVISION_DATABASE_URL": postgres_url})
 

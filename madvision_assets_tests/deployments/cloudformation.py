@@ -193,6 +193,9 @@ def _routes_of(aws: Aws, given: Properties) -> Made:
 
 
 def _endpoint(aws: Aws, given: Properties) -> Made:
+    if options := given.get("DnsOptions"):  # a word in a template, and yes or no in the API
+        name, (word,) = "PrivateDnsOnlyForInboundResolverEndpoint", options.values()
+        given["DnsOptions"] = {name: {"OnlyInboundResolver": True, "AllResolvers": False}[word]}
     made = aws.ec2.create_vpc_endpoint(**given)["VpcEndpoint"]
     return Made(made["VpcEndpointId"])
 

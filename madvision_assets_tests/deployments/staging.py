@@ -18,7 +18,9 @@ from typing import Any
 import dagster as dg
 import httpx
 import yaml  # type: ignore[import-untyped]
+from keys import secrets_of
 from parts import site
+from reach import rendered
 from sqlalchemy import create_engine, make_url, text
 from system import DEMO_MODEL, SAMPLE
 
@@ -31,7 +33,7 @@ from madvision_assets_tests.real_servers import S3Server, free_port, over_tcp
 from madvision_assets_tests.stores import s3_settings
 from madvision_assets_tests.waiting import wait_for
 
-OVERLAY = "deployments/kubernetes/overlays/self-hosted"
+OVERLAY = "self-hosted"
 ROOT = Path(__file__).resolve().parents[2]
 LOOPBACK = "127.0.0.1"
 IMAGES = {f"madvision/{name}:0.2.0" for name in ("pipeline", "gpu", "intake")}
@@ -162,16 +164,18 @@ def staged(folder: Path, postgres_url: str, s3: S3Server) -> Iterator[Staged]:
             "OMP_WAIT_POLICY": "PASSIVE",
         }
         s3.create_bucket(variables["MADVISION_LOG_BUCKET"])
+        keys = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
         given = {
-            "madvision-secrets": {"MADVISION_DATABASE_URL": url},
-            "madvision-postgresql": {"postgresql-password": str(server.password)},
+            "MADVISION_DATABASE_URL": url,
+            "DAGSTER_PG_PASSWORD": str(server.password),
+            **{name: variables.pop(name) for name in keys},
         }
         database = Database(url)
         programs = Path(sys.executable).parent
         with Cluster(folder, nodes=[CPU_NODE], images=IMAGES, programs=programs, rbac=True) as cluster:
             objects = [on_loopback(each, variables, ports) for each in rendered(OVERLAY)]
             cluster.apply([each for each in objects if each["kind"] == "Namespace"])
-            cluster.apply([secret(name, data) for name, data in given.items()])
+            cluster.apply(secrets_of(given))
             cluster.apply(objects)
             intake = f"http://{LOOPBACK}:{ports['intake']}"
             wait_for(lambda: answers(f"{intake}/readyz"), START_LIMIT_S, "the intake")
@@ -183,7 +187,7 @@ def staged(folder: Path, postgres_url: str, s3: S3Server) -> Iterator[Staged]:
                 dagster_url,
                 {
                     **variables,
-                    "MADVISION_DATABASE_URL": url,
+                    **given,
                     "MADVISION_EXECUTOR": "k8s",
                     "MADVISION_HOME": str(folder),
                 },
@@ -216,20 +220,6 @@ def databases(postgres_url: str, *names: str) -> Iterator[None]:
             for name in names:
                 connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
         server.dispose()
-
-
-def rendered(overlay: str) -> list[dict[str, Any]]:
-    """What kubectl makes of an overlay."""
-    told = subprocess.run(
-        ["kubectl", "kustomize", overlay], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60
-    )
-    return [each for each in yaml.safe_load_all(told.stdout) if each]
-
-
-def secret(name: str, data: Mapping[str, str]) -> dict[str, Any]:
-    """A secret, which an operator makes by ``kubectl create secret generic``."""
-    metadata = {"name": name, "namespace": "madvision"}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(data)}
 
 
 def on_loopback(given: dict[str, Any], variables: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, Any]:

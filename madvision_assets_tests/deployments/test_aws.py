@@ -171,11 +171,15 @@ def test_media_and_images_do_not_pass_the_nat_gateway(aws: Aws) -> None:
     }
     endpoints = aws.ec2.describe_vpc_endpoints(Filters=[{"Name": "vpc-id", "Values": [aws.outputs["VpcId"]]}])
     services = {
-        each["ServiceName"].removeprefix(f"com.amazonaws.{REGION}."): each for each in endpoints["VpcEndpoints"]
+        (each["ServiceName"].removeprefix(f"com.amazonaws.{REGION}."), each["VpcEndpointType"]): each
+        for each in endpoints["VpcEndpoints"]
     }
-    assert services.keys() == {"s3", "ecr.api", "ecr.dkr", "sts"}
-    assert services["s3"]["VpcEndpointType"] == "Gateway"
-    assert set(services["s3"]["RouteTableIds"]) == private
+    inside = {(name, "Interface") for name in ("s3", "ecr.api", "ecr.dkr", "sts")}
+    assert services.keys() == {("s3", "Gateway"), *inside}
+    assert set(services["s3", "Gateway"]["RouteTableIds"]) == private
+    # So names of S3 and STS lead to private addresses, which is all that the overlay lets stages reach.
+    assert all(services[each]["PrivateDnsEnabled"] for each in inside)
+    assert all(set(services[each]["SubnetIds"]) == subnets for each in inside)
 
 
 def test_nodes_and_database_have_no_public_address(aws: Aws) -> None:

@@ -124,11 +124,12 @@ def test_what_is_waited_for_can_happen(name: str) -> None:
 
 
 def test_everybody_who_reads_the_tables_waits_for_the_migration() -> None:
-    readers = {name for name in SERVICES if "MADVISION_DATABASE_URL" in SERVICES[name].get("environment", {})}
+    tables = {"MADVISION_DATABASE_URL", "DAGSTER_PG_PASSWORD"}
+    readers = {name for name in SERVICES if tables & SERVICES[name].get("environment", {}).keys()}
 
     waiting = {name for name in SERVICES if "migrate" in SERVICES[name].get("depends_on", {})}
 
-    assert readers - {"bucket", "migrate"} == waiting - {"proxy"}
+    assert readers - {"migrate"} == waiting - {"proxy"}
 
 
 def test_secrets_are_where_they_are_needed() -> None:
@@ -140,6 +141,9 @@ def test_secrets_are_where_they_are_needed() -> None:
     assert holders("OPENAI_API_KEY") == {"code-server", "code-server-gpu"}
     assert holders("DAGSTER_PASSWORD_HASH") == {"proxy"}
     assert holders("RABBITMQ_PASSWORD") == {"rabbitmq", "consumer"}
+    pipeline = {"migrate", "code-server", "code-server-gpu", "daemon", "webserver", "backup"}
+    assert holders("DAGSTER_DATABASE_PASSWORD") == {"postgres"} | pipeline
+    assert holders("DATABASE_PASSWORD") == {"postgres", "intake", "consumer"} | pipeline - {"daemon", "webserver"}
 
 
 def test_networks_part_those_who_need_not_meet() -> None:
@@ -148,8 +152,10 @@ def test_networks_part_those_who_need_not_meet() -> None:
     assert outside == {"public", "egress"}
     assert on("public") == {"proxy"}
     assert on("egress") == {"code-server", "code-server-gpu", "backup"}
-    assert on("edge") == {"proxy", "intake", "webserver"}
-    assert "proxy" not in on("database")
+    assert on("edge") == {"proxy", "intake"}
+    assert on("ui") == {"proxy", "webserver"}
+    assert on("database-front") == {"postgres", "intake", "consumer"}
+    assert on("store-front") == {"store", "intake", "consumer", "proxy"}
     assert on("inbox") == {"rabbitmq", "consumer"}
 
 

@@ -22,6 +22,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from parts import has_loaded, site
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 from system import DEMO_MODEL, SAMPLE, launch, listens, stop, wait_until
 
 from madvision_assets.connections import make_store
@@ -35,6 +36,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "deployments" / "compose"
 SERVICES = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
 PARTS = ("code-server", "daemon", "webserver", "intake")
 PASSWORD = "0123456789abcdef"
+DAGSTER_PASSWORD = "fedcba9876543210"
 PASSWORD_HASH = "$2a$14$bPmuET6.7grmSoxfOFO9MOVtbv5WEVmsg1qzHw.XZjp/wVMNr7v7a"  # of that, by caddy hash-password
 LIMIT_S = 180
 TALK_LIMIT_S = 240
@@ -120,6 +122,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Ite
         there = make_url(over_tcp(url))
         variables = {
             "DATABASE_PASSWORD": PASSWORD,
+            "DAGSTER_DATABASE_PASSWORD": DAGSTER_PASSWORD,
             "MADVISION_DATABASE_URL": f"postgresql+psycopg2://madvision:{PASSWORD}@127.0.0.1:{there.port}/madvision",
             "DAGSTER_PG_HOST": "127.0.0.1",
             "DAGSTER_PG_PORT": str(there.port),
@@ -153,9 +156,13 @@ def on(s3: S3Server) -> dict[str, str]:
     }
 
 
-def test_the_databases_belong_to_a_role_without_special_rights(server: Server) -> None:
-    for database in ("madvision", "dagster"):
-        engine = create_engine(make_url(server.variables["MADVISION_DATABASE_URL"]).set(database=database))
+def test_each_database_belongs_to_a_role_of_its_own_without_special_rights(server: Server) -> None:
+    ours = make_url(server.variables["MADVISION_DATABASE_URL"])
+    dagsters = ours.set(username="dagster", password=DAGSTER_PASSWORD, database="dagster")
+    for url, other in ((ours, dagsters), (dagsters, ours)):
+        with pytest.raises(OperationalError, match="permission denied for database"):
+            create_engine(url.set(database=other.database)).connect()
+        engine = create_engine(url)
         with engine.connect() as connection:
             connection.execute(text("CREATE TABLE mine (id int)"))
             connection.rollback()

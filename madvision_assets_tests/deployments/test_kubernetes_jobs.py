@@ -10,16 +10,11 @@ from typing import Any
 
 import dagster as dg
 import pytest
-import yaml  # type: ignore[import-untyped]
-from dagster._serdes import ConfigurableClassData
 from dagster_k8s import client as dagster_k8s_client
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import UserDefinedDagsterK8sConfig, construct_dagster_k8s_job
-from dagster_k8s.launcher import K8sRunLauncher
-from kubernetes.client import ApiClient  # type: ignore[import-untyped]
+from reach import dagster_job, launcher_of
 from sqlalchemy import make_url
 
-from madvision_assets.defs.compute import GPU_NODE_LABEL, op_tags
+from madvision_assets.defs.compute import GPU_NODE_LABEL
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.databases import new_database
 from madvision_assets_tests.deployments.test_kubernetes_manifests import (
@@ -28,22 +23,13 @@ from madvision_assets_tests.deployments.test_kubernetes_manifests import (
     SECRETS_FROM_OUTSIDE,
     assert_hardened,
     of_kind,
+    overlay,
     templates,
     values_of,
 )
 from madvision_assets_tests.real_servers import over_tcp
 
 Json = dict[str, Any]
-
-# Of a cluster that nobody asks anything.
-KUBECONFIG = """
-apiVersion: v1
-kind: Config
-current-context: nowhere
-contexts: [{name: nowhere, context: {cluster: nowhere, user: nobody}}]
-clusters: [{name: nowhere, cluster: {server: "http://127.0.0.1:9"}}]
-users: [{name: nobody, user: {token: none}}]
-"""
 
 pytestmark = NEEDS_KUBECTL
 
@@ -83,8 +69,8 @@ def test_dagster_opens_the_instance_without_a_cluster_as_step_pods_do(instance: 
 
 
 @pytest.mark.parametrize("step", [None, *PipelineStep])
-def test_the_job_of_a_run_and_of_each_step_is_valid_and_hardened(tmp_path: Path, step: PipelineStep | None) -> None:
-    job = dagster_job(tmp_path, step)
+def test_the_job_of_a_run_and_of_each_step_is_valid_and_hardened(step: PipelineStep | None) -> None:
+    job = dagster_job(launcher_of(overlay("self-hosted")), step)
     template = job["spec"]["template"]
     spec = template["spec"]
 
@@ -100,31 +86,6 @@ def test_the_job_of_a_run_and_of_each_step_is_valid_and_hardened(tmp_path: Path,
     assert spec["automountServiceAccountToken"] is (step is None)
     assert set(values_of(template, "secretRef", "secretKeyRef")) <= SECRETS_FROM_OUTSIDE
     assert (spec.get("nodeSelector") == GPU_NODE_LABEL) is (step is PipelineStep.TRANSCRIPT)
-
-
-def dagster_job(folder: Path, step: PipelineStep | None) -> Json:
-    """What dagster-k8s submits for a run, or for a step of it."""
-    data = of_kind("self-hosted", "ConfigMap")["madvision-dagster"]["data"]
-    given = yaml.safe_load(data["dagster.yaml"])["run_launcher"]
-    (folder / "kubeconfig").write_text(KUBECONFIG)
-    here = {"load_incluster_config": False, "kubeconfig_file": str(folder / "kubeconfig")}
-    config = yaml.safe_dump({**given["config"], **here})
-    launcher = ConfigurableClassData(given["module"], given["class"], config).rehydrate(as_type=K8sRunLauncher)
-    run = dg.DagsterRun(job_name="process_video")
-    context = K8sContainerContext.create_for_run(run, launcher, include_run_tags=True)
-    if step is not None:
-        own = UserDefinedDagsterK8sConfig(**op_tags(step)["dagster-k8s/config"])
-        context = context.merge(K8sContainerContext(run_k8s_config=own))
-    job = construct_dagster_k8s_job(
-        context.get_k8s_job_config("madvision/pipeline:0.2.0", launcher),
-        args=["dagster", "api", "execute_run"],
-        job_name="dagster-run",
-        component="run_worker" if step is None else "step_worker",
-        user_defined_k8s_config=context.run_k8s_config,
-        labels={"dagster/op": step.value} if step else {},
-    )
-    told: Json = ApiClient().sanitize_for_serialization(job)
-    return told
 
 
 # What dagster-k8s does as whom: launcher.py in the daemon, terminate in the webserver, executor.py in a run.

@@ -16,7 +16,9 @@ import dagster as dg
 import httpx
 import pytest
 from parts import has_loaded
+from reach import read_overlay
 
+from madvision_assets.defs.compute import REACH_LABEL
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep, Pool
 from madvision_assets.domain.video import RawVideo
@@ -25,8 +27,8 @@ from madvision_assets.tools.store.reader import BUFFER_BYTES
 from madvision_assets_tests.cluster import PodRecord
 from madvision_assets_tests.cluster.kubelet import PREEMPTED
 from madvision_assets_tests.databases import history
-from madvision_assets_tests.deployments.staging import GPU_NODE, Staged, staged
-from madvision_assets_tests.deployments.test_kubernetes_manifests import CHECK, NEEDS_KUBECTL
+from madvision_assets_tests.deployments.staging import GPU_NODE, OVERLAY, Staged, staged
+from madvision_assets_tests.deployments.test_kubernetes_manifests import CHECK, NEEDS_KUBECTL, values_of
 from madvision_assets_tests.real_servers import S3Request, S3Server
 from madvision_assets_tests.waiting import wait_for
 
@@ -148,6 +150,21 @@ def test_every_job_that_dagster_submits_is_valid_and_never_repeats_itself(story:
 
 def test_roles_grant_all_that_is_asked_of_the_cluster(story: Story) -> None:
     assert story.system.cluster.refused == []
+
+
+def test_the_pods_that_ran_had_the_secrets_the_account_and_the_reach_that_the_document_tells(story: Story) -> None:
+    told = {part.name: part for part in read_overlay(OVERLAY).parts}
+    ran = {}
+    for pod in story.system.cluster.history:
+        labels, spec = pod.labels, pod.pod["spec"]
+        component = labels["app.kubernetes.io/component"]
+        step = labels.get("dagster/op", "").replace("_", "-")
+        part = told[{"run_worker": "run", "step_worker": step}.get(component, component)]
+        ran[part.name] = pod
+        assert set(values_of(spec, "secretRef", "secretKeyRef")) == part.secrets, part.name
+        assert (spec["serviceAccountName"], labels.get(REACH_LABEL)) == (part.account, part.labels.get(REACH_LABEL))
+
+    assert ran.keys() == told.keys()
 
 
 def test_the_gpu_pods_fetch_the_audio_and_no_video(story: Story) -> None:

@@ -117,9 +117,9 @@ def test_pods_that_wait_for_a_gpu_are_one_finding_that_says_which_node_to_add(ap
         (waiting("ErrImagePull"), "the image madvision/gpu:0.2.0 cannot be pulled", "tag and registry"),
         (waiting("ImagePullBackOff"), "the image madvision/gpu:0.2.0 cannot be pulled", "pull secret"),
         (
-            waiting("CreateContainerConfigError", 'secret "madvision-secrets" not found'),
-            'secret "madvision-secrets" not found',
-            "kubectl -n madvision create secret generic madvision-secrets",
+            waiting("CreateContainerConfigError", 'secret "madvision-intake" not found'),
+            'secret "madvision-intake" not found',
+            "kubectl -n madvision create secret generic madvision-intake",
         ),
         (
             waiting("CreateContainerConfigError", "couldn't find key pw in Secret madvision/madvision-postgresql"),
@@ -225,14 +225,14 @@ def test_in_a_whole_cluster_each_pod_that_cannot_run_is_told(tmp_path: Path) -> 
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}, "spec": spec}
 
     no_secret = runs("no-secret")
-    no_secret["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "madvision-secrets"}}]
+    no_secret["spec"]["containers"][0]["envFrom"] = [{"secretRef": {"name": "madvision-intake"}}]
     held_up = [
         runs("no-node", nodeSelector={"madvision.io/node-pool": "gpu"}),
         runs("no-image", image="elsewhere:1"),
         runs("crashing", "echo the key is wrong; exit 3", restartPolicy="Always"),
         no_secret,
     ]
-    expected = ["no node takes no-node", "image elsewhere:1", "last words: the key is wrong", "madvision-secrets"]
+    expected = ["no node takes no-node", "image elsewhere:1", "last words: the key is wrong", "madvision-intake"]
     nodes = [Node("cpu-1", {"madvision.io/node-pool": "cpu"})]
     with Cluster(tmp_path, nodes=nodes, images={"here:1"}, programs=Path(sys.executable).parent) as cluster:
         cluster.apply(held_up)

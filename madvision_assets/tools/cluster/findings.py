@@ -36,7 +36,10 @@ CHECK_API = "Check the address in KUBECONFIG, and that the network policies let 
 ALLOW = "Bind the service account to a Role that may list pods and events, and get pods/log."
 ADD_NODE = "Add a node{labels}, or raise the maximum of the autoscaler of its pool. What waits is not lost."
 CHECK_IMAGE = "Check tag and registry of the image in the manifests, and the pull secret of the pod's service account."
-MAKE_SECRET = "Make it: kubectl -n {namespace} create secret generic {name} --from-literal=KEY=VALUE"  # noqa: S105 - no secret
+MAKE_SECRET = (
+    "Make it: python deployments/reach/keys.py --namespace {namespace} secrets.env | kubectl apply -f - makes those of "  # noqa: S105
+    "our parts; any other, kubectl -n {namespace} create secret generic {name} --from-literal=KEY=VALUE"
+)
 APPLY = "Make it: kubectl apply -k with the overlay in deployments/kubernetes that you use."
 MORE_MEMORY = "Raise its memory limit: of a stage in madvision_assets/defs/compute.py, of the others in the manifests."
 READ_LOG = "Mend what its log tells: kubectl -n {namespace} logs --previous {pod}"
