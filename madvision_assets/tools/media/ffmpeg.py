@@ -18,6 +18,7 @@ from madvision_assets.domain.failures import (
     NotMediaError,
     TooCostlyError,
 )
+from madvision_assets.tools.media.structure import MAX_PIXELS
 from madvision_assets.tools.sandbox.controls import NOT_STARTED
 from madvision_assets.tools.sandbox.policy import Policy
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
@@ -61,7 +62,7 @@ def source(path: Path, **options: Any) -> Any:
     """An input for ffmpeg-python that can open nothing but this file, and it only as a media file."""
     import ffmpeg
 
-    return ffmpeg.input(_address(path), **INPUT_GUARD, **options)
+    return ffmpeg.input(_address(path), **INPUT_GUARD, max_pixels=MAX_PIXELS, **options)
 
 
 def target(streams: list[Any], path: Path, **options: Any) -> Any:
