@@ -72,7 +72,8 @@ class Ingest:
         """
         fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
         try:
-            return self._taken(video, fetched, folder, progress)
+            with ffmpeg.within(ffmpeg.budget_s(fetched.path.stat().st_size)):
+                return self._taken(video, fetched, folder, progress)
         except IncompleteDownloadError:
             fetched.put_back()
             raise

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from madvision_assets.domain.failures import CorruptMediaError, Failure, MediaToolError, TooCostlyError, leaves
-from madvision_assets.tools.media.ffmpeg import budget_s, out_of_time
+from madvision_assets.tools.media.ffmpeg import at_most_s, budget_s, out_of_time
 from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
@@ -130,7 +130,7 @@ def _messages(job: str, source: Path | BinaryIO, options: dict[str, Any]) -> Ite
         kept = _kept.get()
         child = kept if kept is not None and not kept.busy else held.enter_context(_Child())
         try:
-            yield from _talk(child, order, fd, budget_s(size_bytes))
+            yield from _talk(child, order, fd, at_most_s(budget_s(size_bytes)))
         except Failure:
             if served is not None and served.problem is not None:  # not the file's fault, but our stream's
                 raise served.problem from None

@@ -78,7 +78,7 @@ def extract_flac(
     # Left to itself, ffmpeg counts from the audio track's start where that is the only one it reads from MPEG-TS.
     stream = source(path)[str(tracks.audio)].filter("asetpts", f"PTS-{tracks.zero_s:.6f}/TB")
     if tracks.channel is not None:
-        stream = stream.filter("pan", f"mono|c0=c{tracks.channel}")
+        stream = stream.filter("channelmap", map=str(tracks.channel), channel_layout="mono")
     stream = stream.filter("aresample", RATE_HZ, **ON_TIME)
     output = target(
         [stream], out, acodec="flac", ar=RATE_HZ, ac=1, sample_fmt="s16", format="flac", map_metadata=-1,

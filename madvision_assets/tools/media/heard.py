@@ -75,17 +75,26 @@ def choose_sound(
         tracks: in order of preference, at least one.
         starts_s: where to listen, on the file's own clock.
     """
-    sampled = Loudness()
-    for at_s in starts_s:
-        frames = sounds_from(container, tracks[0], at_s)
-        near = takewhile(lambda frame, end_s=at_s + BLOCK_S: (frame.time or 0.0) < end_s, frames)  # type: ignore[misc]
-        _listen(sampled, (frame for frame in near if (frame.time or 0.0) >= at_s - BLOCK_S))
-    if sampled.audible:
-        return tracks[0], sampled.channel
-    whole = _listen_to_all(container, tracks[:MAX_TRACKS])
-    best = max(whole.values(), key=lambda loudness: loudness.audible)
-    chosen = next(track for track in tracks if whole[track.index].audible >= FAR_LESS * best.audible)
+    tracks = tracks[:MAX_TRACKS]
+    sampled = {track.index: _sampled(container, track, starts_s) for track in tracks}
+    if _is_heard(sampled[tracks[0].index], sampled):
+        return tracks[0], sampled[tracks[0].index].channel
+    whole = _listen_to_all(container, tracks)
+    chosen = next((track for track in tracks if _is_heard(whole[track.index], whole)), tracks[0])
     return chosen, whole[chosen.index].channel
+
+
+def _is_heard(one: Loudness, every: dict[int, Loudness]) -> bool:
+    return one.audible > 0 and one.audible >= FAR_LESS * max(each.audible for each in every.values())
+
+
+def _sampled(container: "InputContainer", track: "AudioStream", starts_s: Sequence[float]) -> Loudness:
+    found = Loudness()
+    for at_s in starts_s:
+        end_s = at_s + BLOCK_S
+        near = takewhile(lambda frame, end_s=end_s: (frame.time or 0.0) < end_s, sounds_from(container, track, at_s))  # type: ignore[misc]
+        _listen(found, (frame for frame in near if (frame.time or 0.0) >= at_s - BLOCK_S))
+    return found
 
 
 def _listen(loudness: Loudness, frames: Iterable["AudioFrame"]) -> None:
