@@ -68,6 +68,6 @@ def still_beside_sound(out: Path) -> Path:
 
 def coloured(out: Path, colour: str, size: str, *options: str, filters: str = "") -> Path:
     """One colour (0xRRGGBB) in a picture of a size, coded as the options say."""
-    picture = f"color={colour}:s={size}:r=25:d=1,format=gbrp{filters}"
+    picture = f"color={colour}:s={size}:r=10:d=0.8,format=gbrp{filters}"
     ffmpeg("-f", "lavfi", "-i", picture, *bursts(1.0), *options, "-c:a", "aac", out)
     return out

@@ -93,9 +93,10 @@ def test_stereo_that_cancels_itself_is_heard_and_clips_keep_both_sides(tmp_path:
     assert chosen(info).channel in {0, 1}
     assert heard_s(source) > 2
     left, right = sound_of(clip_of(source, info))
-    late = slice(round(1.6 * 48_000), None)  # of a clip from 0.5 s on
-    assert np.abs(left[late]).max() > 0.2
-    assert np.abs(left[late] + right[late]).max() < 0.05 or from_s > 0
+    assert np.abs(left).max() > 0.2
+    assert np.abs(right).max() > 0.2
+    if not from_s:
+        assert np.abs(left + right).max() < 0.05
 
 
 @pytest.mark.parametrize("layout", ["stereo|FL=c0", "stereo|FL=c0|FR=0.3*c0", "5.1|FC=c0", "4c|c0=c0", "mono|FC=c0"])
