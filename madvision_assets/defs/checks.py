@@ -66,7 +66,7 @@ def media_decodes(raw_video: RawVideo, store: ObjectStore) -> dg.AssetCheckResul
     """The stored media opens, decodes at several points, and lasts as long as its header says."""
     try:
         with store.open(raw_video.media.key) as media:
-            decoded = probe.verify_decodes(media)
+            decoded = probe.verify_decodes(media, raw_video.info.tracks)
     except PermanentFailure as failure:  # any other speaks of the store, and is the stage's own
         return dg.AssetCheckResult(passed=False, description=str(failure), metadata={"cause": failure.code})
     info = raw_video.info

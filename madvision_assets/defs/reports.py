@@ -11,7 +11,7 @@ from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import RawVideo
+from madvision_assets.domain.video import MediaInfo, RawVideo
 from madvision_assets.domain.wording import timecode
 from madvision_assets.tools.store.objects import ObjectStore
 
@@ -26,6 +26,7 @@ Metadata = dict[str, Any]
 def raw_video(video: RawVideo) -> Metadata:
     """Title, length, size and shape of a download."""
     info = video.info
+    more = {"tracks": tracks} if (tracks := _tracks(info)) else {}
     return {
         "title": video.source.title or "(untitled)",
         "address": public_address(video.address),
@@ -36,7 +37,18 @@ def raw_video(video: RawVideo) -> Metadata:
         "picture": f"{info.width}x{info.height}, {info.fps:.2f} frames/s, {info.video_codec}",
         "sound": f"{info.audio_codec}, {info.audio_rate_hz} Hz, {info.audio_channels} channels",
         "language": video.source.language or "(not given)",
-    }
+    } | more
+
+
+def _tracks(info: MediaInfo) -> str:
+    """What there was to choose from, where there was."""
+    tracks = info.tracks
+    if tracks is None:
+        return ""
+    told = [f"picture: 1 of {tracks.video_count}"] if tracks.video_count > 1 else []
+    told += [f"sound: 1 of {tracks.audio_count}"] if tracks.audio_count > 1 else []
+    told += [f"heard: channel {tracks.channel + 1}, since the sum cancels"] if tracks.channel is not None else []
+    return "; ".join(told)
 
 
 def transcript(heard: Transcript) -> Metadata:

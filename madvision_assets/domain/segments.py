@@ -50,8 +50,9 @@ def clean_segments(heard: Iterable[HeardSegment], offset_s: float, audible: Sequ
     for item in heard:
         text = item.text.strip()
         words = _on_sound(_words(item.words), audible)
-        start_s = words[0].start_s if words else item.start_s
-        end_s = words[-1].end_s if words else item.end_s
+        # Without times of words the whole counts as one.
+        spoken = words or _on_sound((Word(text=text, start_s=item.start_s, end_s=item.end_s),), audible)
+        start_s, end_s = spoken[0].start_s, spoken[-1].end_s
         if not text or end_s <= start_s or overlap_s((start_s, end_s), audible) < MIN_AUDIBLE_SHARE * (end_s - start_s):
             continue
         segment = Segment(id=0, start_s=start_s, end_s=end_s, text=text, words=words)
@@ -87,6 +88,19 @@ def covered_s(segments: Sequence[Segment], audible: Sequence[Span]) -> float:
     return round(sum(overlap_s((segment.start_s, segment.end_s), spans) for segment, spans in own), 3)
 
 
+def excerpt_starts(audible: Sequence[Span], length_s: float, count: int) -> list[float]:
+    """Where to listen: up to so many times, evenly spread over what is audible, and no more than it has lengths."""
+    whole_s = sum(end_s - start_s for start_s, end_s in audible)
+    count = min(count, max(1, int(whole_s / length_s))) if audible else 0
+    starts: list[float] = []
+    heard_s = 0.0
+    for start_s, end_s in audible:
+        while len(starts) < count and (wanted_s := whole_s * (len(starts) + 0.5) / count) < heard_s + end_s - start_s:
+            starts.append(start_s + wanted_s - heard_s)
+        heard_s += end_s - start_s
+    return starts
+
+
 def _words(heard: Iterable[HeardWord]) -> tuple[Word, ...]:
     """Words with rising times, each of some length."""
     words: list[Word] = []
@@ -115,17 +129,40 @@ def _after(segment: Segment, free_from_s: float, number: int) -> Segment:
 def _on_sound(words: tuple[Word, ...], audible: Sequence[Span]) -> tuple[Word, ...]:
     """The words with the first not starting, and the last not ending, in the silence beside them.
 
-    Whisper's times come from attention and reach up to half a second into a pause; a clip would open on it.
+    Whisper's times come from attention and reach into a pause, or lie in it altogether: a clip would open on it.
     """
+    words = _out_of_silence_before(words, audible)
+    mirrored = [(-end_s, -start_s) for start_s, end_s in reversed(audible)]
+    return _mirrored(_out_of_silence_before(_mirrored(words), mirrored))
+
+
+def _mirrored(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """The words as they are heard backwards."""
+    turned = reversed(words)
+    return tuple(word.model_copy(update={"start_s": -word.end_s, "end_s": -word.start_s}) for word in turned)
+
+
+def _out_of_silence_before(words: tuple[Word, ...], audible: Sequence[Span]) -> tuple[Word, ...]:
+    """The words with those that lie in silence before the first sound laid on its beginning, as short as need be."""
     if not words:
-        return words
-    first = words[0]
-    onset_s = next((a for a, b in audible if b > first.start_s and a < first.end_s - MIN_WORD_S), first.start_s)
-    first = first.model_copy(update={"start_s": max(first.start_s, onset_s)})
-    words = (first, *words[1:])
-    last = words[-1]
-    offset_s = next((b for a, b in reversed(audible) if a < last.end_s and b > last.start_s + MIN_WORD_S), last.end_s)
-    return (*words[:-1], last.model_copy(update={"end_s": min(last.end_s, offset_s)}))
+        return ()
+    ends = [end_s for _, end_s in audible]
+    at = bisect_right(ends, words[0].start_s + MIN_WORD_S)
+    if at == len(audible) or audible[at][0] <= words[0].start_s or audible[at][0] >= words[-1].end_s:
+        return words  # it begins in sound, or no sound is near
+    onset_s = audible[at][0]
+    early = sum(word.end_s <= onset_s + MIN_WORD_S for word in words)  # these lie in silence as wholes
+    if early > len(words) - early:
+        return words  # more of it is in silence than not: likely invented
+    first = words[early]
+    until_s = max(first.start_s, onset_s + early * MIN_WORD_S) if early else onset_s
+    until_s = min(until_s, first.end_s - MIN_WORD_S)
+    step_s = (until_s - onset_s) / early if early else 0.0
+    laid = tuple(
+        word.model_copy(update={"start_s": onset_s + n * step_s, "end_s": onset_s + (n + 1) * step_s})
+        for n, word in enumerate(words[:early])
+    )
+    return (*laid, first.model_copy(update={"start_s": max(first.start_s, until_s)}), *words[early + 1 :])
 
 
 def _shifted(segment: Segment, offset_s: float) -> Segment:

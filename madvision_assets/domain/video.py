@@ -12,6 +12,7 @@ from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.documents import Document, ObjectRef
 from madvision_assets.domain.failures import InvalidAddressError
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Value
+from madvision_assets.domain.tracks import Tracks
 
 ID_HASH_HEX_DIGITS = 16
 WEB = "web"  # in place of an extractor's name
@@ -142,6 +143,7 @@ class MediaInfo(Value):
         audio_channels: how many.
         video_start_s: time of the first video frame.
         audio_start_s: time of the first audio sample.
+        tracks: which tracks are used; None in documents of 0.2.0 and before, whose files are looked at again.
     """
 
     container: str
@@ -158,6 +160,7 @@ class MediaInfo(Value):
     audio_channels: int | None = None
     video_start_s: float = 0.0
     audio_start_s: float | None = None
+    tracks: Tracks | None = None
 
 
 class RawVideo(Document):

@@ -72,7 +72,8 @@ class Ingest:
         """
         fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
         try:
-            return self._taken(video, fetched, folder, progress)
+            with ffmpeg.within(ffmpeg.budget_s(fetched.path.stat().st_size)):
+                return self._taken(video, fetched, folder, progress)
         except IncompleteDownloadError:
             fetched.put_back()
             raise
@@ -91,11 +92,13 @@ class Ingest:
             fetched.path, folder, info, lambda f: progress(0.72 + 0.08 * f, "making an MP4 where it is none")
         )
         if media_path != fetched.path:
-            info = probe.probe(media_path)
+            info = _with_counts(probe.probe(media_path), info)
             self._check_duration(info, fetched.source)  # spliced streams tell their length only now
         progress(0.8, "extracting the audio")
         audio_path = folder / "audio.flac"
-        audio.extract_flac(media_path, audio_path, progress=lambda f: progress(0.8 + 0.1 * f, "extracting the audio"))
+        audio.extract_flac(
+            media_path, audio_path, info, progress=lambda f: progress(0.8 + 0.1 * f, "extracting the audio")
+        )
         progress(0.9, "storing")
         document = RawVideo(
             video_id=video.video_id,
@@ -141,6 +144,14 @@ class Ingest:
             engine_version=fetched.engine_version,
             parameters={"max_height": self.downloader.max_height, "ffmpeg": ffmpeg.version()},
         )
+
+
+def _with_counts(info: MediaInfo, before: MediaInfo) -> MediaInfo:
+    """What a probe says of the MP4 that was made, with how many tracks there were in what came."""
+    if info.tracks is None or before.tracks is None:
+        return info
+    counts = {"video_count": before.tracks.video_count, "audio_count": before.tracks.audio_count}
+    return info.model_copy(update={"tracks": info.tracks.model_copy(update=counts)})
 
 
 def local_file(video: Video) -> Download:

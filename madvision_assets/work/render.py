@@ -67,7 +67,7 @@ class ClipRenderer:
         plan = plan_cut(candidate.start_s, candidate.end_s, raw_video.info)
         identity = clip_id(raw_video.video_id, candidate.rank)
         paths = {role: folder / f"{identity}.{role.suffix}" for role in Role}
-        cut.cut_clip(source, plan, paths[Role.SOURCE], progress=tell)
+        cut.cut_clip(source, plan, paths[Role.SOURCE], raw_video.info.tracks, progress=tell)
         seen = cut.inspect_clip(paths[Role.SOURCE], plan)
         made = outputs.CutClip(
             path=paths[Role.SOURCE],

@@ -2,19 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from madvision_assets.domain.documents import Made
-from madvision_assets.domain.segments import Span, clean_segments, covered_s, number_segments
+from madvision_assets.domain.segments import Span, clean_segments, covered_s, excerpt_starts, number_segments
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, read_windows
-from madvision_assets.tools.speech import SpeechEngine
+from madvision_assets.tools.speech import SpeechEngine, TellsLanguage
 from madvision_assets.tools.store.objects import ObjectStore
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Progress = Callable[[float, str], None]
 
 WINDOW_S = 600.0  # bounds memory and paces progress; split where it is quietest
+EXCERPT_S = 30.0  # what Whisper hears at once
+FIRST_EXCERPTS = 4
 DEFAULT_LANGUAGE = "en"  # of a video in which nobody speaks
 
 
@@ -41,15 +47,40 @@ class Transcriber:
             Failure: of the engine, of the audio, or of the store.
         """
         with self.store.open(raw_video.audio.key) as audio:
-            document = self._heard(audio, raw_video, progress)
+            language = self._language(audio)
+            audio.seek(0)
+            document = self._heard(audio, raw_video, language, progress)
         return Made(document, self.engine.recipe())
 
-    def _heard(self, audio: BinaryIO, raw_video: RawVideo, progress: Progress) -> Transcript:
-        """Window by window; the language of the first one with words is that of all."""
+    def _language(self, audio: BinaryIO) -> str | None:
+        """The language that most of the speech is in, by excerpts from all over it; None where it is too short.
+
+        What an engine goes by, the first half minute with sound, may be music or a greeting.
+        """
+        excerpts: list[NDArray[np.float32]] = []
+        for window in read_windows(audio, WINDOW_S):
+            spans = audible_spans(window.samples, RATE_HZ)
+            wanted = FIRST_EXCERPTS if isinstance(self.engine, TellsLanguage) and not excerpts else 1
+            for start_s in excerpt_starts(spans, EXCERPT_S, wanted):
+                at = round(start_s * RATE_HZ)
+                excerpts.append(window.samples[at : at + round(EXCERPT_S * RATE_HZ)].copy())
+        votes: dict[str, float] = {}
+        for excerpt in excerpts if len(excerpts) > 1 else ():
+            language, sure = self._language_of(excerpt)
+            votes[language] = votes.get(language, 0.0) + sure
+        return max(votes, key=lambda each: votes[each]) if any(votes.values()) else None
+
+    def _language_of(self, excerpt: "NDArray[np.float32]") -> tuple[str, float]:
+        if isinstance(self.engine, TellsLanguage):
+            return self.engine.language_of(excerpt)
+        heard = self.engine.transcribe(excerpt, None)
+        return heard.language, float(any(segment.text.strip() for segment in heard.segments))
+
+    def _heard(self, audio: BinaryIO, raw_video: RawVideo, language: str | None, progress: Progress) -> Transcript:
+        """Window by window, in a language; None for that of the first one with words."""
         expected_s, heard_s = raw_video.info.duration_s, 0.0
         segments: list[Segment] = []
         audible: list[Span] = []
-        language: str | None = None
         for window in read_windows(audio, WINDOW_S):
             spans = audible_spans(window.samples, RATE_HZ)
             progress(window.start_s / max(expected_s, window.end_s), f"hearing from {window.start_s / 60:.1f} min on")

@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 
+import pytest
+
 from madvision_assets.domain.segments import (
     HeardSegment,
     HeardWord,
     clean_segments,
     covered_s,
+    excerpt_starts,
     number_segments,
     overlap_s,
 )
@@ -40,6 +43,44 @@ def test_a_sentence_begins_and_ends_on_sound_not_in_the_pause_beside_it() -> Non
     (found,) = clean_segments([heard(0, 3, "we read", words)], 0.0, [(0.0, 0.2), (0.8, 2.1), (2.9, 4.0)])
 
     assert (found.start_s, found.end_s) == (0.8, 2.1)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [("so", 0.0, 0.5), ("we", 1.8, 2.0), ("read", 2.0, 2.4)],
+        [("so", 0.0, 0.4), ("then", 0.4, 1.0), ("we", 1.0, 2.0), ("read", 2.0, 2.4)],
+        [("so", 0.0, 1.9), ("we", 1.9, 2.0), ("read", 2.0, 2.4)],
+        [("so", 0.0, 1.71), ("we", 1.71, 2.0), ("read", 2.0, 2.4)],
+        [],
+    ],
+)
+def test_a_sentence_opens_on_sound_though_its_first_words_were_laid_into_silence(
+    words: list[tuple[str, float, float]],
+) -> None:
+    (found,) = clean_segments([heard(0.0, 2.4, "so we read", words)], 100.0, [(1.7, 9.0)])
+
+    assert found.start_s == pytest.approx(101.7, abs=0.001)
+    assert found.end_s == 102.4
+    assert [word.text for word in found.words] == [word for word, *_ in words]
+    times = [time_s for word in found.words for time_s in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert all(word.end_s > word.start_s for word in found.words)
+
+
+def test_a_sentence_closes_on_sound_though_its_last_word_was_laid_into_silence() -> None:
+    words = [("we", 1.0, 1.4), ("read", 1.4, 1.8), ("it", 4.0, 4.4)]
+
+    (found,) = clean_segments([heard(1.0, 4.4, "we read it", words)], 0.0, [(0.0, 2.1), (9.0, 12.0)])
+
+    assert found.end_s == pytest.approx(2.1)
+    assert [word.text for word in found.words] == ["we", "read", "it"]
+
+
+def test_an_invention_that_touches_sound_at_its_end_is_left_out_all_the_same() -> None:
+    words = [("thank", 10.0, 11.0), ("you", 11.0, 12.0), ("for", 12.0, 13.0), ("watching", 13.0, 14.0)]
+
+    assert clean_segments([heard(10, 14, "thank you for watching", words)], 0.0, [(13.9, 20.0)]) == []
 
 
 def test_words_of_no_length_get_some_and_never_run_backwards() -> None:
@@ -86,3 +127,9 @@ def test_what_is_covered_is_the_sound_inside_segments() -> None:
     segments = [segment(0, 2, "a"), segment(5, 9, "b")]
 
     assert covered_s(segments, [(1, 3), (4, 6), (8, 20)]) == 1 + 1 + 1
+
+
+def test_excerpts_lie_in_sound_all_over_it() -> None:
+    assert excerpt_starts([(0, 100), (500, 700)], 30, 3) == [50, 550, 650]
+    assert excerpt_starts([(10, 40)], 30, 4) == [25]
+    assert excerpt_starts([], 30, 4) == []

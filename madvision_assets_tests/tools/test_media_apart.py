@@ -1,12 +1,14 @@
 """What parses foreign media does it in a child that holds nothing, and whatever becomes of the child is a leaf."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from madvision_assets.domain.failures import CorruptMediaError, TooCostlyError
+from madvision_assets.domain.failures import CorruptMediaError, NotMediaError, TooCostlyError
 from madvision_assets.tools.media import apart, container, probe
 from madvision_assets.tools.sandbox import policy
 from madvision_assets.tools.sandbox.process import ChildProcess
@@ -66,3 +68,53 @@ def _child_is(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 
 def test_memory_errors_of_the_decoder_are_too_costly() -> None:
     assert container.AV_FAILURES["MemoryError"] is TooCostlyError
+
+
+def _processes_started(monkeypatch: pytest.MonkeyPatch) -> list[ChildProcess]:
+    started: list[ChildProcess] = []
+
+    def counted(command: list[str], **options: object) -> ChildProcess:
+        started.append(ChildProcess(command, **options))  # type: ignore[arg-type]
+        return started[-1]
+
+    monkeypatch.setattr(apart, "ChildProcess", counted)
+    return started
+
+
+def test_one_child_does_all_jobs_of_a_stage_and_is_gone_afterwards(
+    talking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = _processes_started(monkeypatch)
+    text = footage.text(tmp_path / "text.mp4")
+    with apart.one_child():
+        probe.probe(talking)
+        with pytest.raises(NotMediaError):  # told by the child, which goes on
+            probe.probe(text)
+        with talking.open("rb") as stream:
+            probe.verify_decodes(stream)
+
+    assert len(started) == 1
+    assert not Path(f"/proc/{started[0].pid}").exists()
+    probe.probe(talking)
+    assert len(started) == 2
+
+
+def test_a_child_that_is_lost_or_left_in_the_middle_is_replaced(
+    talking: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = _processes_started(monkeypatch)
+    flac = tmp_path / "sound.flac"
+    footage.ffmpeg("-f", "lavfi", "-i", "anoisesrc=r=16000:d=120", "-sample_fmt", "s16", flac)
+    with apart.one_child():
+        sound = apart.bytes_of("sound", flac)
+        next(sound)
+        assert probe.probe(talking).duration_s > 0  # while the other is busy
+        assert len(started) == 2
+        sound.close()  # type: ignore[attr-defined]
+        probe.probe(talking)
+        assert len(started) == 3
+        os.kill(started[-1].pid, signal.SIGSEGV)
+        with pytest.raises(CorruptMediaError, match="crashed"):
+            probe.probe(talking)
+        assert probe.probe(talking).duration_s > 0
+        assert len(started) == 4

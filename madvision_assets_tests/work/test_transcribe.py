@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jiwer
+import numpy as np
 import pytest
 
 from madvision_assets.domain.documents import Made
@@ -108,17 +109,56 @@ def test_silence_is_no_speech_and_never_loads_a_model(tmp_path: Path) -> None:
     assert found.duration_s > 0
 
 
-def test_an_engine_is_asked_for_windows_with_sound_and_told_the_language_of_the_first(
+def test_an_engine_is_asked_for_windows_with_sound_and_told_the_language_of_most(
     tmp_path: Path, long_flac: Path
 ) -> None:
     engine = Listener()
 
     found = transcribed(tmp_path, long_flac, engine).document
 
-    assert [language for _, language in engine.asked] == [None, "nl"]
+    assert [language for _, language in engine.asked] == [None, None, "nl", "nl"]
     assert all(0 < length_s <= WINDOW_S for length_s, _ in engine.asked)
     assert found.language == "nl"
     assert found.duration_s == pytest.approx(LONG_S, abs=0.01)
+
+
+@dataclass
+class Polyglot(Listener):
+    """An engine that takes low tones for French and high ones for English; with a language given, it hears in that."""
+
+    def transcribe(self, samples: Any, language: str | None) -> Heard:
+        """The sentence, in the language of the first half minute that has any sound."""
+        sound = samples[np.argmax(np.abs(samples) > 0.1) :][: 30 * RATE_HZ]
+        crossings = np.count_nonzero(np.diff(np.signbit(sound))) / (len(sound) / RATE_HZ)
+        heard = super().transcribe(samples, language)
+        return Heard(language or ("fr" if crossings < 600 else "en"), heard.segments)
+
+
+class Detecting(Polyglot):
+    """One that can tell a language by itself."""
+
+    def language_of(self, samples: Any) -> tuple[str, float]:
+        """As it hears it."""
+        return Polyglot().transcribe(samples, None).language, 0.9
+
+
+@pytest.mark.parametrize(
+    ("engine", "greeting_s", "talk_s"),
+    [(Polyglot, 70.0, 230.0), (Detecting, 70.0, 230.0), (Detecting, 20.0, 75.0)],
+)
+def test_a_video_is_heard_in_the_language_of_most_of_it_though_it_opens_in_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: type[Polyglot], greeting_s: float, talk_s: float
+) -> None:
+    monkeypatch.setattr("madvision_assets.work.transcribe.WINDOW_S", 100.0)
+    flac, length_s = tmp_path / "talk.flac", greeting_s + talk_s
+    tone = f"0.3*sin(2*PI*t*(200+800*gt(t\\,{greeting_s})))"
+    footage.ffmpeg("-f", "lavfi", "-i", f"aevalsrc={tone}:s={RATE_HZ}:d={length_s}", "-sample_fmt", "s16", flac)
+    asked = engine()
+
+    found = transcribed(tmp_path, flac, asked).document
+
+    assert found.language == "en"
+    assert {language for length_s, language in asked.asked if length_s > 30.5} == {"en"}
 
 
 def test_times_count_from_the_start_of_the_video_and_lie_on_sound(tmp_path: Path, long_flac: Path) -> None:

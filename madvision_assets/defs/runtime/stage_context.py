@@ -25,6 +25,7 @@ from madvision_assets.domain.documents import Document, Made
 from madvision_assets.domain.provenance import InputRef
 from madvision_assets.domain.stages import FIRST_STEP, PipelineStep
 from madvision_assets.domain.video import RawVideo
+from madvision_assets.tools.media import apart
 from madvision_assets.tools.store.documents import current_provenance
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.publish import Finished
@@ -213,7 +214,7 @@ class StageRuntime:
             if self.lease is not None:
                 self.lease.begin(step)
             owner = self.lease.owner if self.lease is not None else Owner.here(stage.video_id)
-            with self.scratch.held(owner, step, lambda: stage.progress(0.0, WAITS)):
+            with self.scratch.held(owner, step, lambda: stage.progress(0.0, WAITS)), apart.one_child():
                 stage.progress(0.0, "starting")
                 yield stage
                 self.tell(stage.video_id, step, 1.0, "done")

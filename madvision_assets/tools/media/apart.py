@@ -2,6 +2,7 @@
 
 The child (``child.py``) gets an open file, or a socket by which it asks for stretches of a stream of ours; it answers
 in lines of JSON: any number of blocks of bytes, then one result or one failure. Nothing is pickled either way.
+Inside ``one_child`` the same child does one job after the other: to start it takes longer than most of its jobs.
 """
 
 import base64
@@ -14,11 +15,12 @@ import struct
 import sys
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from madvision_assets.domain.failures import CorruptMediaError, Failure, MediaToolError, TooCostlyError, leaves
-from madvision_assets.tools.media.ffmpeg import budget_s, out_of_time
+from madvision_assets.tools.media.ffmpeg import at_most_s, budget_s, out_of_time
 from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
@@ -52,6 +54,65 @@ def bytes_of(job: str, source: Path | BinaryIO, **options: Any) -> Iterator[byte
             yield base64.b64decode(message["block"])
 
 
+@contextlib.contextmanager
+def one_child() -> Iterator[None]:
+    """Inside, one child does all jobs that this thread gives one after the other; one that was lost is replaced.
+
+    For files of one video only: what a file makes of the child, the next one meets.
+    """
+    with _Child() as child:
+        token = _kept.set(child)
+        try:
+            yield
+        finally:
+            _kept.reset(token)
+
+
+class _Child:
+    """A child that is started when it is first needed."""
+
+    def __init__(self) -> None:
+        self._held = contextlib.ExitStack()
+        self._process: ChildProcess | None = None
+        self.busy = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Ends it; the next order starts another one."""
+        self._process = None
+        self._held.close()
+
+    def give(self, order: dict[str, Any], fd: int) -> ChildProcess:
+        """Hands an order and the file that it is about to the child."""
+        process = self._process or self._started()
+        with contextlib.suppress(OSError):  # it is gone, which is told by its silence
+            socket.send_fds(self._orders, [json.dumps(order).encode()], [fd])
+        return process
+
+    def _started(self) -> ChildProcess:
+        read, listed = python_paths()
+        policy = Policy(read=read, listed=listed)
+        environment = {"PYTHONPATH": str(PACKAGE.parent), "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
+        self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._held.callback(self._orders.close)
+        with theirs:
+            process = ChildProcess(
+                [sys.executable, "-P", "-s", "-m", CHILD, str(theirs.fileno())],
+                env=environment, cwd=Path("/"), policy=policy, pass_fds=(theirs.fileno(),), grace_s=0,
+            )  # fmt: skip
+            self._process = self._held.enter_context(process)
+        process.give(b"")
+        return process
+
+
+_kept: ContextVar[_Child | None] = ContextVar("kept", default=None)
+
+
 def _messages(job: str, source: Path | BinaryIO, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     with contextlib.ExitStack() as held:
         stream = held.enter_context(_opened(source)) if isinstance(source, Path) else source
@@ -60,44 +121,47 @@ def _messages(job: str, source: Path | BinaryIO, options: dict[str, Any]) -> Ite
         served: _Served | None = None
         if isinstance(source, Path):
             fd = stream.fileno()
-            order: dict[str, Any] = {"file": fd}
+            order: dict[str, Any] = {}
         else:
             served = held.enter_context(_Served(stream))
             fd = served.fd
-            order = {"socket": fd, "size": size_bytes}
+            order = {"size": size_bytes}
         order |= {"job": job, "options": options}
+        kept = _kept.get()
+        child = kept if kept is not None and not kept.busy else held.enter_context(_Child())
         try:
-            yield from _talk(order, fd, budget_s(size_bytes))
+            yield from _talk(child, order, fd, at_most_s(budget_s(size_bytes)))
         except Failure:
             if served is not None and served.problem is not None:  # not the file's fault, but our stream's
                 raise served.problem from None
             raise
 
 
-def _talk(order: dict[str, Any], fd: int, time_limit_s: float) -> Iterator[dict[str, Any]]:
-    read, listed = python_paths()
-    policy = Policy(read=read, listed=listed)
-    environment = {"PYTHONPATH": str(PACKAGE.parent), "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
-    child = ChildProcess(
-        [sys.executable, "-P", "-s", "-m", CHILD],
-        env=environment, cwd=Path("/"), policy=policy, pass_fds=(fd,), grace_s=0,
-    )  # fmt: skip
-    what, ended = f"reading the file ({order['job']})", False
+def _talk(child: _Child, order: dict[str, Any], fd: int, time_limit_s: float) -> Iterator[dict[str, Any]]:
+    what, answered = f"reading the file ({order['job']})", False
+    child.busy = True
     try:
-        with child:
-            child.give(json.dumps(order).encode())
-            for line in child.lines(time_limit_s=time_limit_s, stall_limit_s=time_limit_s, sign_of_life=lambda: 0):
+        process = child.give(order, fd)
+        cpu_before_s = process.cpu_s
+        try:
+            for line in process.lines(time_limit_s=time_limit_s, stall_limit_s=time_limit_s, sign_of_life=lambda: 0):
                 message = json.loads(line)
-                if "failure" in message:
-                    raise _leaf(message)
-                ended = "result" in message
+                if answered := "result" in message or "failure" in message:
+                    break
                 yield message
-            if not ended:
-                raise _lost(child.wait(), child.last_words, what)
-    except OutOfBoundsError as error:
-        raise TooCostlyError(f"{what} takes {error}") from error
-    except OutOfTimeError as error:
-        raise out_of_time(child.cpu_s, time_limit_s, what) from error
+        except OutOfBoundsError as error:
+            raise TooCostlyError(f"{what} takes {error}") from error
+        except OutOfTimeError as error:
+            raise out_of_time(process.cpu_s - cpu_before_s, time_limit_s, what) from error
+        if not answered:
+            raise _lost(process.wait(), process.last_words, what)
+        if "failure" in message:
+            raise _leaf(message)
+        yield message
+    finally:
+        child.busy = False
+        if not answered:  # lost, or left in the middle of an answer
+            child.end()
 
 
 def _leaf(message: dict[str, Any]) -> Failure:

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from madvision_assets.domain.failures import CorruptMediaError, NoAudioTrackError
-from madvision_assets.tools.media import apart
-from madvision_assets.tools.media.container import choose_audio, opened
-from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
+from madvision_assets.tools.media import apart, probe
+from madvision_assets.tools.media.container import opened, sounds_by_preference
+from madvision_assets.tools.media.ffmpeg import Progress, budget_s, run, source, target
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from madvision_assets.domain.video import MediaInfo
 
 RATE_HZ = 16_000
 # Of aresample: sound that strays this far from its time stamps is filled or cut. Its default, 0.1 s, can be heard.
@@ -45,28 +47,45 @@ class AudioWindow:
         return self.start_s + len(self.samples) / RATE_HZ
 
 
-def extract_flac(path: Path, out: Path, *, timeout_s: float = 1800.0, progress: Progress | None = None) -> None:
-    """Writes the default (or else first) audio track as 16 kHz mono 16-bit FLAC whose time zero is the video's.
+def extract_flac(
+    path: Path,
+    out: Path,
+    info: "MediaInfo | None" = None,
+    *,
+    timeout_s: float | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Writes the chosen audio track as 16 kHz mono 16-bit FLAC whose time zero is the video's.
 
     Sound that starts after the picture is preceded by silence, and holes are filled with it, so that a time in the
     FLAC is the same time in the video. The track must keep its format throughout, as what ``to_mp4`` gives does.
 
+    Args:
+        path: a video.
+        out: the file to write.
+        info: what ``probe`` says of the video; None to ask it.
+        timeout_s: wall-clock limit, seconds; by default what its bytes allow.
+        progress: is told the share done.
+
     Raises:
         NoAudioTrackError: the file has none.
-        Failure: what ``ffmpeg.run`` and ``container.opened`` raise.
+        Failure: what ``ffmpeg.run`` and ``probe`` raise.
     """
-    layout = apart.result_of("layout", path)
-    index, duration_s, zero_s = layout["audio"], layout["duration_s"], layout["zero_s"]
-    if index is None:
+    info = info or probe.probe(path)
+    tracks = probe.tracks_of(path, info.tracks)
+    if tracks.audio is None:
         raise NoAudioTrackError
     # Left to itself, ffmpeg counts from the audio track's start where that is the only one it reads from MPEG-TS.
-    stream = source(path)[str(index)].filter("asetpts", f"PTS-{zero_s:.6f}/TB")
+    stream = source(path)[str(tracks.audio)].filter("asetpts", f"PTS-{tracks.zero_s:.6f}/TB")
+    if tracks.channel is not None:
+        stream = stream.filter("channelmap", map=str(tracks.channel), channel_layout="mono")
     stream = stream.filter("aresample", RATE_HZ, **ON_TIME)
     output = target(
         [stream], out, acodec="flac", ar=RATE_HZ, ac=1, sample_fmt="s16", format="flac", map_metadata=-1,
         fflags="+bitexact", flags="+bitexact", copyts=None,
     )  # fmt: skip
-    run(output, timeout_s=timeout_s, what="extracting the audio", progress=progress, duration_s=duration_s)
+    timeout_s = timeout_s or budget_s(path.stat().st_size)
+    run(output, timeout_s=timeout_s, what="extracting the audio", progress=progress, duration_s=info.duration_s)
 
 
 def read_windows(
@@ -158,7 +177,7 @@ def _blocks(source: BinaryIO) -> Iterator[bytes]:
     import av
 
     with opened(source) as container:
-        track = choose_audio(container)
+        track = next(iter(sounds_by_preference(container)), None)
         if track is None:
             raise NoAudioTrackError
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)

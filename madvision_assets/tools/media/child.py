@@ -1,11 +1,13 @@
-"""The process that parses foreign media: ``python -m madvision_assets.tools.media.child``, see ``apart``."""
+"""The process that parses foreign media: ``python -m madvision_assets.tools.media.child FD``, see ``apart``."""
 
 import base64
 import io
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any, BinaryIO
 
 from madvision_assets.domain.failures import Failure, TooCostlyError
@@ -13,6 +15,7 @@ from madvision_assets.tools.media import audio, container, frames, inspection, p
 from madvision_assets.tools.media.apart import ANSWER, ASK
 
 READ_BYTES = 1024 * 1024
+ORDER_BYTES = 64 * 1024
 
 # Each takes the stream and the job's options and gives what JSON can hold, or blocks of bytes.
 JOBS: dict[str, Callable[..., Any]] = {
@@ -32,6 +35,10 @@ class Asked(io.RawIOBase):
         self._pipe = os.fdopen(fd, "r+b", buffering=0)
         self._size_bytes = size_bytes
         self._at: int = 0
+
+    def close(self) -> None:  # noqa: D102
+        self._pipe.close()
+        super().close()
 
     def readable(self) -> bool:  # noqa: D102 - as in io
         return True
@@ -65,18 +72,23 @@ class Asked(io.RawIOBase):
 
 
 def main() -> None:
-    """Does the job on stdin."""
-    order = json.loads(sys.stdin.buffer.read())
+    """Does the jobs that come through the socket with the number of its argument, until the parent closes it."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever else prints
-    for message in _answers(order):
-        out.write(json.dumps(message) + "\n")
-        out.flush()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, int(sys.argv[1])) as orders:
+        while True:
+            data, fds, _, _ = socket.recv_fds(orders, ORDER_BYTES, 1)
+            if not data:
+                return
+            with closing(_stream(order := json.loads(data), fds[0])) as stream:
+                for message in _answers(order, stream):
+                    out.write(json.dumps(message) + "\n")
+                    out.flush()
 
 
-def _answers(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _answers(order: dict[str, Any], stream: BinaryIO) -> Iterator[dict[str, Any]]:
     try:
-        made = JOBS[order["job"]](_stream(order), **order["options"])
+        made = JOBS[order["job"]](stream, **order["options"])
         if isinstance(made, Iterator):
             for block in made:
                 yield {"block": base64.b64encode(block).decode()}
@@ -88,10 +100,10 @@ def _answers(order: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"failure": TooCostlyError.code, "details": "it takes more memory than it may have"}
 
 
-def _stream(order: dict[str, Any]) -> BinaryIO:
-    if "file" in order:
-        return os.fdopen(order["file"], "rb")
-    return io.BufferedReader(Asked(order["socket"], order["size"]), READ_BYTES)
+def _stream(order: dict[str, Any], fd: int) -> BinaryIO:
+    if "size" not in order:
+        return os.fdopen(fd, "rb")
+    return io.BufferedReader(Asked(fd, order["size"]), READ_BYTES)
 
 
 if __name__ == "__main__":

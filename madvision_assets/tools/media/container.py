@@ -1,6 +1,6 @@
 """Opens a media file with PyAV, safely, and turns whatever goes wrong into a leaf of the taxonomy."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from madvision_assets.domain.failures import (
     NoVideoTrackError,
     TooCostlyError,
 )
+from madvision_assets.tools.media import structure
 from madvision_assets.tools.media.ffmpeg import INPUT_GUARD
 
 if TYPE_CHECKING:
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+READ_GUARD = {**INPUT_GUARD, "max_streams": str(structure.MAX_STREAMS + structure.MAX_ATTACHMENTS)}
 MAX_BAD_PACKETS = 25
 # MPEG-TS has no index: a seek may land behind the random-access point, so that nothing decodes; go further back then.
 SEEK_BACK_S = (0.0, 10.0, 60.0, 1e9)
 SEEK_MARGIN_S = 10.0
 HEAD_BYTES = 64
+FULL_RANGE = 2
 
 # What files of the kinds we take begin with; the box type of MP4 and MOV stands at offset 4.
 SIGNATURES = (b"\x1aE\xdf\xa3", b"RIFF", b"FLV\x01", b"OggS", b"0&\xb2u", b"\x00\x00\x01\xba", b"ID3", b"fLaC", b"G@")
@@ -61,7 +64,7 @@ AV_FAILURES: dict[str, type[Failure]] = {
 
 @dataclass(frozen=True)
 class Tracks:
-    """The tracks that are used: the first video that is no cover picture, the default or else the first audio."""
+    """The tracks that are used."""
 
     video: "VideoStream"
     audio: "AudioStream | None"
@@ -83,20 +86,25 @@ def opened(source: Path | BinaryIO) -> "Iterator[InputContainer]":
         EmptyFileError: zero bytes.
         NotMediaError: a format that we do not open, or a still picture.
         CorruptMediaError: it begins like media but cannot be opened or read.
+        TooCostlyError: it claims more than any video has.
         MediaToolError: it cannot be read at all.
     """
     import av
 
     with _stream(source) as stream:
         head = _head(stream)
+        structure.refuse_claims(stream)
         try:
-            container = av.open(_Nameless(stream), mode="r", options=dict(INPUT_GUARD), metadata_errors="replace")
+            container = av.open(_Nameless(stream), mode="r", options=dict(READ_GUARD), metadata_errors="replace")
         except (av.error.InvalidDataError, av.error.EOFError, av.error.ArgumentError) as error:
             leaf = CorruptMediaError if looks_like_media(head) else NotMediaError
             raise leaf(error.strerror or "") from error
         except av.error.FFmpegError as error:
             raise classify_av(error) from error
         with container:
+            structure.refuse_streams(container)
+            for each in container.streams.video:
+                each.codec_context.options = {"max_pixels": str(structure.MAX_PIXELS)}
             try:
                 yield container
             except av.error.FFmpegError as error:
@@ -125,51 +133,83 @@ def _stream(source: Path | BinaryIO) -> Iterator[BinaryIO]:
         yield file
 
 
-def choose_tracks(container: "InputContainer") -> Tracks:
-    """The tracks to use.
+def choose_tracks(
+    container: "InputContainer", video_index: int | None = None, audio_index: int | None = None
+) -> Tracks:
+    """The tracks of these numbers, as ``probe`` chose them; else the first picture and sound.
 
     Raises:
         NoVideoTrackError: sound only; a cover picture is no video.
         NotMediaError: neither sound nor picture.
+        CorruptMediaError: there are no such tracks.
     """
-    video = choose_video(container)
-    audio = choose_audio(container)
-    if video is None:
-        raise NotMediaError if audio is None else NoVideoTrackError
-    return Tracks(video, audio)
+    pictures, sounds = real_pictures(container), sounds_by_preference(container)
+    if not pictures:
+        raise NoVideoTrackError if sounds else NotMediaError
+    video = pictures[0] if video_index is None else _numbered(pictures, video_index)
+    if not sounds:
+        return Tracks(video, None)
+    return Tracks(video, sounds[0] if audio_index is None else _numbered(sounds, audio_index))
+
+
+def _numbered(tracks: "Sequence[Any]", index: int) -> Any:
+    found = next((track for track in tracks if track.index == index), None)
+    if found is None:
+        raise CorruptMediaError(f"it has no track {index}")
+    return found
 
 
 def layout(source: BinaryIO) -> dict[str, Any]:
-    """The numbers of the tracks that are used, the picture's transfer curve, begin and length; in the child.
+    """The fields of ``domain.tracks.Tracks`` for a file whose document does not have them; in the child.
 
     Raises:
         NotMediaError: neither sound nor picture.
         Failure: what ``opened`` raises.
     """
     with opened(source) as container:
-        video, audio = choose_video(container), choose_audio(container)
-        if video is None and audio is None:
+        pictures, sounds = real_pictures(container), sounds_by_preference(container)
+        if not pictures and not sounds:
             raise NotMediaError
         return {
-            "video": None if video is None else video.index,
-            "audio": None if audio is None else audio.index,
-            "transfer": None if video is None else int(video.codec_context.color_trc),
-            "zero_s": (container.start_time or 0) / 1e6,
-            "duration_s": (container.duration or 0) / 1e6,
+            "video": pictures[0].index if pictures else None,
+            "audio": sounds[0].index if sounds else None,
+            "zero_s": zero_s(container),
+            "colour": colour_of(pictures[0]) if pictures else None,
         }
 
 
-def choose_video(container: "InputContainer") -> "VideoStream | None":
-    """The first picture that is no cover."""
-    return next((stream for stream in container.streams.video if not _is_cover(stream)), None)
+def colour_of(track: "VideoStream", frame: "VideoFrame | None" = None) -> dict[str, Any]:
+    """The fields of ``domain.tracks.Colour``; a decoded frame knows more than the header."""
+    context = track.codec_context
+    told: Any = context if frame is None else frame
+    name = (context.pix_fmt or "yuv420p") if frame is None else frame.format.name
+    return {
+        "pixel_format": name,
+        "matrix": int(told.colorspace),
+        "primaries": int(told.color_primaries),
+        "transfer": int(told.color_trc),
+        "full_range": int(told.color_range) == FULL_RANGE or name.startswith("yuvj"),
+    }
 
 
-def choose_audio(container: "InputContainer") -> "AudioStream | None":
-    """The default audio track, or else the first."""
+def zero_s(container: "InputContainer") -> float:
+    """Where ffmpeg and players put time zero: the start of the earliest track."""
+    return float((container.start_time or 0) / 1e6)
+
+
+def real_pictures(container: "InputContainer") -> "list[VideoStream]":
+    """The pictures that are no cover, thumbnails or stills beside them, in order."""
     from av.stream import Disposition
 
-    tracks = container.streams.audio
-    return next((stream for stream in tracks if stream.disposition & Disposition.default), next(iter(tracks), None))
+    beside = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    return [stream for stream in container.streams.video if not stream.disposition & beside]
+
+
+def sounds_by_preference(container: "InputContainer") -> "list[AudioStream]":
+    """The sounds, those first that players take by default."""
+    from av.stream import Disposition
+
+    return sorted(container.streams.audio, key=lambda stream: not stream.disposition & Disposition.default)
 
 
 def looks_like_media(head: bytes) -> bool:
@@ -232,12 +272,6 @@ def _decode(container: "InputContainer", track: "VideoStream | AudioStream") -> 
             if not frame.is_corrupt:
                 bad = 0
                 yield frame
-
-
-def _is_cover(stream: "VideoStream") -> bool:
-    from av.stream import Disposition
-
-    return bool(stream.disposition & Disposition.attached_pic)
 
 
 def _head(stream: BinaryIO) -> bytes:

@@ -2,29 +2,22 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from madvision_assets.domain.cutting import CutPlan
 from madvision_assets.domain.failures import BadClipError, Failure
+from madvision_assets.domain.tracks import Tracks
+from madvision_assets.tools.media import colour
 from madvision_assets.tools.media.apart import result_of
 from madvision_assets.tools.media.audio import ON_TIME
-from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
-
-if TYPE_CHECKING:
-    pass
+from madvision_assets.tools.media.ffmpeg import BUDGET_FLOOR_S, Progress, run, source, target
+from madvision_assets.tools.media.probe import tracks_of
 
 AUDIO_RATE_HZ = 48_000
 MAX_DURATION_ERROR_S = 0.1
 MAX_AUDIO_VIDEO_OFFSET_S = 0.05
-# ISO/IEC 23091-2 codes of the transfer curves of HDR: PQ and HLG.
-HDR_TRANSFERS = (16, 18)
-TO_SDR = (
-    ("zscale", {"transfer": "linear", "npl": 100}),
-    ("format", {"pix_fmts": "gbrpf32le"}),
-    ("zscale", {"primaries": "bt709"}),
-    ("tonemap", {"tonemap": "hable", "desat": 0}),
-    ("zscale", {"transfer": "bt709", "matrix": "bt709", "range": "tv"}),
-)
+# What a clip may take: its seconds, and those before them that are decoded, for each million pixels.
+BUDGET_S_PER_MEDIA_S = 10.0
 
 ENCODING: dict[str, str | int | float | bool | None] = {
     "vcodec": "libx264", "preset": "veryfast", "crf": 20, "pix_fmt": "yuv420p",
@@ -57,7 +50,13 @@ class ClipInspection:
 
 
 def cut_clip(
-    path: Path, plan: CutPlan, out: Path, *, timeout_s: float = 1800.0, progress: Progress | None = None
+    path: Path,
+    plan: CutPlan,
+    out: Path,
+    tracks: Tracks | None = None,
+    *,
+    timeout_s: float | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Writes the planned clip as an MP4 (H.264, AAC) that begins on the exact frame; audio and video start at 0.
 
@@ -65,37 +64,42 @@ def cut_clip(
         path: the source, an MP4 with an index and sound of one format throughout, as ``to_mp4`` gives.
         plan: from ``plan_cut``.
         out: the file to write.
-        timeout_s: wall-clock limit, seconds.
+        tracks: those to cut, as ``probe`` chose them; None to look again.
+        timeout_s: wall-clock limit, seconds; by default by what of the source is decoded.
         progress: is told the share done.
 
     Raises:
         Failure: what ``ffmpeg.run`` and ``container.opened`` raise; NoAudioTrackError without sound is left to
             ``probe``.
     """
-    layout = result_of("layout", path)
-    video_index, hdr = layout["video"], layout["transfer"] in HDR_TRANSFERS
-    audio_index = video_index if layout["audio"] is None else layout["audio"]
+    tracks = tracks_of(path, tracks)
+    audio_index = tracks.video if tracks.audio is None else tracks.audio
     # Without -noaccurate_seek ffmpeg drops what lies before the seek point: with slides, the picture to be shown.
     seek_s = plan.start_s - plan.preroll_s
     seek = {"ss": f"{seek_s:.6f}", "noaccurate_seek": None} if seek_s > 0 else {}
     # By default a picture that changes its size restarts all filters, which moves the sound by seconds.
     media = source(path, **{"reinit_filter:v": 0}, **seek)
-    streams = [_picture(media[str(video_index)], plan, hdr=hdr), _sound(media[str(audio_index)], plan)]
+    streams = [_picture(media[str(tracks.video)], plan, tracks), _sound(media[str(audio_index)], plan)]
     run(
         target(streams, out, **ENCODING),
-        timeout_s=timeout_s, what="cutting a clip", progress=progress, duration_s=plan.duration_s,
+        timeout_s=timeout_s or _budget_s(plan), what="cutting a clip", progress=progress, duration_s=plan.duration_s,
     )  # fmt: skip
 
 
-def _picture(stream: Any, plan: CutPlan, *, hdr: bool) -> Any:
+def _budget_s(plan: CutPlan) -> float:
+    megapixels = max(1.0, plan.width * plan.height / 1e6)
+    return BUDGET_FLOOR_S + BUDGET_S_PER_MEDIA_S * (plan.duration_s + plan.preroll_s) * megapixels
+
+
+def _picture(stream: Any, plan: CutPlan, tracks: Tracks) -> Any:
     rate = f"{plan.fps.numerator}/{plan.fps.denominator}"
+    stream = colour.deinterlaced(stream, tracks)
     # start_time lays the frame grid on the start; the last frame before it is shown from the start on.
     stream = stream.filter("fps", fps=rate, start_time=f"{plan.preroll_s:.6f}", round="near")
     stream = stream.filter("tpad", stop=-1, stop_mode="clone").filter("trim", end_frame=plan.frames)
-    stream = stream.filter("setpts", "PTS-STARTPTS").filter("scale", plan.width, plan.height, flags="bicubic")
-    for name, options in TO_SDR if hdr else ():
-        stream = stream.filter(name, **options)
-    return stream.filter("setsar", 1).filter("format", "yuv420p")
+    stream = stream.filter("setpts", "PTS-STARTPTS")
+    size = plan.width, plan.height
+    return colour.to_sdr(stream, tracks.colour, *size, size).filter("setsar", 1)
 
 
 def _sound(stream: Any, plan: CutPlan) -> Any:

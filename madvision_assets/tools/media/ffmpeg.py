@@ -1,8 +1,12 @@
 """Runs ffmpeg: command lines from ffmpeg-python, the binary from imageio-ffmpeg, failures as leaves of the taxonomy."""
 
+import math
 import re
 import subprocess
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,6 +22,7 @@ from madvision_assets.domain.failures import (
     NotMediaError,
     TooCostlyError,
 )
+from madvision_assets.tools.media.structure import MAX_PIXELS
 from madvision_assets.tools.sandbox.controls import NOT_STARTED
 from madvision_assets.tools.sandbox.policy import Policy
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
@@ -44,6 +49,8 @@ BUDGET_S_PER_MB = 1.4
 # Neither proxies nor credentials of ours are ffmpeg's business.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "AV_LOG_FORCE_NOCOLOR": "1"}
 
+_ends_at_s: ContextVar[float] = ContextVar("ends_at_s", default=math.inf)
+
 _OUT_TIME = re.compile(rb"^out_time_us=(\d+)\s*$", re.MULTILINE)
 _LOG_PREFIX = re.compile(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*")
 _PATH = re.compile(r"(?:file:)?/[^\s:'\"]+")
@@ -61,7 +68,7 @@ def source(path: Path, **options: Any) -> Any:
     """An input for ffmpeg-python that can open nothing but this file, and it only as a media file."""
     import ffmpeg
 
-    return ffmpeg.input(_address(path), **INPUT_GUARD, **options)
+    return ffmpeg.input(_address(path), **INPUT_GUARD, max_pixels=MAX_PIXELS, **options)
 
 
 def target(streams: list[Any], path: Path, **options: Any) -> Any:
@@ -78,7 +85,7 @@ def run(
 
     Args:
         stream: what ffmpeg-python's ``output`` gives; inputs by ``source``.
-        timeout_s: wall-clock limit, seconds; ffmpeg is killed when it is over.
+        timeout_s: wall-clock limit, seconds; ffmpeg is killed when it is over, or when that of ``within`` is.
         what: the work, for messages: "cutting a clip".
         progress: is told the share done, where ``duration_s`` is known.
         duration_s: of what is written, seconds.
@@ -92,7 +99,7 @@ def run(
         MediaToolError: anything else, and a timeout while the machine was busy.
     """
     command = _command(stream)
-    status, errors = _run(command, timeout_s, what, _teller(progress, duration_s))
+    status, errors = _run(command, at_most_s(timeout_s), what, _teller(progress, duration_s))
     if status == NOT_STARTED:
         raise MediaToolMissingError(errors.strip())
     if status != 0:
@@ -135,8 +142,23 @@ def _command(stream: Any) -> list[str]:
 
 
 def budget_s(size_bytes: int) -> float:
-    """Wall-clock seconds that reading a file may take: by its bytes, never by what it says of itself."""
+    """Wall-clock seconds that work on all of a file may take: by its bytes, never by what it says of itself."""
     return BUDGET_FLOOR_S + size_bytes * BUDGET_S_PER_MB / 1e6
+
+
+@contextmanager
+def within(limit_s: float) -> Iterator[None]:
+    """Gives all work inside that is done on a file, by ffmpeg or ``apart``, so many wall-clock seconds together."""
+    token = _ends_at_s.set(min(_ends_at_s.get(), time.monotonic() + limit_s))
+    try:
+        yield
+    finally:
+        _ends_at_s.reset(token)
+
+
+def at_most_s(limit_s: float) -> float:
+    """Seconds that one piece of work may take: its own limit, or what is left of all."""
+    return max(0.0, min(limit_s, _ends_at_s.get() - time.monotonic()))
 
 
 def _address(path: Path) -> str:

@@ -7,8 +7,9 @@ from typing import Any
 
 from madvision_assets.domain.failures import MediaToolError
 from madvision_assets.domain.video import MediaInfo
-from madvision_assets.tools.media.apart import result_of
-from madvision_assets.tools.media.ffmpeg import Progress, run, source, target
+from madvision_assets.tools.media import colour
+from madvision_assets.tools.media.ffmpeg import Progress, budget_s, run, source, target
+from madvision_assets.tools.media.probe import tracks_of
 
 VIDEO_FIT = frozenset({"h264", "hevc", "av1", "libdav1d", "vp9", "mpeg4"})
 AUDIO_FIT = frozenset({"aac", "mp3", "mp3float", "ac3", "eac3", "opus", "flac"})
@@ -20,9 +21,6 @@ UNEVEN_SOUND = frozenset({"mpegts"})
 QUICKTIME_BRAND = b"qt  "
 BOX_HEADER_BYTES = 8
 LARGE_BOX_HEADER_BYTES = 16
-
-TIMEOUT_FLOOR_S = 600.0
-TIMEOUT_PER_MEDIA_S = 4.0
 
 # The same input gives the same bytes, and nothing of the source's titles, places or devices is kept.
 REPRODUCIBLE: dict[str, Any] = {
@@ -50,7 +48,7 @@ def to_mp4(
         folder: where the new file goes, where one is needed.
         info: what ``probe`` says of it.
         progress: is told the share done.
-        timeout_s: wall-clock limit, seconds; by default ten minutes or four times the video's length.
+        timeout_s: wall-clock limit, seconds; by default what its bytes allow.
 
     Returns:
         ``path`` itself where it is such an MP4 already, else the new file.
@@ -62,19 +60,20 @@ def to_mp4(
     if all(fits) and info.container == "mp4" and starts_fast(path):
         return path
     out = folder / f"{path.stem[:40]}.normalised.mp4"
-    layout = result_of("layout", path)
-    indexes = [layout[kind] for kind in ("video", "audio") if layout[kind] is not None]
+    tracks = tracks_of(path, info.tracks)
     media = source(path)
-    video, sound = media[str(indexes[0])], media[str(indexes[-1])]
+    video = media[str(tracks.video)]
+    sound = media[str(tracks.video if tracks.audio is None else tracks.audio)]
     options = REPRODUCIBLE | ({"acodec": "copy"} if fits[1] and info.container not in UNEVEN_SOUND else AAC)
     if fits[0] and info.container in COPY_FROM:
         options |= {"vcodec": "copy"} | ({"tag:v": "hvc1"} if info.video_codec == "hevc" else {})
     else:
-        video = video.filter("scale", "trunc(iw/2)*2", "trunc(ih/2)*2")
+        video = colour.deinterlaced(video, tracks)
+        video = colour.to_sdr(video, tracks.colour, "trunc(iw/2)*2", "trunc(ih/2)*2", (info.width, info.height))
         options |= H264 | {"fps_mode": "vfr"}
     run(
         target([video, sound], out, **options),
-        timeout_s=timeout_s or max(TIMEOUT_FLOOR_S, TIMEOUT_PER_MEDIA_S * info.duration_s),
+        timeout_s=timeout_s or budget_s(path.stat().st_size),
         what="writing an MP4", progress=progress, duration_s=info.duration_s,
     )  # fmt: skip
     return out

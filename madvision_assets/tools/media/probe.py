@@ -8,9 +8,25 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
-from madvision_assets.domain.failures import CorruptMediaError, NoAudioTrackError
-from madvision_assets.tools.media import apart
-from madvision_assets.tools.media.container import Tracks, choose_tracks, opened, pictures_from, sounds_from
+from madvision_assets.domain.failures import (
+    CorruptMediaError,
+    NoAudioTrackError,
+    NoVideoTrackError,
+    TooCostlyError,
+)
+from madvision_assets.tools.media import apart, structure
+from madvision_assets.tools.media.container import (
+    Tracks,
+    choose_tracks,
+    colour_of,
+    opened,
+    pictures_from,
+    real_pictures,
+    sounds_by_preference,
+    sounds_from,
+    zero_s,
+)
+from madvision_assets.tools.media.heard import SAMPLE_BLOCKS, choose_sound
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
@@ -19,14 +35,17 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    from madvision_assets.domain.tracks import Tracks as ChosenTracks
     from madvision_assets.domain.video import MediaInfo
 
     _Frame = TypeVar("_Frame", VideoFrame, AudioFrame)
 
 MISSING_SHARE = 0.02
 MISSING_S = 1.0
-SAMPLE_POINTS = 3
+SAMPLE_POINTS = 6
 SAMPLE_FRAMES = 5
+ABOUT_AS_LONG = 0.95
+STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "tiff", "webp", "gif"})
 REORDER_FRAMES = 32  # more than any codec's reordering depth
 MAX_ASPECT = 10  # of one pixel; beyond, the header is nonsense
 QUARTER_TURN_DEG = 90
@@ -104,24 +123,40 @@ def probe(source: Path | BinaryIO) -> "MediaInfo":
     return MediaInfo(**apart.result_of("probe", source))
 
 
+def tracks_of(path: Path, known: "ChosenTracks | None") -> "ChosenTracks":
+    """The tracks that were chosen; the first of each kind in a file whose document is too old to say.
+
+    Raises:
+        Failure: what ``container.layout`` raises.
+    """
+    from madvision_assets.domain.tracks import Tracks as ChosenTracks
+
+    return known or ChosenTracks.model_validate(apart.result_of("layout", path))
+
+
 def measured(source: BinaryIO) -> dict[str, Any]:
     """The fields of ``MediaInfo``; in the child."""
     with opened(source) as container:
-        tracks = choose_tracks(container)
-        if tracks.audio is None:
+        if choose_tracks(container).audio is None:
             raise NoAudioTrackError
         measures = _measure(container)
-        video, audio = measures[tracks.video.index], measures[tracks.audio.index]
-        if not video.count or not audio.count:
+        pictures = _longest_first(container, measures)
+        sounds = [track for track in sounds_by_preference(container) if measures[track.index].count]
+        if not pictures or not sounds:
             raise CorruptMediaError("a track has no data")
-        zero_s = _zero_s(container)
-        end_s = max(video.end_s + _missing_duration_s(video), audio.end_s)
-        _refuse_truncated(container, measures, zero_s)
-        frame = _sample(container, tracks, zero_s, end_s)
-        width, height, rotation_deg = _shown(tracks.video, frame)
+        start_s = zero_s(container)
+        video = measures[pictures[0].index]
+        if video.per_second > structure.MAX_FPS:
+            raise TooCostlyError(f"{video.per_second:.0f} frames a second; the limit is {structure.MAX_FPS}")
+        sound, channel = choose_sound(container, sounds, _points(start_s, _end_s(measures), SAMPLE_BLOCKS))
+        tracks, heard = Tracks(pictures[0], sound), measures[sound.index]
+        _refuse_truncated(container, tracks, measures, start_s)
+        end_s = max(video.end_s + _missing_duration_s(video), heard.end_s)
+        frames = _sample(container, tracks, start_s, end_s)
+        width, height, rotation_deg = _shown(tracks.video, frames[0])
         return {
             "container": _short_name(container),
-            "duration_s": round(end_s - zero_s, 6),
+            "duration_s": round(end_s - start_s, 6),
             "advertised_duration_s": None if container.duration is None else container.duration / MICROSECONDS,
             "width": width,
             "height": height,
@@ -129,39 +164,78 @@ def measured(source: BinaryIO) -> dict[str, Any]:
             "fps": round(video.per_second or float(tracks.video.average_rate or 0), 6),
             "max_frame_gap_s": round(video.max_gap_s, 6),
             "video_codec": tracks.video.codec_context.name,
-            "audio_codec": tracks.audio.codec_context.name,
-            "audio_rate_hz": tracks.audio.codec_context.sample_rate,
-            "audio_channels": tracks.audio.codec_context.channels,
-            "video_start_s": round(_start_s(tracks.video, video) - zero_s, 6) + 0.0,
-            "audio_start_s": round(_start_s(tracks.audio, audio) - zero_s, 6) + 0.0,
+            "audio_codec": sound.codec_context.name,
+            "audio_rate_hz": sound.codec_context.sample_rate,
+            "audio_channels": sound.codec_context.channels,
+            "video_start_s": round(_start_s(tracks.video, video) - start_s, 6) + 0.0,
+            "audio_start_s": round(_start_s(sound, heard) - start_s, 6) + 0.0,
+            "tracks": {
+                "video": tracks.video.index,
+                "audio": sound.index,
+                "video_count": len(pictures),
+                "audio_count": len(sounds),
+                "channel": channel,
+                "zero_s": start_s,
+                "interlaced": any(frame.interlaced_frame for frame in frames),
+                "colour": colour_of(tracks.video, frames[0]),
+            },
         }
 
 
-def verify_decodes(source: Path | BinaryIO, points: int = 5, seconds: float = 1.0) -> Decoded:
+def _longest_first(container: "InputContainer", measures: dict[int, _Measure]) -> "list[VideoStream]":
+    """The real pictures, the one to use first: of those about as long as the longest, the largest.
+
+    Raises:
+        NoVideoTrackError: there is nothing but a still picture beside the sound.
+    """
+    shown = [track for track in real_pictures(container) if measures[track.index].count]
+    moving = [track for track in shown if measures[track.index].count > 1]
+    if shown and not moving and all(track.codec_context.name in STILL_CODECS for track in shown):
+        raise NoVideoTrackError("its only picture is a still one")
+    lengths_s = {track.index: measures[track.index].end_s - measures[track.index].first_s for track in shown}
+    enough_s = ABOUT_AS_LONG * max((lengths_s[track.index] for track in moving or shown), default=0.0)
+
+    def rank(track: "VideoStream") -> tuple[bool, int]:
+        context = track.codec_context
+        return lengths_s[track.index] < enough_s, -context.width * context.height
+
+    return sorted(moving or shown, key=rank)
+
+
+def verify_decodes(
+    source: Path | BinaryIO, tracks: "ChosenTracks | None" = None, points: int = 5, seconds: float = 1.0
+) -> Decoded:
     """Decodes some seconds at several points, evenly spread from begin to end.
+
+    Args:
+        source: a file, or a seekable binary stream positioned at its start.
+        tracks: those to decode, as ``probe`` chose them; None for the first of each kind.
+        points: at how many points.
+        seconds: at each.
 
     Raises:
         CorruptMediaError: a point gives no picture, or the file gives no sound.
         Failure: what ``probe`` raises for a file that is no video.
     """
-    return Decoded(**apart.result_of("verify", source, points=points, seconds=seconds))
+    chosen = (None, None) if tracks is None else (tracks.video, tracks.audio)
+    return Decoded(**apart.result_of("verify", source, points=points, seconds=seconds, chosen=chosen))
 
 
-def verified(source: BinaryIO, points: int, seconds: float) -> dict[str, Any]:
+def verified(source: BinaryIO, points: int, seconds: float, chosen: Sequence[int | None]) -> dict[str, Any]:
     """The fields of ``Decoded``; in the child."""
     with opened(source) as container:
-        tracks = choose_tracks(container)
+        tracks = choose_tracks(container, *chosen)
         if tracks.audio is None:
             raise NoAudioTrackError
-        zero_s = _zero_s(container)
+        start_s = zero_s(container)
         pictures, audio_s = 0, 0.0
-        for at_s in _points(zero_s, zero_s + (container.duration or 0) / MICROSECONDS - seconds, points):
+        for at_s in _points(start_s, start_s + (container.duration or 0) / MICROSECONDS - seconds, points):
             end_s = at_s + seconds
             shown = sum(1 for _ in _within(pictures_from(container, tracks.video, at_s), at_s, end_s))
             sounds = _within(sounds_from(container, tracks.audio, at_s), at_s, end_s)
             heard = sum(sound.samples / sound.sample_rate for sound in sounds)
             if not shown and not heard:
-                raise CorruptMediaError(f"nothing decodes at {at_s - zero_s:.1f} s")
+                raise CorruptMediaError(f"nothing decodes at {at_s - start_s:.1f} s")
             pictures += shown
             audio_s += heard
         if not pictures or not audio_s:
@@ -192,9 +266,8 @@ def _missing_duration_s(video: _Measure) -> float:
     return 1 / video.per_second if video.end_s == video.last_s and video.per_second else 0.0
 
 
-def _zero_s(container: "InputContainer") -> float:
-    """Where ffmpeg and players put time zero: the start of the earliest track."""
-    return (container.start_time or 0) / MICROSECONDS
+def _end_s(measures: dict[int, _Measure]) -> float:
+    return max(measure.end_s for measure in measures.values() if measure.count)
 
 
 def _start_s(track: "Stream", measure: _Measure) -> float:
@@ -204,17 +277,19 @@ def _start_s(track: "Stream", measure: _Measure) -> float:
     return float(track.start_time * track.time_base)
 
 
-def _refuse_truncated(container: "InputContainer", measures: dict[int, _Measure], zero_s: float) -> None:
+def _refuse_truncated(
+    container: "InputContainer", tracks: Tracks, measures: dict[int, _Measure], start_s: float
+) -> None:
     """A file with its index at the front opens well however much of its end is missing."""
-    whole_s = max(measure.end_s for measure in measures.values()) - zero_s
+    whole_s = _end_s(measures) - start_s
     advertised_s = (container.duration or 0) / MICROSECONDS
-    if advertised_s > zero_s > 0:  # Matroska of a recorder whose clock was running: it says where the last frame ends
-        advertised_s -= zero_s
+    if advertised_s > start_s > 0:  # Matroska of a recorder whose clock was running: it says where the last frame ends
+        advertised_s -= start_s
     _refuse_short("it", whole_s, advertised_s)
-    for stream in (*container.streams.video, *container.streams.audio):
-        measure = measures[stream.index]
-        if stream.duration and stream.time_base and measure.count > 1:
-            present_s = max(measure.end_s - zero_s, measure.end_s - measure.first_s)
+    for stream in (tracks.video, tracks.audio):
+        if stream is not None and stream.duration and stream.time_base and measures[stream.index].count > 1:
+            measure = measures[stream.index]
+            present_s = max(measure.end_s - start_s, measure.end_s - measure.first_s)
             _refuse_short(f"its {stream.type} track", present_s, float(stream.duration * stream.time_base))
 
 
@@ -223,20 +298,20 @@ def _refuse_short(what: str, present_s: float, advertised_s: float) -> None:
         raise CorruptMediaError(f"{what} says that it lasts {advertised_s:.1f} s, but ends after {present_s:.1f} s")
 
 
-def _sample(container: "InputContainer", tracks: Tracks, zero_s: float, end_s: float) -> "VideoFrame":
-    """Decodes a few frames near begin, middle and end; the first picture."""
+def _sample(container: "InputContainer", tracks: Tracks, start_s: float, end_s: float) -> "list[VideoFrame]":
+    """Decodes a few frames near begin, middle and end; a picture of each place, an interlaced one where there is."""
     pictures: list[VideoFrame] = []
-    for at_s in _points(zero_s, end_s - MISSING_S, SAMPLE_POINTS):
+    for at_s in _points(start_s, end_s - MISSING_S, SAMPLE_POINTS):
         here = list(islice(pictures_from(container, tracks.video, at_s), SAMPLE_FRAMES))
         if not here:
-            raise CorruptMediaError(f"no picture decodes near {at_s - zero_s:.1f} s")
-        pictures.extend(here[:1])
+            raise CorruptMediaError(f"no picture decodes near {at_s - start_s:.1f} s")
+        pictures.append(next((frame for frame in here if frame.interlaced_frame), here[0]))
     if tracks.audio is None or not any(
         list(islice(sounds_from(container, tracks.audio, at_s), SAMPLE_FRAMES))
-        for at_s in _points(zero_s, end_s - MISSING_S, SAMPLE_POINTS)
+        for at_s in _points(start_s, end_s - MISSING_S, SAMPLE_POINTS)
     ):
         raise CorruptMediaError("no sound decodes")
-    return pictures[0]
+    return pictures
 
 
 def _points(first_s: float, last_s: float, count: int) -> Sequence[float]:

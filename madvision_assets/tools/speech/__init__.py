@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.segments import HeardSegment
@@ -55,6 +55,14 @@ class SpeechEngine(Protocol):
 
     def recipe(self) -> Recipe:
         """Engine, version, model and whatever else changes what is heard."""
+
+
+@runtime_checkable
+class TellsLanguage(Protocol):
+    """An engine that can tell a language without transcribing, which is cheaper."""
+
+    def language_of(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
+        """The language of at most 30 s (ISO 639-1), and how sure that is, 0 to 1; raises as ``transcribe`` does."""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,22 @@ class OpenAIWhisper:
             raise classify_speech(error) from error
         return Heard(str(result["language"]), tuple(map(_segment, result["segments"])))
 
+    def language_of(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
+        """See ``TellsLanguage``; a model of one language is sure of it."""
+        model = load_model(self.model, self.models_folder)
+        if not model.is_multilingual:
+            return "en", 1.0
+        import whisper
+
+        try:
+            mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(samples), model.dims.n_mels, device=model.device)
+            half = mel.half() if model.device.type == "cuda" else mel
+            _, probabilities = model.detect_language(half)
+        except ENGINE_ERRORS as error:
+            raise classify_speech(error) from error
+        language = max(probabilities, key=probabilities.get)
+        return str(language), float(probabilities[language])
+
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``. A checkpoint is loaded; a named model is looked for and not downloaded."""
         if is_path(self.model):

@@ -1,0 +1,73 @@
+"""Small videos as they come from cameras, recorders and editors, each of a kind that is easily taken for another.
+
+Each maker takes the path of the file to make and gives it back. What is to be heard is a tone in bursts (``HEARD_HZ``).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from madvision_assets_tests.footage import ffmpeg
+
+SIZE = "320x240"
+HEARD_HZ = 440
+X264 = ("-c:v", "libx264", "-preset", "ultrafast")
+
+
+def bursts(seconds: float, level: float = 0.4) -> tuple[str, ...]:
+    """An input: the tone, 0.8 s of each 1.2 s."""
+    tone = f"{level}*sin({HEARD_HZ}*2*PI*t)*lt(mod(t\\,1.2)\\,0.8)"
+    return "-f", "lavfi", "-i", f"aevalsrc={tone}:s=48000:d={seconds}"
+
+
+def moving(seconds: float, rate: int = 25, size: str = SIZE) -> tuple[str, ...]:
+    """An input: a picture that moves."""
+    return "-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}"
+
+
+def interlaced(out: Path, seconds: float = 3.0, *, first: str = "tff", codec: Sequence[str] = ()) -> Path:
+    """Two fields in each frame, as cameras and broadcasts have them; ``first`` is the upper or the lower one."""
+    h264 = (*X264, "-flags", "+ildct+ilme", "-x264-params", f"{first}=1", "-pix_fmt", "yuv420p")
+    woven = f"interlace=scan={first}:lowpass=0"
+    ffmpeg(*moving(seconds, 50), *bursts(seconds), "-vf", woven, *(codec or h264), "-c:a", "aac", out)
+    return out
+
+
+def antiphase(out: Path, seconds: float = 4.0, from_s: float = 0.0) -> Path:
+    """Stereo whose right side is, from a time on, the left one upside down, so that their sum is silent."""
+    sides = f"[1:a]aeval='val(0)|val(0)*(1-2*gte(t,{from_s}))',aformat=channel_layouts=stereo[a]"
+    ffmpeg(*moving(seconds), *bursts(seconds), "-filter_complex", sides, "-map", "0:v", "-map", "[a]", *X264, out)
+    return out
+
+
+def two_sounds(out: Path, seconds: float = 4.0, *, first: str = "anullsrc=r=48000:cl=stereo") -> Path:
+    """A recorder's file: by default a sound without any, and one with the tone."""
+    ffmpeg(
+        *moving(seconds), "-f", "lavfi", "-t", str(seconds), "-i", first, *bursts(seconds), "-map", "0:v",
+        "-map", "1:a", "-map", "2:a", *X264, "-c:a", "aac", "-disposition:a:0", "default", "-disposition:a:1", "0", out,
+    )  # fmt: skip
+    return out
+
+
+def preview_first(out: Path, seconds: float = 3.0, *, preview_s: float = 1.0, codec: str = "mjpeg") -> Path:
+    """A small red picture as the first track, which nothing flags as a preview, and then the real one."""
+    ffmpeg(
+        "-f", "lavfi", "-i", f"color=red:s=160x120:r=1:d={preview_s}", *moving(seconds), *bursts(seconds),
+        "-map", "0:v", "-map", "1:v", "-map", "2:a", "-c:v:0", codec, "-c:v:1", "libx264", "-c:a", "aac", out,
+    )  # fmt: skip
+    return out
+
+
+def still_beside_sound(out: Path) -> Path:
+    """A sound with one JPEG, which nothing flags as its cover."""
+    ffmpeg(
+        "-f", "lavfi", "-i", "color=red:s=160x120:r=1:d=1", *bursts(3.0), "-map", "0:v", "-map", "1:a",
+        "-c:v", "mjpeg", "-c:a", "aac", out,
+    )  # fmt: skip
+    return out
+
+
+def coloured(out: Path, colour: str, size: str, *options: str, filters: str = "") -> Path:
+    """One colour (0xRRGGBB) in a picture of a size, coded as the options say."""
+    picture = f"color={colour}:s={size}:r=10:d=0.8,format=gbrp{filters}"
+    ffmpeg("-f", "lavfi", "-i", picture, *bursts(1.0), *options, "-c:a", "aac", out)
+    return out
