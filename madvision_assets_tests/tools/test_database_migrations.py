@@ -21,8 +21,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade():
@@ -38,7 +38,7 @@ WAITING_FOR_THE_LOCK = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory
 def next_version(folder: Path, last_act: str = "pass") -> Iterator[None]:
     """The next version of the program in place of this one: it has a migration more."""
     migrations = Path(shutil.copytree(schema.MIGRATIONS_FOLDER, folder / "migrations", dirs_exist_ok=True))
-    (migrations / "versions" / "0005_moods.py").write_text(f"{NEXT}    {last_act}\n")
+    (migrations / "versions" / "0006_moods.py").write_text(f"{NEXT}    {last_act}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS_FOLDER", migrations)
         yield
