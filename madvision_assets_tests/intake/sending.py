@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from sqlalchemy import update
 from tusclient.client import TusClient
-from tusclient.uploader import Uploader
+from tusclient.uploader.uploader import Uploader
 
 from madvision_assets.domain.received import BLOCK_BYTES, FOLDER
 from madvision_assets.intake.uploads.receiving import hash_of
@@ -38,7 +38,8 @@ def uploader(intake: Intake, data: bytes, **told: Any) -> Uploader:
 
 def receipt_of(sent: Uploader) -> dict[str, str]:
     """What the last answer said of the video."""
-    found: Mapping[str, str] = sent.request.response_headers
+    last: Any = sent.request
+    found: Mapping[str, str] = last.response_headers
     return {name.removeprefix("madvision-"): value for name, value in found.items() if name.startswith("madvision-")}
 
 

@@ -273,9 +273,7 @@ def test_a_file_is_sent_and_leads_to_its_page(page: Page, base_url: str, states:
     assert found.options.max_clips == 3
 
 
-def test_a_file_goes_on_where_it_stopped_when_the_connection_was_cut(
-    page: Page, base_url: str, states: VideoStates, tmp_path: Path
-) -> None:
+def test_a_file_goes_on_where_it_stopped_when_the_connection_was_cut(page: Page, base_url: str, tmp_path: Path) -> None:
     film = tmp_path / "cut.mp4"
     film.write_bytes(os.urandom(12_000_000))
     with Line(int(base_url.rpartition(":")[2])) as line:
@@ -346,10 +344,12 @@ class Line:
         self.cut_after_bytes: float = inf
 
     def __enter__(self) -> Self:
+        """Listen."""
         threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Let everything go."""
         self._listener.close()
         self._cut()
 

@@ -18,7 +18,7 @@ from madvision_assets.intake.uploads.pace import Senders, pieces
 from madvision_assets.intake.uploads.receiving import Receiver, Writer
 from madvision_assets.tools.database.uploads import UploadRow
 
-KNOWN_PROBLEMS = ("unknown_upload", "upload_expired", "tus_version", *COMMON_PROBLEMS)
+KNOWN_PROBLEMS = ("unknown_upload", "upload_expired", "invalid_request", *COMMON_PROBLEMS)
 
 router = APIRouter(prefix="/public/upload", tags=["uploads"])
 
@@ -100,7 +100,7 @@ def ask(request: Request, secret: str) -> Response:
 @router.get(
     "/{secret}",
     response_model_exclude_none=True,
-    responses=documented("unknown_upload", "upload_expired", *COMMON_PROBLEMS, database_unavailable="503"),
+    responses=documented(*KNOWN_PROBLEMS, database_unavailable="503"),
 )
 def read(request: Request, secret: str) -> UploadStatus:
     """How much of a file has come, and once it is whole the token of its video."""
@@ -116,12 +116,12 @@ def read(request: Request, secret: str) -> UploadStatus:
     openapi_extra={"parameters": [_VERSION, _OFFSET], "requestBody": {"required": True, "content": _FILE}},
     responses=documented(
         *KNOWN_PROBLEMS,
+        "tus_version",
         "body_timeout",
         "upload_offset",
         "upload_overtaken",
         "body_too_large",
         "unsupported_media_type",
-        "invalid_request",
         "too_many_uploads",
         "upload_fragmented",
         "upload_quota",
@@ -153,7 +153,9 @@ async def go_on(request: Request, secret: str) -> Response:
     "/{secret}",
     status_code=204,
     openapi_extra={"parameters": [_VERSION]},
-    responses=documented(*KNOWN_PROBLEMS, "upload_finished", database_unavailable="503", store_unavailable="503"),
+    responses=documented(
+        *KNOWN_PROBLEMS, "tus_version", "upload_finished", database_unavailable="503", store_unavailable="503"
+    ),
 )
 def give_up(request: Request, secret: str) -> Response:
     """Give an unfinished file up; what came of it is deleted."""
