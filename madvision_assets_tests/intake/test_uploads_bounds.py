@@ -138,6 +138,12 @@ def test_a_refused_body_is_not_listened_to_for_ever(intake: Intake) -> None:
                 connection.sendall(b"x" * 65536)
 
 
+def test_nobody_submits_the_place_of_a_file(intake: Intake) -> None:
+    answer = intake.client.post("/public/video", json={"url": f"received://{'0' * 32}/a.mp4?size=1"})
+
+    assert code_of(answer) == (422, "invalid_address")
+
+
 def test_the_method_may_be_named_in_a_header(intake: Intake) -> None:
     path = begin(intake, 10)
     headers = {**PATCH, "Upload-Offset": "0", "X-HTTP-Method-Override": "PATCH"}
