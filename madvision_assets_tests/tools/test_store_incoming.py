@@ -51,10 +51,12 @@ def test_blocks_become_the_file_and_the_last_writer_of_each_counts(store: Object
     assert list(store.list_keys()) == []
 
 
-def test_other_bytes_under_the_id_of_a_file_are_refused(store: ObjectStore, tmp_path: Path) -> None:
-    files = IncomingFiles(store)
-    files.put(PLACE, 0, 1, FIRST)
-    files.put(PLACE, 1, 1, b"THE END")
+@pytest.mark.parametrize("blocks", [(FIRST, b"THE END"), (b"A" * BLOCK_BYTES, SECOND)], ids=["end", "beginning"])
+def test_other_bytes_under_the_id_of_a_file_are_refused(
+    blocks: tuple[bytes, ...], store: ObjectStore, tmp_path: Path
+) -> None:
+    for number, data in enumerate(blocks):
+        IncomingFiles(store).put(PLACE, number, 1, data)
 
     with pytest.raises(FileChangedError):
         fetched(store, tmp_path)
