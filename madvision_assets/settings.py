@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     callback_hosts_per_minute: Annotated[int, Field(ge=1)] = 1
     connections_per_client: Annotated[int, Field(ge=0)] = 100
     streams_per_client: Annotated[int, Field(ge=1)] = 20
+    uploads_per_client: Annotated[int, Field(ge=0)] = 10
+    upload_bytes_per_client: Annotated[int, Field(ge=0)] = 40 * GIB
+    upload_bytes: Annotated[int, Field(ge=0)] = 200 * GIB
+    upload_expires_s: Annotated[float, Field(gt=0, le=YEAR_S)] = 24 * HOUR_S
+    upload_min_bytes_per_s: Annotated[int, Field(ge=0)] = 4096
     trusted_proxies: str = "127.0.0.1"
 
     inbox_url: SecretStr | None = None

@@ -40,6 +40,7 @@ from madvision_assets.work.ingest import Ingest
 from madvision_assets.work.publish import Publisher
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.sharing import Sharing
+from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -200,6 +201,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         ),
         "webhooks": make_webhooks(settings, store, database),
         "housekeeper": Housekeeper(database, settings.dagster_retention_days),
+        "upload_sweeper": UploadSweeper(database, store),
         "database": database,
         "ingest": make_ingest(settings, store),
         "transcriber": Transcriber(store, make_speech_engine(settings)),

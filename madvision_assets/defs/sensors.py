@@ -15,6 +15,7 @@ from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain import health
 from madvision_assets.tools.database import Database
 from madvision_assets.work.dispatch import Dispatcher, Launch
+from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.webhooks import WebhookSender
 
 # The daemon looks every five seconds, and at five exactly a tick that began a moment late would cost the next one.
@@ -100,14 +101,20 @@ def webhook_sensor(
 
 @dg.sensor(minimum_interval_seconds=HOUSEKEEPING_S, default_status=RUNNING)
 def housekeeping(
-    context: dg.SensorEvaluationContext, housekeeper: dg.ResourceParam[Housekeeper]
+    context: dg.SensorEvaluationContext,
+    housekeeper: dg.ResourceParam[Housekeeper],
+    upload_sweeper: dg.ResourceParam[UploadSweeper],
 ) -> dg.SensorResult | dg.SkipReason:
-    """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound."""
+    """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
+
+    What uploads left in the store, and nobody needs, goes too.
+    """
+    swept_uploads = upload_sweeper.sweep()
     try:
         swept = housekeeper.sweep(context.instance, context.cursor or None)
     except ValueError as held_up:
         return dg.SkipReason(str(held_up))
-    told = dg.SkipReason(f"{swept.archived} videos archived, {swept.runs} runs deleted.")
+    told = dg.SkipReason(f"{swept.archived} videos archived, {swept.runs} runs deleted, {swept_uploads} uploads swept.")
     return dg.SensorResult(cursor=swept.last_kept or "", skip_reason=told)
 
 

@@ -12,7 +12,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from madvision_assets.domain.redaction import without_secrets
 from madvision_assets.intake.hosts import Hosts
-from madvision_assets.intake.limits import ClientGoneError, RateLimits, check_headers, read_body
+from madvision_assets.intake.limits import (
+    ClientGoneError,
+    RateLimits,
+    as_meant,
+    brings_file,
+    check_headers,
+    read_body,
+)
 from madvision_assets.intake.metrics import HttpFigures
 from madvision_assets.intake.problems import ProblemError
 
@@ -56,6 +63,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        scope = as_meant(scope)
         answer = _Answer(send)
         try:
             await self._handle(scope, receive, answer)
@@ -73,7 +81,9 @@ class Guard:
         try:
             self._limits.admit(scope)
             self._hosts.check(scope)
-            if scope["method"] not in BODILESS:
+            if brings_file(scope):
+                receive = answer.before_whole(receive)
+            elif scope["method"] not in BODILESS:
                 check_headers(scope, dict(scope["headers"]))
                 receive = _replayed(await read_body(scope, receive), receive)
         except ProblemError as error:
@@ -104,7 +114,19 @@ class _Answer:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self._body_is_whole = True
         self.status = 0
+
+    def before_whole(self, receive: Receive) -> Receive:
+        """The body, which comes while it is handled: an answer before its end closes the connection."""
+        self._body_is_whole = False
+
+        async def noted() -> Message:
+            message = await receive()
+            self._body_is_whole = self._body_is_whole or not message.get("more_body", False)
+            return message
+
+        return noted
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -112,6 +134,8 @@ class _Answer:
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
+            if not self._body_is_whole:
+                headers["Connection"] = "close"
         await self._send(message)
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from starlette.requests import Request
 from starlette.types import Receive, Scope
 
 from madvision_assets.intake.problems import ProblemError
@@ -17,7 +18,8 @@ from madvision_assets.work.clock import Clock
 
 BATCH_PATH = "/public/videos"
 JSON_PATHS = {"/public/video", BATCH_PATH, "/internal/perform-video-processing"}
-SUBMITTING = {("POST", "/public/video"), ("POST", BATCH_PATH), ("POST", "/")}
+UPLOAD_PATH = "/public/upload"
+SUBMITTING = {("POST", "/public/video"), ("POST", BATCH_PATH), ("POST", "/"), ("POST", UPLOAD_PATH)}
 FREE = {"/healthz", "/readyz", "/metrics"}
 OTHER_REQUESTS = 10  # times as many as submissions
 ADDRESSES_PER_HIT = 100
@@ -131,6 +133,24 @@ def client_of(scope: Scope) -> str:
     if not isinstance(address, IPv6Address):
         return host
     return str(address.ipv4_mapped or IPv6Network((int(address), IPV6_CUSTOMER_BITS), strict=False))
+
+
+def limit_callbacks(request: Request, urls: Sequence[str | None]) -> None:
+    """Count the callbacks that a request asks for; raises as ``CallbackLimits.admit``."""
+    limits: CallbackLimits = request.app.state.callback_limits
+    limits.admit(request.scope, urls)
+
+
+def brings_file(scope: Scope) -> bool:
+    """Whether the body is a part of a file, whose size and speed its own route bounds."""
+    return bool(scope["method"] == "PATCH" and scope["path"].startswith(f"{UPLOAD_PATH}/"))
+
+
+def as_meant(scope: Scope) -> Scope:
+    """The request with the method that it means: behind proxies that know few, tus clients name it in a header."""
+    named = dict(scope["headers"]).get(b"x-http-method-override", b"").decode("latin-1").upper()
+    is_upload = scope["method"] == "POST" and scope["path"].startswith(f"{UPLOAD_PATH}/")
+    return {**scope, "method": named} if is_upload and named in {"PATCH", "DELETE", "HEAD"} else scope
 
 
 def body_limit_bytes(scope: Scope) -> int:

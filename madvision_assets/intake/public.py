@@ -1,13 +1,12 @@
 """The public routes: submit an address, and follow it with the token."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
-from madvision_assets.intake.limits import CallbackLimits, RateLimits
+from madvision_assets.intake.limits import RateLimits, limit_callbacks
 from madvision_assets.intake.problems import Problem, ProblemError, documented
 from madvision_assets.intake.schemas import BatchRequest, SubmissionAccepted, SubmissionRequest, VideoStatus
 from madvision_assets.intake.services import base_url_of, services_of
@@ -39,7 +38,7 @@ class BatchAccepted(BaseModel):
 )
 def submit(request: Request, asked: SubmissionRequest) -> Response:
     """Submit the address of a video. The same video submitted twice is processed once, and has two tokens."""
-    _limit_callbacks(request, [asked.callback_url])
+    limit_callbacks(request, [asked.callback_url])
     receipt = accepted(submit_one(services_of(request), asked), base_url_of(request))
     body = receipt.model_dump_json(exclude_none=True)
     return Response(body, 202, {"Location": receipt.status_url}, media_type="application/json")
@@ -57,7 +56,7 @@ def submit_batch(request: Request, asked: BatchRequest) -> Response:
     rate_limits: RateLimits = request.app.state.rate_limits
     rate_limits.admit_addresses(request.scope, len(asked.videos))
     named = [each.get("callback_url") for each in asked.videos if isinstance(each, dict)]
-    _limit_callbacks(request, [each for each in named if isinstance(each, str)])
+    limit_callbacks(request, [each for each in named if isinstance(each, str)])
     base_url = base_url_of(request)
     answers = submit_many(services_of(request), asked.videos)
     told = [each.problem if isinstance(each, ProblemError) else accepted(each, base_url) for each in answers]
@@ -85,8 +84,3 @@ def read_status(
             headers={"WWW-Authenticate": 'Bearer realm="madvision"'},
         )
     return status_of(services_of(request), token, base_url_of(request))
-
-
-def _limit_callbacks(request: Request, urls: Sequence[str | None]) -> None:
-    limits: CallbackLimits = request.app.state.callback_limits
-    limits.admit(request.scope, urls)

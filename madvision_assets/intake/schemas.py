@@ -61,10 +61,9 @@ class ClipOptions(Options):
         return self
 
 
-class SubmissionRequest(_Asked):
-    """One video to process."""
+class _OfVideo(_Asked):
+    """What may be asked of a video, however it comes."""
 
-    url: Annotated[Address, Field(description="Address of a page or file that plays a video; http or https.")]
     priority: PublicPriority = 0
     callback_url: Annotated[
         Address | None, Field(description="Told by POST when processing ends, signed with the callback's secret.")
@@ -72,6 +71,18 @@ class SubmissionRequest(_Asked):
     options: Annotated[
         ClipOptions | None, Field(description="Each way to cut a video is one of its own, with its own clips.")
     ] = None
+
+
+class SubmissionRequest(_OfVideo):
+    """One video to process."""
+
+    url: Annotated[Address, Field(description="Address of a page or file that plays a video; http or https.")]
+
+
+class UploadRequest(_OfVideo):
+    """A file to process, which is sent."""
+
+    name: str = ""
 
 
 class BatchRequest(_Asked):
@@ -99,6 +110,15 @@ class SubmissionAccepted(BaseModel):
     callback_secret: Annotated[
         str | None, Field(description="Key of the callbacks' HMAC-SHA256; shown this once, and only with a callback.")
     ] = None
+
+
+class UploadStatus(BaseModel):
+    """How much of a file has come."""
+
+    offset_bytes: Annotated[int, Field(description="So many bytes have come, and are kept.")]
+    size_bytes: int
+    expires_at: Annotated[AwareDatetime, Field(description="Without a byte more it is given up then.")]
+    submission: Annotated[SubmissionAccepted | None, Field(description="What the whole file became.")] = None
 
 
 class ProcessingRequest(_Asked):

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.clips import Clip, Clips, Role
@@ -108,9 +108,9 @@ def clip_view(clip: Clip, base_url: str) -> ClipView:
 
 
 def _shown_address(tracked: TrackedVideo) -> str:
-    """The address; of a local file the name alone."""
+    """The address; of a file the name alone."""
     parts = urlsplit(tracked.address)
-    return tracked.address if parts.scheme in DEFAULT_PORTS else parts.path.rpartition("/")[2]
+    return tracked.address if parts.scheme in DEFAULT_PORTS else unquote(parts.path.rpartition("/")[2]) or "a file"
 
 
 def _step_view(step: PipelineStep, row: QueueRow) -> StepView:

@@ -58,15 +58,26 @@ def checked(services: Services, asked: SubmissionRequest) -> NewSubmission:
         video_id = identify(address)
     except Failure as failure:
         raise ProblemError.of(failure, pointer="/url") from failure
-    if asked.callback_url is not None:
-        try:
-            checked_address(asked.callback_url, allow_private=allow_private, refused=refused)
-        except Failure as failure:
-            raise ProblemError.of(failure, pointer="/callback_url") from failure
+    checked_callback(services, asked.callback_url)
     options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
     video = Video(video_id=services.database.partition_of(video_id, options), address=address, options=options)
     callback_url = asked.callback_url.strip() if asked.callback_url else None
     return NewSubmission(video, asked.priority, callback_url)
+
+
+def checked_callback(services: Services, url: str | None) -> None:
+    """Return where this may be called, or nothing is asked to be.
+
+    Raises:
+        ProblemError: it is refused.
+    """
+    if url is None:
+        return
+    allow_private, refused = services.settings.allow_private, networks_of(services.settings.refused_networks)
+    try:
+        checked_address(url, allow_private=allow_private, refused=refused)
+    except Failure as failure:
+        raise ProblemError.of(failure, pointer="/callback_url") from failure
 
 
 def accepted(receipt: Receipt, base_url: str) -> SubmissionAccepted:

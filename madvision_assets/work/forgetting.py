@@ -5,7 +5,7 @@ Who is asked first is told what there is; which of it goes is decided when it go
 
 import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from rich.filesize import decimal
 
+from madvision_assets.domain.received import FOLDER
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.operations import Operations
@@ -65,8 +66,9 @@ def find(database: Database, store: ObjectStore, video_ids: Collection[str]) -> 
     extent = operations.extent(video_ids)
     idle = sorted(set(video_ids) - extent.running)
     folders = store.folders()  # those too of stages that only another version knows
+    places = operations.places(idle)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        sizes = dict(zip(idle, pool.map(lambda each: _sizes(store, folders, each), idle), strict=True))
+        sizes = dict(zip(idle, pool.map(lambda each: _sizes(store, _where(folders, places, each)), idle), strict=True))
     there = frozenset(each for each in idle if each in extent.known or sizes[each])
     of_idle = operations.extent(there)
     return Belongings(
@@ -146,8 +148,9 @@ def forget(
                 # One launched by hand is about to write, and one that was taken over may not have noticed yet.
                 doomed = sorted(these.idle - partitions.in_flight(these.idle))
                 partitions.delete(doomed)
-                folders = store.folders()
-                gone = list(pool.map(lambda each, known=folders: _delete_objects(store, known, each), doomed))
+                folders, places = store.folders(), these.places(doomed)
+                where = [_where(folders, places, each) for each in doomed]
+                gone = list(pool.map(lambda each: _delete_objects(store, each), where))
                 for video_id in doomed:
                     shutil.rmtree(work_folder / video_id, ignore_errors=True)
                 these.delete_rows(doomed)
@@ -160,19 +163,27 @@ def forget(
             time.sleep(pause_s)
 
 
-def _sizes(store: ObjectStore, folders: Sequence[str], video_id: str) -> list[int]:
-    return [size for folder in folders for _, size in store.list_sizes(f"{folder}/{video_id}")]
+def _where(folders: Sequence[str], places: Mapping[str, Sequence[str]], video_id: str) -> list[str]:
+    """The prefixes of all keys of a video, with those of the files that were sent of it."""
+    return [
+        *(f"{folder}/{video_id}" for folder in folders),
+        *(f"{FOLDER}/{place}" for place in places.get(video_id, ())),
+    ]
 
 
-def _delete_objects(store: ObjectStore, folders: Sequence[str], video_id: str) -> list[int]:
+def _sizes(store: ObjectStore, prefixes: Sequence[str]) -> list[int]:
+    return [size for prefix in prefixes for _, size in store.list_sizes(prefix)]
+
+
+def _delete_objects(store: ObjectStore, prefixes: Sequence[str]) -> list[int]:
     """Delete them; gives the size of each."""
-    sizes = dict(pair for folder in folders for pair in store.list_sizes(f"{folder}/{video_id}"))
+    sizes = dict(pair for prefix in prefixes for pair in store.list_sizes(prefix))
     # What points at others goes first: a document never names what is gone.
     keys = sorted(sizes, key=lambda key: (not key.endswith("/current.json"), key.startswith(f"{MEDIA}/"), key))
     for batch in _batches(keys):
         store.delete(batch)
-    for folder in folders:
-        path = store.local_path(f"{folder}/{video_id}")
+    for prefix in prefixes:
+        path = store.local_path(prefix)
         if path is not None:
             with suppress(OSError):  # it is not there, or somebody has put something into it
                 path.rmdir()

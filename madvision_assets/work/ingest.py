@@ -1,7 +1,7 @@
 """Ingest: from an address to media and audio in the store, and the manifest that says so.
 
-Downloads an ``http(s)`` address, fetches an upload out of its bucket, or takes a local file that the command line was
-given; probes it, makes it an MP4
+Downloads an ``http(s)`` address, fetches an upload out of its bucket or one that was sent to us out of the store, or
+takes a local file that the command line was given; probes it, makes it an MP4
 where it is none, and extracts the audio once, so that a GPU machine fetches megabytes and not gigabytes.
 """
 
@@ -12,12 +12,14 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from madvision_assets.domain import received
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.failures import (
     CorruptMediaError,
     FileChangedError,
     IncompleteDownloadError,
+    MissingInputError,
     NotFoundError,
     NotMediaError,
     TooLargeError,
@@ -27,6 +29,8 @@ from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.video import UPLOAD, MediaInfo, RawVideo, SourceMetadata, Upload, Video, file_video_id
 from madvision_assets.tools.download import Download, Downloader
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
+from madvision_assets.tools.store.documents import read_current
+from madvision_assets.tools.store.incoming import IncomingFiles
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader
 
@@ -119,7 +123,32 @@ class Ingest:
             path = self.uploads.fetch(video.address, folder / "download", progress)
             name = PurePosixPath(Upload.of(video.address).key)
             return Download(path, SourceMetadata(extractor=UPLOAD, title=name.stem), engine_version="")
+        if scheme == received.SCHEME:
+            return self._received(video, folder / "download", progress)
         return self.downloader.fetch(video.address, folder / "download", progress)
+
+    def _received(self, video: Video, folder: Path, progress: Progress) -> Download:
+        """A file that was sent to us; once it was taken over, only what was kept of it is still there.
+
+        Raises:
+            NotFoundError: nothing is.
+        """
+        name = PurePosixPath(received.ReceivedFile.of(video.address).name)
+        try:
+            path = IncomingFiles(self.store).fetch(video.address, video.video_id, folder, progress)
+        except MissingInputError:
+            path = self._kept(video.video_id, folder)
+        return Download(path, SourceMetadata(extractor="upload", title=name.stem), engine_version="")
+
+    def _kept(self, video_id: str, folder: Path) -> Path:
+        try:
+            media = read_current(self.store, RawVideo, video_id).media
+            folder.mkdir(parents=True, exist_ok=True)
+            path = folder / f"video{PurePosixPath(media.key).suffix}"
+            self.store.download(media.key, path)
+        except MissingInputError as error:
+            raise NotFoundError("the file that was sent is not kept any more") from error
+        return path
 
     def _check_size(self, path: Path) -> None:
         size_bytes = path.stat().st_size

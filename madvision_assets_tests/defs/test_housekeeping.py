@@ -1,5 +1,6 @@
 """Claims about the housekeeping: what leaves Dagster by itself, with all that Dagster kept of it, and what stays."""
 
+import hashlib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,11 @@ from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.launch import open_instance
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.settings import HOUR_S
 from madvision_assets.tools.database.operations import Operations
+from madvision_assets.tools.database.uploads import Uploads
+from madvision_assets.tools.store.incoming import IncomingFiles
+from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets_tests.databases import KINDS, alter, new_database, url_of
 from madvision_assets_tests.harness import Harness, open_harness
 
@@ -173,11 +178,33 @@ def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness)
 
     def told() -> str | None:
         context = dg.build_sensor_context(instance=harness.instance)
-        answer = sensors.housekeeping(context, housekeeper=housekeeper(harness))
+        answer = sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=upload_sweeper(harness))
         skip = answer.skip_reason if isinstance(answer, dg.SensorResult) else answer
         assert isinstance(skip, dg.SkipReason)
         return skip.skip_message
 
     assert told() == "The backfill mine is under way: wait for its end, or cancel it."
     harness.instance.update_backfill(backfill.with_status(BulkActionStatus.COMPLETED_SUCCESS))  # type: ignore[no-untyped-call]
-    assert told() == "1 videos archived, 1 runs deleted."
+    assert told() == "1 videos archived, 1 runs deleted, 0 uploads swept."
+
+
+def test_the_sensor_deletes_what_uploads_left_and_nobody_needs(harness: Harness) -> None:
+    sweeper = upload_sweeper(harness)
+    uploads, files = Uploads(sweeper.database), IncomingFiles(sweeper.store)
+    for name, lasts_s in (("over", 1e-6), ("goes on", HOUR_S)):
+        place = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+        told = {"name": name, "size_bytes": 2, "asked": {}}
+        uploads.create(name, place, "client", told, lambda _: None, lasts_s)
+        files.put(place, 0, 1, name.encode())
+
+    context = dg.build_sensor_context(instance=harness.instance)
+    sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper)
+
+    (left,) = sweeper.store.list_keys("incoming")
+    assert sweeper.store.get_bytes(left) == b"goes on"
+
+
+def upload_sweeper(harness: Harness) -> UploadSweeper:
+    sweeper = harness.resources()["upload_sweeper"]
+    assert isinstance(sweeper, UploadSweeper)
+    return sweeper

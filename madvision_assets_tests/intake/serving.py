@@ -27,6 +27,7 @@ class Intake:
     client: httpx.Client
     services: Services
     port: int
+    app: Any = None
 
     def submit(self, url: str = ADDRESS, **asked: Any) -> dict[str, Any]:
         """Submit an address; gives the receipt."""
@@ -52,7 +53,8 @@ def serving(settings: Settings, *, migrate: bool = True) -> Iterator[Intake]:
     services = make_services(settings)
     if migrate:
         services.database.migrate()
-    server = Server(configured(services, "127.0.0.1", 0))
+    config = configured(services, "127.0.0.1", 0)
+    server = Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = time.monotonic() + WAIT_S
@@ -63,7 +65,7 @@ def serving(settings: Settings, *, migrate: bool = True) -> Iterator[Intake]:
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S) as client:
-            yield Intake(client, services, port)
+            yield Intake(client, services, port, config.app)
     finally:
         server.should_exit = True
         thread.join(WAIT_S)

@@ -304,7 +304,7 @@ def test_pages_are_kept_nowhere_and_run_nothing_but_their_own_script(client: htt
 def test_static_files_are_kept_until_they_change(client: httpx.Client) -> None:
     named = set(re.findall(r'"(/static/[^"]+\?v=[0-9a-f]{16})"', client.get("/").text))
 
-    assert len(named) == 3
+    assert len(named) == 4
     for path in named:
         answer = client.get(path)
         assert answer.status_code == 200

@@ -1,8 +1,16 @@
 """Claims about the pages in a real browser."""
 
+import dataclasses
+import os
 import re
 import shutil
+import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from math import inf
+from pathlib import Path
+from typing import Self
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, ViewportSize, expect, sync_playwright
@@ -12,6 +20,7 @@ from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages import Streams
+from madvision_assets.tools.database.uploads import Uploads
 from madvision_assets_tests.intake.video_states import VideoStates, served, wait_until
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -245,3 +254,141 @@ def test_without_javascript_the_page_of_a_video_says_the_same(
     states.finish(lease, Outcome.NO_SPEECH, "only music")
     expect(page.get_by_text("only music")).to_be_visible()  # it looks again by itself
     context.close()
+
+
+def test_a_file_is_sent_and_leads_to_its_page(page: Page, base_url: str, states: VideoStates, tmp_path: Path) -> None:
+    film = tmp_path / "my talk.mp4"
+    film.write_bytes(os.urandom(1_000_000))
+    page.goto(base_url)
+    page.get_by_text("More", exact=True).click()
+    page.get_by_label("Clips at most").fill("3")
+    page.get_by_label("Or a file of yours").set_input_files(film)
+    page.get_by_role("button", name="Send the file").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="In the queue")).to_be_visible()
+    expect(page.get_by_text("my talk.mp4")).to_be_visible()
+    found = states.services.submissions.find(page.url.rpartition("/")[2])
+    assert found is not None
+    assert found.options.max_clips == 3
+
+
+def test_a_file_goes_on_where_it_stopped_when_the_connection_was_cut(page: Page, base_url: str, tmp_path: Path) -> None:
+    film = tmp_path / "cut.mp4"
+    film.write_bytes(os.urandom(12_000_000))
+    with Line(int(base_url.rpartition(":")[2])) as line:
+        page.goto(f"http://127.0.0.1:{line.port}")
+        line.cut_after_bytes = 7_000_000
+        page.get_by_label("Or a file of yours").set_input_files(film)
+        page.get_by_role("button", name="Send the file").click()
+        expect(page.get_by_role("button", name="Stop")).to_be_focused()
+
+        expect(page.get_by_role("status")).to_contain_text("The connection was cut. It goes on by itself in")
+        expect(page.get_by_role("progressbar", name="Sent")).to_be_visible()
+        line.mend()
+
+        expect(page.get_by_role("heading", name="In the queue")).to_be_visible()
+        # What was under way when it was cut comes twice, and not all of it.
+        assert line.came_bytes < 16_000_000
+        page.goto("about:blank")
+
+
+def test_a_file_that_is_stopped_is_deleted(page: Page, base_url: str, states: VideoStates, tmp_path: Path) -> None:
+    film = tmp_path / "stop.mp4"
+    film.write_bytes(os.urandom(12_000_000))
+    line = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000_000}
+    line.send("Network.emulateNetworkConditions", slow)
+    page.goto(base_url)
+    page.get_by_label("Or a file of yours").set_input_files(film)
+    page.get_by_role("button", name="Send the file").click()
+    before = unfinished(states)
+    page.wait_for_function("() => document.getElementById('sent-bar').value > 0.1", timeout=LIMIT_MS)
+
+    page.get_by_role("button", name="Stop").click()
+
+    expect(page.get_by_role("status")).to_have_text("Stopped. What was sent is deleted.")
+    expect(page.get_by_role("button", name="Send the file")).to_be_focused()
+    wait_until(lambda: unfinished(states) < max(before, 1))
+
+
+def test_a_file_that_is_too_large_is_told_before_it_is_sent(page: Page, states: VideoStates, tmp_path: Path) -> None:
+    film = tmp_path / "large.mp4"
+    film.write_bytes(b"x" * 1000)
+    small = dataclasses.replace(
+        states.services, settings=states.services.settings.model_copy(update={"max_bytes": 999})
+    )
+    with served(make_app(small)) as base_url:
+        page.goto(base_url)
+        page.get_by_label("Or a file of yours").set_input_files(film)
+        page.get_by_role("button", name="Send the file").click()
+
+        expect(page.get_by_role("status")).to_have_text("The file is larger than what is taken.")
+        page.goto("about:blank")
+
+
+class Line:
+    """A line to a server on loopback, that can be cut.
+
+    Args:
+        to_port: of the server.
+    """
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = []
+        self._down = False
+        self.came_bytes = 0
+        self.cut_after_bytes: float = inf
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let everything go."""
+        self._listener.close()
+        self._cut()
+
+    def mend(self) -> None:
+        """Connections are taken again, and not cut any more."""
+        self.cut_after_bytes, self._down = inf, False
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                if self._down:
+                    near.close()
+                    continue
+                far = socket.create_connection(("127.0.0.1", self._to_port))
+                self._open += [near, far]
+                threading.Thread(target=self._carry, args=(near, far, True), daemon=True).start()
+                threading.Thread(target=self._carry, args=(far, near, False), daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, counts: bool) -> None:
+        with suppress(OSError):
+            while piece := source.recv(65536):
+                target.sendall(piece)
+                self.came_bytes += len(piece) * counts
+                if self.came_bytes > self.cut_after_bytes:
+                    self._down = True
+                    self._cut()
+        for each in (source, target):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def _cut(self) -> None:
+        for each in self._open:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+                each.close()
+        self._open.clear()
+
+
+def unfinished(states: VideoStates) -> int:
+    """Files that are being sent."""
+    return Uploads(states.services.database).held("127.0.0.1").count

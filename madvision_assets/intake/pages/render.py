@@ -17,6 +17,7 @@ from madvision_assets.intake.problems import ProblemError
 STATIC_FOLDER = Path(__file__).with_name("static")
 MEDIA_TYPES: Mapping[str, str] = {
     "pages.css": "text/css; charset=utf-8",
+    "upload.js": "text/javascript; charset=utf-8",
     "video.js": "text/javascript; charset=utf-8",
     "favicon.svg": "image/svg+xml",
     "contact-sheet.svg": "image/svg+xml",
@@ -137,6 +138,7 @@ def _environment() -> Environment:
         shortened=words.shortened,
         clock=words.clock,
         length=words.length,
+        size=words.size,
         percent=words.percent,
         utc=words.utc,
         step_names=words.STEP_NAMES,

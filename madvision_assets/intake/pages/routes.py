@@ -54,9 +54,9 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
 @router.api_route("/", methods=["GET", "HEAD"])
-def show_form(url: str = "") -> Response:
+def show_form(request: Request, url: str = "") -> Response:
     """The form; ``?url=`` fills the address in, for a video that failed and for bookmarks."""
-    return page("submit.html", longest_address=MAX_ADDRESS_CHARS, **Form.of({"url": url}).values())
+    return _form_page(request, Form.of({"url": url}))
 
 
 @router.post("/")
@@ -70,8 +70,7 @@ async def submit(request: Request) -> Response:
     except ProblemError as error:
         if not error.problem.errors:
             raise
-        values = form.refused(error).values()
-        return page("submit.html", error.problem.status, longest_address=MAX_ADDRESS_CHARS, **values)
+        return _form_page(request, form.refused(error), error.problem.status)
     return RedirectResponse(f"/video/{receipt.token}", 303, {"Cache-Control": "no-store"})
 
 
@@ -115,6 +114,13 @@ def static(name: str) -> Response:
         raise ProblemError("not_found")
     headers = {"Cache-Control": f"public, max-age={FOREVER_S}, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(file.content, headers=headers, media_type=file.media_type)
+
+
+def _form_page(request: Request, form: Form, code: int = 200) -> Response:
+    settings = services_of(request).settings
+    longest_file = settings.max_bytes if settings.uploads_per_client else 0
+    values = form.values()
+    return page("submit.html", code, longest_address=MAX_ADDRESS_CHARS, longest_file=longest_file, **values)
 
 
 def _refuse_other_sites(request: Request) -> None:

@@ -158,3 +158,11 @@ def _tell_done(status: VideoStatus) -> Told:
     count = len(status.clips)
     headline = "One clip is ready" if count == 1 else f"{count} clips are ready"
     return Told(headline, headline, "Best first. Watch them here, or take them with you.", Tone.GOOD)
+
+
+def size(size_bytes: int) -> str:
+    """A size in the unit that suits it, such as ``21.5 GB``."""
+    for unit, unit_bytes in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size_bytes >= unit_bytes:
+            return f"{size_bytes / unit_bytes:.3g} {unit}"
+    return f"{size_bytes} bytes"

@@ -4,7 +4,7 @@ Whoever claims, submits, requeues or begins one of them meanwhile waits, and the
 this holds for a video too of which only objects are left, its place in the tables is taken until the end.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,10 +21,12 @@ from madvision_assets.tools.database.tables import (
     lineage,
     processing_attempts,
     submissions,
+    uploads,
     video_processing_queue,
     videos,
     webhook_deliveries,
 )
+from madvision_assets.tools.database.uploads import places_of
 
 queue = video_processing_queue
 
@@ -47,13 +49,17 @@ class Held:
     known: frozenset[str]
     _connection: Connection = field(repr=False)
 
+    def places(self, video_ids: Collection[str]) -> Mapping[str, Sequence[str]]:
+        """For each of these videos where the files lie that were sent of it."""
+        return places_of(self._connection, video_ids)
+
     def delete_rows(self, video_ids: Collection[str]) -> None:
         """Delete every row of these of the idle ones."""
         doomed = sorted(self.idle.intersection(video_ids))
         for breaker in breakers.not_closed(self._connection).values():
             if breaker.probe_video_id in doomed:
                 breakers.give_up_probe(self._connection, breaker.probe_video_id)
-        for table in (webhook_deliveries, submissions, processing_attempts, lineage, queue, videos):
+        for table in (webhook_deliveries, submissions, uploads, processing_attempts, lineage, queue, videos):
             self._connection.execute(table.delete().where(table.c.video_id.in_(doomed)))
 
 

@@ -22,10 +22,12 @@ from madvision_assets.tools.database.tables import (
     lineage,
     processing_attempts,
     submissions,
+    uploads,
     video_processing_queue,
     videos,
     webhook_deliveries,
 )
+from madvision_assets.tools.database.uploads import places_of
 
 # IDs in one statement; SQLite allows 32,766 parameters.
 BATCH = 1000
@@ -148,7 +150,9 @@ class Operations:
         """What the tables hold of these videos."""
         known: set[str] = set()
         running: set[str] = set()
-        counts = dict.fromkeys((videos, queue, processing_attempts, submissions, webhook_deliveries, lineage), 0)
+        counts = dict.fromkeys(
+            (videos, queue, processing_attempts, submissions, uploads, webhook_deliveries, lineage), 0
+        )
         with self._database.reading() as connection:
             for batch in batches(video_ids):
                 here = select(videos.c.video_id).where(videos.c.video_id.in_(batch))
@@ -160,6 +164,14 @@ class Operations:
         return Extent(
             known=frozenset(known), running=frozenset(running), tokens=counts[submissions], rows=sum(counts.values())
         )
+
+    def places(self, video_ids: Collection[str]) -> dict[str, list[str]]:
+        """For each of these videos where the files lie that were sent of it."""
+        found: dict[str, list[str]] = {}
+        with self._database.reading() as connection:
+            for batch in batches(video_ids):
+                found |= places_of(connection, batch)
+        return found
 
     # --- moving ---
 

@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select
 
@@ -15,7 +15,7 @@ from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database, admission, webhooks
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow, TrackedVideo
-from madvision_assets.tools.database.tables import breakers, submissions, video_processing_queue, videos
+from madvision_assets.tools.database.tables import breakers, submissions, uploads, video_processing_queue, videos
 from madvision_assets.tools.database.writer import KeptWriter, StatementWriter
 
 TOKEN_BYTES = 32
@@ -119,6 +119,28 @@ class Submissions:
             return self._kept.run(work)
         with self._database.writing() as connection:
             return work(connection)
+
+    def add_upload(self, secret_hash: str, wanted: NewSubmission, token: str, lasts_s: float) -> QueueRow | None:
+        """Take in a file that has come whole, once, however often it is asked.
+
+        Args:
+            secret_hash: of its upload.
+            wanted: what is asked for, with its callback's secret.
+            token: that the submitter follows it with.
+            lasts_s: so many seconds from now the upload is known as it ended.
+
+        Returns:
+            The queue's row; None where the upload expired, or the video was forgotten since.
+        """
+        now = self._now()
+        change = {"video_id": wanted.video.video_id, "expires_at": now + timedelta(seconds=lasts_s)}
+        alive = (uploads.c.video_id.is_(None), uploads.c.swept_at.is_(None), uploads.c.expires_at > now)
+        mine = uploads.update().where(uploads.c.secret_hash == secret_hash, *alive)
+        with self._database.writing() as connection:
+            if connection.execute(mine.values(change)).rowcount:
+                return self._admit(connection, wanted, token_hash(token), wanted.callback_secret, now)
+        tracked = self.find(token)
+        return tracked.row if tracked else None
 
     def find(self, token: str) -> TrackedVideo | None:
         """The video of a token, and where it stands; None for a token that we never gave."""

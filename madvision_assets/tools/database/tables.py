@@ -254,6 +254,31 @@ webhook_deliveries = Table(
     Index(None, "next_try_at"),
 )
 
+# Files that are being sent to us, and those that were, for as long as anything of them is kept beside the video.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column(
+        "secret_hash", String(64), primary_key=True
+    ),  # sha256 of the secret in the upload's address, which is kept nowhere
+    Column("place", String(32), nullable=False),  # its folder in the store
+    Column("client", Text, nullable=False),
+    Column("name", PlainText, nullable=False),  # of the file
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("offset_bytes", BigInteger, nullable=False),  # so many have come, and are kept
+    Column("chain", Text, nullable=False),  # over the hashes of its whole blocks
+    Column("writer", Integer, nullable=False),  # counts those who wrote: the fencing token
+    Column("asked", JSON_DOCUMENT, nullable=False),  # of the video: options, priority, callback
+    Column("video_id", String(VIDEO_ID_CHARS)),  # once it is whole, and became a submission
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("swept_at", UtcDateTime),  # since then nothing of it is in the store
+    UniqueConstraint("place"),
+    CheckConstraint("offset_bytes >= 0 AND offset_bytes <= size_bytes", name="offset_bytes"),
+    Index(None, "expires_at"),
+    Index(None, "video_id"),
+)
+
 # Signs of life of parts that have no row of their own, such as the sensors.
 heartbeats = Table(
     "heartbeats",

@@ -1,11 +1,14 @@
-"""Copies between files of this machine, which need not pass through this process."""
+"""Files of this machine: copies that need not pass through this process, and the endings of names."""
 
 import os
+import re
 import sys
 from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import BinaryIO
 
 BLOCK_BYTES = 4 * 1024 * 1024
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 
 def copy_bytes(source: BinaryIO, target: BinaryIO, progress: Callable[[int, int], None] | None = None) -> int:
@@ -26,6 +29,12 @@ def copy_bytes(source: BinaryIO, target: BinaryIO, progress: Callable[[int, int]
         if progress:
             progress(done_bytes, size_bytes)
     return done_bytes
+
+
+def suffix_of(name: str) -> str:
+    """The ending of a name, with its dot, in lower case; empty where it is none that we would give a file."""
+    suffix = PurePosixPath(name).suffix.lower()
+    return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 def _copy_block(source: BinaryIO, target: BinaryIO, start: int) -> int:

@@ -1,11 +1,13 @@
-"""Uploads: objects that somebody put into a bucket of S3, fetched by the machine's own right to read them."""
+"""Uploads out of buckets: objects that somebody put into S3, fetched by the machine's own right to read them.
 
-import re
+Files that are sent to the intake are ``incoming``.
+"""
+
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from madvision_assets.domain.aws import AwsAccess
@@ -27,13 +29,13 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.video import Upload
 from madvision_assets.tools.store.backends import Location, connect
 from madvision_assets.tools.store.errors import classify_store
+from madvision_assets.tools.store.files import suffix_of
 
 if TYPE_CHECKING:
     from obstore import GetOptions
 
 READ_BYTES = 1024 * 1024
 MIB = 1024 * 1024
-_SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
 
 OnProgress = Callable[[float, str], None]
 
@@ -74,9 +76,7 @@ class BucketReader:
         if upload.bucket not in self.buckets:
             raise UnknownBucketError(upload.bucket)
         folder.mkdir(parents=True, exist_ok=True)
-        name = PurePosixPath(upload.key)
-        suffix = name.suffix.lower() if _SUFFIX.fullmatch(name.suffix.lower()) else ""
-        path = folder / f"video{suffix}"
+        path = folder / f"video{suffix_of(upload.key)}"
         if not path.exists():
             partial = folder / "video.part"
             with _upload_failures(upload):

@@ -1,0 +1,81 @@
+"""How many files come at once, and how slowly."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
+
+from starlette.types import Receive
+
+from madvision_assets.intake.limits import ClientGoneError
+from madvision_assets.intake.problems import ProblemError
+
+AT_ONCE = 16  # in one process; each has two or three blocks in memory
+PATIENCE_S = 30.0
+
+
+class Senders:
+    """Requests under way that bring bytes of files; kept in this process.
+
+    Args:
+        each: of one client.
+        limit: of all.
+    """
+
+    def __init__(self, each: int, limit: int = AT_ONCE) -> None:
+        self._each = each
+        self._limit = limit
+        self._under_way: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, client: str) -> Iterator[None]:
+        """Hold one more until the end of the block.
+
+        Raises:
+            ProblemError: ``too_many_uploads``.
+        """
+        if self._under_way[client] >= self._each or self._under_way.total() >= self._limit:
+            detail = "So many files are coming just now. Go on in 5 s where this one stopped."
+            raise ProblemError("too_many_uploads", detail, headers={"Retry-After": "5"})
+        self._under_way[client] += 1
+        try:
+            yield
+        finally:
+            self._under_way[client] -= 1
+            self._under_way += Counter()  # those that hold none are let go
+
+
+async def pieces(receive: Receive, least_bytes_per_s: int) -> AsyncGenerator[bytes, None]:
+    """A body as it comes, a few kB at a time; what the store takes of the time does not count.
+
+    Args:
+        receive: of the request.
+        least_bytes_per_s: fewer, over half a minute, are too few.
+
+    Raises:
+        ProblemError: ``body_timeout``.
+        ClientGoneError: the client hung up.
+    """
+    clock = asyncio.get_running_loop()
+    waited_s, came_bytes = 0.0, 0
+    while True:
+        began_s = clock.time()
+        try:
+            async with asyncio.timeout(PATIENCE_S - waited_s):
+                message = await receive()
+        except TimeoutError as error:
+            detail = (
+                f"Fewer than {least_bytes_per_s} bytes a second came. Go on where it stopped, when the line is better."
+            )
+            raise ProblemError("body_timeout", detail) from error
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        waited_s += clock.time() - began_s
+        piece = message.get("body", b"")
+        came_bytes += len(piece)
+        if came_bytes >= PATIENCE_S * least_bytes_per_s:
+            waited_s, came_bytes = 0.0, 0
+        if piece:
+            yield piece
+        if not message.get("more_body", False):
+            return
