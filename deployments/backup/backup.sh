@@ -15,7 +15,8 @@ done
 (cd "$scratch/dumps" && sha256sum -- *.dump) >"$scratch/marker/SHA256SUMS"
 
 reaching target-env copy "file://$scratch/dumps" "$BACKUP_URL/dumps/$time"
-reaching target-env copy "$MADVISION_STORE_URL" "$BACKUP_URL/objects"
+# What somebody is sending goes when it is taken over; here, where nothing is deleted, it would stay for ever.
+reaching target-env copy "$MADVISION_STORE_URL" "$BACKUP_URL/objects" --without incoming
 # Without this one it is no backup, so it comes last.
 reaching target-env copy "file://$scratch/marker" "$BACKUP_URL/dumps/$time"
 reaching env prune "$BACKUP_URL/dumps" --keep "${BACKUP_KEEP:-14}"

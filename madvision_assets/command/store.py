@@ -43,10 +43,11 @@ def store() -> None:
 @click.argument("target", metavar="TARGET_URL")
 @credentials_option("source-env")
 @credentials_option("target-env")
+@click.option("--without", metavar="FOLDER", multiple=True, help="A folder right below SOURCE_URL that is not copied.")
 @told_plainly
-def copy(source: str, target: str, source_env: Path | None, target_env: Path | None) -> None:
+def copy(source: str, target: str, source_env: Path | None, target_env: Path | None, without: tuple[str, ...]) -> None:
     """Copy every object that is not there yet; what was broken off goes on. Nothing is deleted."""
-    copied = copying.copy_objects(_place(source, source_env), _place(target, target_env))
+    copied = copying.copy_objects(_place(source, source_env), _place(target, target_env), without)
     sent = f"{copied.sent_objects:,} sent ({decimal(copied.sent_bytes)})"
     echo(f"{copied.objects:,} objects ({decimal(copied.size_bytes)}) in {source}: {sent} to {target}.")
 

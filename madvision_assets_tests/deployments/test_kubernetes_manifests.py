@@ -171,6 +171,20 @@ def test_an_image_that_is_named_in_the_overlay_reaches_all_that_name_it(name: st
         assert current == by_part["pipeline"] == server["image"]
 
 
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_files_that_are_sent_pass_the_ingress_whole_and_under_the_same_host(name: str) -> None:
+    """Nginx bounds bodies by 1 MB, and holds them back until they are whole, unless it is told."""
+    ingresses = of_kind(name, "Ingress")
+    pages, files = ingresses["madvision-intake"], ingresses["madvision-intake-files"]
+
+    assert [path["path"] for path in files["spec"]["rules"][0]["http"]["paths"]] == ["/public/upload"]
+    for prefix, expected in {"proxy-body-size": "0", "proxy-request-buffering": "off"}.items():
+        assert files["metadata"]["annotations"][f"nginx.ingress.kubernetes.io/{prefix}"] == expected
+        assert f"nginx.ingress.kubernetes.io/{prefix}" not in pages["metadata"]["annotations"]
+    assert files["spec"]["rules"][0]["host"] == pages["spec"]["rules"][0]["host"]
+    assert files["spec"]["tls"] == pages["spec"]["tls"]
+
+
 @pytest.mark.parametrize("name", sorted({*OVERLAYS} - RUNS_WITHOUT_OURS))
 def test_there_is_never_a_second_daemon(name: str) -> None:
     daemon = of_kind(name, "Deployment")["madvision-daemon"]["spec"]

@@ -98,6 +98,18 @@ def test_nothing_is_ever_deleted(source: ObjectStore, tmp_path: Path) -> None:
     assert target.exists("media/web-2/old.mp4")
 
 
+def test_a_folder_may_stay_where_it_is(source: ObjectStore, tmp_path: Path) -> None:
+    target = folder(tmp_path / "target")
+    whole = contents(source)
+    for key in ("incoming/0a1b/000000.1", "incoming/0a1b/current.json"):
+        source.put_bytes(key, b"half a file")
+
+    sent = copy_objects(place_of(source), place_of(target), without={"incoming"})
+
+    assert contents(target) == whole
+    assert sent.objects == len(whole)
+
+
 def test_media_types_survive_a_folder(source: ObjectStore, s3_server: S3Server) -> None:
     target = s3_store(s3_server)
     source.put_bytes(f"{MEDIA}/a.srt", b"1\n")

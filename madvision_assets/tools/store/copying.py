@@ -91,10 +91,15 @@ class Place:
             raise folder_failure(error) from error
 
 
-def copy_objects(source: Place, target: Place) -> Copied:
+def copy_objects(source: Place, target: Place, without: Collection[str] = ()) -> Copied:
     """Copy every object that the target has not got with the same size; nothing is ever deleted.
 
     Memory grows by about half a kilobyte an object (what is there, and the pointers), not with their sizes.
+
+    Args:
+        source: what is copied.
+        target: where to.
+        without: folders right below the source that stay where they are.
 
     Raises:
         ValueError: the target is the source, or lies inside it.
@@ -104,25 +109,26 @@ def copy_objects(source: Place, target: Place) -> Copied:
     """
     if f"{target.location.url}/".startswith(f"{source.location.url}/"):
         raise ValueError(f"{target.location.url} lies inside {source.location.url}: a copy needs a place of its own")
-    return _Copy(source.open(), target.open()).run()
+    return _Copy(source.open(), target.open(), frozenset(without)).run()
 
 
 class _Copy:
     """One copy, from its first look to its last pointer."""
 
-    def __init__(self, source: "Backend", target: "Backend") -> None:
+    def __init__(self, source: "Backend", target: "Backend", without: frozenset[str]) -> None:
         self._source = source
         self._target = target
+        self._without = without
         self._large = BoundedSemaphore(LARGE_AT_ONCE)
 
     def run(self) -> Copied:
         copied = Copied()
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            named = (key for key, _ in _listed(self._source) if _is_pointer(key))
+            named = (key for key, _ in self._wanted() if _is_pointer(key))
             read = (pair for batch in batched(named) for pair in pool.map(self._read, batch))
             pointers = {key: data for key, data in read if data is not None}
             there = dict(_listed(self._target))
-            for batch in batched(entry for entry in _listed(self._source) if not _is_pointer(entry[0])):
+            for batch in batched(entry for entry in self._wanted() if not _is_pointer(entry[0])):
                 missing = [(key, size_bytes) for key, size_bytes in batch if there.get(key) != size_bytes]
                 sent = [size_bytes for size_bytes in pool.map(self._send, missing) if size_bytes is not None]
                 copied.add([size_bytes for _, size_bytes in batch], sent)
@@ -131,6 +137,9 @@ class _Copy:
         written = [len(data) for data in pointers.values()]
         copied.add(written, written)
         return copied
+
+    def _wanted(self) -> Iterator[tuple[str, int]]:
+        return (entry for entry in _listed(self._source) if entry[0].partition("/")[0] not in self._without)
 
     def _read(self, key: str) -> tuple[str, bytes | None]:
         """A pointer; None where its video was forgotten since it was listed."""
