@@ -363,19 +363,8 @@ MODULES_OF_A_RUN = (
 )
 
 
-def run_code_server(arguments: Sequence[str], processes: Any) -> None:
-    """Dagster's code server in this process, until SIGINT or SIGTERM.
-
-    Args:
-        arguments: those of ``dagster api grpc``.
-        processes: the context of ``multiprocessing`` that the processes of runs are made by.
-
-    Why: Dagster spawns a fresh interpreter for each run, which is most of the CPU of a video with short stages.
-    Public way: a setting of ``dagster api grpc`` or of the run launcher, as ``start_method`` of the multiprocess
-    executor is one for steps.
-    Without it: ``madvision code-server`` does not start; ``dagster api grpc`` does, and spawns its runs.
-    """
-    from dagster._cli.api import grpc_command
+def _servicer(processes: Any) -> type[Any]:
+    """Dagster's code server with processes of another make, which looks after them for as long as it is there."""
     from dagster._grpc import server
 
     class Servicer(server.DagsterApiServer):
@@ -385,7 +374,33 @@ def run_code_server(arguments: Sequence[str], processes: Any) -> None:
                 raise AttributeError("Dagster's code server makes its processes in another way by now")
             self._mp_ctx = processes
 
-    server.DagsterApiServer = Servicer  # type: ignore[misc]  # the command looks it up there
+        def _check_for_orphaned_runs(self) -> None:
+            try:
+                super()._check_for_orphaned_runs()
+            except Exception:  # whatever a database that is away raises; the runs are still on the list
+                self._logger.warning("Runs that died could not be told of; they are looked at again.", exc_info=True)
+
+    return Servicer
+
+
+def run_code_server(arguments: Sequence[str], processes: Any) -> None:
+    """Dagster's code server in this process, until SIGINT or SIGTERM.
+
+    Args:
+        arguments: those of ``dagster api grpc``.
+        processes: the context of ``multiprocessing`` that the processes of runs are made by.
+
+    Why: Dagster spawns a fresh interpreter for each run, most of the CPU of a video with short stages. And its
+    thread that tells of runs whose process died ends for good where Dagster's database is away as it looks: runs that
+    die afterwards stay "started", with their slots, and the server does not end when it is asked to.
+    Public way: a setting of ``dagster api grpc`` or of the run launcher, as ``start_method`` of the multiprocess
+    executor is one for steps.
+    Without it: ``madvision code-server`` does not start; ``dagster api grpc`` does, and spawns its runs.
+    """
+    from dagster._cli.api import grpc_command
+    from dagster._grpc import server
+
+    server.DagsterApiServer = _servicer(processes)  # type: ignore[misc]  # the command looks it up there
     grpc_command.main(list(arguments), prog_name="dagster api grpc", standalone_mode=False)
 
 

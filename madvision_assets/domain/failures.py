@@ -385,12 +385,13 @@ class ExtractionFailedError(TransientFailure):
 
 
 class SourceProxyError(TransientFailure):
-    """The operator's proxy for a site is away, or refuses us."""
+    """The operator's proxy for a site, or its provider of tokens, is away or refuses us."""
 
     code = "source_proxy_failed"
     resource = Resource.HOST
     sentence = (
-        "The proxy that MADVISION_SOURCES_FILE names for this site does not let us through. It is tried again later."
+        "The proxy or the provider of tokens that MADVISION_SOURCES_FILE names for this site does not do its part. "
+        "It is tried again later."
     )
 
 

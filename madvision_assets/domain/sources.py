@@ -36,6 +36,19 @@ def _proxy(value: str) -> str:
     return value
 
 
+def _provider(value: str) -> str:
+    parts = urlsplit(value)
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.path.strip("/")
+        or parts.query
+        or "@" in value
+    ):
+        raise ValueError("a provider of PO tokens is http://HOST:PORT or https://HOST:PORT, without a path or a user")
+    return value.rstrip("/")
+
+
 def is_reference(value: str) -> bool:
     """Whether a value stands for a secret that lies elsewhere."""
     return value.startswith(("env:", "file:"))
@@ -44,6 +57,7 @@ def is_reference(value: str) -> bool:
 Host = Annotated[str, AfterValidator(_host)]
 Reference = Annotated[str, AfterValidator(_reference)]
 ProxyAddress = Annotated[str, AfterValidator(_proxy)]
+ProviderAddress = Annotated[str, AfterValidator(_provider)]
 
 
 class Site(BaseModel):
@@ -53,6 +67,7 @@ class Site(BaseModel):
         hosts: its hosts; each stands for those below it too.
         cookies: reference to a ``cookies.txt``; those of other hosts in it are left out.
         proxies: each try goes through one of them.
+        po_token_provider: who makes proof-of-origin tokens for it, asked by the plugin ``bgutil-ytdlp-pot-provider``.
         impersonate: the browser whose handshake is imitated, such as ``chrome`` or ``safari-18.0``.
         max_bytes_per_s: of one download.
         request_pause_s: between two requests of one download, seconds.
@@ -64,6 +79,7 @@ class Site(BaseModel):
     hosts: Annotated[tuple[Host, ...], Field(min_length=1)]
     cookies: Reference | None = None
     proxies: tuple[ProxyAddress, ...] = ()
+    po_token_provider: ProviderAddress | None = None
     impersonate: Annotated[str | None, Field(pattern=r"^[a-z]+(-[\d.]+)?(:[a-z]+(-[\d.]+)?)?$")] = None
     max_bytes_per_s: Annotated[int | None, Field(gt=0)] = None
     request_pause_s: Annotated[float, Field(ge=0, le=60)] = 0.0

@@ -1,16 +1,17 @@
 """Canaries: each name of Dagster that is not public still does what we lean on, or the test says what to do."""
 
 import inspect
+import logging
 import os
 import re
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from types import FunctionType
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -22,6 +23,7 @@ from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInst
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._grpc import server
 from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 
 from madvision_assets.defs import dagster_inside as inside
 from madvision_assets.defs.code_server import Forked
@@ -423,6 +425,37 @@ def test_a_code_server_runs_in_this_process_and_answers(tmp_path: Path, monkeypa
             for sign, handler in handlers.items():
                 signal.signal(sign, handler)
         assert answers == [where]
+
+
+def test_a_code_server_looks_after_its_runs_for_ever_also_where_the_database_was_away(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Dagster's own stops at the first outage: a run that dies stays "started", and SIGTERM ends nothing."""
+    died = new_run(instance)
+    answers = iter((OperationalError("SELECT", {}, Exception("connection refused")), nullcontext(instance)))
+
+    def from_ref(_: object) -> AbstractContextManager[dg.DagsterInstance]:
+        if isinstance(answer := next(answers), Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(dg.DagsterInstance, "from_ref", from_ref)
+    code_server = object.__new__(inside._servicer(Forked()))
+    code_server._logger, code_server._execution_lock = logging.getLogger("code-server"), threading.Lock()
+    code_server._executions = {died.run_id: (SimpleNamespace(is_alive=lambda: False, exitcode=-9), None)}
+    code_server._termination_events, code_server._termination_times = {died.run_id: None}, {}
+    code_server._server_termination_event, asked_to_end = threading.Event(), threading.Event()
+    code_server._shutdown_once_executions_finish_event = asked_to_end
+    thread = threading.Thread(target=code_server._cleanup_thread, daemon=True)
+    thread.start()
+
+    wait_for(lambda: not code_server._executions, 20.0, "the second look")
+    found = instance.get_run_by_id(died.run_id)
+    assert found is not None
+    assert found.status is dg.DagsterRunStatus.FAILURE
+    asked_to_end.set()
+    thread.join(20.0)
+    assert not thread.is_alive()
 
 
 def test_each_name_says_why_it_is_needed_where_to_look_and_what_breaks() -> None:

@@ -332,6 +332,29 @@ def test_workers_lost_on_one_step_do_not_count_against_the_next(queue: Queue, cl
     assert queue.fail(VIDEO, "run", attempt, TRANSCRIPT, WorkerLostError()) is QueueStatus.WAITING
 
 
+def test_nor_against_the_next_where_what_the_lost_worker_had_published_is_stepped_over(
+    queue: Queue, clock: Clock, claimed: QueueRow
+) -> None:
+    """Killed between a document and the row that tells of it, at three stages: it gets on each time."""
+    attempt = claimed.attempt
+    for step in (RAW, TRANSCRIPT, PipelineStep.CONTENT_TYPE):
+        queue.begin(VIDEO, f"run {attempt}", attempt, step)
+        assert queue.fail(VIDEO, f"run {attempt}", attempt, step, WorkerLostError()) is QueueStatus.WAITING
+        assert get(queue).lost_workers == 1
+        clock.move(3600)
+        attempt = queue.claim_due(1)[0].attempt
+
+
+def test_going_back_to_an_earlier_step_forgets_no_lost_worker(queue: Queue, clock: Clock, claimed: QueueRow) -> None:
+    queue.begin(VIDEO, "run", claimed.attempt, TRANSCRIPT)
+    queue.fail(VIDEO, "run", claimed.attempt, TRANSCRIPT, WorkerLostError())
+    clock.move(3600)
+    (row,) = queue.claim_due(1)
+    queue.begin(VIDEO, "again", row.attempt, RAW)
+
+    assert get(queue).lost_workers == 1
+
+
 # --- fencing ---
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,7 @@ def public() -> Downloader:
     return replace(
         DOWNLOADER,
         allow_private=False,
-        open_proxy=lambda allow_private: EgressProxy(allow_private, resolve=resolve, connect=connect),
+        open_proxy=partial(EgressProxy, resolve=resolve, connect=connect),
     )
 
 

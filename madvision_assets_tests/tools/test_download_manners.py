@@ -18,8 +18,10 @@ from madvision_assets.domain.sources import Sources
 from madvision_assets.settings import Settings, SettingsError, read_secret
 from madvision_assets.tools.download import Download, Downloader, Etiquette
 from madvision_assets.tools.download.manners import cookies_of
+from madvision_assets.tools.download.wheels import Wheels
 from madvision_assets_tests.downloads import DOWNLOADER
 from madvision_assets_tests.site import Site
+from madvision_assets_tests.tools.po_tokens import Provider, plugin_wheel
 
 BODY = random.Random(4).randbytes(300_000)  # noqa: S311 - any bytes will do
 SECRET = "s3cr3t-cookie"
@@ -79,9 +81,11 @@ class Upstream:
             self.port = server.server_address[1]
             thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
             thread.start()
-            yield self
-            server.shutdown()
-            thread.join()
+            try:
+                yield self
+            finally:
+                server.shutdown()
+                thread.join()
 
 
 def test_a_sites_cookies_reach_that_site_alone_and_lie_nowhere(site: Site, tmp_path: Path) -> None:
@@ -140,6 +144,50 @@ def test_a_proxy_that_refuses_is_told_without_its_address(site: Site, tmp_path: 
         with pytest.raises(f.SourceProxyError, match="answers 407") as caught:
             fetch(met_as(said), site.serve("/talk.mp4", BODY), tmp_path / "folder")
     assert str(upstream.port) not in str(caught.value)
+
+
+def asking(provider: str, folder: Path) -> Downloader:
+    """A downloader with the plugin that asks a provider of tokens."""
+    plugin_wheel(folder)
+    said = {"site": [{"hosts": ["127.0.0.1"], "po_token_provider": provider}]}
+    return replace(met_as(said), wheels=Wheels(folder))
+
+
+def test_a_token_comes_from_the_provider_that_is_named_for_the_site(site: Site, tmp_path: Path) -> None:
+    site.serve("/media/one?pot=cHJvdmVuLXRva2Vu", BODY, content_type="video/mp4")
+    with Provider().running() as provider:
+        downloader = asking(provider.address, tmp_path / "wheels")
+        arrived = fetch(downloader, site.html("/watch-token/one"), tmp_path / "folder")
+        assert (arrived.source.title, arrived.path.read_bytes()) == ("proven", BODY)
+        # Our proxy is nothing to the provider, which is another machine's.
+        assert provider.asked == [{"content_binding": "a visitor", "proxy": None}]
+
+
+def test_a_provider_asks_through_the_sites_own_proxy(site: Site, tmp_path: Path) -> None:
+    site.serve("/media/one?pot=cHJvdmVuLXRva2Vu", BODY, content_type="video/mp4")
+    with Provider().running() as provider, Upstream().running() as upstream:
+        way = f"http://127.0.0.1:{upstream.port}"
+        downloader = asking(provider.address, tmp_path / "wheels")
+        met = downloader.etiquette.sources.site[0].model_copy(update={"proxies": (way,)})
+        etiquette = replace(downloader.etiquette, sources=Sources(site=(met,)))
+        fetch(replace(downloader, etiquette=etiquette), site.html("/watch-token/one"), tmp_path / "folder")
+        assert [asked["proxy"] for asked in provider.asked] == [way]
+
+
+def test_a_provider_that_is_away_is_the_operators_matter_and_not_the_videos(site: Site, tmp_path: Path) -> None:
+    with Provider().running() as provider:
+        gone = provider.address
+    with pytest.raises(f.SourceProxyError, match="provider of tokens does not answer"):
+        fetch(asking(gone, tmp_path / "wheels"), site.html("/watch-token/one"), tmp_path / "folder")
+
+
+@pytest.mark.parametrize(
+    "value", ["10.0.0.5:4416", "ftp://pot:1", "http://user:s3cret@pot:4416", "http://pot:4416/get"]
+)
+def test_a_provider_is_an_address_and_nothing_else(value: str) -> None:
+    with pytest.raises(ValueError, match="a provider of PO tokens is http://HOST:PORT") as told:
+        Sources.model_validate({"site": [{"hosts": ["a.example"], "po_token_provider": value}]})
+    assert "s3cret" not in str(told.value)
 
 
 def test_a_browser_is_imitated_and_still_cannot_leave_but_by_the_proxy(site: Site, tmp_path: Path) -> None:

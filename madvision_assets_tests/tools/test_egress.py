@@ -15,6 +15,7 @@ from madvision_assets.domain.failures import HostUnresolvedError, RefusedAddress
 from madvision_assets.domain.networks import is_public, networks_of
 from madvision_assets.tools.egress import EgressProxy, vet
 from madvision_assets_tests.site import Page, Site
+from madvision_assets_tests.tools.po_tokens import Provider
 
 PUBLIC_ADDRESS = "93.184.215.14"
 WAIT_S = 60.0
@@ -336,3 +337,21 @@ def test_what_the_operator_refuses_is_refused_whatever_is_allowed(site: Site) ->
 
     assert answer.status == 403
     assert proxy.refusals == ["127.0.0.1"]
+
+
+def test_the_provider_of_tokens_is_asked_without_a_host_and_by_no_other_way() -> None:
+    with Provider().running() as provider, EgressProxy(allow_private=False, token_provider=provider.address) as proxy:
+        assert ask(proxy, "/ping")[1] == b'{"version": "2.0.2"}'
+        assert ask(proxy, f"{provider.address}/ping")[0].status == 403
+        with EgressProxy(allow_private=True) as without:
+            assert ask(without, "/ping")[0].status == 400
+
+
+def test_a_provider_of_tokens_is_sent_no_endless_body() -> None:
+    with Provider().running() as provider, EgressProxy(allow_private=False, token_provider=provider.address) as proxy:
+        with connection_to(proxy) as connection:
+            connection.putrequest("POST", "/get_pot")
+            connection.putheader("Content-Length", str(1 << 40))
+            connection.endheaders()
+            assert connection.getresponse().status == 400
+        assert provider.asked == []

@@ -199,6 +199,8 @@ class Queue:
             leases.change(
                 connection,
                 video_id,
+                # What a lost worker had published is stepped over: workers lost before it were not lost on this step.
+                lost_workers=row.lost_workers if row.pipeline_step in step.onwards() else 0,
                 run_id=run_id,
                 pipeline_step=step.value,
                 resource=resource,

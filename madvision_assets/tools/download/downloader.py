@@ -87,6 +87,10 @@ class FilteringProxy(Protocol):
     def upstream_troubles(self) -> Sequence[str]:
         """What the operator's proxy had against us."""
 
+    @property
+    def token_troubles(self) -> Sequence[str]:
+        """Why the operator's provider of tokens gave none."""
+
 
 @dataclass(frozen=True)
 class Download:
@@ -140,7 +144,7 @@ class Downloader:
         max_bytes: refuse more.
         max_duration_s: refuse more, seconds.
         time_limit_s: of one ``fetch``, seconds.
-        open_proxy: makes the proxy, given ``allow_private``, and ``upstream`` where it is to go through another.
+        open_proxy: makes the proxy, given ``allow_private``, and what is put between us and the site (``Way``).
         stall_limit_s: without progress, seconds.
         wheels: the yt-dlp that is preferred to the installed one.
         etiquette: what the operator says of sites.
@@ -168,11 +172,11 @@ class Downloader:
             Failure: a leaf that says why there is no download; what came so far stays in the folder.
         """
         address = canonical_address(address)
-        manners, upstream = self.etiquette.manners(address), self.etiquette.proxy(address)
+        manners, way = self.etiquette.manners(address), self.etiquette.way(address)
         folder = folder.absolute()
         folder.mkdir(parents=True, exist_ok=True)
         _require_ffmpeg()
-        with self.open_proxy(self.allow_private, **({"upstream": upstream} if upstream else {})) as proxy:
+        with self.open_proxy(self.allow_private, upstream=way.upstream, token_provider=way.token_provider) as proxy:
             job = Job(
                 address=address,
                 folder=folder,
@@ -297,6 +301,8 @@ def _failure(problem: Problem, proxy: FilteringProxy) -> Failure:
     failure = classify(problem.report)
     if proxy.refusals and problem.report.code is None:
         return RefusedAddressError(proxy.refusals[-1])
+    if proxy.token_troubles and problem.report.code is None:  # without a token a site gives any reason
+        return SourceProxyError(proxy.token_troubles[-1])
     if proxy.upstream_troubles and isinstance(failure, VAGUE):
         return SourceProxyError(proxy.upstream_troubles[-1])
     if proxy.unresolved and isinstance(failure, VAGUE):

@@ -10,6 +10,7 @@ from madvision_assets.domain.failures import SourceRefusedError, SourceSecretErr
 from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.sources import Sources, is_reference, is_within
 
+PLUGIN = "youtubepot-bgutilhttp"  # as yt-dlp names the arguments of the one that asks for tokens
 MAX_COOKIES_BYTES = 200_000
 COOKIE_FIELDS = 7
 HTTP_ONLY = "#HttpOnly_"
@@ -29,6 +30,7 @@ class Manners(Value):
 
     Attributes:
         cookies: a ``cookies.txt`` with those of the site alone.
+        po_tokens: the proxy passes on what its provider of proof-of-origin tokens is asked.
         impersonate: the browser to imitate.
         max_bytes_per_s: at most so fast.
         request_pause_s: between two requests, seconds.
@@ -38,6 +40,7 @@ class Manners(Value):
     """
 
     cookies: str = ""
+    po_tokens: bool = False
     impersonate: str | None = None
     max_bytes_per_s: int | None = None
     request_pause_s: float = 0.0
@@ -60,6 +63,19 @@ class Manners(Value):
         host = urlsplit(address).hostname if isinstance(address, str) else None
         if host and not Sources(allow=self.allow, deny=self.deny).admits(host):
             raise SourceRefusedError(host)
+
+
+@dataclass(frozen=True)
+class Way:
+    """What the operator has put between us and a site.
+
+    Attributes:
+        upstream: a proxy, with its password; None for none.
+        token_provider: who makes proof-of-origin tokens; None for nobody.
+    """
+
+    upstream: str | None = None
+    token_provider: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,7 @@ class Etiquette:
             return Manners(allow=allow, deny=deny)
         return Manners(
             cookies=cookies_of(self._read(site.cookies), site.hosts) if site.cookies else "",
+            po_tokens=site.po_token_provider is not None,
             impersonate=site.impersonate,
             max_bytes_per_s=site.max_bytes_per_s,
             request_pause_s=site.request_pause_s,
@@ -100,17 +117,18 @@ class Etiquette:
             deny=deny,
         )
 
-    def proxy(self, address: str) -> str | None:
-        """The proxy for this try at an address, with its password; None for none.
+    def way(self, address: str) -> Way:
+        """What stands between us and the site of an address, for this try.
 
         Raises:
-            SourceSecretError: its reference cannot be read.
+            SourceSecretError: the reference to the proxy cannot be read.
         """
         site = self.sources.of(urlsplit(address).hostname or "")
-        if site is None or not site.proxies:
-            return None
-        chosen = self.choose(site.proxies)
-        return self._read(chosen).strip() if is_reference(chosen) else chosen
+        if site is None:
+            return Way()
+        chosen = self.choose(site.proxies) if site.proxies else None
+        upstream = self._read(chosen).strip() if chosen and is_reference(chosen) else chosen
+        return Way(upstream, site.po_token_provider)
 
     def check(self) -> tuple[bool, str]:
         """Whether every secret can be read, and what is said of how many sites.
@@ -152,8 +170,13 @@ def _cookie_host(line: str) -> str:
     return "" if line.startswith("# ") or len(fields) != COOKIE_FIELDS else fields[0].lstrip(".").lower()
 
 
-def options_of(manners: Manners) -> dict[str, Any]:
-    """yt-dlp's options for them."""
+def options_of(manners: Manners, proxy: str) -> dict[str, Any]:
+    """yt-dlp's options for them.
+
+    Args:
+        manners: of the site.
+        proxy: the address of ours, which stands for the provider of tokens as well.
+    """
     from io import StringIO
 
     from yt_dlp.networking.impersonate import ImpersonateTarget
@@ -161,6 +184,8 @@ def options_of(manners: Manners) -> dict[str, Any]:
     options: dict[str, Any] = {"sleep_interval_requests": manners.request_pause_s}
     if manners.cookies:
         options["cookiefile"] = StringIO(manners.cookies)  # yt-dlp writes them back: not to a disk
+    if manners.po_tokens:
+        options["extractor_args"] = {PLUGIN: {"base_url": [proxy]}}
     if manners.impersonate:
         options["impersonate"] = ImpersonateTarget.from_str(manners.impersonate)
     if manners.max_bytes_per_s:

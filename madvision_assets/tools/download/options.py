@@ -53,7 +53,7 @@ def ydl_options(job: Job, *, on_progress: Hook, on_postprocess: Hook, on_choice:
         "extractor_retries": 2,
         "retry_sleep_functions": {"http": _backoff_s, "fragment": _backoff_s},
         "ffmpeg_location": imageio_ffmpeg.get_ffmpeg_exe(),
-        **options_of(job.manners),
+        **options_of(job.manners, job.proxy),
     }
 
 

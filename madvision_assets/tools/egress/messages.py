@@ -38,6 +38,12 @@ class ProxyRequest:
     tunnel: bool = False
 
 
+def has_no_host(head: bytes) -> bool:
+    """Whether a request is what a server is asked (``GET /ping``), and not what a proxy is."""
+    words = head.split(b" ", 2)
+    return len(words) > 1 and words[1].startswith(b"/")
+
+
 def parse_request(head: bytes) -> ProxyRequest:
     """The request that a head (with its empty line) stands for.
 

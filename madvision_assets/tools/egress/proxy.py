@@ -14,6 +14,7 @@ from madvision_assets.domain.failures import HostUnresolvedError, RefusedAddress
 from madvision_assets.domain.networks import Network
 from madvision_assets.tools.egress import messages
 from madvision_assets.tools.egress.messages import AnswerHead, ProxyRequest
+from madvision_assets.tools.egress.tokens import TokenProvider
 from madvision_assets.tools.egress.upstream import UpstreamError, through
 from madvision_assets.tools.egress.vetting import Resolve, resolve_host, vet
 
@@ -48,6 +49,7 @@ class EgressProxy:
         idle_timeout_s: a connection without a byte for so long is closed.
         refused: networks that are refused whatever is allowed.
         upstream: another proxy, through which the vetted addresses are reached; with its password, where it wants one.
+        token_provider: the operator's, which is asked by requests without a host; ``http://HOST:PORT``.
     """
 
     def __init__(
@@ -59,10 +61,13 @@ class EgressProxy:
         idle_timeout_s: float = IDLE_TIMEOUT_S,
         refused: Sequence[Network] = (),
         upstream: str | None = None,
+        token_provider: str | None = None,
     ) -> None:
         self.refusals: list[str] = []
         self.unresolved: list[str] = []
         self.upstream_troubles: list[str] = []
+        self.token_troubles: list[str] = []
+        self._tokens = TokenProvider(token_provider, upstream) if token_provider else None
         self._allow_private = allow_private
         self._refused = refused
         self._resolve = resolve
@@ -119,6 +124,9 @@ class EgressProxy:
     def _answer(self, client: socket.socket) -> None:
         try:
             head, rest = _read_head(client)
+            if self._tokens and messages.has_no_host(head):
+                client.sendall(self._ask(self._tokens, head, rest, client))
+                return
             request = messages.parse_request(head)
         except ValueError:
             client.sendall(messages.own_answer(400, words.BAD_REQUEST))
@@ -134,6 +142,13 @@ class EgressProxy:
             else:
                 upstream.sendall(request.head + rest)
                 self._relay_answer(client, upstream)
+
+    def _ask(self, provider: TokenProvider, head: bytes, rest: bytes, client: socket.socket) -> bytes:
+        try:
+            return provider.ask(head, rest, lambda: client.recv(CHUNK_BYTES))
+        except OSError as error:
+            self.token_troubles.append(f"the provider of tokens does not answer: {error}")
+            return messages.own_answer(502, words.UNREACHABLE)
 
     def _reach(self, client: socket.socket, request: ProxyRequest) -> socket.socket | None:
         """A connection to where the request leads; without one, the client has been told why."""
