@@ -10,6 +10,7 @@ from madvision_assets.domain.failures import Failure
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.submissions import Submissions
+from madvision_assets.tools.database.submitters import Submitters
 from madvision_assets.tools.store.objects import ObjectStore
 
 
@@ -21,6 +22,7 @@ class Services:
     database: Database
     submissions: Submissions
     store: ObjectStore
+    submitters: Submitters
 
 
 def make_services(settings: Settings) -> Services:
@@ -30,7 +32,7 @@ def make_services(settings: Settings) -> Services:
         ValueError: the address of the database or of the store cannot be one; the message names the variable.
     """
     database = make_database(settings)
-    return Services(settings, database, Submissions(database), make_store(settings))
+    return Services(settings, database, Submissions(database), make_store(settings), Submitters(database))
 
 
 def tell_operators(failure: Failure) -> None:

@@ -54,7 +54,7 @@ class Receiver:
         row = self.uploads.create(
             hash_of(secret),
             secrets.token_hex(PLACE_BYTES),
-            client,
+            self._services.submitters.name(client),
             {"name": asked.name, "size_bytes": size_bytes, "asked": asked.model_dump(mode="json", exclude={"name"})},
             self._admit,
             self._settings.upload_expires_s,
@@ -127,7 +127,8 @@ class Receiver:
         options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
         video = Video(video_id=received_video_id(row.chain), address=file.address, options=options)
         callback_secret = _derived(secret, "callback") if asked.callback_url else None
-        wanted = NewSubmission(video, asked.priority, asked.callback_url, callback_secret)
+        submitter = self._services.submitters.name(row.client)
+        wanted = NewSubmission(video, asked.priority, asked.callback_url, callback_secret, submitter)
         token = _derived(secret, "token")
         submissions, lasts_s = self._services.submissions, self._settings.upload_expires_s
         queued = submissions.add_upload(row.secret_hash, wanted, token, lasts_s)

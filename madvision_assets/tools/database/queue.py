@@ -329,7 +329,7 @@ class Queue:
             return None
         # Settled here: told later, it would count as another failure of what may be mended by then.
         verdict = self._verdict(row, refusing.refusal(), now, self._blocked_until(refusing, now))
-        endings.failed(connection, row, step, verdict, now)
+        endings.failed(connection, row, step, verdict, now, refused=True)
         return verdict.failure
 
     def _judge(self, connection: Connection, row: QueueRow, failure: Failure, now: datetime) -> Verdict:
