@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from madvision_assets.connections import make_aws_access, make_database, make_sources, make_store
+from madvision_assets.connections import make_aws_access, make_database, make_quota_rules, make_sources, make_store
 from madvision_assets.defs.dagster_inside import events_left_out
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
@@ -36,8 +36,9 @@ from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader, bucket_names
 from madvision_assets.work.budget import Budget, BudgetedAnalyst
 from madvision_assets.work.dispatch import Dispatcher
-from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.ingest import Account, Ingest
 from madvision_assets.work.publish import Publisher
+from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.sweeping import UploadSweeper
@@ -89,15 +90,15 @@ def make_downloader(settings: "Settings") -> Downloader:
     )
 
 
-def make_ingest(settings: "Settings", store: ObjectStore) -> Ingest:
-    """Who takes videos in, from addresses and out of buckets."""
+def make_ingest(settings: "Settings", store: ObjectStore, account: Account) -> Ingest:
+    """Who takes videos in, from addresses and out of buckets, and tells what came."""
     uploads = BucketReader(
         buckets=bucket_names(settings.upload_buckets),
         s3=make_aws_access(settings),
         max_bytes=settings.max_bytes,
         time_limit_s=settings.download_timeout_s,
     )
-    return Ingest(store, make_downloader(settings), settings.max_duration_s, settings.max_bytes, uploads)
+    return Ingest(store, make_downloader(settings), settings.max_duration_s, settings.max_bytes, uploads, account)
 
 
 def make_analyst(settings: "Settings", database: Database) -> Analyst:
@@ -111,8 +112,9 @@ def make_analyst(settings: "Settings", database: Database) -> Analyst:
     analyst = found.make(options)
     if found.price_known is None:
         return analyst
-    budget = Budget(database, settings.budget_usd_per_video, settings.budget_usd_per_day)
-    return BudgetedAnalyst(analyst, budget, price_known=found.price_known(options))
+    price_known = found.price_known(options)
+    budget = Budget(database, *settings.ceilings_usd(price_known=price_known))
+    return BudgetedAnalyst(analyst, budget, price_known=price_known)
 
 
 def _analyst_options(settings: "Settings") -> AnalystOptions:
@@ -189,10 +191,11 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     store = make_store(settings)
     database = make_database(settings)
     queue = make_queue(settings, database)
+    quotas = Quotas(database, make_quota_rules(settings))
     return {
         "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
         "runtime": make_runtime(settings, Sharing(store, database), queue),
-        "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
+        "dispatcher": Dispatcher(queue, store, settings.max_in_flight, gates=(quotas.check_video,)),
         "reconciler": Reconciler(
             queue,
             looks=math.ceil(settings.lost_after_s / RECONCILE_S),
@@ -203,7 +206,8 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "housekeeper": Housekeeper(database, settings.dagster_retention_days),
         "upload_sweeper": UploadSweeper(database, store),
         "database": database,
-        "ingest": make_ingest(settings, store),
+        "ingest": make_ingest(settings, store, quotas.note),
+        "quotas": quotas,
         "transcriber": Transcriber(store, make_speech_engine(settings)),
         "analyst": make_analyst(settings, database),
         "renderer": ClipRenderer(store),

@@ -15,6 +15,7 @@ from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain import health
 from madvision_assets.tools.database import Database
 from madvision_assets.work.dispatch import Dispatcher, Launch
+from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -104,11 +105,13 @@ def housekeeping(
     context: dg.SensorEvaluationContext,
     housekeeper: dg.ResourceParam[Housekeeper],
     upload_sweeper: dg.ResourceParam[UploadSweeper],
+    quotas: dg.ResourceParam[Quotas],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
 
-    What uploads left in the store, and nobody needs, goes too.
+    What uploads left in the store, and nobody needs, goes too, and what was taken in for whom on days that are over.
     """
+    quotas.sweep()
     swept_uploads = upload_sweeper.sweep()
     try:
         swept = housekeeper.sweep(context.instance, context.cursor or None)

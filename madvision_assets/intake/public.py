@@ -33,7 +33,12 @@ class BatchAccepted(BaseModel):
     response_model=SubmissionAccepted,
     response_model_exclude_none=True,
     responses=documented(
-        *BODY_PROBLEMS, *COMMON_PROBLEMS, invalid_address="422", refused_address="422", database_unavailable="503"
+        *BODY_PROBLEMS,
+        *COMMON_PROBLEMS,
+        "quota_spent",
+        invalid_address="422",
+        refused_address="422",
+        database_unavailable="503",
     ),
 )
 def submit(request: Request, asked: SubmissionRequest) -> Response:
@@ -49,7 +54,7 @@ def submit(request: Request, asked: SubmissionRequest) -> Response:
     status_code=202,
     response_model=BatchAccepted,
     response_model_exclude_none=True,
-    responses=documented(*BODY_PROBLEMS, *COMMON_PROBLEMS, database_unavailable="503"),
+    responses=documented(*BODY_PROBLEMS, *COMMON_PROBLEMS, "quota_spent", database_unavailable="503"),
 )
 def submit_batch(request: Request, asked: BatchRequest) -> Response:
     """Submit up to 1000 videos; those that can be taken are, and each of the others says why not."""

@@ -26,11 +26,11 @@ def submit_one(services: Services, asked: SubmissionRequest, client: str) -> Rec
         client: who asks.
 
     Raises:
-        ProblemError: one of its addresses is refused; says which.
+        ProblemError: one of its addresses is refused, or the client's share of the day is used up; says which.
         Failure: the database is away.
     """
-    wanted = checked(services, asked)
-    (receipt,) = services.submissions.add([replace(wanted, submitter=services.submitters.name(client))])
+    submitter = admitted(services, client)
+    (receipt,) = services.submissions.add([replace(checked(services, asked), submitter=submitter)])
     return receipt
 
 
@@ -43,9 +43,10 @@ def submit_many(services: Services, asked: Sequence[Any], client: str) -> list[R
         client: who asks.
 
     Raises:
-        Failure: the database is away; then none is taken.
+        ProblemError: the client's share of the day is used up; then none is taken.
+        Failure: the database is away; likewise.
     """
-    submitter = services.submitters.name(client)
+    submitter = admitted(services, client)
     answers: dict[int, Receipt | ProblemError] = {}
     wanted: dict[int, NewSubmission] = {}
     for n, each in enumerate(asked):
@@ -57,6 +58,18 @@ def submit_many(services: Services, asked: Sequence[Any], client: str) -> list[R
             answers[n] = error
     answers.update(zip(wanted, services.submissions.add(list(wanted.values())), strict=True))
     return [answers[n] for n in range(len(asked))]
+
+
+def admitted(services: Services, client: str) -> str:
+    """The name of a client who has something left of the day.
+
+    Raises:
+        ProblemError: ``quota_spent``.
+        Failure: the database is away.
+    """
+    submitter = services.submitters.name(client)
+    services.quotas.check(submitter)
+    return submitter
 
 
 def checked(services: Services, asked: SubmissionRequest) -> NewSubmission:

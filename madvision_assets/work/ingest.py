@@ -6,7 +6,8 @@ where it is none, and extracts the audio once, so that a GPU machine fetches meg
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.failures import (
     CorruptMediaError,
+    Failure,
     FileChangedError,
     IncompleteDownloadError,
     MissingInputError,
@@ -26,6 +28,7 @@ from madvision_assets.domain.failures import (
     TooLongError,
 )
 from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.video import UPLOAD, MediaInfo, RawVideo, SourceMetadata, Upload, Video, file_video_id
 from madvision_assets.tools.download import Download, Downloader
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
@@ -35,6 +38,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader
 
 Progress = Callable[[float, str], None]
+# Is told of a video what was taken in.
+Account = Callable[[str, Taken], None]
 
 # A source's word on its duration is rounded; shorter than this means that parts are missing.
 DURATION_SLACK_S = 2.0
@@ -55,6 +60,7 @@ class Ingest:
         max_duration_s: longer videos are refused, seconds.
         max_bytes: larger files are refused.
         uploads: fetches what lies in a bucket.
+        account: whose share of the day it is.
     """
 
     store: ObjectStore
@@ -62,6 +68,7 @@ class Ingest:
     max_duration_s: float
     max_bytes: int
     uploads: BucketReader = field(default_factory=BucketReader)
+    account: Account = lambda _video_id, _taken: None
 
     def take(self, video: Video, folder: Path, progress: Progress) -> Made[RawVideo]:
         """Fetch, inspect, normalise and store one video.
@@ -74,7 +81,8 @@ class Ingest:
         Raises:
             Failure: a leaf of the taxonomy: of the download, of the media, or of the store.
         """
-        fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
+        with self._counted(video.video_id, folder):
+            fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
         try:
             with ffmpeg.within(ffmpeg.budget_s(fetched.path.stat().st_size)):
                 return self._taken(video, fetched, folder, progress)
@@ -113,7 +121,21 @@ class Ingest:
             source=fetched.source,
             options=video.options,
         )
+        self._note(video.video_id, Taken(media_s=info.duration_s))
         return Made(document, self._recipe(fetched))
+
+    @contextmanager
+    def _counted(self, video_id: str, folder: Path) -> Iterator[None]:
+        """Count the bytes that come, in vain or not."""
+        before = _size_bytes(folder)
+        try:
+            yield
+        finally:
+            self._note(video_id, Taken(size_bytes=max(0, _size_bytes(folder) - before)))
+
+    def _note(self, video_id: str, taken: Taken) -> None:
+        with suppress(Failure):  # a database that is away: better uncounted than downloaded twice
+            self.account(video_id, taken)
 
     def _fetch(self, video: Video, folder: Path, progress: Progress) -> Download:
         scheme = urlsplit(video.address).scheme
@@ -181,6 +203,10 @@ def _with_counts(info: MediaInfo, before: MediaInfo) -> MediaInfo:
         return info
     counts = {"video_count": before.tracks.video_count, "audio_count": before.tracks.audio_count}
     return info.model_copy(update={"tracks": info.tracks.model_copy(update=counts)})
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def local_file(video: Video) -> Download:

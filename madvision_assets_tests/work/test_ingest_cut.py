@@ -1,12 +1,14 @@
-"""Claims about downloads that were cut where nothing told their length."""
+"""Claims about downloads that were cut where nothing told their length, and what is counted of any."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
 
 from madvision_assets.domain.failures import CorruptMediaError, IncompleteDownloadError
+from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.ingest import Ingest
@@ -68,3 +70,22 @@ def test_a_damaged_file_whose_length_was_told_is_damaged_at_once(ingest: Ingest,
         address = site.serve("/talk.mp4", talk[: len(talk) // 2], content_type="video/mp4")
         with pytest.raises(CorruptMediaError):
             ingest.take(Video(video_id="web-1", address=address), tmp_path / "work", lambda *_: None)
+
+
+def test_what_came_is_counted_once_and_in_vain_too(ingest: Ingest, talk: bytes, tmp_path: Path) -> None:
+    counted: list[Taken] = []
+    ingest = replace(ingest, account=lambda _, taken: counted.append(taken))
+    with Site() as site:
+        cut = Page(talk, headers=VIDEO, framing="close", cut_after_bytes=len(talk) // 2)
+        address = site.add("/cut.mp4", cut)
+        with pytest.raises(IncompleteDownloadError):
+            ingest.take(Video(video_id="web-1", address=address), tmp_path / "cut", lambda *_: None)
+        in_vain, counted = sum(each.size_bytes for each in counted), []
+        ingest = replace(ingest, account=lambda _, taken: counted.append(taken))
+
+        whole = Video(video_id="web-2", address=site.serve("/talk.mp4", talk, content_type="video/mp4"))
+        made = ingest.take(whole, tmp_path / "whole", lambda *_: None)
+
+    assert 0 < in_vain < len(talk)
+    assert sum(each.size_bytes for each in counted) == len(talk)
+    assert [each.media_s for each in counted if each.media_s] == [made.document.info.duration_s]

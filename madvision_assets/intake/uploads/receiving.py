@@ -16,7 +16,7 @@ from madvision_assets.domain.video import Options, Video
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import UploadRequest
 from madvision_assets.intake.services import Services
-from madvision_assets.intake.submitting import checked_callback
+from madvision_assets.intake.submitting import admitted, checked_callback
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt
 from madvision_assets.tools.database.uploads import Held, UploadRow, Uploads
 from madvision_assets.tools.store.incoming import IncomingFiles
@@ -47,14 +47,15 @@ class Receiver:
 
         Raises:
             ProblemError: ``refused_address`` or ``invalid_address`` of the callback, ``too_many_uploads``,
-                ``upload_quota``, ``uploads_full``.
+                ``upload_quota``, ``uploads_full``, ``quota_spent``.
         """
         checked_callback(self._services, asked.callback_url)
+        submitter = admitted(self._services, client)
         secret = secrets.token_urlsafe(SECRET_BYTES)
         row = self.uploads.create(
             hash_of(secret),
             secrets.token_hex(PLACE_BYTES),
-            self._services.submitters.name(client),
+            submitter,
             {"name": asked.name, "size_bytes": size_bytes, "asked": asked.model_dump(mode="json", exclude={"name"})},
             self._admit,
             self._settings.upload_expires_s,
