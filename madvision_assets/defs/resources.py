@@ -28,6 +28,7 @@ from madvision_assets.tools.analyst.registry import find_analyst
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.download import Downloader, Etiquette, Wheels
 from madvision_assets.tools.egress import EgressProxy
+from madvision_assets.tools.room import DiskRoom
 from madvision_assets.tools.sandbox.policy import set_memory_bytes
 from madvision_assets.tools.speech import EngineOptions, SpeechEngine
 from madvision_assets.tools.speech.registry import find_engine
@@ -98,7 +99,15 @@ def make_ingest(settings: "Settings", store: ObjectStore, account: Account) -> I
         max_bytes=settings.max_bytes,
         time_limit_s=settings.download_timeout_s,
     )
-    return Ingest(store, make_downloader(settings), settings.max_duration_s, settings.max_bytes, uploads, account)
+    return Ingest(
+        store=store,
+        downloader=make_downloader(settings),
+        max_duration_s=settings.max_duration_s,
+        max_bytes=settings.max_bytes,
+        uploads=uploads,
+        account=account,
+        room=DiskRoom(settings.work_folder),
+    )
 
 
 def make_analyst(settings: "Settings", database: Database) -> Analyst:

@@ -517,6 +517,17 @@ class QuotaSpentError(TransientFailure):
     )
 
 
+class RoomShortError(TransientFailure):
+    """The downloads that are under way are to take what is left of the disk."""
+
+    code = "room_short"
+    is_counted = False
+    is_internal = True
+    sentence = (
+        "There is no room for this video beside those that are being downloaded. It waits, and goes on by itself."
+    )
+
+
 class StageHeldError(TransientFailure):
     """Another process is at this stage of this video, and out of reach."""
 

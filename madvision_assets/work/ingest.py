@@ -30,8 +30,9 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.video import UPLOAD, MediaInfo, RawVideo, SourceMetadata, Upload, Video, file_video_id
-from madvision_assets.tools.download import Download, Downloader
+from madvision_assets.tools.download import Download, Downloader, OnSize
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
+from madvision_assets.tools.room import DiskRoom
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.incoming import IncomingFiles
 from madvision_assets.tools.store.objects import ObjectStore
@@ -61,6 +62,7 @@ class Ingest:
         max_bytes: larger files are refused.
         uploads: fetches what lies in a bucket.
         account: whose share of the day it is.
+        room: on the disk; None promises none.
     """
 
     store: ObjectStore
@@ -69,6 +71,7 @@ class Ingest:
     max_bytes: int
     uploads: BucketReader = field(default_factory=BucketReader)
     account: Account = lambda _video_id, _taken: None
+    room: DiskRoom | None = None
 
     def take(self, video: Video, folder: Path, progress: Progress) -> Made[RawVideo]:
         """Fetch, inspect, normalise and store one video.
@@ -81,8 +84,12 @@ class Ingest:
         Raises:
             Failure: a leaf of the taxonomy: of the download, of the media, or of the store.
         """
+        with self._promised(folder) as need:
+            return self._take(video, folder, progress, need)
+
+    def _take(self, video: Video, folder: Path, progress: Progress, need: OnSize) -> Made[RawVideo]:
         with self._counted(video.video_id, folder):
-            fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
+            fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text), need)
         try:
             with ffmpeg.within(ffmpeg.budget_s(fetched.path.stat().st_size)):
                 return self._taken(video, fetched, folder, progress)
@@ -125,6 +132,15 @@ class Ingest:
         return Made(document, self._recipe(fetched))
 
     @contextmanager
+    def _promised(self, folder: Path) -> Iterator[OnSize]:
+        """Have room for what comes, of as many bytes as are told."""
+        if self.room is None:
+            yield lambda _size_bytes: None
+            return
+        with self.room.promised(folder) as promise:
+            yield promise.need
+
+    @contextmanager
     def _counted(self, video_id: str, folder: Path) -> Iterator[None]:
         """Count the bytes that come, in vain or not."""
         before = _size_bytes(folder)
@@ -137,17 +153,18 @@ class Ingest:
         with suppress(Failure):  # a database that is away: better uncounted than downloaded twice
             self.account(video_id, taken)
 
-    def _fetch(self, video: Video, folder: Path, progress: Progress) -> Download:
+    def _fetch(self, video: Video, folder: Path, progress: Progress, need: OnSize) -> Download:
         scheme = urlsplit(video.address).scheme
         if scheme == "file":
             return local_file(video)
+        need(received.ReceivedFile.of(video.address).size_bytes if scheme == received.SCHEME else 0)
         if scheme == UPLOAD:
             path = self.uploads.fetch(video.address, folder / "download", progress)
             name = PurePosixPath(Upload.of(video.address).key)
             return Download(path, SourceMetadata(extractor=UPLOAD, title=name.stem), engine_version="")
         if scheme == received.SCHEME:
             return self._received(video, folder / "download", progress)
-        return self.downloader.fetch(video.address, folder / "download", progress)
+        return self.downloader.fetch(video.address, folder / "download", progress, need)
 
     def _received(self, video: Video, folder: Path, progress: Progress) -> Download:
         """A file that was sent to us; once it was taken over, only what was kept of it is still there.
