@@ -42,6 +42,7 @@ from madvision_assets.work.publish import Publisher
 from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.sharing import Sharing
+from madvision_assets.work.site_limits import SiteLimits
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
@@ -201,10 +202,13 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     database = make_database(settings)
     queue = make_queue(settings, database)
     quotas = Quotas(database, make_quota_rules(settings))
+    sites = SiteLimits(database, queue, make_sources(settings))
     return {
         "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
         "runtime": make_runtime(settings, Sharing(store, database), queue),
-        "dispatcher": Dispatcher(queue, store, settings.max_in_flight, gates=(quotas.check_video,)),
+        "dispatcher": Dispatcher(
+            queue, store, settings.max_in_flight, gates=(quotas.check_video, sites.check), full=sites.full
+        ),
         "reconciler": Reconciler(
             queue,
             looks=math.ceil(settings.lost_after_s / RECONCILE_S),

@@ -517,6 +517,14 @@ class QuotaSpentError(TransientFailure):
     )
 
 
+class SiteBusyError(TransientFailure):
+    """As many videos of a site as may be are being downloaded."""
+
+    code = "site_busy"
+    is_counted = False
+    sentence = "As many videos of this site as may be at once are being downloaded. It waits for its turn."
+
+
 class RoomShortError(TransientFailure):
     """The downloads that are under way are to take what is left of the disk."""
 

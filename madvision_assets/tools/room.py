@@ -5,6 +5,7 @@ Each promise is a file that its process holds locked: the operating system lets 
 
 import fcntl
 import json
+import os
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -41,26 +42,43 @@ class DiskRoom:
     def promised(self, folder: Path) -> Iterator["Promise"]:
         """Have a promise for what comes into a folder, until the end of the block or of the process."""
         with self.alone():
+            self._promises.mkdir(exist_ok=True)
             path = self._promises / f"{secrets.token_hex(8)}{SUFFIX}"
             file = path.open("w+")
             fcntl.flock(file, fcntl.LOCK_EX)
         try:
             yield Promise(self, path, file, folder)
         finally:
-            path.unlink(missing_ok=True)
-            file.close()
+            with self.alone():
+                path.unlink(missing_ok=True)
+                file.close()
+                self._tidy()
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Nobody else promises anything meanwhile; it takes milliseconds."""
-        self._promises.mkdir(parents=True, exist_ok=True)
-        with (self._promises / "lock").open("w") as lock:
+        self.root.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.root, os.O_RDONLY)
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(lock)
 
     def promised_to_others(self, mine: Path) -> int:
         """Bytes that others still have to come; promises of the dead are removed."""
         return sum(_outstanding(path) for path in self._promises.glob(f"*{SUFFIX}") if path != mine)
+
+    def sweep(self) -> None:
+        """Remove what processes that died have left; they are counted no more in any case."""
+        if self._promises.is_dir():
+            with self.alone():
+                self.promised_to_others(self._promises)
+                self._tidy()
+
+    def _tidy(self) -> None:
+        with suppress(OSError):  # it holds promises
+            self._promises.rmdir()
 
     @property
     def _promises(self) -> Path:

@@ -1,6 +1,6 @@
 """From due rows of the queue to the runs that they need: the sensor's work, but for Dagster's own part."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,13 +35,16 @@ class Dispatcher:
         queue: the queue.
         store: tells which stages are done.
         max_in_flight: so many videos at once; the rest waits in the table, where priority counts.
-        gates: each may hold a video back before its download, by the leaf of the taxonomy that it then waits for.
+        gates: each may hold a video back before its download, by the leaf of the taxonomy that it then waits for; it is
+            given the video, and those that were claimed with it and come after it.
+        full: names of breakers whose videos are not even to be claimed just now.
     """
 
     queue: "Queue"
     store: ObjectStore
     max_in_flight: int
-    gates: Sequence[Callable[[str], None]] = ()
+    gates: Sequence[Callable[[str, Collection[str]], None]] = ()
+    full: Callable[[], Collection[str]] = frozenset
 
     def launches(self) -> list[Launch]:
         """Claim what is due, and find out which stages are missing; a video without any is done at once.
@@ -50,7 +53,7 @@ class Dispatcher:
         """
         launches: list[Launch] = []
         for _ in range(MAX_ROUNDS):
-            claimed = self.queue.claim_due(self.max_in_flight)
+            claimed = self.queue.claim_due(self.max_in_flight, self.full())
             found, held_back = self._look_at(claimed)
             launches += found
             if not held_back:
@@ -60,12 +63,12 @@ class Dispatcher:
     def _look_at(self, claimed: "Sequence[QueueRow]") -> tuple[list[Launch], bool]:
         """What is to be launched of these, and whether any was held back."""
         launches, held_back = [], False
-        for row in claimed:
+        for n, row in enumerate(claimed):
             try:
                 steps = missing_steps(self.store, row.video_id, row.from_step)
                 if FIRST_STEP in steps:
                     for gate in self.gates:
-                        gate(row.video_id)
+                        gate(row.video_id, {later.video_id for later in claimed[n + 1 :]})
                 if steps:
                     launches.append(Launch(row, steps, self.queue.urgency(row)))
                 else:

@@ -3,7 +3,7 @@
 What is under way when a share is used up is finished, so that a share can be passed by that.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -46,7 +46,7 @@ class Quotas:
         if complaint is not None:
             raise QuotaSpentError(complaint, retry_after_s=seconds_left(now))
 
-    def check_video(self, video_id: str) -> None:
+    def check_video(self, video_id: str, _undecided: Collection[str] = ()) -> None:
         """Return while anybody who submitted a video has something left of today.
 
         Raises:

@@ -113,7 +113,19 @@ def test_nothing_is_left_of_a_promise(room: DiskRoom) -> None:
     with room.promised(room.root / "mine") as promise:
         promise.need(1000)
 
-    assert [path.name for path in (room.root / ".room").iterdir()] == ["lock"]
+    assert list(room.root.iterdir()) == []
+
+
+def test_what_a_process_that_died_has_left_is_swept_and_no_other_ones(room: DiskRoom) -> None:
+    with held_by_another(room, 1000) as other:
+        room.sweep()
+        assert len(list(room.root.glob("*/*"))) == 1
+        other.kill()
+        other.wait(30)
+
+        room.sweep()
+
+    assert list(room.root.iterdir()) == []
 
 
 def test_who_waits_for_room_is_not_held_responsible() -> None:

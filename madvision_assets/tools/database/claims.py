@@ -4,7 +4,7 @@ Whoever waits gains urgency (``domain.urgency``), so the index by priority gives
 its turns, and the levels are merged here: as many as can still have a say, of each as many rows as are wanted.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,8 +38,10 @@ def room_for(connection: Connection, max_in_flight: int) -> int:
     return max_in_flight - connection.execute(running).scalar_one()
 
 
-def choose(connection: Connection, room: int, now: datetime, ageing: Ageing) -> list[QueueRow]:
-    """The rows whose turn it is, in its order, held until the transaction ends.
+def choose(
+    connection: Connection, room: int, now: datetime, ageing: Ageing, full: Collection[str] = ()
+) -> list[QueueRow]:
+    """The rows whose turn it is, in its order, held until the transaction ends; none that waits for one of ``full``.
 
     Those whose next step is behind an open breaker stay, but for the one that is to probe it; so of all rows at most
     one is left where the breaker is one that every step uses.
@@ -50,13 +52,13 @@ def choose(connection: Connection, room: int, now: datetime, ageing: Ageing) -> 
 
     shut = breakers.not_closed(connection)
     if not shut:
-        return _next_in_turn(connection, room, now, ageing, turn)
+        return _next_in_turn(connection, room, now, ageing, turn, not_at=full)
     shut = breakers.hold(connection)
-    to_probe = {breaker.name for breaker in shut.values() if breaker.may_probe(now)}
-    due = _next_in_turn(connection, room, now, ageing, turn, not_at=shut)
+    to_probe = {breaker.name for breaker in shut.values() if breaker.may_probe(now)} - set(full)
+    due = _next_in_turn(connection, room, now, ageing, turn, not_at={*shut, *full})
     accused = accusations.accusers(connection, now)
     due += _rows(connection, _likeliest_of_each(now, to_probe, accusations.suspects(accused, to_probe)))
-    too_early = [breaker for name, breaker in shut.items() if name not in to_probe]
+    too_early = [breaker for name, breaker in shut.items() if name not in {*to_probe, *full}]
     if open_to_others := accusations.open_to_others(connection, too_early, accused, now):
         due += _rows(connection, _likeliest_of_each(now, open_to_others, open_to_others, others_only=True))
     needed = {name for row in due for name in breakers.used(row.resource)}
