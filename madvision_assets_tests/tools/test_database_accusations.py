@@ -191,6 +191,16 @@ def test_a_host_that_one_clients_videos_closed_is_tried_at_once_by_anybody_elses
     assert "good-2" in claim(queue)
 
 
+def test_however_long_its_site_asks_to_wait_nobody_else_does(queue: Queue, clock: Clock, add: Add) -> None:
+    add(ATTACKER, "bad")
+    claim(queue)
+    fail(queue, "bad", SourceRateLimitedError(retry_after_s=86_400))
+    clock.move(5 * 3600)
+
+    add(VICTIM, "good")
+    assert claim(queue) == ["good"]
+
+
 def test_nobody_waits_for_that_clients_own_probe_either(
     queue: Queue, clock: Clock, database: Database, add: Add
 ) -> None:

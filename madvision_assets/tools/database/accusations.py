@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from madvision_assets.domain.breakers import Breaker, breaker_name
 from madvision_assets.domain.failures import Failure, FailureClass, Resource, leaf_of, leaves
@@ -45,19 +45,25 @@ def is_alone(connection: Connection, name: str, failure: Failure, video_id: str,
     return _concerns_others(connection, name, clients)
 
 
-def accusers(connection: Connection, now: datetime) -> dict[str, frozenset[str | None]]:
-    """For each breaker of which videos failed lately at what it guards, who submitted them."""
+def accusers(connection: Connection, shut: Collection[Breaker]) -> dict[str, frozenset[str | None]]:
+    """For each of these breakers who submitted what failed at it, from an hour before it opened."""
+    opened = {breaker.name: breaker.opened_at for breaker in shut if breaker.opened_at is not None}
+    if not opened:
+        return {}
     causes = [leaf.code for leaf in leaves() if leaf.resource in _EXPOSED]
+    keys = (attempts.c.failure_cause, queue.c.source, submissions.c.submitter)
     query = (
-        select(attempts.c.failure_cause, queue.c.source, submissions.c.submitter)
+        select(*keys, func.max(attempts.c.ended_at))
         .join_from(attempts, queue, queue.c.video_id == attempts.c.video_id)
         .outerjoin(submissions, submissions.c.video_id == attempts.c.video_id)
-        .where(_accuse(causes, now))
-        .distinct()
+        .where(_accuse(causes, min(opened.values())))
+        .group_by(*keys)
     )
     found: dict[str, set[str | None]] = {}
-    for cause, source, submitter in connection.execute(query).tuples():
-        found.setdefault(breaker_name(leaf_of(cause or "").resource, source) or "", set()).add(submitter)
+    for cause, source, submitter, ended_at in connection.execute(query).tuples():
+        name = breaker_name(leaf_of(cause or "").resource, source)
+        if name in opened and ended_at > opened[name] - LATELY:
+            found.setdefault(name, set()).add(submitter)
     return {name: frozenset(submitters) for name, submitters in found.items()}
 
 
@@ -91,7 +97,7 @@ def open_to_others(
 
 def may_be_tried(connection: Connection, breaker: Breaker, video_id: str, now: datetime) -> bool:
     """Whether this video is one of those others."""
-    clients = open_to_others(connection, [breaker], accusers(connection, now), now).get(breaker.name)
+    clients = open_to_others(connection, [breaker], accusers(connection, [breaker]), now).get(breaker.name)
     return clients is not None and _is_of_others(connection, video_id, clients)
 
 

@@ -56,7 +56,7 @@ def choose(
     shut = breakers.hold(connection)
     to_probe = {breaker.name for breaker in shut.values() if breaker.may_probe(now)} - set(full)
     due = _next_in_turn(connection, room, now, ageing, turn, not_at={*shut, *full})
-    accused = accusations.accusers(connection, now)
+    accused = accusations.accusers(connection, shut.values())
     due += _rows(connection, _likeliest_of_each(now, to_probe, accusations.suspects(accused, to_probe)))
     too_early = [breaker for name, breaker in shut.items() if name not in {*to_probe, *full}]
     if open_to_others := accusations.open_to_others(connection, too_early, accused, now):
