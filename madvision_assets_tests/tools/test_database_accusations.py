@@ -231,12 +231,12 @@ def test_one_that_is_under_way_is_let_through_too(queue: Queue, add: Add) -> Non
 
 
 def test_the_probe_is_anothers_video_rather_than_the_next_of_who_failed(queue: Queue, clock: Clock, add: Add) -> None:
-    add(ATTACKER, "a", "a-new")
+    add(ATTACKER, "a")
     add(INBOX, "i")
     claim(queue)
     fail(queue, "a", BotCheckError())
     fail(queue, "i", BotCheckError())
-    queue.release("web-a-new", 1)
+    add(ATTACKER, "a-new")
     add(VICTIM, "z-good")
     assert claim(queue) == []
     clock.move(BreakerRules().pause_s + 1)
