@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from madvision_assets.domain.aws import AwsAccess
+from madvision_assets.domain.quotas import QuotaRules
 from madvision_assets.domain.sources import Sources
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.objects import ObjectStore
@@ -34,6 +35,11 @@ def make_aws_access(settings: "Settings") -> AwsAccess:
 def make_database(settings: "Settings") -> Database:
     """The database of our own tables."""
     return Database(settings.effective_database_url)
+
+
+def make_quota_rules(settings: "Settings") -> QuotaRules:
+    """What each client may have taken in."""
+    return QuotaRules(settings.quota_bytes_per_day, settings.quota_minutes_per_day)
 
 
 def make_sources(settings: "Settings") -> Sources:

@@ -7,10 +7,10 @@ import os
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIB = 1024**3
@@ -34,6 +34,14 @@ def _networks(text: str) -> str:
     for each in text.replace(",", " ").split():
         ip_network(each, strict=False)
     return text
+
+
+def _none(value: Any) -> Any:
+    return None if isinstance(value, str) and value.strip().lower() == "none" else value
+
+
+# US dollars; "none" is no ceiling.
+Ceiling = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_none)]
 
 
 class Settings(BaseSettings):
@@ -77,6 +85,8 @@ class Settings(BaseSettings):
     upload_bytes: Annotated[int, Field(ge=0)] = 200 * GIB
     upload_expires_s: Annotated[float, Field(gt=0, le=YEAR_S)] = 24 * HOUR_S
     upload_min_bytes_per_s: Annotated[int, Field(ge=0)] = 4096
+    quota_minutes_per_day: Annotated[int, Field(ge=0)] = 6000
+    quota_bytes_per_day: Annotated[int, Field(ge=0)] = 200 * GIB
     trusted_proxies: str = "127.0.0.1"
 
     inbox_url: SecretStr | None = None
@@ -100,8 +110,8 @@ class Settings(BaseSettings):
     openai_model: str = "gpt-4o"
     openai_api_key: Annotated[SecretStr | None, Field(alias="OPENAI_API_KEY")] = None
     openai_base_url: Annotated[str | None, Field(alias="OPENAI_BASE_URL")] = None
-    budget_usd_per_video: Annotated[float | None, Field(ge=0)] = None
-    budget_usd_per_day: Annotated[float | None, Field(ge=0)] = None
+    budget_usd_per_video: Ceiling = 1.0
+    budget_usd_per_day: Ceiling = 5.0
 
     aws_endpoint_url: Annotated[str | None, Field(alias="AWS_ENDPOINT_URL")] = None
     aws_endpoint_url_s3: Annotated[str | None, Field(alias="AWS_ENDPOINT_URL_S3")] = None
@@ -130,6 +140,18 @@ class Settings(BaseSettings):
     def effective_store_url(self) -> str:
         """The store's URL."""
         return self.store_url or (self.home_folder / "store").as_uri()
+
+    def ceilings_usd(self, *, price_known: bool) -> tuple[float | None, float | None]:
+        """What a video and a day may cost in paid calls, US dollars; None is no ceiling.
+
+        The default ceilings are for models whose price is known; those that somebody has set are for any.
+        """
+        names = ("budget_usd_per_video", "budget_usd_per_day")
+        set_here = [price_known or name in self.model_fields_set for name in names]
+        return (
+            self.budget_usd_per_video if set_here[0] else None,
+            self.budget_usd_per_day if set_here[1] else None,
+        )
 
     @property
     def work_folder(self) -> Path:

@@ -39,6 +39,18 @@ def test_everything_is_optional(tmp_path: Path) -> None:
     assert not settings.allow_private
 
 
+def test_paid_calls_have_a_ceiling_unless_somebody_says_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().ceilings_usd(price_known=True) == (1.0, 5.0)
+    monkeypatch.setenv("MADVISION_BUDGET_USD_PER_DAY", "none")
+    assert load_settings().ceilings_usd(price_known=True) == (1.0, None)
+
+
+def test_the_default_ceilings_stop_no_model_whose_price_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings().ceilings_usd(price_known=False) == (None, None)
+    monkeypatch.setenv("MADVISION_BUDGET_USD_PER_DAY", "7")
+    assert load_settings().ceilings_usd(price_known=False) == (None, 7.0)
+
+
 def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MADVISION_STORE_URL", "")
     monkeypatch.setenv("OPENAI_API_KEY", "")

@@ -15,6 +15,7 @@ from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
 from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.submitters import COMMAND_LINE
 from madvision_assets.domain.urgency import Ageing
 from madvision_assets.domain.video import Options, Video
 from madvision_assets.settings import load_settings
@@ -89,7 +90,7 @@ def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, fo
     videos = (Video(video_id=database.partition_of(each, options), address=at, options=options) for each, at in named)
     with ReceiptPrinter(make_console(), form) as printer:
         while batch := list(islice(videos, BATCH)):
-            receipts = submissions.add([NewSubmission(video, priority) for video in batch])
+            receipts = submissions.add([NewSubmission(video, priority, submitter=COMMAND_LINE) for video in batch])
             printer.print(receipts)
     if bad:
         lines = f"{len(bad)} line{'s' * (len(bad) != 1)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from madvision_assets.connections import make_aws_access, make_database, make_sources, make_store
+from madvision_assets.connections import make_aws_access, make_database, make_quota_rules, make_sources, make_store
 from madvision_assets.defs.dagster_inside import events_left_out
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
@@ -28,6 +28,7 @@ from madvision_assets.tools.analyst.registry import find_analyst
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.download import Downloader, Etiquette, Wheels
 from madvision_assets.tools.egress import EgressProxy
+from madvision_assets.tools.room import DiskRoom
 from madvision_assets.tools.sandbox.policy import set_memory_bytes
 from madvision_assets.tools.speech import EngineOptions, SpeechEngine
 from madvision_assets.tools.speech.registry import find_engine
@@ -36,10 +37,12 @@ from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader, bucket_names
 from madvision_assets.work.budget import Budget, BudgetedAnalyst
 from madvision_assets.work.dispatch import Dispatcher
-from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.ingest import Account, Ingest
 from madvision_assets.work.publish import Publisher
+from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.sharing import Sharing
+from madvision_assets.work.site_limits import SiteLimits
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
@@ -89,15 +92,23 @@ def make_downloader(settings: "Settings") -> Downloader:
     )
 
 
-def make_ingest(settings: "Settings", store: ObjectStore) -> Ingest:
-    """Who takes videos in, from addresses and out of buckets."""
+def make_ingest(settings: "Settings", store: ObjectStore, account: Account) -> Ingest:
+    """Who takes videos in, from addresses and out of buckets, and tells what came."""
     uploads = BucketReader(
         buckets=bucket_names(settings.upload_buckets),
         s3=make_aws_access(settings),
         max_bytes=settings.max_bytes,
         time_limit_s=settings.download_timeout_s,
     )
-    return Ingest(store, make_downloader(settings), settings.max_duration_s, settings.max_bytes, uploads)
+    return Ingest(
+        store=store,
+        downloader=make_downloader(settings),
+        max_duration_s=settings.max_duration_s,
+        max_bytes=settings.max_bytes,
+        uploads=uploads,
+        account=account,
+        room=DiskRoom(settings.work_folder),
+    )
 
 
 def make_analyst(settings: "Settings", database: Database) -> Analyst:
@@ -111,8 +122,9 @@ def make_analyst(settings: "Settings", database: Database) -> Analyst:
     analyst = found.make(options)
     if found.price_known is None:
         return analyst
-    budget = Budget(database, settings.budget_usd_per_video, settings.budget_usd_per_day)
-    return BudgetedAnalyst(analyst, budget, price_known=found.price_known(options))
+    price_known = found.price_known(options)
+    budget = Budget(database, *settings.ceilings_usd(price_known=price_known))
+    return BudgetedAnalyst(analyst, budget, price_known=price_known)
 
 
 def _analyst_options(settings: "Settings") -> AnalystOptions:
@@ -189,10 +201,14 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     store = make_store(settings)
     database = make_database(settings)
     queue = make_queue(settings, database)
+    quotas = Quotas(database, make_quota_rules(settings))
+    sites = SiteLimits(database, queue, make_sources(settings))
     return {
         "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
         "runtime": make_runtime(settings, Sharing(store, database), queue),
-        "dispatcher": Dispatcher(queue, store, settings.max_in_flight),
+        "dispatcher": Dispatcher(
+            queue, store, settings.max_in_flight, gates=(quotas.check_video, sites.check), full=sites.full
+        ),
         "reconciler": Reconciler(
             queue,
             looks=math.ceil(settings.lost_after_s / RECONCILE_S),
@@ -203,7 +219,8 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "housekeeper": Housekeeper(database, settings.dagster_retention_days),
         "upload_sweeper": UploadSweeper(database, store),
         "database": database,
-        "ingest": make_ingest(settings, store),
+        "ingest": make_ingest(settings, store, quotas.note),
+        "quotas": quotas,
         "transcriber": Transcriber(store, make_speech_engine(settings)),
         "analyst": make_analyst(settings, database),
         "renderer": ClipRenderer(store),

@@ -14,7 +14,9 @@ from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain import health
 from madvision_assets.tools.database import Database
+from madvision_assets.tools.room import DiskRoom
 from madvision_assets.work.dispatch import Dispatcher, Launch
+from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -70,6 +72,7 @@ def queue_reconciler(
     seen = {video_id: (sign, count) for video_id, (sign, count) in json.loads(context.cursor or "{}").items()}
     silent, repairs = reconciler.look(context.instance, seen)
     runtime.scratch.sweep_given_up(reconciler.is_given_up)
+    DiskRoom(runtime.work_folder).sweep()
     show_life(database, health.RECONCILER)  # fails while nobody can write; a look then does not count for silence
     return dg.SensorResult(
         cursor=json.dumps(silent), skip_reason=dg.SkipReason("; ".join(repairs) or "Table and runs agree.")
@@ -104,11 +107,13 @@ def housekeeping(
     context: dg.SensorEvaluationContext,
     housekeeper: dg.ResourceParam[Housekeeper],
     upload_sweeper: dg.ResourceParam[UploadSweeper],
+    quotas: dg.ResourceParam[Quotas],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
 
-    What uploads left in the store, and nobody needs, goes too.
+    What uploads left in the store, and nobody needs, goes too, and what was taken in for whom on days that are over.
     """
+    quotas.sweep()
     swept_uploads = upload_sweeper.sweep()
     try:
         swept = housekeeper.sweep(context.instance, context.cursor or None)

@@ -7,6 +7,10 @@
 What was under way before it opened is no news of it, however that ends. Who asks us to wait is taken at his word once;
 if that was not enough, our own pause counts too.
 
+What a stranger's video may bring about (its site's words, an API that its transcript upsets) counts as shared only once
+videos of several submitters meet it, or where nobody else would have to wait. What one submitter's videos opened, a
+video of anybody else may probe at once (``tools/database/accusations.py``).
+
 One breaker per host, and one each for the speech engine, the analyst's API, the store and the workers' own disk. They
 live in the database, so that every process sees the same. See M. Nygard, "Release It!", chapter 5.
 """
@@ -91,9 +95,12 @@ class Breaker(Value):
             return False
         clock_went_back = self.opened_at is not None and self.opened_at > now + timedelta(seconds=CLOCK_SLACK_S)
         is_due = self.probe_at is None or self.probe_at <= now or clock_went_back
+        return is_due and not self.is_probed(now)
+
+    def is_probed(self, now: datetime) -> bool:
+        """Whether a video tries now."""
         left_s = (self.probe_expires_at - now).total_seconds() if self.probe_expires_at else 0.0
-        tried = self.probe_video_id is not None and 0 < left_s <= PROBE_LEASE_S + CLOCK_SLACK_S
-        return is_due and not tried
+        return self.probe_video_id is not None and 0 < left_s <= PROBE_LEASE_S + CLOCK_SLACK_S
 
     def admits(self, video_id: str, now: datetime) -> bool:
         """Whether this video may use what the breaker guards."""
@@ -139,7 +146,8 @@ class Breaker(Value):
             video_id: the video.
             now: the time.
             rules: when it opens, and for how long.
-            alone: no other video failed so of late; then it may as well be this video's fault, however often it fails.
+            alone: nobody else's video failed so of late; then it may as well be this video's fault, however often it
+                fails, and whatever its site says.
         """
         if self.state is not BreakerState.CLOSED and self.probe_video_id != video_id:
             # Under way since before it opened: no news, but for how long the other side wants to be left alone.
@@ -149,7 +157,10 @@ class Breaker(Value):
         grave = failure.failure_class in {FailureClass.SOURCE, FailureClass.OPERATOR}
         asked_s = _asked_s(failure)
         enough = failures >= rules.threshold(self.name) and not alone
-        if self.state is BreakerState.CLOSED and not (grave or asked_s or enough):
+        # What a site says may be the words of whoever put the video there.
+        is_hearsay = failure.resource is Resource.HOST and failure.failure_class is not FailureClass.OPERATOR
+        heard = (grave or asked_s) and not (is_hearsay and alone)
+        if self.state is BreakerState.CLOSED and not (heard or enough):
             return self.model_copy(update={"failures": failures, "cause": failure.code, "details": failure.details})
         own_s = 0.0 if asked_s and not self.trips else min(rules.cap_s, rules.pause_s * 2.0 ** min(self.trips, 32))
         return Breaker(

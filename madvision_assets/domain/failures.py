@@ -50,6 +50,7 @@ class Failure(Exception):  # noqa: N818 - the taxonomy's own name
     Attributes:
         resource: what it speaks against besides the video; None where only the video is concerned.
         is_internal: whether its details name what is ours (a key, a host, a folder), and are kept from the public.
+        is_counted: whether a try that ends so is held against the video, where its class is tried again.
     """
 
     failure_class: ClassVar[FailureClass]
@@ -57,6 +58,7 @@ class Failure(Exception):  # noqa: N818 - the taxonomy's own name
     sentence: ClassVar[str]
     resource: ClassVar[Resource | None] = None
     is_internal: ClassVar[bool] = False
+    is_counted: ClassVar[bool] = True
 
     def __init__(self, details: str = "", *, retry_after_s: float | None = None) -> None:
         self.details = without_secrets(" ".join(details.split()))[:MAX_DETAILS_CHARS]
@@ -501,7 +503,38 @@ class RunNotLaunchedError(TransientFailure):
     """A worker was asked for, and none took the video in hand: it could not be launched, or was lost before."""
 
     code = "run_not_launched"
+    is_counted = False
     sentence = "No worker has taken this video in hand yet. It waits for a free launcher, and uses up no retry."
+
+
+class QuotaSpentError(TransientFailure):
+    """Whoever submitted it has used up what one client has of a day."""
+
+    code = "quota_spent"
+    is_counted = False
+    sentence = (
+        "What one client may have taken in each day is used up. "
+        "The video waits, and goes on by itself after midnight (UTC)."
+    )
+
+
+class SiteBusyError(TransientFailure):
+    """As many videos of a site as may be are being downloaded."""
+
+    code = "site_busy"
+    is_counted = False
+    sentence = "As many videos of this site as may be at once are being downloaded. It waits for its turn."
+
+
+class RoomShortError(TransientFailure):
+    """The downloads that are under way are to take what is left of the disk."""
+
+    code = "room_short"
+    is_counted = False
+    is_internal = True
+    sentence = (
+        "There is no room for this video beside those that are being downloaded. It waits, and goes on by itself."
+    )
 
 
 class StageHeldError(TransientFailure):

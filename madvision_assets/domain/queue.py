@@ -157,9 +157,10 @@ def judge(
         )
     if failure.failure_class is FailureClass.POISON:
         return Verdict(QueueStatus.PARKED, now, retry, lost_workers, failure)
-    own_fault = failure.failure_class is FailureClass.TRANSIENT and blocked_until is None
-    # A worker that was lost is counted apart, and one that never came is not held against the video at all.
-    if own_fault and not isinstance(failure, WorkerLostError | RunNotLaunchedError):
+    # What a site is said to have against us counts too, as long as no breaker believes it.
+    own_fault = failure.failure_class in {FailureClass.TRANSIENT, FailureClass.SOURCE} and blocked_until is None
+    # A worker that was lost is counted apart.
+    if own_fault and failure.is_counted and not isinstance(failure, WorkerLostError):
         if retry >= rules.max_retries:
             return Verdict(QueueStatus.FAILED, now, retry, lost_workers, failure)
         retry += 1

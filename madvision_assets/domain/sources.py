@@ -72,6 +72,7 @@ class Site(BaseModel):
         max_bytes_per_s: of one download.
         request_pause_s: between two requests of one download, seconds.
         concurrent_fragments: so many at once.
+        max_downloads: so many of its videos are downloaded at once, over all workers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -84,6 +85,7 @@ class Site(BaseModel):
     max_bytes_per_s: Annotated[int | None, Field(gt=0)] = None
     request_pause_s: Annotated[float, Field(ge=0, le=60)] = 0.0
     concurrent_fragments: Annotated[int | None, Field(ge=1, le=16)] = None
+    max_downloads: Annotated[int | None, Field(ge=1)] = None
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:

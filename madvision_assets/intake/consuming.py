@@ -17,6 +17,7 @@ from typing import Any
 import structlog
 
 from madvision_assets.connections import make_aws_access
+from madvision_assets.domain import submitters
 from madvision_assets.domain.aws import AwsAccess
 from madvision_assets.domain.failures import (
     Failure,
@@ -196,14 +197,15 @@ class Consumer:
 
     def _checked(self, asked: MessageRequest | Upload) -> NewSubmission:
         if isinstance(asked, MessageRequest):
-            return replace(checked(self._services, asked), callback_secret=asked.callback_secret)
+            wanted = checked(self._services, asked)
+            return replace(wanted, callback_secret=asked.callback_secret, submitter=submitters.INBOX)
         if asked.bucket not in self._buckets:
             raise ProblemError.of(UnknownBucketError(asked.bucket))
         try:
             address = asked.address
         except Failure as failure:
             raise ProblemError.of(failure) from failure
-        return NewSubmission(Video(video_id=web_video_id(address), address=address))
+        return NewSubmission(Video(video_id=web_video_id(address), address=address), submitter=submitters.INBOX)
 
     def _refuse(self, message: Message, log: Any, reason: str, **more: Any) -> None:
         self._inbox.give_back(message, self._refused_pause_s)

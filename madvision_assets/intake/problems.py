@@ -42,6 +42,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "too_many_uploads": (429, "Too many files are being sent."),
     "upload_fragmented": (429, "The file comes in too many small requests."),
     "upload_quota": (429, "Your files take all the room that one client has."),
+    "quota_spent": (429, "Your share of today is used up."),
     "internal_error": (500, "Something went wrong here; the log has the details."),
     "uploads_full": (503, "There is no room for more files at the moment."),
     "not_ready": (503, "A part that the service cannot do without is away."),

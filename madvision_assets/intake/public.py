@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
-from madvision_assets.intake.limits import RateLimits, limit_callbacks
+from madvision_assets.intake.limits import RateLimits, client_of, limit_callbacks
 from madvision_assets.intake.problems import Problem, ProblemError, documented
 from madvision_assets.intake.schemas import BatchRequest, SubmissionAccepted, SubmissionRequest, VideoStatus
 from madvision_assets.intake.services import base_url_of, services_of
@@ -33,13 +33,18 @@ class BatchAccepted(BaseModel):
     response_model=SubmissionAccepted,
     response_model_exclude_none=True,
     responses=documented(
-        *BODY_PROBLEMS, *COMMON_PROBLEMS, invalid_address="422", refused_address="422", database_unavailable="503"
+        *BODY_PROBLEMS,
+        *COMMON_PROBLEMS,
+        "quota_spent",
+        invalid_address="422",
+        refused_address="422",
+        database_unavailable="503",
     ),
 )
 def submit(request: Request, asked: SubmissionRequest) -> Response:
     """Submit the address of a video. The same video submitted twice is processed once, and has two tokens."""
     limit_callbacks(request, [asked.callback_url])
-    receipt = accepted(submit_one(services_of(request), asked), base_url_of(request))
+    receipt = accepted(submit_one(services_of(request), asked, client_of(request.scope)), base_url_of(request))
     body = receipt.model_dump_json(exclude_none=True)
     return Response(body, 202, {"Location": receipt.status_url}, media_type="application/json")
 
@@ -49,7 +54,7 @@ def submit(request: Request, asked: SubmissionRequest) -> Response:
     status_code=202,
     response_model=BatchAccepted,
     response_model_exclude_none=True,
-    responses=documented(*BODY_PROBLEMS, *COMMON_PROBLEMS, database_unavailable="503"),
+    responses=documented(*BODY_PROBLEMS, *COMMON_PROBLEMS, "quota_spent", database_unavailable="503"),
 )
 def submit_batch(request: Request, asked: BatchRequest) -> Response:
     """Submit up to 1000 videos; those that can be taken are, and each of the others says why not."""
@@ -58,7 +63,7 @@ def submit_batch(request: Request, asked: BatchRequest) -> Response:
     named = [each.get("callback_url") for each in asked.videos if isinstance(each, dict)]
     limit_callbacks(request, [each for each in named if isinstance(each, str)])
     base_url = base_url_of(request)
-    answers = submit_many(services_of(request), asked.videos)
+    answers = submit_many(services_of(request), asked.videos, client_of(request.scope))
     told = [each.problem if isinstance(each, ProblemError) else accepted(each, base_url) for each in answers]
     body = BatchAccepted(submissions=told).model_dump_json(exclude_none=True)
     return Response(body, 202, media_type="application/json")

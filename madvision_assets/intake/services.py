@@ -5,12 +5,15 @@ from dataclasses import dataclass
 import structlog
 from starlette.requests import Request
 
-from madvision_assets.connections import make_database, make_store
+from madvision_assets.connections import make_database, make_quota_rules, make_store
 from madvision_assets.domain.failures import Failure
+from madvision_assets.intake.quotas import QuotaDoor
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.submissions import Submissions
+from madvision_assets.tools.database.submitters import Submitters
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.quotas import Quotas
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Services:
     database: Database
     submissions: Submissions
     store: ObjectStore
+    submitters: Submitters
+    quotas: QuotaDoor
 
 
 def make_services(settings: Settings) -> Services:
@@ -30,7 +35,14 @@ def make_services(settings: Settings) -> Services:
         ValueError: the address of the database or of the store cannot be one; the message names the variable.
     """
     database = make_database(settings)
-    return Services(settings, database, Submissions(database), make_store(settings))
+    return Services(
+        settings=settings,
+        database=database,
+        submissions=Submissions(database),
+        store=make_store(settings),
+        submitters=Submitters(database),
+        quotas=QuotaDoor(Quotas(database, make_quota_rules(settings))),
+    )
 
 
 def tell_operators(failure: Failure) -> None:

@@ -1,6 +1,7 @@
 """Taking submissions in: what the JSON routes, the batch and the page's form have in common."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,34 +17,59 @@ from madvision_assets.tools.database.submissions import NewSubmission, Receipt
 from madvision_assets.tools.download.identify import identify
 
 
-def submit_one(services: Services, asked: SubmissionRequest) -> Receipt:
+def submit_one(services: Services, asked: SubmissionRequest, client: str) -> Receipt:
     """Take one video in.
 
+    Args:
+        services: of the intake.
+        asked: what is asked for.
+        client: who asks.
+
     Raises:
-        ProblemError: one of its addresses is refused; says which.
+        ProblemError: one of its addresses is refused, or the client's share of the day is used up; says which.
         Failure: the database is away.
     """
-    (receipt,) = services.submissions.add([checked(services, asked)])
+    submitter = admitted(services, client)
+    (receipt,) = services.submissions.add([replace(checked(services, asked), submitter=submitter)])
     return receipt
 
 
-def submit_many(services: Services, asked: Sequence[Any]) -> list[Receipt | ProblemError]:
+def submit_many(services: Services, asked: Sequence[Any], client: str) -> list[Receipt | ProblemError]:
     """Take in what can be taken, in one transaction; gives a receipt or a problem for each, in the same order.
 
+    Args:
+        services: of the intake.
+        asked: each as for one video.
+        client: who asks.
+
     Raises:
-        Failure: the database is away; then none is taken.
+        ProblemError: the client's share of the day is used up; then none is taken.
+        Failure: the database is away; likewise.
     """
+    submitter = admitted(services, client)
     answers: dict[int, Receipt | ProblemError] = {}
     wanted: dict[int, NewSubmission] = {}
     for n, each in enumerate(asked):
         try:
-            wanted[n] = checked(services, SubmissionRequest.model_validate(each))
+            wanted[n] = replace(checked(services, SubmissionRequest.model_validate(each)), submitter=submitter)
         except ValidationError as error:
             answers[n] = ProblemError.of_validation(error)
         except ProblemError as error:
             answers[n] = error
     answers.update(zip(wanted, services.submissions.add(list(wanted.values())), strict=True))
     return [answers[n] for n in range(len(asked))]
+
+
+def admitted(services: Services, client: str) -> str:
+    """The name of a client who has something left of the day.
+
+    Raises:
+        ProblemError: ``quota_spent``.
+        Failure: the database is away.
+    """
+    submitter = services.submitters.name(client)
+    services.quotas.check(submitter)
+    return submitter
 
 
 def checked(services: Services, asked: SubmissionRequest) -> NewSubmission:

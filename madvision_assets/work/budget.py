@@ -38,6 +38,13 @@ class Budget:
         """Whether there is any ceiling."""
         return self.per_video_usd is not None or self.per_day_usd is not None
 
+    @property
+    def told(self) -> str:
+        """The ceilings, for a person."""
+        named = {"a video": self.per_video_usd, "a day": self.per_day_usd}
+        ceilings = [f"{usd:.2f} USD {what}" for what, usd in named.items() if usd is not None]
+        return f"at most {' and '.join(ceilings)}" if ceilings else "without any ceiling on what it costs"
+
     def check(self, video_id: str) -> None:
         """Refuse the next call where a ceiling is reached.
 
@@ -91,7 +98,8 @@ class BudgetedAnalyst:
 
     def check(self) -> str:
         """See ``Analyst``."""
-        return self.analyst.check()
+        known = "" if self.price_known else ", since its price is not known (MADVISION_BUDGET_USD_PER_DAY)"
+        return f"{self.analyst.check()}; {self.budget.told}{'' if self.budget.is_limited else known}"
 
     def _check(self, transcript: Transcript) -> None:
         if transcript.no_speech:

@@ -6,7 +6,8 @@ where it is none, and extracts the audio once, so that a GPU machine fetches meg
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.failures import (
     CorruptMediaError,
+    Failure,
     FileChangedError,
     IncompleteDownloadError,
     MissingInputError,
@@ -26,15 +28,19 @@ from madvision_assets.domain.failures import (
     TooLongError,
 )
 from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.video import UPLOAD, MediaInfo, RawVideo, SourceMetadata, Upload, Video, file_video_id
-from madvision_assets.tools.download import Download, Downloader
+from madvision_assets.tools.download import Download, Downloader, OnSize
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
+from madvision_assets.tools.room import DiskRoom
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.incoming import IncomingFiles
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader
 
 Progress = Callable[[float, str], None]
+# Is told of a video what was taken in.
+Account = Callable[[str, Taken], None]
 
 # A source's word on its duration is rounded; shorter than this means that parts are missing.
 DURATION_SLACK_S = 2.0
@@ -55,6 +61,8 @@ class Ingest:
         max_duration_s: longer videos are refused, seconds.
         max_bytes: larger files are refused.
         uploads: fetches what lies in a bucket.
+        account: whose share of the day it is.
+        room: on the disk; None promises none.
     """
 
     store: ObjectStore
@@ -62,6 +70,8 @@ class Ingest:
     max_duration_s: float
     max_bytes: int
     uploads: BucketReader = field(default_factory=BucketReader)
+    account: Account = lambda _video_id, _taken: None
+    room: DiskRoom | None = None
 
     def take(self, video: Video, folder: Path, progress: Progress) -> Made[RawVideo]:
         """Fetch, inspect, normalise and store one video.
@@ -74,7 +84,12 @@ class Ingest:
         Raises:
             Failure: a leaf of the taxonomy: of the download, of the media, or of the store.
         """
-        fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text))
+        with self._promised(folder) as need:
+            return self._take(video, folder, progress, need)
+
+    def _take(self, video: Video, folder: Path, progress: Progress, need: OnSize) -> Made[RawVideo]:
+        with self._counted(video.video_id, folder):
+            fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text), need)
         try:
             with ffmpeg.within(ffmpeg.budget_s(fetched.path.stat().st_size)):
                 return self._taken(video, fetched, folder, progress)
@@ -113,19 +128,43 @@ class Ingest:
             source=fetched.source,
             options=video.options,
         )
+        self._note(video.video_id, Taken(media_s=info.duration_s))
         return Made(document, self._recipe(fetched))
 
-    def _fetch(self, video: Video, folder: Path, progress: Progress) -> Download:
+    @contextmanager
+    def _promised(self, folder: Path) -> Iterator[OnSize]:
+        """Have room for what comes, of as many bytes as are told."""
+        if self.room is None:
+            yield lambda _size_bytes: None
+            return
+        with self.room.promised(folder) as promise:
+            yield promise.need
+
+    @contextmanager
+    def _counted(self, video_id: str, folder: Path) -> Iterator[None]:
+        """Count the bytes that come, in vain or not."""
+        before = _size_bytes(folder)
+        try:
+            yield
+        finally:
+            self._note(video_id, Taken(size_bytes=max(0, _size_bytes(folder) - before)))
+
+    def _note(self, video_id: str, taken: Taken) -> None:
+        with suppress(Failure):  # a database that is away: better uncounted than downloaded twice
+            self.account(video_id, taken)
+
+    def _fetch(self, video: Video, folder: Path, progress: Progress, need: OnSize) -> Download:
         scheme = urlsplit(video.address).scheme
         if scheme == "file":
             return local_file(video)
+        need(received.ReceivedFile.of(video.address).size_bytes if scheme == received.SCHEME else 0)
         if scheme == UPLOAD:
             path = self.uploads.fetch(video.address, folder / "download", progress)
             name = PurePosixPath(Upload.of(video.address).key)
             return Download(path, SourceMetadata(extractor=UPLOAD, title=name.stem), engine_version="")
         if scheme == received.SCHEME:
             return self._received(video, folder / "download", progress)
-        return self.downloader.fetch(video.address, folder / "download", progress)
+        return self.downloader.fetch(video.address, folder / "download", progress, need)
 
     def _received(self, video: Video, folder: Path, progress: Progress) -> Download:
         """A file that was sent to us; once it was taken over, only what was kept of it is still there.
@@ -181,6 +220,10 @@ def _with_counts(info: MediaInfo, before: MediaInfo) -> MediaInfo:
         return info
     counts = {"video_count": before.tracks.video_count, "audio_count": before.tracks.audio_count}
     return info.model_copy(update={"tracks": info.tracks.model_copy(update=counts)})
+
+
+def _size_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def local_file(video: Video) -> Download:

@@ -178,7 +178,12 @@ def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness)
 
     def told() -> str | None:
         context = dg.build_sensor_context(instance=harness.instance)
-        answer = sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=upload_sweeper(harness))
+        answer = sensors.housekeeping(
+            context,
+            housekeeper=housekeeper(harness),
+            upload_sweeper=upload_sweeper(harness),
+            quotas=harness.resources()["quotas"],
+        )
         skip = answer.skip_reason if isinstance(answer, dg.SensorResult) else answer
         assert isinstance(skip, dg.SkipReason)
         return skip.skip_message
@@ -198,7 +203,8 @@ def test_the_sensor_deletes_what_uploads_left_and_nobody_needs(harness: Harness)
         files.put(place, 0, 1, name.encode())
 
     context = dg.build_sensor_context(instance=harness.instance)
-    sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper)
+    quotas = harness.resources()["quotas"]
+    sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper, quotas=quotas)
 
     (left,) = sweeper.store.list_keys("incoming")
     assert sweeper.store.get_bytes(left) == b"goes on"

@@ -60,7 +60,7 @@ class VideoStates:
 
     def submitted(self, url: str) -> Shown:
         """A video in the queue."""
-        receipt = submit_one(self.services, SubmissionRequest(url=url))
+        receipt = submit_one(self.services, SubmissionRequest(url=url), "192.0.2.1")
         return Shown(receipt.token, receipt.row)
 
     def running(self, url: str, step: PipelineStep = PipelineStep.RAW_VIDEO) -> tuple[Shown, Lease]:

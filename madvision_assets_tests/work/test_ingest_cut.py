@@ -1,13 +1,18 @@
-"""Claims about downloads that were cut where nothing told their length."""
+"""Claims about downloads that were cut where nothing told their length, and what is counted of any."""
 
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import imageio_ffmpeg
 import pytest
 
-from madvision_assets.domain.failures import CorruptMediaError, IncompleteDownloadError
+from madvision_assets.domain.failures import CorruptMediaError, IncompleteDownloadError, RoomShortError
+from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.video import Video
+from madvision_assets.tools.room import SPARE_BYTES, TIMES, UNKNOWN_BYTES, DiskRoom
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.ingest import Ingest
 from madvision_assets_tests.downloads import DOWNLOADER, MAX_BYTES, MAX_DURATION_S
@@ -68,3 +73,45 @@ def test_a_damaged_file_whose_length_was_told_is_damaged_at_once(ingest: Ingest,
         address = site.serve("/talk.mp4", talk[: len(talk) // 2], content_type="video/mp4")
         with pytest.raises(CorruptMediaError):
             ingest.take(Video(video_id="web-1", address=address), tmp_path / "work", lambda *_: None)
+
+
+def test_what_came_is_counted_once_and_in_vain_too(ingest: Ingest, talk: bytes, tmp_path: Path) -> None:
+    counted: list[Taken] = []
+    ingest = replace(ingest, account=lambda _, taken: counted.append(taken))
+    with Site() as site:
+        cut = Page(talk, headers=VIDEO, framing="close", cut_after_bytes=len(talk) // 2)
+        address = site.add("/cut.mp4", cut)
+        with pytest.raises(IncompleteDownloadError):
+            ingest.take(Video(video_id="web-1", address=address), tmp_path / "cut", lambda *_: None)
+        in_vain, counted = sum(each.size_bytes for each in counted), []
+        ingest = replace(ingest, account=lambda _, taken: counted.append(taken))
+
+        whole = Video(video_id="web-2", address=site.serve("/talk.mp4", talk, content_type="video/mp4"))
+        made = ingest.take(whole, tmp_path / "whole", lambda *_: None)
+
+    assert 0 < in_vain < len(talk)
+    assert sum(each.size_bytes for each in counted) == len(talk)
+    assert [each.media_s for each in counted if each.media_s] == [made.document.info.duration_s]
+
+
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_a_video_that_finds_no_room_beside_others_waits_and_goes_on_once_there_is_some(
+    ingest: Ingest, talk: bytes, tmp_path: Path, framing: Literal["length", "chunked"]
+) -> None:
+    room = DiskRoom(tmp_path)
+    ingest = replace(ingest, room=room, downloader=replace(DOWNLOADER, max_bytes=10 * UNKNOWN_BYTES))
+    with Site() as site:
+        video = Video(video_id="web-1", address=site.add("/talk.mp4", Page(talk, headers=VIDEO, framing=framing)))
+        with room.promised(tmp_path / "other") as other:
+            free = shutil.disk_usage(tmp_path).free - SPARE_BYTES
+            if framing == "length":  # a gigabyte is free at first, and the length is too much
+                other.need(int((free - UNKNOWN_BYTES * 1.2) / TIMES))
+                site.add("/talk.mp4", Page(talk, headers=VIDEO, extra_bytes=2 * UNKNOWN_BYTES))
+            else:
+                other.need(int((free - UNKNOWN_BYTES * 0.5) / TIMES))
+            with pytest.raises(RoomShortError):
+                ingest.take(video, tmp_path / "work", lambda *_: None)
+        site.add("/talk.mp4", Page(talk, headers=VIDEO, framing=framing))
+        made = ingest.take(video, tmp_path / "work", lambda *_: None)
+
+    assert made.document.info.duration_s == pytest.approx(4.0, abs=0.1)

@@ -23,6 +23,7 @@ from madvision_assets.intake.schemas import VideoStatus
 from madvision_assets.intake.services import Services, base_url_of, services_of
 from madvision_assets.intake.status import status_of
 from madvision_assets.intake.submitting import submit_one
+from madvision_assets.tools.database.submissions import Receipt
 
 REFRESH_S = 3  # without JavaScript
 RECONNECT_MS = 2000
@@ -66,7 +67,7 @@ async def submit(request: Request) -> Response:
     async with request.form(max_files=0, max_fields=20) as typed:
         form = Form.of(typed)
     try:
-        receipt = await run_in_threadpool(lambda: submit_one(services_of(request), form.request()))
+        receipt = await run_in_threadpool(_submitted, request, form)
     except ProblemError as error:
         if not error.problem.errors:
             raise
@@ -114,6 +115,10 @@ def static(name: str) -> Response:
         raise ProblemError("not_found")
     headers = {"Cache-Control": f"public, max-age={FOREVER_S}, immutable", "X-Content-Type-Options": "nosniff"}
     return Response(file.content, headers=headers, media_type=file.media_type)
+
+
+def _submitted(request: Request, form: Form) -> Receipt:
+    return submit_one(services_of(request), form.request(), client_of(request.scope))
 
 
 def _form_page(request: Request, form: Form, code: int = 200) -> Response:

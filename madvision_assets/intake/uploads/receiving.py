@@ -16,7 +16,7 @@ from madvision_assets.domain.video import Options, Video
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import UploadRequest
 from madvision_assets.intake.services import Services
-from madvision_assets.intake.submitting import checked_callback
+from madvision_assets.intake.submitting import admitted, checked_callback
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt
 from madvision_assets.tools.database.uploads import Held, UploadRow, Uploads
 from madvision_assets.tools.store.incoming import IncomingFiles
@@ -47,14 +47,15 @@ class Receiver:
 
         Raises:
             ProblemError: ``refused_address`` or ``invalid_address`` of the callback, ``too_many_uploads``,
-                ``upload_quota``, ``uploads_full``.
+                ``upload_quota``, ``uploads_full``, ``quota_spent``.
         """
         checked_callback(self._services, asked.callback_url)
+        submitter = admitted(self._services, client)
         secret = secrets.token_urlsafe(SECRET_BYTES)
         row = self.uploads.create(
             hash_of(secret),
             secrets.token_hex(PLACE_BYTES),
-            client,
+            submitter,
             {"name": asked.name, "size_bytes": size_bytes, "asked": asked.model_dump(mode="json", exclude={"name"})},
             self._admit,
             self._settings.upload_expires_s,
@@ -127,7 +128,8 @@ class Receiver:
         options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
         video = Video(video_id=received_video_id(row.chain), address=file.address, options=options)
         callback_secret = _derived(secret, "callback") if asked.callback_url else None
-        wanted = NewSubmission(video, asked.priority, asked.callback_url, callback_secret)
+        submitter = self._services.submitters.name(row.client)
+        wanted = NewSubmission(video, asked.priority, asked.callback_url, callback_secret, submitter)
         token = _derived(secret, "token")
         submissions, lasts_s = self._services.submissions, self._settings.upload_expires_s
         queued = submissions.add_upload(row.secret_hash, wanted, token, lasts_s)

@@ -68,6 +68,7 @@ def describe(request: Request) -> Response:
         "invalid_request",
         "too_many_uploads",
         "upload_quota",
+        "quota_spent",
         "uploads_full",
         *COMMON_PROBLEMS,
         invalid_address="422",

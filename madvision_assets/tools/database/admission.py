@@ -72,6 +72,7 @@ def _insert() -> Any:
         callback_secret=_parameter("callback_secret", submissions.c.callback_secret),
         created_at=_parameter("now", submissions.c.created_at),
         address=_parameter("address", submissions.c.address),
+        submitter=_parameter("submitter", submissions.c.submitter),
     )
 
 

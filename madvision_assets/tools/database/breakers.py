@@ -5,17 +5,17 @@ Nearly always all are closed, and looking costs one read. Whoever is going to ch
 """
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import Connection, delete, or_, select, text
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.breakers import Breaker, BreakerRules, BreakerState
-from madvision_assets.domain.failures import Failure, Resource, leaves
-from madvision_assets.tools.database.tables import breakers, processing_attempts
+from madvision_assets.domain.failures import Failure, Resource
+from madvision_assets.tools.database import accusations
+from madvision_assets.tools.database.tables import breakers
 
-LATELY = timedelta(hours=1)
 # Every step reads or writes the store, and its worker's disk.
 USED_BY_ALL = (Resource.STORE.value, Resource.WORKER.value)
 
@@ -60,7 +60,9 @@ def admit(
         return None
     shut = [breaker for breaker in hold(connection).values() if breaker.name in names]
     for breaker in shut:
-        if not insists and not breaker.admits(video_id, now):
+        if not (
+            insists or breaker.admits(video_id, now) or accusations.may_be_tried(connection, breaker, video_id, now)
+        ):
             return breaker
     for breaker in shut:
         _save(connection, breaker.probed_by(video_id, now))
@@ -84,21 +86,10 @@ def record_failure(
     """Count a failure against what a breaker guards; gives the breaker as it was and as it is then."""
     hold(connection)
     before = load(connection, name)
-    after = before.after_failure(failure, video_id, now, rules, alone=_is_alone(connection, failure, video_id, now))
+    alone = accusations.is_alone(connection, name, failure, video_id, now)
+    after = before.after_failure(failure, video_id, now, rules, alone=alone)
     _save(connection, after)
     return before, after
-
-
-def _is_alone(connection: Connection, failure: Failure, video_id: str, now: datetime) -> bool:
-    """Whether no other video has lately failed at what all share; a host's videos are its own matter."""
-    if failure.resource in {None, Resource.HOST}:
-        return False
-    causes = [leaf.code for leaf in leaves() if leaf.resource is failure.resource]
-    attempts = processing_attempts.c
-    others = select(attempts.video_id).where(
-        attempts.failure_cause.in_(causes), attempts.ended_at > now - LATELY, attempts.video_id != video_id
-    )
-    return connection.execute(others.limit(1)).first() is None
 
 
 def renew_probe(connection: Connection, video_id: str, now: datetime) -> None:

@@ -4,7 +4,7 @@ Whoever waits gains urgency (``domain.urgency``), so the index by priority gives
 its turns, and the levels are merged here: as many as can still have a say, of each as many rows as are wanted.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +14,7 @@ from madvision_assets.domain.breakers import CLOCK_SLACK_S
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.urgency import Ageing
-from madvision_assets.tools.database import breakers
+from madvision_assets.tools.database import accusations, breakers
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import DUE_STATES
 from madvision_assets.tools.database.tables import video_processing_queue as queue
@@ -38,8 +38,10 @@ def room_for(connection: Connection, max_in_flight: int) -> int:
     return max_in_flight - connection.execute(running).scalar_one()
 
 
-def choose(connection: Connection, room: int, now: datetime, ageing: Ageing) -> list[QueueRow]:
-    """The rows whose turn it is, in its order, held until the transaction ends.
+def choose(
+    connection: Connection, room: int, now: datetime, ageing: Ageing, full: Collection[str] = ()
+) -> list[QueueRow]:
+    """The rows whose turn it is, in its order, held until the transaction ends; none that waits for one of ``full``.
 
     Those whose next step is behind an open breaker stay, but for the one that is to probe it; so of all rows at most
     one is left where the breaker is one that every step uses.
@@ -50,11 +52,15 @@ def choose(connection: Connection, room: int, now: datetime, ageing: Ageing) -> 
 
     shut = breakers.not_closed(connection)
     if not shut:
-        return _next_in_turn(connection, room, now, ageing, turn)
+        return _next_in_turn(connection, room, now, ageing, turn, not_at=full)
     shut = breakers.hold(connection)
-    to_probe = {breaker.name for breaker in shut.values() if breaker.may_probe(now)}
-    due = _next_in_turn(connection, room, now, ageing, turn, not_at=shut)
-    due += _rows(connection, _likeliest_of_each(now, to_probe))
+    to_probe = {breaker.name for breaker in shut.values() if breaker.may_probe(now)} - set(full)
+    due = _next_in_turn(connection, room, now, ageing, turn, not_at={*shut, *full})
+    accused = accusations.accusers(connection, shut.values())
+    due += _rows(connection, _likeliest_of_each(now, to_probe, accusations.suspects(accused, to_probe)))
+    too_early = [breaker for name, breaker in shut.items() if name not in {*to_probe, *full}]
+    if open_to_others := accusations.open_to_others(connection, too_early, accused, now):
+        due += _rows(connection, _likeliest_of_each(now, open_to_others, open_to_others, others_only=True))
     needed = {name for row in due for name in breakers.used(row.resource)}
     breakers.forget(connection, [name for name in to_probe - needed if shut[name].is_forgotten(now)])
     chosen = sorted(due, key=turn)[:room]
@@ -136,11 +142,22 @@ def _unless_at(query: Select[tuple[str]], not_at: Iterable[str]) -> Select[tuple
     return query.where(or_(queue.c.resource.is_(None), queue.c.resource.not_in(names))) if names else query
 
 
-def _likeliest_of_each(now: datetime, names: Iterable[str]) -> Select[tuple[str]]:
-    """At each of these breakers the row to probe it: one that has failed is let try where no other is there."""
-    rank = func.row_number().over(partition_by=queue.c.resource, order_by=_LIKELIEST).label("rank")
-    at_these = queue.c.resource.in_(list(names))
-    ranked = select(queue.c.video_id, rank).where(DUE_STATES, is_due(now), at_these).subquery()
+def _likeliest_of_each(
+    now: datetime, names: Iterable[str], suspects: Mapping[str, frozenset[str]], *, others_only: bool = False
+) -> Select[tuple[str]]:
+    """At each of these breakers the row to probe it: one that has failed is let try where no other is there.
+
+    Args:
+        now: the time.
+        names: of the breakers.
+        suspects: the clients whose videos failed there; anybody else's come first.
+        others_only: theirs do not come at all.
+    """
+    unsuspected = accusations.of_no_suspect(suspects)
+    order = (case((unsuspected, 0), else_=1), *_LIKELIEST) if suspects else _LIKELIEST
+    rank = func.row_number().over(partition_by=queue.c.resource, order_by=order).label("rank")
+    at_these = (queue.c.resource.in_(list(names)), *([unsuspected] if others_only else ()))
+    ranked = select(queue.c.video_id, rank).where(DUE_STATES, is_due(now), *at_these).subquery()
     return select(ranked.c.video_id).where(ranked.c.rank == 1)
 
 

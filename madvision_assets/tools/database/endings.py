@@ -53,8 +53,11 @@ def done_in_part(connection: Connection, row: QueueRow, step: PipelineStep, now:
     put_back(connection, row, now, **{**values, **place, "next_attempt_at": now})
 
 
-def failed(connection: Connection, row: QueueRow, step: PipelineStep, verdict: Verdict, now: datetime) -> None:
-    """The attempt failed at a step, and what follows from that is judged."""
+def failed(
+    connection: Connection, row: QueueRow, step: PipelineStep, verdict: Verdict, now: datetime, *, refused: bool = False
+) -> None:
+    """The attempt failed at a step, and what follows from that is judged; it may be that it was not let begin it."""
+    leases.note(connection, row, refused=refused)
     _end(
         connection,
         row.model_copy(update={"pipeline_step": step}),

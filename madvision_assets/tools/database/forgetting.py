@@ -18,6 +18,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP
 from madvision_assets.tools.database import Database, breakers
 from madvision_assets.tools.database.tables import (
+    intakes,
     lineage,
     processing_attempts,
     submissions,
@@ -59,7 +60,7 @@ class Held:
         for breaker in breakers.not_closed(self._connection).values():
             if breaker.probe_video_id in doomed:
                 breakers.give_up_probe(self._connection, breaker.probe_video_id)
-        for table in (webhook_deliveries, submissions, uploads, processing_attempts, lineage, queue, videos):
+        for table in (webhook_deliveries, submissions, uploads, intakes, processing_attempts, lineage, queue, videos):
             self._connection.execute(table.delete().where(table.c.video_id.in_(doomed)))
 
 

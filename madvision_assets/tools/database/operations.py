@@ -19,6 +19,7 @@ from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow, Step
 from madvision_assets.tools.database.tables import (
     DUE_STATES,
+    intakes,
     lineage,
     processing_attempts,
     submissions,
@@ -151,7 +152,7 @@ class Operations:
         known: set[str] = set()
         running: set[str] = set()
         counts = dict.fromkeys(
-            (videos, queue, processing_attempts, submissions, uploads, webhook_deliveries, lineage), 0
+            (videos, queue, processing_attempts, submissions, uploads, intakes, webhook_deliveries, lineage), 0
         )
         with self._database.reading() as connection:
             for batch in batches(video_ids):

@@ -10,7 +10,7 @@ the attempt as it begins. How an attempt ends is in ``endings``.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -76,15 +76,16 @@ class Queue:
 
     # --- the sensor's side ---
 
-    def claim_due(self, max_in_flight: int) -> list[QueueRow]:
+    def claim_due(self, max_in_flight: int, full: Collection[str] = ()) -> list[QueueRow]:
         """Claim the next videos, in their turn, so that no more than so many are in flight.
 
-        Those whose next step is behind an open breaker stay, but for the one that is to probe it.
+        Those whose next step is behind an open breaker stay, but for the one that is to probe it, and those behind one
+        of these that are ``full``.
         """
         now = self._now()
         with self._database.writing() as connection:
             room = claims.room_for(connection, max_in_flight)
-            chosen = claims.choose(connection, room, now, self._ageing) if room > 0 else []
+            chosen = claims.choose(connection, room, now, self._ageing, full) if room > 0 else []
             return [leases.open_attempt(connection, row, None, now) for row in chosen]
 
     def urgency(self, row: QueueRow) -> int:
@@ -331,7 +332,7 @@ class Queue:
             return None
         # Settled here: told later, it would count as another failure of what may be mended by then.
         verdict = self._verdict(row, refusing.refusal(), now, self._blocked_until(refusing, now))
-        endings.failed(connection, row, step, verdict, now)
+        endings.failed(connection, row, step, verdict, now, refused=True)
         return verdict.failure
 
     def _judge(self, connection: Connection, row: QueueRow, failure: Failure, now: datetime) -> Verdict:

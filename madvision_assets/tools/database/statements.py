@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
-from madvision_assets.domain.failures import SupersededError, UnknownVideoError
+from madvision_assets.domain.failures import QuotaSpentError, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
@@ -121,7 +121,8 @@ def queue_upsert(video_id: Any, source: Any, resource: Any, priority: Any, now: 
     """Queue a video; gives its row. Each argument is a value or a parameter to be bound.
 
     One that is on its way only becomes more urgent; one that failed for good is tried again, since somebody asks for
-    it; one that is done or parked stays as it is.
+    it; one that is done or parked stays as it is. One that waits for the quota of whoever submitted it before is due at
+    once: somebody else may have some left.
     """
     table = video_processing_queue
     insert = sqlite_insert(table) if sqlite else postgres_insert(table)
@@ -157,6 +158,9 @@ def queue_upsert(video_id: Any, source: Any, resource: Any, priority: Any, now: 
     change["priority"] = case(
         (failed | (on_its_way & more_urgent), statement.excluded.priority), else_=table.c.priority
     )
+    waits_for_quota = (table.c.status == QueueStatus.WAITING.value) & (table.c.failure_cause == QuotaSpentError.code)
+    due_at = statement.excluded.next_attempt_at
+    change["next_attempt_at"] = case((failed | waits_for_quota, due_at), else_=table.c.next_attempt_at)
     return statement.on_conflict_do_update(index_elements=[table.c.video_id], set_=change).returning(*table.c)
 
 

@@ -30,12 +30,14 @@ class NewSubmission:
         priority: a higher one is done earlier.
         callback_url: where to tell that it ended.
         callback_secret: key of the signature of callbacks; None has one made.
+        submitter: who asks, as ``domain.submitters`` has it; None where that is not known.
     """
 
     video: Video
     priority: int = 0
     callback_url: str | None = None
     callback_secret: str | None = None
+    submitter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,7 @@ class Submissions:
                 "p_token_hash": key,
                 "p_callback_url": wanted.callback_url,
                 "p_callback_secret": secret,
+                "p_submitter": wanted.submitter,
                 "p_now": now,
             },
         )

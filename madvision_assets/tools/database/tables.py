@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -202,6 +203,7 @@ submissions = Table(
     Column("callback_secret", Text),
     Column("created_at", UtcDateTime, nullable=False),
     Column("address", Text),  # as this submitter gave it, secrets and all: shown to nobody else
+    Column("submitter", Text),  # who (domain/submitters.py); None where an older version took it in
     Index(None, "video_id"),
 )
 
@@ -217,8 +219,10 @@ processing_attempts = Table(
     Column("status", Text, nullable=False),  # of the queue after it
     Column("failure_cause", Text),
     Column("failure_details", PlainText),
+    Column("refused", Boolean),  # by an open breaker: it tried nothing, and is no news of what failed
     CheckConstraint(one_of("status", QueueStatus), name="status"),
     Index(None, "failure_cause"),
+    Index(None, "ended_at"),
 )
 
 breakers = Table(
@@ -262,7 +266,7 @@ uploads = Table(
         "secret_hash", String(64), primary_key=True
     ),  # sha256 of the secret in the upload's address, which is kept nowhere
     Column("place", String(32), nullable=False),  # its folder in the store
-    Column("client", Text, nullable=False),
+    Column("client", Text, nullable=False),  # who sends it (domain/submitters.py)
     Column("name", PlainText, nullable=False),  # of the file
     Column("size_bytes", BigInteger, nullable=False),
     Column("offset_bytes", BigInteger, nullable=False),  # so many have come, and are kept
@@ -285,4 +289,26 @@ heartbeats = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("beat_at", UtcDateTime, nullable=False),
+)
+
+# What was taken in for whom, for as long as a day's quota asks.
+intakes = Table(
+    "intakes",
+    metadata,
+    Column("id", BIG_ID, primary_key=True),
+    Column("submitter", Text, nullable=False),
+    Column("video_id", String(VIDEO_ID_CHARS), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("media_s", Double, nullable=False),
+    Column("taken_at", UtcDateTime, nullable=False),
+    Index(None, "submitter", "taken_at"),
+    Index(None, "video_id"),
+)
+
+# What one installation has of its own.
+installation = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
 )

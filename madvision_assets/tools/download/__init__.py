@@ -5,9 +5,9 @@ network only through ``tools.egress``; ``downloader`` starts and ends it, ``erro
 What does not: judging the file that came (``tools.media``), and keeping it (``tools.store``).
 """
 
-from madvision_assets.tools.download.downloader import Download, Downloader
+from madvision_assets.tools.download.downloader import Download, Downloader, OnSize
 from madvision_assets.tools.download.identify import identify
 from madvision_assets.tools.download.manners import Etiquette
 from madvision_assets.tools.download.wheels import Wheels
 
-__all__ = ["Download", "Downloader", "Etiquette", "Wheels", "identify"]
+__all__ = ["Download", "Downloader", "Etiquette", "OnSize", "Wheels", "identify"]

@@ -66,6 +66,8 @@ VAGUE = (ConnectionLostError, ExtractionFailedError, SourceServerError, Unexpect
 _MESSAGE: TypeAdapter[Message] = TypeAdapter(Message)
 
 OnProgress = Callable[[float, str], None]
+# Told the size of the video as far as it is known, bytes; what it raises ends the download.
+OnSize = Callable[[int], None]
 
 
 class FilteringProxy(Protocol):
@@ -160,13 +162,16 @@ class Downloader:
     wheels: Wheels = field(default_factory=Wheels)
     etiquette: Etiquette = field(default_factory=Etiquette)
 
-    def fetch(self, address: str, folder: Path, progress: OnProgress) -> Download:
+    def fetch(
+        self, address: str, folder: Path, progress: OnProgress, on_size: OnSize = lambda _size_bytes: None
+    ) -> Download:
         """Downloads the video at an address into a folder of its own, going on where an earlier call stopped.
 
         Args:
             address: http or https.
             folder: kept between tries of the same address; made where it is missing.
             progress: told the fraction done (0 to 1, never falling) and a text, a few times a second.
+            on_size: told how large it is to become, as often as that changes.
 
         Raises:
             Failure: a leaf that says why there is no download; what came so far stays in the folder.
@@ -187,7 +192,7 @@ class Downloader:
                 plugins=self.wheels.folder and self.wheels.folder.absolute(),
                 manners=manners,
             )
-            answer = self._run(job, progress)
+            answer = self._run(job, progress, on_size)
             if isinstance(answer, Problem):
                 answer = _without(secrets_in(address), answer)
                 raise _no_room_in(folder) or _failure(answer, proxy)
@@ -217,9 +222,9 @@ class Downloader:
                     raise DownloaderUnusableError(child.last_words) from error
         return found.told(datetime.now(UTC).date(), max_age_weeks)
 
-    def _run(self, job: Job, progress: OnProgress) -> Success | Problem:
+    def _run(self, job: Job, progress: OnProgress, on_size: OnSize) -> Success | Problem:
         """The child's last message."""
-        wheels = self.wheels.verified()
+        wheels, told_bytes = self.wheels.verified(), 0
         environment, policy = (
             child_environment(job.folder, job.proxy, wheels),
             child_policy(job.folder, wheels, self._folder_bytes, job.proxy),
@@ -235,6 +240,9 @@ class Downloader:
                     message = _MESSAGE.validate_json(line)
                     if not isinstance(message, Progress):
                         return message
+                    if message.size_bytes > told_bytes:
+                        told_bytes = message.size_bytes
+                        on_size(told_bytes)
                     progress(message.fraction, message.text)
             except OutOfTimeError as error:
                 raise DownloadTimeoutError(str(error)) from error

@@ -50,11 +50,12 @@ class ErrorReport(Value):
 
 
 class Progress(Value):
-    """How far the download is: ``fraction`` of the bytes (or fragments) from 0 to 1."""
+    """How far the download is: ``fraction`` of the bytes (or fragments), 0 to 1; of ``size_bytes`` (0: not known)."""
 
     kind: Literal["progress"] = "progress"
     fraction: float
     text: str
+    size_bytes: int = 0
 
 
 class Success(Value):

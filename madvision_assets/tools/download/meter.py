@@ -76,7 +76,7 @@ class Meter:
         self._fraction = max(self._fraction, min(fraction, 1.0))
         done = f"{sum(self._done_bytes.values()) / MIB:.1f}"
         text = f"{done} of {total_bytes / MIB:.1f} MiB" if known and total_bytes else f"{done} MiB"
-        self._say(Progress(fraction=self._fraction, text=text))
+        self._say(Progress(fraction=self._fraction, text=text, size_bytes=int(total_bytes) if known else 0))
 
 
 def _fraction(state: dict[str, Any], done_bytes: int, size_bytes: float) -> float:
