@@ -80,7 +80,8 @@ SCHEMES = (
     "mms://127.0.0.1:{port}/", "ws://127.0.0.1:{port}/", "jar:http://127.0.0.1:{port}/a!/b", "view-source:http://127.0.0.1:{port}/",
     "data:text/html,<video src=http://127.0.0.1:{port}/>", "javascript:alert(1)", "concat:http://127.0.0.1:{port}/|b",
     "subfile,,start,0,end,9,,:/etc/passwd", "pipe:0", "async:http://127.0.0.1:{port}/", "cache:http://127.0.0.1:{port}/",
-    "s3://bucket/key", "received://0123", "ytsearch:cats", "blob:http://127.0.0.1:{port}/a", "about:blank", "/etc/passwd",
+    "s3://bucket/key", "received://0123", "ytsearch:cats", "blob:http://127.0.0.1:{port}/a", "about:blank",
+    "/etc/passwd",
     "C:\\Windows\\win.ini", "\\\\127.0.0.1\\c$\\a.mp4", "~/.ssh/id_rsa",
 )  # fmt: skip
 # What parsers of addresses read in different ways.
@@ -89,12 +90,14 @@ CONFUSED = (
     "http://127.0.0.1:{port}?@public.example/", "http://127.0.0.1:{port}\\@public.example/",
     "http://public.example\\@127.0.0.1:{port}/", "http://public.example:80@127.0.0.1:{port}/", "http:127.0.0.1:{port}/",
     "http:/127.0.0.1:{port}/", "http:///127.0.0.1:{port}/", "http:\\\\127.0.0.1:{port}\\", "//127.0.0.1:{port}/",
-    "127.0.0.1:{port}/a", "http://127.0.0.1:{port}\t/", "ht\ntp://127.0.0.1:{port}/", "http://127.0.0.1\r\nX: y:{port}/",
+    "127.0.0.1:{port}/a", "http://127.0.0.1:{port}\t/", "ht\ntp://127.0.0.1:{port}/",
+    "http://127.0.0.1\r\nX: y:{port}/",
     "http://127.0.0.1\x00.public.example:{port}/", "http://[127.0.0.1]:{port}/", "http://[::1%25lo]:{port}/",
     "http://127.0.0.1%2f@public.example/", "http://%31%32%37.0.0.1:{port}/", "http://127%2e0%2e0%2e1:{port}/",
     "http://127.0.0.1:{port}:80/", "http://127.0.0.1:+{port}/", "http://127.0.0.1.:{port}/", "http://127.0.0.1%00:{port}/",
     "http://\u200b127.0.0.1:{port}/", "http://127.0.0\u200b.1:{port}/", "http://127.0.0.1\u00ad:{port}/", "http://[::1]@127.0.0.1:{port}/",
-    "http://loc\u00adalhost:{port}/", "http://\u2113ocalhost:{port}/", "http://localho\u017ft:{port}/", "http://0:{port}/", "http://127.1:{port}/",
+    "http://loc\u00adalhost:{port}/", "http://\u2113ocalhost:{port}/", "http://localho\u017ft:{port}/", "http://0:{port}/",
+    "http://127.1:{port}/",
     "http://[0:0:0:0:0:0:0:1]:{port}/", "http://[::0001]:{port}/", "http://0x7f.0x0.0x0.0x1:{port}/", "http://127.000.000.001:{port}/",
     "http://00000177.0.0.1:{port}/", "http://127.0.0.1.0x:{port}/", "http://4294967296:{port}/", "http://0x1007f000001:{port}/",
 )  # fmt: skip

@@ -35,9 +35,6 @@ class Touched:
     connections: tuple[str, ...]
     opened: tuple[str, ...]
 
-    def __bool__(self) -> bool:
-        return bool(self.connections or self.opened)
-
 
 class Canaries:
     """Inside servers on loopback and secret files, while the context is open.

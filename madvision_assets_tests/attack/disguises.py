@@ -1,7 +1,7 @@
 """Bytes of hostile media that no tool writes: each maker is given the path to write and the canaries."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,7 +32,7 @@ LISTS: dict[str, str] = {
     "HLS": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nfile:FILE\n#EXT-X-ENDLIST\n",
     "HLS of the inside": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nINSIDE.ts\n#EXT-X-ENDLIST\n",
     "HLS by concat": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nconcat:INSIDE?|file:SECRET\n#EXT-X-ENDLIST\n",
-    "HLS by subfile": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\nsubfile,,start,0,end,64,,:SECRET\n#EXT-X-ENDLIST\n",
+    "HLS by subfile": "#EXTM3U\n#EXTINF:2,\nsubfile,,start,0,end,64,,:SECRET\n#EXT-X-ENDLIST\n",
     "HLS by data": "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\ndata:video/mp2t;base64,R0A=\n#EXT-X-ENDLIST\n",
     "HLS key": '#EXTM3U\n#EXT-X-KEY:METHOD=AES-128,URI="file:SECRET"\n#EXTINF:2,\nfile:FILE\n#EXT-X-ENDLIST\n',
     "HLS variant": "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nfile:FILE\n",
@@ -42,12 +42,14 @@ LISTS: dict[str, str] = {
     "DASH": '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT2S"><Period>'
     '<AdaptationSet mimeType="video/mp4"><Representation id="1" bandwidth="1"><BaseURL>FILE</BaseURL></Representation>'
     "</AdaptationSet></Period></MPD>",
-    "SDP": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=a\nc=IN IP4 127.0.0.1\nt=0 0\nm=video PORT RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+    "SDP": "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=a\nc=IN IP4 127.0.0.1\nt=0 0\n"
+    "m=video PORT RTP/AVP 96\na=rtpmap:96 H264/90000\n",
     "RTSP": "rtsptext\nrtsp://127.0.0.1:PORT/a\n",
     "ASX": '<asx version="3.0"><entry><ref href="INSIDE.mp4"/></entry></asx>',
     "IMF": '<?xml version="1.0"?><CompositionPlaylist xmlns="http://www.smpte-ra.org/schemas/2067-3/2016"><Id>FILE</Id></CompositionPlaylist>',
     "SVG": '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"><image xlink:href="file://SECRET"/></svg>',
-    "SSA": "[Script Info]\nScriptType: v4.00+\n[Fonts]\nfontname: ../../a.ttf\n[Events]\nDialogue: 0,0:00:00.00,0:00:02.00,,,0,0,0,,{\\fnSECRET}a\n",
+    "SSA": "[Script Info]\nScriptType: v4.00+\n[Fonts]\nfontname: ../../a.ttf\n[Events]\n"
+    "Dialogue: 0,0:00:00.00,0:00:02.00,,,0,0,0,,{\\fnSECRET}a\n",
     "WebVTT": "WEBVTT\n\nSTYLE\n::cue { background: url(INSIDE) }\n\n00:00.000 --> 00:02.000\n<img src=INSIDE>a\n",
     "AviSynth": 'DirectShowSource("FILE")\n',
     "a graph of filters": "movie=FILE",

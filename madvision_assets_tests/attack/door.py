@@ -64,20 +64,32 @@ def _bodies() -> Iterator[Attack]:
     kind = "bodies"
     deep = b'{"url": ' + b"[" * 30_000
     for name, body in {
-        "nothing": b"", "half of one": b"{", "no UTF-8": b"\xff\xfe", "no number": b'{"url": "https://a.example/", "priority": NaN}',
-        "an endless number": b'{"url": "https://a.example/", "priority": 1e999}', "5,000 digits": b'{"url": 1, "priority": ' + b"9" * 5000 + b"}",
-        "lists in each other": deep, "objects in each other": b'{"a":' * 10_000, "half of a pair": b'{"url": "https://a.example/\\ud800"}',
-        "a name of half a pair": b'{"\\ud800": 1, "url": "https://a.example/"}', "NUL": b'{"url": "https://a.example/\\u0000"}',
-        "priority 100": json.dumps({"url": ADDRESS, "priority": 100}).encode(), "priority 1": json.dumps({"url": ADDRESS, "priority": 1}).encode(),
-        "unknown names": json.dumps({"url": ADDRESS, "__proto__": {"admin": True}}).encode(), "a list": b"[]", "a word": b'"a"',
-        "over the limit": b'{"url": "' + b"a" * limits.MAX_BODY_BYTES + b'"}', "an address of 100 kB": json.dumps({"url": "https://a.example/" + "a" * 60_000}).encode(),
+        "nothing": b"",
+        "half of one": b"{",
+        "no UTF-8": b"\xff\xfe",
+        "no number": b'{"url": "https://a.example/", "priority": NaN}',
+        "an endless number": b'{"url": "https://a.example/", "priority": 1e999}',
+        "5,000 digits": b'{"url": 1, "priority": ' + b"9" * 5000 + b"}",
+        "lists in each other": deep,
+        "objects in each other": b'{"a":' * 10_000,
+        "half of a pair": b'{"url": "https://a.example/\\ud800"}',
+        "a name of half a pair": b'{"\\ud800": 1, "url": "https://a.example/"}',
+        "NUL": b'{"url": "https://a.example/\\u0000"}',
+        "priority 100": json.dumps({"url": ADDRESS, "priority": 100}).encode(),
+        "priority 1": json.dumps({"url": ADDRESS, "priority": 1}).encode(),
+        "unknown names": json.dumps({"url": ADDRESS, "__proto__": {"admin": True}}).encode(),
+        "a list": b"[]",
+        "a word": b'"a"',
+        "over the limit": b'{"url": "' + b"a" * limits.MAX_BODY_BYTES + b'"}',
+        "an address of 100 kB": json.dumps({"url": "https://a.example/" + "a" * 60_000}).encode(),
         "clips of no length": json.dumps({"url": ADDRESS, "options": {"max_clip_s": 0}}).encode(),
-    }.items():  # fmt: skip
+    }.items():
         yield Attack(name, kind, _posted(body), DOOR)
     for name, batch in {
-        "a batch of 1,001": {"videos": [{"url": ADDRESS}] * 1001}, "a batch of nothing": {"videos": []},
+        "a batch of 1,001": {"videos": [{"url": ADDRESS}] * 1001},
+        "a batch of nothing": {"videos": []},
         "a batch of batches": {"videos": [{"videos": []}]},
-    }.items():  # fmt: skip
+    }.items():
         yield Attack(
             name, kind, _posted(json.dumps(batch).encode(), "/public/videos"), DOOR_OR_HARMLESS
         )  # each is told
@@ -96,9 +108,15 @@ def _typed(media_type: str) -> Callable[[Intake, Canaries], Ended]:
 
 def _hosts() -> Iterator[Attack]:
     for host in (
-        "evil.example", "evil.example:80", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example@localhost",
-        "localhost@evil.example", "evil.example#localhost", "localhost, evil.example",
-    ):  # fmt: skip
+        "evil.example",
+        "evil.example:80",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evil.example@localhost",
+        "localhost@evil.example",
+        "evil.example#localhost",
+        "localhost, evil.example",
+    ):
         make = _raw(f"GET /public/video/status?token=x HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         yield Attack(host, "names of others", make, DOOR)
 
@@ -108,32 +126,60 @@ def _no_http() -> Iterator[Attack]:
     head = b"POST /public/video HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     for name, said in {
         "two lengths": head + b"Content-Length: 5\r\nContent-Length: 50\r\n\r\nhello",
-        "a length and chunks": head + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
-        "a negative length": head + b"Content-Length: -1\r\n\r\n", "a length of 10^30": head + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n",
-        "chunks of no size": head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", "a chunk of 2^64": head + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 16 + b"\r\n",
-        "another version": b"GET / HTTP/9.9\r\n\r\n", "no version": b"GET /\r\n\r\n", "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
-        "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "a head of 1 MB": b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n",
-        "10,000 headers": b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 10_000 + b"\r\n", "NUL in a head": b"GET / HTTP/1.1\r\nHost: local\0host\r\n\r\n",
-        "a line of 1 MB": b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", "folded headers": b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n",
+        "a length and chunks": head
+        + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\n\r\n",
+        "a negative length": head + b"Content-Length: -1\r\n\r\n",
+        "a length of 10^30": head + b"Content-Length: " + b"9" * 30 + b"\r\n\r\n",
+        "chunks of no size": head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "a chunk of 2^64": head + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 16 + b"\r\n",
+        "another version": b"GET / HTTP/9.9\r\n\r\n",
+        "no version": b"GET /\r\n\r\n",
+        "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100),
+        "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "a head of 1 MB": b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n",
+        "10,000 headers": b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 10_000 + b"\r\n",
+        "NUL in a head": b"GET / HTTP/1.1\r\nHost: local\0host\r\n\r\n",
+        "a line of 1 MB": b"GET /" + b"a" * 1_000_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "folded headers": b"GET / HTTP/1.1\r\nHost: localhost\r\nX: a\r\n b\r\n\r\n",
         "a proxy's request": b"GET http://169.254.169.254/latest/ HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n",
-        "CONNECT": b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n", "TRACE": b"TRACE / HTTP/1.1\r\nHost: localhost\r\nX: canary\r\n\r\n",
-        "WebSocket": b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: eA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-    }.items():  # fmt: skip
+        "CONNECT": b"CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: 127.0.0.1:22\r\n\r\n",
+        "TRACE": b"TRACE / HTTP/1.1\r\nHost: localhost\r\nX: canary\r\n\r\n",
+        "WebSocket": b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Key: eA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    }.items():
         yield Attack(name, kind, _raw(said), DOOR_OR_HARMLESS)
 
 
 def _asked() -> Iterator[Attack]:
     kind = "what is not for them"
     for name, method, path in (
-        ("internal without a key", "POST", "/internal/perform-video-processing"), ("a token that is none", "GET", "/public/video/status?token=x"),
-        ("no token", "GET", "/public/video/status"), ("an upload of another", "HEAD", f"{UPLOAD}/{'a' * 43}"),
-        ("a way out", "GET", "/../../../../etc/passwd"), ("an encoded way out", "GET", "/%2e%2e/%2e%2e/etc/passwd"),
-        ("a way out of the pages", "GET", "/static/..%2f..%2f..%2fsettings.py"), ("a clip by a path", "GET", "/video/x/clips/..%2f..%2fsecret"),
-        ("a token with a path", "GET", "/video/..%2f..%2f"), ("a token of 100 kB", "GET", "/public/video/status?token=" + "a" * 60_000),
-        ("another method", "DELETE", "/public/video"), ("environment", "GET", "/.env"), ("git", "GET", "/.git/config"),
-    ):  # fmt: skip
+        ("internal without a key", "POST", "/internal/perform-video-processing"),
+        ("a token that is none", "GET", "/public/video/status?token=x"),
+        ("no token", "GET", "/public/video/status"),
+        ("an upload of another", "HEAD", f"{UPLOAD}/{'a' * 43}"),
+        ("a way out", "GET", "/../../../../etc/passwd"),
+        ("an encoded way out", "GET", "/%2e%2e/%2e%2e/etc/passwd"),
+        ("a way out of the pages", "GET", "/static/..%2f..%2f..%2fsettings.py"),
+        ("a clip by a path", "GET", "/video/x/clips/..%2f..%2fsecret"),
+        ("a token with a path", "GET", "/video/..%2f..%2f"),
+        ("a token of 100 kB", "GET", "/public/video/status?token=" + "a" * 60_000),
+        ("another method", "DELETE", "/public/video"),
+        ("environment", "GET", "/.env"),
+        ("git", "GET", "/.git/config"),
+    ):
         yield Attack(name, kind, _request(method, path), DOOR)
-    yield Attack("a wrong key", kind, lambda i, _: _at(i, "POST", "/internal/perform-video-processing", json={"video_id": "web-a"}, headers={"Authorization": "Bearer x"}), DOOR)  # fmt: skip
+    yield Attack(
+        "a wrong key",
+        kind,
+        lambda i, _: _at(
+            i,
+            "POST",
+            "/internal/perform-video-processing",
+            json={"video_id": "web-a"},
+            headers={"Authorization": "Bearer x"},
+        ),
+        DOOR,
+    )
     for url in (
         "http://user:password@a.example/",
         "ftp://a.example/",
@@ -155,10 +201,16 @@ def _called(url: str) -> Callable[[Intake, Canaries], Ended]:
 def _uploads() -> Iterator[Attack]:
     kind = "files that are announced"
     for name, length, metadata in (
-        ("of no bytes", "0", ""), ("of less than none", "-1", ""), ("of 10^30 bytes", "9" * 30, ""), ("of a word", "abc", ""), ("of 100 TB", "1" + "0" * 14, ""),
-        ("without base64", "9", "filename ///"), ("with priority 1", "9", "priority MQ=="), ("with a list of options", "9", "options W10="),
-        ("with a callback to loopback", "9", "callback_url aHR0cDovLzEyNy4wLjAuMS8="), 
-    ):  # fmt: skip
+        ("of no bytes", "0", ""),
+        ("of less than none", "-1", ""),
+        ("of 10^30 bytes", "9" * 30, ""),
+        ("of a word", "abc", ""),
+        ("of 100 TB", "1" + "0" * 14, ""),
+        ("without base64", "9", "filename ///"),
+        ("with priority 1", "9", "priority MQ=="),
+        ("with a list of options", "9", "options W10="),
+        ("with a callback to loopback", "9", "callback_url aHR0cDovLzEyNy4wLjAuMS8="),
+    ):
         yield Attack(name, kind, _announced(length, metadata), DOOR)
     for name in ("../../../../etc/passwd", HOSTILE, SCRIPT, "a" * 40_000, "con", ".", "%s%n.mp4", "a\r\nX: y"):
         shown = name[:24].encode("ascii", "backslashreplace").decode()
@@ -188,9 +240,12 @@ def _texts() -> Iterator[Attack]:
     yield Attack("a script as an address", kind, _form(f"https://a.example/{SCRIPT}"), DOOR_OR_HARMLESS)
     yield Attack("a script that is no address", kind, _form(SCRIPT), DOOR_OR_HARMLESS)
     for name, told in {
-        "a variable of ours": "KEY={}", "a header": "Authorization: Bearer {}", "an address": "https://user:{}@a.example/",
-        "a parameter": "https://a.example/?X-Amz-Signature={}", "a field": '{{"password": "{}"}}',
-    }.items():  # fmt: skip
+        "a variable of ours": "KEY={}",
+        "a header": "Authorization: Bearer {}",
+        "an address": "https://user:{}@a.example/",
+        "a parameter": "https://a.example/?X-Amz-Signature={}",
+        "a field": '{{"password": "{}"}}',
+    }.items():
         yield Attack(f"a secret in {name}, told by a failure", kind, _told(told), (End.HARMLESS,))
     yield Attack("the environment, by health and metrics", kind, _operating, (End.HARMLESS,))
 

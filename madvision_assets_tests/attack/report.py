@@ -26,7 +26,7 @@ def line(played: "Played") -> str:
 
 def table(played: Sequence["Played"], families: Sequence[Family], wall_s: float, controls: Sequence[str]) -> str:
     """One line for each kind, and what they come to together."""
-    rows = [HEAD]
+    rows: list[tuple[str, ...]] = [HEAD]
     for family in families:
         ours = [each for each in played if each.family == family.name]
         rows += [_row(kind, [p for p in ours if p.attack.kind == kind]) for kind in dict.fromkeys(_kinds(ours))]
@@ -37,8 +37,8 @@ def table(played: Sequence["Played"], families: Sequence[Family], wall_s: float,
     through = sum(bool(each.troubles) for each in played)
     lines += [
         "",
-        f"{len(played)} attacks ({counts}) in {wall_s:.0f} s; at most {policy.memory_bytes() // 1_000_000} MB for each;"
-        f" controls: {', '.join(controls) or 'none'}",
+        f"{len(played)} attacks ({counts}) in {wall_s:.0f} s",
+        f"at most {policy.memory_bytes() // 1_000_000} MB for each; controls: {', '.join(controls) or 'none'}",
         f"{through} through" if through else "0 through",
         "",
     ]

@@ -1,4 +1,4 @@
-"""``make attack``: plays the attacks against the real parts, measures each, prints one table, and says what got through.
+"""``make attack``: plays the attacks against the real parts, measures each, prints one table, says what got through.
 
     python -m madvision_assets_tests.attack.suite [--short] [--family NAME] [--only WORD] [--memory-mb 1074]
 

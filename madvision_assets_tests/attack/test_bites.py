@@ -12,7 +12,7 @@ from madvision_assets.tools.sandbox import controls, policy
 from madvision_assets_tests import claims
 from madvision_assets_tests.attack import addresses, door, fetching, files, pages, suite, ways
 from madvision_assets_tests.attack.canaries import Canaries
-from madvision_assets_tests.attack.rows import Attack, Family
+from madvision_assets_tests.attack.rows import Attack, End, Ended, Family
 
 MB = 1_000_000
 Patch = pytest.MonkeyPatch
@@ -116,5 +116,5 @@ def test_an_escape_reaches_the_terminal_where_it_is_not_made_visible(
 
 def test_a_secret_that_a_failure_tells_is_seen(tmp_path: Path, canaries: Canaries) -> None:
     """Of the canaries themselves: whatever is told is looked through."""
-    attack = Attack("a word", "bad", lambda *_: door.Ended(door.End.HARMLESS, canaries.secret), (door.End.HARMLESS,))
+    attack = Attack("a word", "bad", lambda *_: Ended(End.HARMLESS, canaries.secret), (End.HARMLESS,))
     assert "the secret is in" in troubles(door.FAMILY, attack, tmp_path, canaries)

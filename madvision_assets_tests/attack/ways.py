@@ -20,6 +20,15 @@ STOPPED_OR_HARMLESS = (*STOPPED, End.HARMLESS)
 Make = Callable[[Site, Canaries], str]
 SHORT_STATUSES = (302,)
 MPD = "application/dash+xml"
+SMIL = '<smil><head><meta base="INSIDE"/></head><body><video src="INSIDE.mp4"/></body></smil>'
+XSPF = (
+    '<playlist xmlns="http://xspf.org/ns/0/"><trackList><track><location>INSIDE.mp4</location></track></trackList>'
+    "</playlist>"
+)
+RSS = (
+    '<rss version="2.0"><channel><title>a</title><item><title>b</title>'
+    '<enclosure url="INSIDE.mp4" type="video/mp4"/></item></channel></rss>'
+)
 
 
 @cache
@@ -87,7 +96,8 @@ def dash(
     def make(site: Site, canaries: Canaries) -> str:
         mpd = f"""<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"
  mediaPresentationDuration="PT2S"><Period><AdaptationSet mimeType="video/mp4">{base}<Representation id="1"
- bandwidth="1000" codecs="avc1.4d401e" width="320" height="180">{template}</Representation></AdaptationSet></Period></MPD>"""
+ bandwidth="1000" codecs="avc1.4d401e" width="320" height="180">
+{template}</Representation></AdaptationSet></Period></MPD>"""
         site.serve("/talk.mpd", _filled(mpd, canaries).encode(), content_type=MPD)
         return "/talk.mpd"
 
@@ -193,23 +203,29 @@ def _playlists() -> Iterator[Attack]:
         "HLS variant": _master(variant, "INSIDE.m3u8"),
         "HLS variant of a file": _master(variant, "FILE"),
         "HLS sound": _master(
-            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",DEFAULT=YES,URI="INSIDE.m3u8"', f'{variant},AUDIO="a",CODECS="avc1.4d401e,mp4a.40.2"', "/media.m3u8"
+            '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",DEFAULT=YES,URI="INSIDE.m3u8"',
+            f'{variant},AUDIO="a",CODECS="avc1.4d401e,mp4a.40.2"',
+            "/media.m3u8",
         ),
         "HLS subtitles": _master(
-            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="s",LANGUAGE="en",URI="INSIDE.m3u8"', f'{variant},SUBTITLES="s"', "/media.m3u8"
+            '#EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID="s",NAME="s",LANGUAGE="en",URI="INSIDE.m3u8"',
+            f'{variant},SUBTITLES="s"',
+            "/media.m3u8",
         ),
         "HLS session key": _master('#EXT-X-SESSION-KEY:METHOD=AES-128,URI="INSIDE.key"', variant, "/media.m3u8"),
         "DASH base": dash("<BaseURL>INSIDE/</BaseURL>"),
         "DASH base of a file": dash("<BaseURL>FILE</BaseURL>", ""),
         "DASH template": dash("", '<SegmentTemplate media="INSIDE/$Number$" initialization="INSIDE/i" duration="1"/>'),
         "DASH list": dash(
-            "", '<SegmentList duration="1"><Initialization sourceURL="INSIDE/i"/><SegmentURL media="INSIDE/1"/></SegmentList>'
+            "",
+            '<SegmentList duration="1"><Initialization sourceURL="INSIDE/i"/><SegmentURL media="INSIDE/1"/>'
+            "</SegmentList>",
         ),
         "DASH entity of a file": _entity,
-        "SMIL": _typed("/talk.smil", '<smil><head><meta base="INSIDE"/></head><body><video src="INSIDE.mp4"/></body></smil>'),
-        "XSPF": _typed("/talk.xspf", '<playlist xmlns="http://xspf.org/ns/0/"><trackList><track><location>INSIDE.mp4</location></track></trackList></playlist>'),
-        "RSS": _typed("/talk.rss", '<rss version="2.0"><channel><title>a</title><item><title>b</title><enclosure url="INSIDE.mp4" type="video/mp4"/></item></channel></rss>'),
-    }  # fmt: skip
+        "SMIL": _typed("/talk.smil", SMIL),
+        "XSPF": _typed("/talk.xspf", XSPF),
+        "RSS": _typed("/talk.rss", RSS),
+    }
     harmless = {"HLS subtitles", "HLS session key"}
     not_there = {"HLS segment by a path", "HLS segment by subfile", "DASH base of a file"}
     short = {

@@ -47,7 +47,7 @@ AV_FAILURES: dict[str, type[Failure]] = {
     **dict.fromkeys(
         ("InvalidDataError", "EOFError", "DecoderNotFoundError", "PatchWelcomeError", "BufferTooSmallError",
          "InputChangedError", "OutputChangedError", "OverflowError", "NotImplementedError",
-         # The child holds nothing but the file: a bare -1 (EPERM) and what libraries have no word for come of its bytes.
+         # The child holds nothing but the file: a bare -1 (EPERM) and what libraries have no word for come of it.
          "ArgumentError", "BugError", "ExternalError", "PermissionError", "UnknownError"),
         CorruptMediaError,
     ),
