@@ -17,6 +17,7 @@ from madvision_assets.domain.failures import HostUnresolvedError, InvalidAddress
 from madvision_assets.tools.download.addresses import canonical_address
 from madvision_assets.tools.egress import EgressProxy, resolve_host
 from madvision_assets_tests.attack.canaries import Canaries
+from madvision_assets_tests.attack.networks import NOT_PUBLIC
 from madvision_assets_tests.attack.rows import Attack, End, Ended, Family, Play
 from madvision_assets_tests.intake.serving import ADDRESS, Intake, serving, settings_in
 
@@ -24,19 +25,6 @@ PUBLIC_ADDRESS = "93.184.215.14"
 CONNECT_S = 2.0
 REFUSAL_CODES = {"refused_address", "invalid_address"}
 INSIDE = ("127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.100.100.200", "168.63.129.16")
-# The first and the last address of each network that is not public, and what carries one of them inside.
-NOT_PUBLIC = (
-    *("0.0.0.0", "0.255.255.255", "10.0.0.0", "10.255.255.255", "100.64.0.0", "100.127.255.255", "127.0.0.1"),
-    *("127.255.255.255", "169.254.0.0", "169.254.169.254", "172.16.0.0", "172.31.255.255", "192.0.0.0", "192.0.0.8"),
-    *("192.0.0.9", "192.0.0.170", "192.0.0.192", "192.0.2.1", "192.88.99.1", "192.168.0.0", "192.168.255.255"),
-    *("198.18.0.0", "198.19.255.255", "198.51.100.7", "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1"),
-    *("255.255.255.255", "168.63.129.16", "100.100.100.200"),
-    *("::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:0:7f00:1", "::ffff:a83f:8110"),
-    *("64:ff9b::a00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "100::1", "2001::1", "2001:0:808:808::f5ff:fffe"),
-    *("2001:2::1", "2001:10::1", "2001:20::1", "2001:db8::1", "2002:808:808::1", "2002:7f00:1::", "3fff::1"),
-    *("4000::1", "5f00::1", "fc00::1", "fd00:ec2::254", "fdff::1", "fe80::1", "fe80::1%eth0", "febf::1", "fec0::1"),
-    *("ff02::1", "ffff::1", "2620:4f:8000::1", "2606:4700::5efe:a00:1", "2606:4700::200:5efe:7f00:1"),
-)
 LOCAL_NAMES = (
     *("localhost", "LOCALHOST.", "a.localhost", "localhost.localdomain", "ip6-localhost", "printer.local"),
     *("metadata.google.internal", "kubernetes.default.svc.cluster.local", "database.internal", "router.lan"),

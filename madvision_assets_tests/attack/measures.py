@@ -61,16 +61,19 @@ class Meter:
         self._done.set()
         self._thread.join()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if after.ru_maxrss > self._before.ru_maxrss:  # the largest child so far was one of these
-            self._peak_bytes = max(self._peak_bytes, after.ru_maxrss * 1024)
+        own_peak_bytes, largest_bytes = _memory(os.getpid())[1], after.ru_maxrss * 1024
+        # The largest child so far was one of these; a child begins as a copy of this process, which does not count.
+        if after.ru_maxrss > self._before.ru_maxrss and largest_bytes > own_peak_bytes:
+            self._peak_bytes = max(self._peak_bytes, largest_bytes)
         cpu_s = after.ru_utime + after.ru_stime - self._before.ru_utime - self._before.ru_stime
-        own_bytes = max(0, _memory(os.getpid())[1] - self._own_bytes)
+        own_bytes = max(0, own_peak_bytes - self._own_bytes)
         self.measured = Measured(self._peak_bytes, own_bytes, cpu_s, wall_s)
 
     def _watch(self) -> None:
+        own = _command(os.getpid())
         while not self._done.wait(SAMPLE_S):
             now_bytes, highest_bytes = 0, 0
-            for pid in _descendants(os.getpid()):
+            for pid in (each for each in _descendants(os.getpid()) if _command(each) != own):
                 resident, highest = _memory(pid)
                 now_bytes, highest_bytes = now_bytes + resident, max(highest_bytes, highest)
             self._peak_bytes = max(self._peak_bytes, now_bytes, highest_bytes)
@@ -88,6 +91,13 @@ def _descendants(root: int) -> list[int]:
     return [
         pid for pid, (parent, group) in parents.items() if parent in children or group in children or pid in children
     ]
+
+
+def _command(pid: int) -> bytes:
+    """Its command line; that of its parent until it becomes its own program."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _memory(pid: int) -> tuple[int, int]:

@@ -51,6 +51,7 @@ class Attack:
         make: how it is made; what it is given is told by its family.
         right: how it may end.
         short: whether the short form plays it.
+        cheap: whether it is seen through before it costs anything (``suite.CHEAP_BYTES``, ``suite.CHEAP_CPU_S``).
     """
 
     name: str
@@ -58,6 +59,7 @@ class Attack:
     make: Callable[..., Any]
     right: Sequence[End] = REFUSED
     short: bool = True
+    cheap: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The exit status is 1 where anything got through, or took more memory or time tha
 """
 
 import argparse
+import math
 import os
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from madvision_assets_tests.attack.rows import Attack, Ended, Family, Play, ende
 FAMILIES: Sequence[Family] = (addresses.FAMILY, door.FAMILY, ways.FAMILY, pages.FAMILY, files.FAMILY)
 # The worker holds the keys and many videos' turn: what it meets by itself is JSON and short texts.
 OWN_BYTES = 256_000_000
+CHEAP_BYTES, CHEAP_CPU_S = 250_000_000, 8.0  # Python and PyAV alone take some 60 MB and 0.3 s
 SHORT_MEMORY_BYTES = 400_000_000  # bombs are over sooner; the limit holds all the same
 
 
@@ -68,7 +70,7 @@ def _one(family: Family, attack: Attack, act: Play, folder: Path, canaries: Cana
             ended = Ended(None, f"{type(error).__name__}: {error}", (folder,))
     touched = canaries.touched()
     shown = canaries.shown_in([ended.told], ended.left)
-    found = (*_reached(touched, shown), *_wrong(attack, ended), *_over(family, meter.measured))
+    found = (*_reached(touched, shown), *_wrong(attack, ended), *_over(family, attack, meter.measured))
     return Played(family.name, attack, ended, touched, meter.measured, found)
 
 
@@ -86,9 +88,11 @@ def _wrong(attack: Attack, ended: Ended) -> Iterator[str]:
         yield f"it ended as {ended.how or 'nothing that is right'}"
 
 
-def _over(family: Family, measured: Measured) -> Iterator[str]:
+def _over(family: Family, attack: Attack, measured: Measured) -> Iterator[str]:
+    allowed_bytes = min(policy.memory_bytes(), CHEAP_BYTES) if attack.cheap else policy.memory_bytes()
     for what, taken, limit in (
-        ("MB of memory", measured.peak_bytes // 1_000_000, policy.memory_bytes() // 1_000_000),
+        ("MB of memory", measured.peak_bytes // 1_000_000, allowed_bytes // 1_000_000),
+        ("s of CPU", measured.cpu_s, CHEAP_CPU_S if attack.cheap else math.inf),
         ("MB in the worker itself", measured.own_bytes // 1_000_000, OWN_BYTES // 1_000_000),
         ("s", measured.wall_s, family.wall_s),
     ):

@@ -70,7 +70,7 @@ def test_a_redirect_reaches_the_inside_where_private_addresses_are_allowed(
 def test_a_page_takes_the_memory_that_it_is_not_kept_from(
     tmp_path: Path, canaries: Canaries, monkeypatch: Patch
 ) -> None:
-    make = pages.answer(pages.gzipped(400), Content_Encoding="gzip")
+    make = pages.answer(pages.gzipped(220), Content_Encoding="gzip")
     attack = Attack("gzip", "bombs", make, pages.FAILS)
     assert not troubles(pages.FAMILY, attack, tmp_path / "with", canaries)
 

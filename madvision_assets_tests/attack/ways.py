@@ -170,9 +170,7 @@ def _pages() -> Iterator[Attack]:
         "poster": '<video src="/film.mp4" poster="INSIDE.jpg"></video>',
     }.items():
         right = STOPPED_OR_HARMLESS if "/film.mp4" in body else STOPPED
-        yield Attack(
-            name, "what a page names", _with_film(_page(body)), right, short=name in {"video", "RTMP", "a file"}
-        )
+        yield Attack(name, "what a page names", _with_film(_page(body)), right, short=name in {"video", "FTP"})
     refresh = _page("", Refresh="0; url=INSIDE.mp4")
     yield Attack("refresh, as a header", "what a page names", refresh, STOPPED, short=False)
 
