@@ -359,9 +359,12 @@ def test_a_child_that_ignores_the_polite_signal_is_killed_with_its_own_children(
 @pytest.mark.no_cover
 @pytest.mark.parametrize(("program", "busy"), [("while True: pass", True), ("import time; time.sleep(60)", False)])
 def test_a_child_that_stalls_says_whether_it_was_busy(tmp_path: Path, program: str, busy: bool) -> None:
-    with ChildProcess(
-        [sys.executable, "-c", program], env={}, cwd=tmp_path, policy=python(tmp_path), grace_s=0
-    ) as child, pytest.raises(OutOfTimeError, match="nothing happened") as caught:
+    with (
+        ChildProcess(
+            [sys.executable, "-c", program], env={}, cwd=tmp_path, policy=python(tmp_path), grace_s=0
+        ) as child,
+        pytest.raises(OutOfTimeError, match="nothing happened") as caught,
+    ):
         list(child.lines(time_limit_s=60.0, stall_limit_s=3.0, sign_of_life=lambda: 0))
     assert (caught.value.share > 0.1) == busy  # the machine may be busy, too
 
