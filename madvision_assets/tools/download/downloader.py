@@ -241,6 +241,8 @@ class Downloader:
                 raise TooCostlyError(f"fetching it takes {error}") from error
             status = child.wait()
             words = child.last_words
+        if child.was_short_of_memory:
+            raise TooCostlyError(f"fetching it ended for want of memory: {_hide(secrets_in(job.address), words)}")
         raise WorkerLostError(f"the downloader ended with status {status}: {_hide(secrets_in(job.address), words)}")
 
     @property

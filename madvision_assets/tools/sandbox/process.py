@@ -18,6 +18,7 @@ from madvision_assets.tools.sandbox.watch import Watch
 TICK_S = 0.25
 TERM_GRACE_S = 5.0
 TAIL_BYTES = 16 * 1024
+NEARLY_ALL = 0.75
 MAX_LINE_BYTES = 16 * 1024 * 1024
 READ_BYTES = 64 * 1024
 
@@ -104,6 +105,11 @@ class ChildProcess:
     def cpu_s(self) -> float:
         """Processor seconds that its first process had when it was last looked at."""
         return self._watch.cpu_s
+
+    @property
+    def was_short_of_memory(self) -> bool:
+        """Whether it had nearly all the memory that it may have: one that ends so may not be able to say why."""
+        return self._watch.most_bytes > NEARLY_ALL * self._policy.limit_bytes
 
     @property
     def last_words(self) -> str:
