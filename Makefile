@@ -9,7 +9,7 @@ READY := $(VENV)/.installed-$(firstword $(shell printf %s '$(CURDIR)' | cksum))
 export OMP_WAIT_POLICY := PASSIVE
 export GOMP_SPINCOUNT := 0
 
-.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds soak bench cost-of-failure reach clean
+.PHONY: help install demo up test test-long lint types test-fast chaos chaos-seeds attack soak bench cost-of-failure reach clean
 
 help:
 	@echo "make demo       the sample talk, from its address to its clips"
@@ -21,6 +21,7 @@ help:
 	@echo "make test-long  the tests that take a minute or more each"
 	@echo "make chaos      a campaign of faults against the whole system: SEED=… FAULTS=… KINDS=… MINUTES=…"
 	@echo "make chaos-seeds  the campaigns that once found something"
+	@echo "make attack     hostile addresses, requests, pages and files against the real parts: SHORT=1 ONLY=… EACH=1"
 	@echo "make soak       the system under the load of many videos: VIDEOS=… MINUTES=… SEED=… SCALE=… IN_FLIGHT=…"
 	@echo "make bench      every benchmark, beside its peer"
 	@echo "make cost-of-failure  what a failure costs at each stage, beside Dagster's defaults: half an hour"
@@ -77,6 +78,10 @@ chaos: $(READY)
 chaos-seeds: $(READY)
 	@echo "== Campaigns that once found something"
 	@$(BIN)/python -m pytest -m campaign
+
+# What hostile people send; ends with 1 where anything got through. See tests' attack/suite.py.
+attack: $(READY)
+	@$(BIN)/python -m madvision_assets_tests.attack.suite $(if $(SHORT),--short) $(if $(ONLY),--only '$(ONLY)') $(if $(EACH),--each)
 
 # Stages wait instead of working, everything else is real; see tests' soak/. VIDEOS=60 MINUTES=3 is a short one.
 VIDEOS ?= 2000

@@ -87,45 +87,6 @@ def tunnel(proxy: EgressProxy, host: str, port: int) -> socket.socket:
     return opened
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1",
-        "10.1.2.3",
-        "172.16.0.1",
-        "192.168.1.1",
-        "169.254.169.254",
-        "100.64.0.1",
-        "0.0.0.0",
-        "224.0.1.1",
-        "240.0.0.1",
-        "255.255.255.255",
-        "198.18.0.1",
-        "::1",
-        "::",
-        "fe80::1",
-        "fe80::1%lo",
-        "fc00::1",
-        "fec0::1",
-        "ff02::1",
-        "::ffff:127.0.0.1",
-        "::ffff:a9fe:a9fe",
-        "::7f00:1",
-        "2002:7f00:1::1",
-        "2002:a00:1::1",
-        "64:ff9b::7f00:1",
-        "64:ff9b::10.0.0.1",
-        "64:ff9b:1::1",
-        "2001:0:7f00:1::1",
-        "168.63.129.16",
-        "192.0.0.192",
-    ],
-)
-def test_an_address_that_is_not_of_the_public_internet_is_refused(address: str) -> None:
-    with pytest.raises(RefusedAddressError):
-        vet("video.example", 80, allow_private=False, resolve=lambda *_: [address])
-
-
 @pytest.mark.parametrize("address", [PUBLIC_ADDRESS, "8.8.8.8", "2606:4700::1111", "64:ff9b::8.8.8.8"])
 def test_a_public_address_is_vetted(address: str) -> None:
     assert is_public(address)
@@ -135,12 +96,6 @@ def test_a_public_address_is_vetted(address: str) -> None:
 def test_a_host_with_one_private_address_among_public_ones_is_refused() -> None:
     with pytest.raises(RefusedAddressError):
         vet("video.example", 80, allow_private=False, resolve=lambda *_: [PUBLIC_ADDRESS, "10.0.0.1"])
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.1", "0x7f.1", "2130706433", "::1"])
-def test_a_loopback_host_is_refused_however_it_is_spelled(host: str) -> None:
-    with pytest.raises(RefusedAddressError):
-        vet(host, 80, allow_private=False)
 
 
 @pytest.mark.parametrize("host", ["nonexistent.invalid", "", "a" * 64 + ".example", "a b", "-.example"])

@@ -49,6 +49,15 @@ def test_a_decoder_that_takes_too_much_memory_is_refused_for_good(
         probe.probe(talking)
 
 
+def test_a_decoder_that_ends_without_a_word_where_its_memory_ended_is_refused_for_good(
+    talking: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _child_is(monkeypatch, "x = b'x' * 310_000_000; import time; time.sleep(2); raise SystemExit('lost sys.stderr')")
+    monkeypatch.setattr(policy, "_memory_bytes", [400_000_000])
+    with pytest.raises(TooCostlyError, match="want of memory"):
+        probe.probe(talking)
+
+
 def test_a_decoder_that_never_ends_is_refused_for_good(talking: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _child_is(monkeypatch, "while True: pass")
     monkeypatch.setattr(apart, "budget_s", lambda _: 3.0)

@@ -15,6 +15,7 @@ from madvision_assets.domain.failures import (
     MediaToolError,
     MediaToolMissingError,
     NotMediaError,
+    TooCostlyError,
 )
 from madvision_assets.tools.media import ffmpeg
 from madvision_assets_tests import footage
@@ -116,6 +117,11 @@ def test_a_full_disk_is_the_operators_matter(folder: Path, full_disk: Path) -> N
 
     with pytest.raises(DiskFullError):
         ffmpeg.run(stream, timeout_s=60, what="copying")
+
+
+def test_an_encoder_without_the_memory_for_a_picture_is_the_files_matter() -> None:
+    said = "[libx264 @ 0x1f] x264 [error]: malloc of size 73800258 failed"
+    assert isinstance(ffmpeg._failure(["ffmpeg"], said, "writing an MP4", 187), TooCostlyError)
 
 
 def test_a_file_that_says_so_fills_no_disk(folder: Path) -> None:

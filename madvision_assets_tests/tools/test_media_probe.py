@@ -71,17 +71,6 @@ def test_each_bad_input_has_its_leaf_as_a_file_and_as_a_stream(
         assert str(folder) not in str(caught.value)
 
 
-@pytest.mark.parametrize(("make", "demuxer"), [(footage.playlist, "hls"), (footage.concat_list, "concat")])
-def test_a_playlist_opens_no_other_file(folder: Path, talking: Path, make: Maker, demuxer: str) -> None:
-    """The files it names are there and would play, so only the whitelist keeps them shut."""
-    path = make(folder / "list.mp4", talking)
-    with av.open(str(path), format=demuxer, options={"safe": "0", "allowed_extensions": "ALL"}) as followed:
-        assert followed.streams.video
-
-    with pytest.raises(NotMediaError):
-        probe(path)
-
-
 def test_a_file_that_is_not_there_is_a_failure_of_the_tool(tmp_path: Path) -> None:
     with pytest.raises(MediaToolError):
         probe(tmp_path / "nothing.mp4")

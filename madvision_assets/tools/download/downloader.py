@@ -50,6 +50,7 @@ CHILD = "madvision_assets.tools.download.child"
 LOOK = "from madvision_assets.tools.download.readiness import look; print(look().model_dump_json())"
 LOOK_LIMIT_S = 120.0
 STALL_LIMIT_S = 120.0
+BUSY_SHARE = 0.5
 ROOM_BYTES = 1 << 20
 CUT_NOTE = "cut.txt"
 OVERLAP_BYTES = 1024
@@ -245,11 +246,15 @@ class Downloader:
                         on_size(told_bytes)
                     progress(message.fraction, message.text)
             except OutOfTimeError as error:
+                if error.share > BUSY_SHARE:  # it waits for nobody: what it was given to read keeps it busy for ever
+                    raise TooCostlyError(f"reading the page: {error}") from error
                 raise DownloadTimeoutError(str(error)) from error
             except OutOfBoundsError as error:
                 raise TooCostlyError(f"fetching it takes {error}") from error
             status = child.wait()
             words = child.last_words
+        if child.was_short_of_memory:
+            raise TooCostlyError(f"fetching it ended for want of memory: {_hide(secrets_in(job.address), words)}")
         raise WorkerLostError(f"the downloader ended with status {status}: {_hide(secrets_in(job.address), words)}")
 
     @property

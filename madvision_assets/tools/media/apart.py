@@ -154,6 +154,8 @@ def _talk(child: _Child, order: dict[str, Any], fd: int, time_limit_s: float) ->
         except OutOfTimeError as error:
             raise out_of_time(process.cpu_s - cpu_before_s, time_limit_s, what) from error
         if not answered:
+            if process.was_short_of_memory:
+                raise TooCostlyError(f"{what} ended for want of memory")
             raise _lost(process.wait(), process.last_words, what)
         if "failure" in message:
             raise _leaf(message)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, BinaryIO
 
-from madvision_assets.domain.failures import Failure, TooCostlyError
+from madvision_assets.domain.failures import CorruptMediaError, Failure, TooCostlyError
 from madvision_assets.tools.media import audio, container, frames, inspection, probe
 from madvision_assets.tools.media.apart import ANSWER, ASK
 
 READ_BYTES = 1024 * 1024
 ORDER_BYTES = 64 * 1024
+# What numbers and names that make no sense come to in Python.
+STUMBLES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 # Each takes the stream and the job's options and gives what JSON can hold, or blocks of bytes.
 JOBS: dict[str, Callable[..., Any]] = {
@@ -98,6 +100,9 @@ def _answers(order: dict[str, Any], stream: BinaryIO) -> Iterator[dict[str, Any]
         yield {"failure": failure.code, "details": failure.details}
     except MemoryError:
         yield {"failure": TooCostlyError.code, "details": "it takes more memory than it may have"}
+    except STUMBLES as error:  # the same bytes would make it stumble again
+        details = f"reading it ({order['job']}) ended with {type(error).__name__}: {error}"
+        yield {"failure": CorruptMediaError.code, "details": details}
 
 
 def _stream(order: dict[str, Any], fd: int) -> BinaryIO:

@@ -1,10 +1,10 @@
 """Opens a media file with PyAV, safely, and turns whatever goes wrong into a leaf of the taxonomy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from madvision_assets.domain.failures import (
     CorruptMediaError,
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+    _Track = TypeVar("_Track", VideoStream, AudioStream)
+
 READ_GUARD = {**INPUT_GUARD, "max_streams": str(structure.MAX_STREAMS + structure.MAX_ATTACHMENTS)}
 MAX_BAD_PACKETS = 25
 # MPEG-TS has no index: a seek may land behind the random-access point, so that nothing decodes; go further back then.
@@ -44,19 +46,21 @@ AV_FAILURES: dict[str, type[Failure]] = {
     **dict.fromkeys(("DemuxerNotFoundError", "ProtocolNotFoundError"), NotMediaError),
     **dict.fromkeys(
         ("InvalidDataError", "EOFError", "DecoderNotFoundError", "PatchWelcomeError", "BufferTooSmallError",
-         "InputChangedError", "OutputChangedError", "OverflowError", "NotImplementedError"),
+         "InputChangedError", "OutputChangedError", "OverflowError", "NotImplementedError",
+         # The child holds nothing but the file: a bare -1 (EPERM) and what libraries have no word for come of it.
+         "ArgumentError", "BugError", "ExternalError", "PermissionError", "UnknownError"),
         CorruptMediaError,
     ),
     "MemoryError": TooCostlyError,
     **dict.fromkeys(
-        ("ArgumentError", "BSFNotFoundError", "BlockingIOError", "BrokenPipeError", "BugError", "ChildProcessError",
+        ("BSFNotFoundError", "BlockingIOError", "BrokenPipeError", "ChildProcessError",
          "ConnectionAbortedError", "ConnectionRefusedError", "ConnectionResetError", "EncoderNotFoundError",
-         "ExitError", "ExperimentalError", "ExternalError", "FFmpegError", "FileExistsError", "FileNotFoundError",
+         "ExitError", "ExperimentalError", "FFmpegError", "FileExistsError", "FileNotFoundError",
          "FilterNotFoundError", "HTTPBadRequestError", "HTTPClientError", "HTTPError", "HTTPForbiddenError",
          "HTTPNotFoundError", "HTTPOtherClientError", "HTTPServerError", "HTTPTooManyRequestsError",
          "HTTPUnauthorizedError", "InterruptedError", "IsADirectoryError", "LookupError",
-         "MuxerNotFoundError", "NotADirectoryError", "OSError", "OptionNotFoundError", "PermissionError",
-         "ProcessLookupError", "PyAVCallbackError", "TimeoutError", "UndefinedError", "UnknownError"),
+         "MuxerNotFoundError", "NotADirectoryError", "OSError", "OptionNotFoundError",
+         "ProcessLookupError", "PyAVCallbackError", "TimeoutError", "UndefinedError"),
         MediaToolError,
     ),
 }  # fmt: skip
@@ -103,7 +107,7 @@ def opened(source: Path | BinaryIO) -> "Iterator[InputContainer]":
             raise classify_av(error) from error
         with container:
             structure.refuse_streams(container)
-            for each in container.streams.video:
+            for each in decodable(container.streams.video):
                 each.codec_context.options = {"max_pixels": str(structure.MAX_PIXELS)}
             try:
                 yield container
@@ -202,14 +206,19 @@ def real_pictures(container: "InputContainer") -> "list[VideoStream]":
     from av.stream import Disposition
 
     beside = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    return [stream for stream in container.streams.video if not stream.disposition & beside]
+    return [stream for stream in decodable(container.streams.video) if not stream.disposition & beside]
 
 
 def sounds_by_preference(container: "InputContainer") -> "list[AudioStream]":
     """The sounds, those first that players take by default."""
     from av.stream import Disposition
 
-    return sorted(container.streams.audio, key=lambda stream: not stream.disposition & Disposition.default)
+    return sorted(decodable(container.streams.audio), key=lambda stream: not stream.disposition & Disposition.default)
+
+
+def decodable(tracks: "Iterable[_Track]") -> "list[_Track]":
+    """Those that there is a decoder for; the others count as not being there."""
+    return [track for track in tracks if track.codec_context is not None]
 
 
 def looks_like_media(head: bytes) -> bool:

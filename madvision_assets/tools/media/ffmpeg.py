@@ -55,7 +55,7 @@ _OUT_TIME = re.compile(rb"^out_time_us=(\d+)\s*$", re.MULTILINE)
 _LOG_PREFIX = re.compile(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*")
 _PATH = re.compile(r"(?:file:)?/[^\s:'\"]+")
 _WHAT_IT_MEANS: tuple[tuple[re.Pattern[str], type[Failure]], ...] = (
-    (re.compile(r"Cannot allocate memory|Out of memory"), TooCostlyError),
+    (re.compile(r"Cannot allocate memory|Out of memory|malloc of size"), TooCostlyError),  # the last is x264's
     (re.compile(r"not on whitelist"), NotMediaError),
     (
         re.compile(r"Invalid data found|moov atom not found|Decode error rate|does not contain any stream"),

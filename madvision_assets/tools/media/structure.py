@@ -84,6 +84,8 @@ def refuse_streams(container: "InputContainer") -> None:
     _refuse_over("attachments", attached, MAX_ATTACHMENTS)
     _refuse_over("tracks", len(container.streams) - attached, MAX_STREAMS)
     for stream in container.streams.video:
+        if stream.codec_context is None:  # nothing here decodes it
+            continue
         refuse_picture(stream.codec_context.width, stream.codec_context.height)
 
 

@@ -21,6 +21,8 @@ NEW_USER, NEW_NET, NEW_IPC = 0x10000000, 0x40000000, 0x08000000
 NAMESPACES, LANDLOCK, SECCOMP = "namespaces", "landlock", "seccomp"
 CONTROLS = (NAMESPACES, LANDLOCK, SECCOMP)
 STACK_BYTES = 8 * 1024 * 1024
+# What RLIMIT_DATA does not count and the watch does: programs and libraries, which are mapped from files.
+MAPPED_BYTES = 64 * 1024 * 1024
 
 
 def main(arguments: list[str]) -> None:
@@ -70,9 +72,10 @@ def _enter_namespaces(*, network: bool) -> None:
 
 def _limit(policy: dict[str, Any]) -> None:
     """What setrlimit can bound; RLIMIT_DATA and not RLIMIT_AS, since V8 and malloc reserve far more than they use."""
+    memory_bytes: int = policy["memory_bytes"]
     limits = {
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_DATA: policy["memory_bytes"],
+        resource.RLIMIT_DATA: max(memory_bytes // 2, memory_bytes - MAPPED_BYTES),
         resource.RLIMIT_FSIZE: policy["file_bytes"],
         resource.RLIMIT_NOFILE: policy["open_files"],
         resource.RLIMIT_STACK: STACK_BYTES,

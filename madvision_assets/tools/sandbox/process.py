@@ -18,12 +18,21 @@ from madvision_assets.tools.sandbox.watch import Watch
 TICK_S = 0.25
 TERM_GRACE_S = 5.0
 TAIL_BYTES = 16 * 1024
+NEARLY_ALL = 0.75
 MAX_LINE_BYTES = 16 * 1024 * 1024
 READ_BYTES = 64 * 1024
 
 
 class OutOfTimeError(Exception):
-    """The child ran too long, or stopped showing signs of life."""
+    """The child ran too long, or stopped showing signs of life.
+
+    Attributes:
+        share: of the time since its last sign of life, how much its first process was busy.
+    """
+
+    def __init__(self, message: str, share: float = 0.0) -> None:
+        super().__init__(message)
+        self.share = share
 
 
 class ChildProcess:
@@ -98,6 +107,11 @@ class ChildProcess:
         return self._watch.cpu_s
 
     @property
+    def was_short_of_memory(self) -> bool:
+        """Whether it had nearly all the memory that it may have: one that ends so may not be able to say why."""
+        return self._watch.most_bytes > NEARLY_ALL * self._policy.limit_bytes
+
+    @property
     def last_words(self) -> str:
         """The last line of its stderr that is not blank."""
         lines = self._tail.decode("utf-8", "replace").strip().splitlines()
@@ -126,19 +140,21 @@ class ChildProcess:
         """
         now_s = time.monotonic()
         deadline_s, alive_s, sign = now_s + time_limit_s, now_s, sign_of_life()
+        cpu_s = self.cpu_s  # when it last showed a sign of life
         for chunk in self._chunks():
             now_s = time.monotonic()
             if chunk:
                 yield from chunk
                 busy_s = time.monotonic() - now_s  # what is done with its lines is not the child's time
                 deadline_s, now_s = deadline_s + busy_s, now_s + busy_s
-                alive_s = now_s
+                alive_s, cpu_s = now_s, self.cpu_s
             elif (latest := sign_of_life()) != sign:
-                alive_s, sign = now_s, latest
+                alive_s, sign, cpu_s = now_s, latest, self.cpu_s
+            share = (self.cpu_s - cpu_s) / max(now_s - alive_s, TICK_S)
             if now_s > deadline_s:
-                raise OutOfTimeError(f"over {time_limit_s:.0f} s")
+                raise OutOfTimeError(f"over {time_limit_s:.0f} s", share)
             if now_s - alive_s > stall_limit_s:
-                raise OutOfTimeError(f"nothing happened for {stall_limit_s:.0f} s")
+                raise OutOfTimeError(f"nothing happened for {stall_limit_s:.0f} s", share)
 
     def wait(self) -> int:
         """Its exit status, negative for a signal; it is ended where it lingers after its last line."""

@@ -33,6 +33,7 @@ class Watch:
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._tick_s = 1 / os.sysconf("SC_CLK_TCK")
         self.cpu_s = 0.0
+        self.most_bytes = 0
 
     def look(self) -> None:
         """Looks, if it is time to.
@@ -52,7 +53,9 @@ class Watch:
             self.cpu_s = (int(members[0][USER_TIME]) + int(members[0][SYSTEM_TIME])) * self._tick_s
         if len(there) > self._policy.processes:
             raise OutOfBoundsError(f"over {self._policy.processes} processes")
-        if sum(int(fields[RESIDENT]) for fields in there) * self._page_bytes > self._policy.limit_bytes:
+        taken_bytes = sum(int(fields[RESIDENT]) for fields in there) * self._page_bytes
+        self.most_bytes = max(self.most_bytes, taken_bytes)
+        if taken_bytes > self._policy.limit_bytes:
             raise OutOfBoundsError(f"over {self._policy.limit_bytes // 1_000_000} MB of memory")
 
     def _member(self, pid: int) -> list[str]:
