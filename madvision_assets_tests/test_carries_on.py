@@ -25,6 +25,8 @@ from madvision_assets_tests.harness import Harness, open_harness
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
 from madvision_assets_tests.released import VERSIONS, LeftBehind, sample_document, unpacked
 
+pytestmark = pytest.mark.whole
+
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 STANDS = {"talk": "done", "silence": "done", "waits": "waiting", "fails": "failed", "queued": "queued"}
 STATES = {

@@ -17,6 +17,8 @@ from madvision_assets_tests.cluster.client import (
 )
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 WARNED = """
     import signal, sys, time
     signal.signal(signal.SIGTERM, lambda *_: (print("asked to stop"), sys.exit(0)))

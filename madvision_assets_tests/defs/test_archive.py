@@ -25,6 +25,8 @@ from madvision_assets.tools.store.documents import read_current
 from madvision_assets_tests.databases import KINDS, alter, new_database, url_of
 from madvision_assets_tests.harness import Harness, open_harness
 
+pytestmark = pytest.mark.whole
+
 LONG_AGO = datetime.now(UTC) - timedelta(days=40)
 MONTH = timedelta(days=30)
 CLIPS = dg.AssetKey(PipelineStep.CLIPS.value)

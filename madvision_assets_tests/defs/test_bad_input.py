@@ -11,6 +11,8 @@ from madvision_assets_tests import footage
 from madvision_assets_tests.command_line import CommandLine
 from madvision_assets_tests.site import Site
 
+pytestmark = pytest.mark.whole
+
 SENTENCES = {leaf.code: leaf.sentence for leaf in leaves()}
 Maker = Callable[[Path, Path], Path]
 

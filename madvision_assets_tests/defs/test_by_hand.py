@@ -20,6 +20,8 @@ from madvision_assets.tools.database.tables import breakers
 from madvision_assets_tests.databases import history, shut_breakers
 from madvision_assets_tests.harness import Harness, open_harness
 
+pytestmark = pytest.mark.whole
+
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 EACH_ONCE = Counter(PipelineStep)
 

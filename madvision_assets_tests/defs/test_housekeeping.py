@@ -25,6 +25,8 @@ from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets_tests.databases import KINDS, alter, new_database, url_of
 from madvision_assets_tests.harness import Harness, open_harness
 
+pytestmark = pytest.mark.whole
+
 DAYS = 30
 LONG_AGO = timedelta(days=DAYS + 10)
 # What Dagster keeps of the instance, and not of a run.

@@ -30,6 +30,8 @@ from madvision_assets.work import publish
 from madvision_assets_tests.harness import Harness, open_harness
 from madvision_assets_tests.real_servers import postgres_server
 
+pytestmark = pytest.mark.whole
+
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 VIDEO = "web-a"
 

@@ -13,6 +13,8 @@ from madvision_assets.defs.pools import PoolState, hints, read_pools, set_limit
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.databases import KINDS, new_database, url_of
 
+pytestmark = pytest.mark.whole
+
 QUEUED = """
 concurrency: {runs: {max_concurrent_runs: 3}}
 run_coordinator: {module: dagster.core.run_coordinator, class: QueuedRunCoordinator}

@@ -26,6 +26,8 @@ from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.sample import SAMPLE, spoken_sentences
 from madvision_assets_tests.site import Site
 
+pytestmark = pytest.mark.whole
+
 WORD_ERROR_LIMIT = 0.05
 EXCERPT_S = 46
 

@@ -17,6 +17,8 @@ from madvision_assets.tools.store.documents import current_envelope, read_curren
 from madvision_assets.work import publish
 from madvision_assets_tests.harness import Harness, open_harness
 
+pytestmark = pytest.mark.whole
+
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 
 

@@ -20,6 +20,8 @@ from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests.databases import alter
 from madvision_assets_tests.harness import Harness, open_harness
 
+pytestmark = pytest.mark.whole
+
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 
 

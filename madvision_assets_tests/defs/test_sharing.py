@@ -29,6 +29,8 @@ from madvision_assets.work.sharing import Sharing
 from madvision_assets_tests import stores
 from madvision_assets_tests.harness import Harness, open_harness
 
+pytestmark = pytest.mark.whole
+
 RAW, HEARD, KIND, CHOSEN, CUT = PipelineStep
 WORDS = "What one remembers of a talk is a sentence that surprises and that one can repeat to somebody else."
 

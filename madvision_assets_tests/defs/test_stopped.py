@@ -31,6 +31,8 @@ from madvision_assets_tests.command_line import CommandLine
 from madvision_assets_tests.harness import open_harness
 from madvision_assets_tests.site import Site
 
+pytestmark = pytest.mark.whole
+
 LIMIT_S = 60.0
 SILENT_S = 4
 

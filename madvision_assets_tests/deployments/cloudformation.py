@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3  # type: ignore[import-untyped]
+from botocore.config import Config  # type: ignore[import-untyped]
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 from moto.cloudformation import parsing
 from moto.core.common_models import CloudFormationModel
@@ -29,6 +30,7 @@ TEMPLATES = sorted(FOLDER.glob("*.yaml"))
 GUIDE = (FOLDER / "README.md").read_text()
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
+READ_LIMIT_S = 240
 NOT_MADE = {
     "AWS::EKS::Addon": "moto's EKS has no add-ons",
     "AWS::EKS::AccessEntry": "moto's EKS has no access entries",
@@ -77,7 +79,9 @@ class Aws:
 
     def __getattr__(self, service: str) -> Any:
         """Open the client of a service when it is first asked for."""
-        client = self._session.client(service, endpoint_url=self._endpoint_url)
+        # On a busy machine moto takes longer than a client waits, which would then make the same stack twice.
+        once = Config(read_timeout=READ_LIMIT_S, retries={"total_max_attempts": 1})
+        client = self._session.client(service, endpoint_url=self._endpoint_url, config=once)
         self._closer.enter_context(closing(client))
         setattr(self, service, client)
         return client

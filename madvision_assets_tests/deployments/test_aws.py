@@ -14,6 +14,8 @@ from madvision_assets.defs.compute import GPU_NODE_LABEL, GPU_RESOURCES, GPU_TAI
 from madvision_assets.settings import Settings, variable_names
 from madvision_assets_tests.deployments.cloudformation import ACCOUNT, FOLDER, GUIDE, REGION, TEMPLATES, Aws, account
 
+pytestmark = pytest.mark.whole
+
 SYSTEM = "madvision"
 OFFICE = "198.51.100.0/24"
 ADMIN = f"arn:aws:iam::{ACCOUNT}:role/admin"

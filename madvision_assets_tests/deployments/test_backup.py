@@ -35,6 +35,8 @@ from madvision_assets_tests.harness import Harness, InstantTools, open_harness
 from madvision_assets_tests.intake.serving import serving, settings_in
 from madvision_assets_tests.real_servers import S3Server, postgres_programs
 
+pytestmark = pytest.mark.whole
+
 SCRIPTS = Path(__file__).parents[2] / "deployments" / "backup"
 BUCKET = "backups"
 INSIGHT = "Measure first, because a wrong answer never improved a result."

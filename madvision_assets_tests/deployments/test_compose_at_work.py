@@ -33,6 +33,8 @@ from madvision_assets_tests.intake.video_states import Shown, VideoStates
 from madvision_assets_tests.real_servers import S3Server, free_port, over_tcp, postgres, postgres_programs
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 FOLDER = Path(__file__).resolve().parents[2] / "deployments" / "compose"
 SERVICES = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]
 PARTS = ("code-server", "daemon", "webserver", "intake")

@@ -17,6 +17,8 @@ from docker.utils.build import exclude_paths  # type: ignore[import-untyped]
 from madvision_assets_tests.real_servers import free_port
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deployments" / "docker"
 TARGETS = ("intake", "pipeline", "gpu")

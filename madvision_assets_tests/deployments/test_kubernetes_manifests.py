@@ -33,7 +33,7 @@ NEEDS_KUBECTL = pytest.mark.skipif(
     shutil.which("kubectl") is None,
     reason="kubectl renders the manifests and is not on the PATH; version 1.27 or newer would run this",
 )
-pytestmark = NEEDS_KUBECTL
+pytestmark = [pytest.mark.whole, NEEDS_KUBECTL]
 
 
 def load_check() -> Any:

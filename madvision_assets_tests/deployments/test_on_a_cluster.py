@@ -36,6 +36,7 @@ STAGE_LIMIT_S = 120
 GPU_IMAGE, IMAGE = "madvision/gpu:0.2.0", "madvision/pipeline:0.2.0"
 
 pytestmark = [
+    pytest.mark.whole,
     NEEDS_KUBECTL,
     pytest.mark.timeout(400),
 ]

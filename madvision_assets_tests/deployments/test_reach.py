@@ -13,6 +13,8 @@ from madvision_assets.domain import networks
 from madvision_assets.domain.stages import PipelineStep, Reach
 from madvision_assets_tests.deployments.test_kubernetes_manifests import KUBERNETES, NEEDS_KUBECTL
 
+pytestmark = pytest.mark.whole
+
 # The database and the store of Supabase have public addresses, which change.
 PRIVATE = sorted({*OVERLAYS} - {"supabase"})
 PUBLIC = ("8.8.8.8", "198.41.0.4", "2606:4700:4700::1111")

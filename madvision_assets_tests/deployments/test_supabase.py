@@ -29,6 +29,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.databases import Clock, get, run_all, submit
 from madvision_assets_tests.real_servers import postgres, postgres_programs
 
+pytestmark = pytest.mark.whole
+
 FOLDER = Path(__file__).parents[2] / "deployments" / "supabase"
 FILES = sorted((FOLDER / "supabase" / "migrations").glob("*.sql"))
 PUBLIC_KEY = ("anon", "authenticated")

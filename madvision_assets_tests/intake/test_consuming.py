@@ -34,6 +34,8 @@ from madvision_assets_tests.intake.test_messages import notification
 from madvision_assets_tests.real_servers import postgres_server
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 LIMIT_S = 90.0
 SECRET = "not-a-token-but-a-callback-secret"
 CONSUME = "from madvision_assets.command.inbox import consume; consume()"

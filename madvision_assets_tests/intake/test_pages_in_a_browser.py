@@ -23,6 +23,8 @@ from madvision_assets.intake.pages import Streams
 from madvision_assets.tools.database.uploads import Uploads
 from madvision_assets_tests.intake.video_states import VideoStates, served, wait_until
 
+pytestmark = pytest.mark.whole
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--no-sandbox",

@@ -13,6 +13,8 @@ from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets_tests.databases import VIDEO, Clock, get, history, submit
 
+pytestmark = pytest.mark.whole
+
 RAW, *_ = PipelineStep
 ENOUGH = RetryRules().max_lost_launches
 

@@ -14,6 +14,8 @@ from madvision_assets.tools.media.normalise import to_mp4
 from madvision_assets.tools.media.probe import probe
 from madvision_assets_tests import footage, odd_footage
 
+pytestmark = pytest.mark.whole
+
 GREEN, ORANGE = "0x00ff00", "0xd06010"
 UNTAGGED = "setparams=colorspace=unknown"
 NEAR = 3  # of 255

@@ -18,6 +18,8 @@ from madvision_assets.tools.media.probe import probe
 from madvision_assets_tests import footage
 from madvision_assets_tests.footage import Shown
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -18,6 +18,8 @@ from madvision_assets.tools.media.normalise import to_mp4
 from madvision_assets.tools.media.probe import probe, verify_decodes
 from madvision_assets_tests import footage, odd_footage
 
+pytestmark = pytest.mark.whole
+
 RED = (200, 50, 50)
 
 

@@ -31,6 +31,8 @@ from madvision_assets_tests.versions.later import (
     unreadable,
 )
 
+pytestmark = pytest.mark.whole
+
 # --- what can be read is read ---
 
 

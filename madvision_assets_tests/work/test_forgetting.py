@@ -35,6 +35,8 @@ from madvision_assets.work import forgetting
 from madvision_assets.work.forgetting import Forgotten
 from madvision_assets_tests.databases import KINDS, emptied, made, new_database, shut_breakers
 
+pytestmark = pytest.mark.whole
+
 RAW = PipelineStep.RAW_VIDEO
 BLOCKED_S = 0.3
 LIMIT_S = 30

@@ -21,6 +21,8 @@ from madvision_assets_tests import footage
 from madvision_assets_tests.sample import DEMO_MODEL, SAMPLE, spoken_sentences
 from madvision_assets_tests.stores import raw_video
 
+pytestmark = pytest.mark.whole
+
 WORD_ERROR_LIMIT = 0.05
 # Tone, then silence past the second window, then tone again: three windows, the second of them without sound.
 TONE_S, SILENT_UNTIL_S, LONG_S = 30.0, 1250.0, 1290.0
