@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from madvision_assets.tools.download import Downloader
@@ -25,7 +26,7 @@ def downloader(inside: Inside) -> Downloader:
         allow_private=ALLOW_PRIVATE,
         time_limit_s=TIME_LIMIT_S,
         stall_limit_s=STALL_LIMIT_S,
-        open_proxy=lambda allow_private: EgressProxy(allow_private, resolve=inside.resolve, connect=inside.connect),
+        open_proxy=partial(EgressProxy, resolve=inside.resolve, connect=inside.connect),
     )
 
 
