@@ -4,6 +4,7 @@ import os
 import resource
 import threading
 import time
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Measured:
 
 
 class Meter:
-    """Looks at the children of this process while its context is open."""
+    """Looks at the children that this process gets while its context is open, and at theirs."""
 
     def __enter__(self) -> Self:
         """Begins."""
@@ -47,6 +48,7 @@ class Meter:
 
     def restart(self) -> None:
         """Nothing that was until now counts."""
+        self._there = set(_children(os.getpid(), _processes()))  # such as servers of other tests
         self._before = resource.getrusage(resource.RUSAGE_CHILDREN)
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text(RESET_PEAK)
@@ -75,23 +77,33 @@ class Meter:
         own = _command(os.getpid())
         while not self._done.wait(SAMPLE_S):
             now_bytes, highest_bytes = 0, 0
-            for pid in (each for each in _descendants(os.getpid()) if _command(each) != own):
+            for pid in (each for each in _descendants(os.getpid(), self._there) if _command(each) != own):
                 resident, highest = _memory(pid)
                 now_bytes, highest_bytes = now_bytes + resident, max(highest_bytes, highest)
             self._peak_bytes = max(self._peak_bytes, now_bytes, highest_bytes)
 
 
-def _descendants(root: int) -> list[int]:
-    """All processes below one, and those of their groups that lost their parent."""
-    parents: dict[int, tuple[int, int]] = {}
+def _processes() -> dict[int, tuple[int, int]]:
+    """Parent and group of every process."""
+    found: dict[int, tuple[int, int]] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - many times a second
         if name.isdigit():
             with suppress(OSError):
                 fields = Path(f"/proc/{name}/stat").read_bytes().rpartition(b")")[2].split()
-                parents[int(name)] = int(fields[PARENT]), int(fields[GROUP])
-    children = {pid for pid, (parent, _) in parents.items() if parent == root}
+                found[int(name)] = int(fields[PARENT]), int(fields[GROUP])
+    return found
+
+
+def _children(root: int, processes: Mapping[int, tuple[int, int]]) -> Iterator[int]:
+    return (pid for pid, (parent, _) in processes.items() if parent == root)
+
+
+def _descendants(root: int, without: Collection[int]) -> list[int]:
+    """The children of a process but for some, theirs, and those of their groups that lost their parent."""
+    processes = _processes()
+    children = {*_children(root, processes)}.difference(without)
     return [
-        pid for pid, (parent, group) in parents.items() if parent in children or group in children or pid in children
+        pid for pid, (parent, group) in processes.items() if parent in children or group in children or pid in children
     ]
 
 

@@ -38,8 +38,14 @@ def test_no_address_and_no_request_gets_through(family: Family, tmp_path: Path) 
 
 def test_the_memory_of_children_and_their_time_are_measured() -> None:
     program = "x = b'x' * 80_000_000; import time; time.sleep(0.5); [0 for _ in range(3_000_000)]"
-    with Meter() as meter:
-        subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    other = "x = b'x' * 300_000_000; print('there', flush=True); input()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", other], stdin=pipe, stdout=pipe) as server:  # of another test
+        assert server.stdout is not None
+        server.stdout.readline()
+        with Meter() as meter:
+            subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+        server.communicate(b"end\n")
 
     assert 80 * MB < meter.measured.peak_bytes < 120 * MB
     assert 0 < meter.measured.cpu_s < meter.measured.wall_s
