@@ -14,6 +14,8 @@ from madvision_assets_tests.attack import addresses, door, fetching, files, page
 from madvision_assets_tests.attack.canaries import Canaries
 from madvision_assets_tests.attack.rows import Attack, End, Ended, Family
 
+pytestmark = pytest.mark.whole
+
 MB = 1_000_000
 Patch = pytest.MonkeyPatch
 

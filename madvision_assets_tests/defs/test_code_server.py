@@ -19,6 +19,8 @@ from madvision_assets.defs.code_server import Forked, ForkedRun
 from madvision_assets.defs.runtime.processes import Process
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 LIMIT_S = 30.0
 NAP_S = 600.0
 # What a fork would leave half-alive in a run: threads, connections; and what torch makes of a GPU.

@@ -23,6 +23,8 @@ from madvision_assets.tools.database.queue import Queue
 from madvision_assets_tests.harness import Harness, open_harness
 from madvision_assets_tests.real_servers import Server, postgres_server
 
+pytestmark = pytest.mark.whole
+
 AWAY_S = 3.0
 
 

@@ -19,6 +19,8 @@ from madvision_assets.intake.pages.streams import _without_heartbeat
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets_tests.intake.video_states import VideoStates, served, wait_until
 
+pytestmark = pytest.mark.whole
+
 UNKNOWN_TOKEN = "A" * 43
 STOP_LIMIT_S = 8.0  # a server that waits for its streams takes 20
 MOMENTS = (("A claim", "It stands alone."), ("Another one", "So does it."))

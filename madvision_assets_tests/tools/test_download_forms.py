@@ -17,6 +17,8 @@ from madvision_assets_tests.downloads import DOWNLOADER, Fetch
 from madvision_assets_tests.site import Page, Site
 from madvision_assets_tests.tools.challenge import extractor_wheel, player, wheel
 
+pytestmark = pytest.mark.whole
+
 BODY = random.Random(3).randbytes(1_500_000)  # noqa: S311 - any bytes will do
 VIDEO = {"Content-Type": "video/mp4"}
 
