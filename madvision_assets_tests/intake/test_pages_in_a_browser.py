@@ -382,6 +382,7 @@ class Line:
         for each in (source, target):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
     def _cut(self) -> None:
         for each in self._open:

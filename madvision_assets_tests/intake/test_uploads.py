@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -15,11 +17,13 @@ from madvision_assets.domain.failures import NotFoundError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.received import BLOCK_BYTES, ReceivedFile
 from madvision_assets.domain.video import RawVideo
+from madvision_assets.intake.uploads import Senders
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.tables import metadata
 from madvision_assets.tools.database.uploads import REMEMBERED
 from madvision_assets.tools.download import Downloader
 from madvision_assets.tools.egress import EgressProxy
+from madvision_assets.tools.store.incoming import IncomingFiles
 from madvision_assets.work.ingest import Ingest
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets_tests import footage
@@ -135,6 +139,35 @@ def test_what_came_before_the_connection_was_cut_is_not_sent_again(intake: Intak
     again = uploader(intake, data)
     again.upload()
     assert receipt_of(sent)["video-id"] == receipt_of(again)["video-id"]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["asks", "sends"])
+def test_who_comes_back_after_a_cut_is_told_of_what_is_just_being_kept(
+    intake: Intake, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    """Else it is all sent again: the connection is gone before the store has what came by it."""
+    data = some_bytes(0.5)
+    path = begin(intake, len(data))
+    keeps, asked = threading.Event(), threading.Event()
+    put, settled = IncomingFiles.put, Senders.settled
+
+    def put_once_asked(self: IncomingFiles, *block: Any) -> None:
+        keeps.set()
+        asked.wait(LIMIT_S)
+        put(self, *block)
+
+    async def settle(self: Senders, upload: str) -> None:
+        asked.set()
+        await settled(self, upload)
+
+    monkeypatch.setattr(IncomingFiles, "put", put_once_asked)
+    monkeypatch.setattr(Senders, "settled", settle)
+    with half_sent(intake, path, 0, len(data), data[:123_456]):
+        pass
+    assert keeps.wait(LIMIT_S)
+
+    # A browser tries again at once, where it began.
+    assert patched(intake, path, 0, data).status_code == 409 if again else offset_of(intake, path) == 123_456
 
 
 def test_who_lost_the_last_answer_asks_for_it_again(intake: Intake) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from starlette.types import Receive
 
@@ -12,6 +12,8 @@ from madvision_assets.intake.problems import ProblemError
 
 AT_ONCE = 16  # in one process; each has two or three blocks in memory
 PATIENCE_S = 30.0
+# So long, and no longer, whoever asks how much has come waits for a request that may be hanging.
+SETTLES_S = 3.0
 
 
 class Senders:
@@ -26,10 +28,11 @@ class Senders:
         self._each = each
         self._limit = limit
         self._under_way: Counter[str] = Counter()
+        self._ends: dict[str, asyncio.Event] = {}
 
     @contextmanager
-    def place(self, client: str) -> Iterator[None]:
-        """Hold one more until the end of the block.
+    def place(self, client: str, upload: str) -> Iterator[None]:
+        """Hold one more, for this upload, until the end of the block.
 
         Raises:
             ProblemError: ``too_many_uploads``.
@@ -38,11 +41,24 @@ class Senders:
             detail = "So many files are coming just now. Go on in 5 s where this one stopped."
             raise ProblemError("too_many_uploads", detail, headers={"Retry-After": "5"})
         self._under_way[client] += 1
+        end = self._ends[upload] = asyncio.Event()
         try:
             yield
         finally:
+            end.set()
+            if self._ends.get(upload) is end:
+                del self._ends[upload]
             self._under_way[client] -= 1
             self._under_way += Counter()  # those that hold none are let go
+
+    async def settled(self, upload: str) -> None:
+        """Return once the last request that brings bytes of an upload has kept them, or soon.
+
+        A connection that was cut is gone before what came by it is in the store.
+        """
+        if (end := self._ends.get(upload)) is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(end.wait(), SETTLES_S)
 
 
 async def pieces(receive: Receive, least_bytes_per_s: int) -> AsyncGenerator[bytes, None]:

@@ -15,7 +15,7 @@ from madvision_assets.intake.services import Services, base_url_of, services_of
 from madvision_assets.intake.submitting import accepted
 from madvision_assets.intake.uploads import protocol
 from madvision_assets.intake.uploads.pace import Senders, pieces
-from madvision_assets.intake.uploads.receiving import Receiver, Writer
+from madvision_assets.intake.uploads.receiving import Receiver, Writer, hash_of
 from madvision_assets.tools.database.uploads import UploadRow
 
 KNOWN_PROBLEMS = ("unknown_upload", "upload_expired", "invalid_request", *COMMON_PROBLEMS)
@@ -91,10 +91,12 @@ def create(request: Request) -> Response:
 
 
 @router.head("/{secret}", include_in_schema=False)
-def ask(request: Request, secret: str) -> Response:
+async def ask(request: Request, secret: str) -> Response:
     """How much has come, and what the whole file became."""
     protocol.check_version(request)
-    row, became = _state(request, secret)
+    senders: Senders = request.app.state.senders
+    await senders.settled(hash_of(secret))
+    row, became = await run_in_threadpool(_state, request, secret)
     return Response(headers={**protocol.state_headers(row), **protocol.receipt_headers(became)})
 
 
@@ -142,7 +144,8 @@ async def go_on(request: Request, secret: str) -> Response:
     services = services_of(request)
     receiver = Receiver(services)
     senders: Senders = request.app.state.senders
-    with senders.place(client_of(request.scope)):
+    await senders.settled(hash_of(secret))  # browsers try again by themselves, without asking for the offset
+    with senders.place(client_of(request.scope), hash_of(secret)):
         writer = await run_in_threadpool(receiver.begin, secret, offset_bytes)
         _check_length(request, writer.row)
         await _receive(request, services, writer)
