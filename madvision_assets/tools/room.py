@@ -19,12 +19,13 @@ from madvision_assets.domain.failures import RoomShortError
 FOLDER = ".room"
 SUFFIX = ".promise"
 GB = 10**9
-# Promised while nobody tells how large a video is.
+# Promised while nobody tells how large a video is; of a small disk a part.
 UNKNOWN_BYTES = GB
 # While a download is put together or made an MP4, it is there twice, and its audio beside it.
 TIMES = 2.2
-# Left to everything else.
+# Left to everything else; of a small disk a part.
 SPARE_BYTES = GB // 4
+SMALL_PART = 20
 WAIT_S = 120.0
 
 
@@ -98,17 +99,20 @@ class Promise:
         """Have so many bytes promised in place of what was before, with what comes of them on the way.
 
         Args:
-            size_bytes: of the video; 0 where that is not known, which waits for others alone.
+            size_bytes: of the video; 0 where that is not known.
 
         Raises:
             RoomShortError: there is not so much beside what others were promised; what was promised before stays.
+                Where nobody else was promised any, waiting makes no room: it is tried, and may find the disk full.
         """
-        wanted = int(TIMES * size_bytes) if size_bytes else UNKNOWN_BYTES
         with self.room.alone():
+            disk = shutil.disk_usage(self.room.root)
+            part = disk.total // SMALL_PART
+            wanted = int(TIMES * size_bytes) if size_bytes else min(UNKNOWN_BYTES, part)
             others = self.room.promised_to_others(self.path)
-            free = shutil.disk_usage(self.room.root).free - SPARE_BYTES - others
+            free = disk.free - min(SPARE_BYTES, part) - others
             missing = wanted - _size_bytes(self.folder)
-            if missing > free and (size_bytes or others):
+            if missing > free and others:
                 told = (
                     f"{missing / GB:.1f} GB are needed, and {max(0, free) / GB:.1f} GB are left beside other downloads"
                 )

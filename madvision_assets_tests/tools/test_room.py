@@ -109,6 +109,18 @@ def test_a_video_of_unknown_size_waits_for_other_downloads_alone(
             other.need(0)
 
 
+def test_who_is_alone_is_not_kept_waiting_for_room_that_nobody_will_make(
+    room: DiskRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for ever; tried, it fits, or the disk is found full."""
+    usage = shutil.disk_usage(room.root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(total=96_000_000, free=96_000_000))
+    with room.promised(room.root / "mine") as mine:
+        mine.need(80_000_000)
+        with room.promised(room.root / "other") as other, pytest.raises(RoomShortError):
+            other.need(0)
+
+
 def test_nothing_is_left_of_a_promise(room: DiskRoom) -> None:
     with room.promised(room.root / "mine") as promise:
         promise.need(1000)
