@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import Self
 
 SAMPLE_S = 0.04
-COPY_TIMES = 1.1
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 RESET_PEAK = "5"  # proc(5), clear_refs
 PARENT, GROUP = 1, 2  # fields of /proc/PID/stat after the name
@@ -65,9 +64,8 @@ class Meter:
         self._thread.join()
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         own_peak_bytes, largest_bytes = _memory(os.getpid())[1], after.ru_maxrss * 1024
-        # The largest child so far was one of these; a child begins as a copy of this process, which does not count,
-        # nor what the kernel, which counts pages of each processor by itself, makes of it.
-        if after.ru_maxrss > self._before.ru_maxrss and largest_bytes > COPY_TIMES * own_peak_bytes:
+        # The largest child so far was one of these; a child begins as a copy of this process, which does not count.
+        if after.ru_maxrss > self._before.ru_maxrss and largest_bytes > own_peak_bytes:
             self._peak_bytes = max(self._peak_bytes, largest_bytes)
         cpu_s = after.ru_utime + after.ru_stime - self._before.ru_utime - self._before.ru_stime
         own_bytes = max(0, own_peak_bytes - self._own_bytes)

@@ -41,7 +41,6 @@ PARTS = ("code-server", "daemon", "webserver", "intake")
 PASSWORD = "0123456789abcdef"
 DAGSTER_PASSWORD = "fedcba9876543210"
 PASSWORD_HASH = "$2a$14$bPmuET6.7grmSoxfOFO9MOVtbv5WEVmsg1qzHw.XZjp/wVMNr7v7a"  # of that, by caddy hash-password
-REQUESTS_PER_MINUTE = 6
 LIMIT_S = 180
 TALK_LIMIT_S = 240
 VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?+])((?:[^{}$]|\$\{[^}]*\})*))?\}")
@@ -271,11 +270,15 @@ def _any_certificate() -> ssl.SSLContext:
 @pytest.fixture(scope="module")
 def outside(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Iterator[tuple[httpx.Client, Shown]]:
     """A client that comes through the proxy, and a video whose clips are in the store."""
-    folder = tmp_path_factory.mktemp("proxy")
+    with through_the_proxy(tmp_path_factory.mktemp("proxy"), s3_server) as opened:
+        yield opened
+
+
+@contextmanager
+def through_the_proxy(folder: Path, s3_server: S3Server) -> Iterator[tuple[httpx.Client, Shown]]:
+    """Such a client, of whom nothing was counted yet."""
     s3_server.create_bucket("one-server")
-    video_states = VideoStates(
-        folder, store_url="s3://one-server/store", requests_per_minute=REQUESTS_PER_MINUTE, **on(s3_server)
-    )
+    video_states = VideoStates(folder, store_url="s3://one-server/store", requests_per_minute=3, **on(s3_server))
     shown = video_states.done("https://media.example.org/talk.mp4", Outcome.CLIPS, moments=(("A title", "a reason"),))
     page = folder / "ui"
     page.mkdir()
@@ -347,21 +350,20 @@ def test_clips_come_through_the_proxy_and_nothing_else_of_the_store_does(outside
     assert client.delete(moved.headers["location"]).status_code == 404
 
 
-def test_large_bodies_come_through_as_files_and_as_nothing_else(outside: tuple[httpx.Client, Shown]) -> None:
-    client, _ = outside
+def test_large_bodies_come_through_as_files_and_as_nothing_else(tmp_path: Path, s3_server: S3Server) -> None:
     tus = {"Tus-Resumable": "1.0.0"}
     large = b"x" * (3 * 1024 * 1024)
     name = "filename " + base64.b64encode(b"talk.mp4").decode()
-
-    began = client.post(
-        "/public/upload", headers={**tus, "Upload-Length": str(2 * len(large)), "Upload-Metadata": name}
-    )
+    asked = {**tus, "Upload-Length": str(2 * len(large)), "Upload-Metadata": name}
     body = {**tus, "Upload-Offset": "0", "Content-Type": "application/offset+octet-stream"}
-    sent = client.patch(httpx.URL(began.headers["location"]).path, headers=body, content=large)
 
-    assert (began.status_code, sent.status_code, sent.headers["upload-offset"]) == (201, 204, str(len(large)))
-    for elsewhere in ("/public/video", "/public/uploads"):  # Caddy says 413, or 502 where the intake was sooner
-        assert client.post(elsewhere, content=large).status_code in {413, 502}
+    with through_the_proxy(tmp_path, s3_server) as (client, _):
+        began = client.post("/public/upload", headers=asked)
+        sent = client.patch(httpx.URL(began.headers["location"]).path, headers=body, content=large)
+
+        assert (began.status_code, sent.status_code, sent.headers["upload-offset"]) == (201, 204, str(len(large)))
+        for elsewhere in ("/public/video", "/public/uploads"):  # Caddy says 413, or 502 where the intake was sooner
+            assert client.post(elsewhere, content=large).status_code in {413, 502}
 
 
 def test_the_dagster_ui_asks_who_comes(outside: tuple[httpx.Client, Shown]) -> None:
@@ -380,7 +382,7 @@ def test_a_client_cannot_pretend_to_be_another(outside: tuple[httpx.Client, Show
         client.post(
             "/public/video", json={"url": "https://x.org/a.mp4"}, headers={"X-Forwarded-For": f"192.0.2.{number}"}
         )
-        for number in range(REQUESTS_PER_MINUTE + 1)
+        for number in range(4)
     ]
 
-    assert (answers[0].status_code, answers[-1].status_code) == (202, 429)
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 429]

@@ -4,7 +4,6 @@ The plugin asks as the one for ``bgutil-ytdlp-pot-provider`` does: past every pr
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from madvision_assets_tests.served import served
 from madvision_assets_tests.tools.challenge import wheel
 
 PLUGIN = """
@@ -102,12 +102,6 @@ class Provider:
             def log_message(self, *_: object) -> None:
                 pass
 
-        with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-            self.address = f"http://127.0.0.1:{server.server_port}"
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-            thread.start()
-            try:
-                yield self
-            finally:
-                server.shutdown()
-                thread.join()
+        with served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+            self.address = f"http://127.0.0.1:{port}"
+            yield self

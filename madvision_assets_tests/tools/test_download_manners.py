@@ -20,6 +20,7 @@ from madvision_assets.tools.download import Download, Downloader, Etiquette
 from madvision_assets.tools.download.manners import cookies_of
 from madvision_assets.tools.download.wheels import Wheels
 from madvision_assets_tests.downloads import DOWNLOADER
+from madvision_assets_tests.served import served
 from madvision_assets_tests.site import Site
 from madvision_assets_tests.tools.po_tokens import Provider, plugin_wheel
 
@@ -76,16 +77,8 @@ class Upstream:
                     target.sendall(data)
                 target.shutdown(socket.SHUT_WR)
 
-        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
-            server.daemon_threads = True
-            self.port = server.server_address[1]
-            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-            thread.start()
-            try:
-                yield self
-            finally:
-                server.shutdown()
-                thread.join()
+        with served(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as self.port:
+            yield self
 
 
 def test_a_sites_cookies_reach_that_site_alone_and_lie_nowhere(site: Site, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from madvision_assets.domain.failures import HostUnresolvedError, RefusedAddressError
 from madvision_assets.domain.networks import is_public, networks_of
 from madvision_assets.tools.egress import EgressProxy, vet
+from madvision_assets_tests.served import served
 from madvision_assets_tests.site import Page, Site
 from madvision_assets_tests.tools.po_tokens import Provider
 
@@ -61,14 +62,8 @@ def server(handle: Callable[[socket.socket], None]) -> Iterator[int]:
     class Server(socketserver.ThreadingTCPServer):
         request_queue_size = 64
 
-    with Server(("127.0.0.1", 0), Handler) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield running.server_address[1]
-        finally:
-            running.shutdown()
-            thread.join()
+    with served(Server(("127.0.0.1", 0), Handler)) as port:
+        yield port
 
 
 def echo(connection: socket.socket) -> None:
