@@ -64,7 +64,9 @@ def serving(settings: Settings, *, migrate: bool = True) -> Iterator[Intake]:
         time.sleep(0.01)
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S) as client:
+        # None is surplus: httpcore closes idle ones above its limit (20) while another thread begins to use them.
+        kept = httpx.Limits(max_connections=100, max_keepalive_connections=None)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=WAIT_S, limits=kept) as client:
             yield Intake(client, services, port, config.app)
     finally:
         server.should_exit = True

@@ -12,13 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 15.0
 POLL_S = 0.05
-# Locked for as long as this process lives, one for each port that it was given.
-_PORTS: list[IO[str]] = []
 
 
 class Server:
@@ -136,13 +133,13 @@ def free_port() -> int:
     while True:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port: int = listener.getsockname()[1]
-        mine = (folder / str(port)).open("a")
+        # Never closed: the lock ends with the process.
+        mine = os.open(folder / str(port), os.O_CREAT | os.O_RDWR, 0o600)
         try:
             fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            mine.close()
+            os.close(mine)
             continue
-        _PORTS.append(mine)
         return port
 
 
