@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -144,7 +144,7 @@ class Campaign:
         stops_sensors = fault.kind in faults.STOPS_SENSORS
         before: dict[str, QueueRow] = {}
         try:
-            with faults.hands_on(self.world, fault.kind):
+            with faults.hands_on(self.world, fault.kind), self.world.stopped() if stops_sensors else nullcontext():
                 before = {row.video_id: row for row in self.world.rows() or [] if row.status is QueueStatus.RUNNING}
                 happened.began_at = time.time()
                 with faults.KINDS[fault.kind](self.world, fault) as happened.note:

@@ -17,6 +17,7 @@ from system import python
 from madvision_assets_tests.chaos import points
 from madvision_assets_tests.chaos.gate import Mode
 from madvision_assets_tests.chaos.plan import POINT, Fault
+from madvision_assets_tests.chaos.report import clear_s
 from madvision_assets_tests.chaos.victims import (
     NotNowError,
     children,
@@ -134,10 +135,19 @@ def hang_worker(world: World, fault: Fault) -> Iterator[str]:
     """Likewise, and does not go on before its video has: which somebody else must see to."""
     victim = find_victim(world, fault.target)
     mark(world, victim)
+    began_at = time.time()
     with _stopped(world, [victim.pid, *descendants(victim.pid)]):
         yield str(victim)
-        if not went_on(world, victim):
+        # While the machine or a database stood still, nobody could see to it.
+        while not (is_over := went_on(world, victim)) and _at_work_s(world, began_at) < fault.lasts_s:
+            time.sleep(POLL_S)
+        if not is_over:
             raise HeldUpError(f"{victim} hangs, and nothing was done for its video for {fault.lasts_s:.0f} s")
+
+
+def _at_work_s(world: World, began_at: float) -> float:
+    """For how long since then the system could do something."""
+    return clear_s(began_at, time.time(), [(first, last) for first, last in world.stops])
 
 
 class HeldUpError(Exception):

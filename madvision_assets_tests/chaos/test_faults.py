@@ -1,10 +1,15 @@
 """Claims about faults: each kind of a plan can be made, and those that break the machine itself break and mend it."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +32,8 @@ def family() -> Iterator["subprocess.Popen[bytes]"]:
     with subprocess.Popen([sys.executable, "-c", PARENT], start_new_session=True) as parent:
         wait_for(lambda: descendants(parent.pid), LIMIT_S, "its child")
         yield parent
-        os.killpg(parent.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
 
 
 def world(tmp_path: Path, **more: Any) -> Any:
@@ -76,6 +82,24 @@ def test_what_is_stopped_stands_still_with_its_children_and_goes_on(
     with faults.stop(world(tmp_path, system=SimpleNamespace(parts=[part])), fault("stop", "daemon")):
         wait_for(lambda: (state(family.pid), state(child)) == ("T", "T"), LIMIT_S, "both to stand still")
     wait_for(lambda: "T" not in (state(family.pid), state(child)), LIMIT_S, "both to go on")
+
+
+@pytest.mark.parametrize("stood_still", [True, False])
+def test_who_hangs_is_to_be_seen_to_in_the_time_in_which_anything_could_be_done(
+    tmp_path: Path, family: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch, stood_still: bool
+) -> None:
+    moment_s = 0.5
+    victim = SimpleNamespace(pid=family.pid)
+    monkeypatch.setattr(faults, "find_victim", lambda *_: victim)
+    monkeypatch.setattr(faults, "mark", lambda *_: None)
+    stops = [[time.time(), math.inf]] if stood_still else []
+    broken = world(tmp_path, stops=stops, rows=list)
+    held_up = nullcontext() if stood_still else pytest.raises(faults.HeldUpError)
+    seen_to = threading.Timer(moment_s, os.kill, (family.pid, signal.SIGKILL))
+
+    with held_up, faults.hang_worker(broken, replace(fault("hang worker", "clips"), lasts_s=moment_s / 5)):
+        seen_to.start()
+    seen_to.join()
 
 
 def test_the_child_of_a_part_is_killed_and_not_the_part(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ go on.
 """
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -89,7 +90,18 @@ class World:
     lock: threading.RLock = field(default_factory=threading.RLock)
     askers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(MAX_ASKERS))
     over: threading.Event = field(default_factory=threading.Event)
+    stops: list[list[float]] = field(default_factory=list)
     hands: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """While this lasts nothing can be done for any video; ``stops`` has when that was, in seconds since 1970."""
+        span = [time.time(), math.inf]
+        self.stops.append(span)
+        try:
+            yield
+        finally:
+            span[1] = time.time()
 
     @property
     def inside(self) -> Path:
