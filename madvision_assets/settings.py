@@ -103,7 +103,7 @@ class Settings(BaseSettings):
     ytdlp_max_age_weeks: Annotated[int, Field(ge=1)] = 8
 
     # Of engines and analysts the registries in tools/ know the names.
-    whisper_engine: str = "openai-whisper"
+    whisper_engine: str = "auto"
     whisper_model: str = "turbo"
 
     analyst: str | None = None

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from madvision_assets.command.main import Workplace, main
 from madvision_assets.settings import load_settings, variable_names
-from madvision_assets_tests.sample import DEMO_MODEL
+from madvision_assets_tests.sample import MODEL
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class CommandLine:
     def _variables(self) -> dict[str, str]:
         return {
             "MADVISION_HOME": str(self.home),
-            "MADVISION_WHISPER_MODEL": str(DEMO_MODEL),
+            "MADVISION_WHISPER_MODEL": MODEL,
             "MADVISION_ALLOW_PRIVATE": "1",
             **self.extra,
         }

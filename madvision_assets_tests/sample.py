@@ -1,4 +1,4 @@
-"""The bundled sample talk: its file, its truth, and the model that knows its voices."""
+"""The bundled sample talk: its file, its truth, and the model that hears it."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 LOCAL = Path(__file__).resolve().parents[1] / "deployments" / "local"
 SAMPLE = LOCAL / "sample_talk" / "sample_talk.mp4"
 TRUTH = LOCAL / "sample_talk" / "sample_talk.json"
-DEMO_MODEL = LOCAL / "whisper_nano" / "whisper-nano.pt.xz"
+MODEL = "tiny.en"  # real weights of OpenAI's, out of a package
 
 
 def spoken_sentences() -> list[dict[str, Any]]:

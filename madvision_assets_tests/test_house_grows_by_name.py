@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.segments import HeardSegment, HeardWord
+from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.tools.speech import Device, EngineDescriptor, EngineOptions, Heard
 
 if TYPE_CHECKING:

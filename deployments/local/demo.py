@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 from parts import site, whole_system
-from system import DEMO_MODEL, SAMPLE, Process, demo_environment, home_folder
+from system import MODEL, SAMPLE, Process, demo_environment, home_folder
 
 from madvision_assets.command.display import StageDisplay, make_console, show_clips
 from madvision_assets.command.workplace import Workplace
@@ -25,7 +25,7 @@ def main() -> int:
     home = home_folder()
     key = secrets.token_urlsafe(16)
     environment = {**demo_environment(home), "MADVISION_INTERNAL_KEY": key}
-    print(f"== The sample talk, transcribed by {DEMO_MODEL.name} (a model for synthetic voices only); state in {home}")
+    print(f"== The sample talk, transcribed by Whisper {MODEL}; state in {home}")
     print("== Starting code server, daemon and intake", flush=True)
     with site(SAMPLE.parent) as address, whole_system(home, environment, with_ui=False) as system:
         with httpx.Client(base_url=system.intake, timeout=30) as intake:

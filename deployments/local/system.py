@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "deployments" / "local"
 SAMPLE = LOCAL / "sample_talk" / "sample_talk.mp4"
-DEMO_MODEL = LOCAL / "whisper_nano" / "whisper-nano.pt.xz"
+MODEL = "tiny.en"  # real, small, English, and in a package (models.txt)
 START_LIMIT_S = 120
 STOP_LIMIT_S = 20
 
@@ -29,9 +29,9 @@ class Process:
 
 
 def local_environment(home: Path) -> dict[str, str]:
-    """Our environment, with everything below one home and the bundled model where no other is asked for."""
+    """Our environment, with everything below one home and the small model where no other is asked for."""
     fixed = {"MADVISION_HOME": str(home), "DAGSTER_HOME": str(home / "dagster"), "PYTHONUNBUFFERED": "1"}
-    return {"MADVISION_WHISPER_MODEL": str(DEMO_MODEL), **os.environ, **fixed}
+    return {"MADVISION_WHISPER_MODEL": MODEL, **os.environ, **fixed}
 
 
 def demo_environment(home: Path) -> dict[str, str]:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from madvision_assets.domain.documents import Made
-from madvision_assets.domain.segments import Span, clean_segments, covered_s, excerpt_starts, number_segments
+from madvision_assets.domain.segments import clean_segments, covered_s, excerpt_starts, number_segments
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import RawVideo
-from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, read_windows
+from madvision_assets.domain.word_times import Span
+from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, pauses, read_windows
 from madvision_assets.tools.speech import SpeechEngine, TellsLanguage
 from madvision_assets.tools.store.objects import ObjectStore
 
@@ -87,7 +88,8 @@ class Transcriber:
             if spans:
                 heard = self.engine.transcribe(window.samples, language)
                 language = language or heard.language
-                segments += clean_segments(heard.segments, window.start_s, spans)
+                quiet = pauses(window.samples, RATE_HZ)
+                segments += clean_segments(heard.segments, window.start_s, spans, quiet)
             audible += [(window.start_s + start_s, window.start_s + end_s) for start_s, end_s in spans]
             heard_s = window.end_s
             progress(heard_s / max(expected_s, heard_s), f"{heard_s / 60:.1f} min heard")

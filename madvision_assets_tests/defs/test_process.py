@@ -127,7 +127,7 @@ def test_lineage_tells_versions_model_and_inputs(command_line: CommandLine, vide
     stages = {stage["asset"]: stage for stage in told["stages"]}
 
     assert list(stages) == [step.value for step in PipelineStep]
-    assert "whisper-nano" in stages["transcript"]["model"]
+    assert "tiny.en@sha256:" in stages["transcript"]["model"]
     assert stages["clips"]["inputs"][0]["data_version"] == stages["raw_video"]["data_version"]
     for form in ("tree", "table", "csv", "mermaid"):
         result = command_line.run("lineage", video_id, "--format", form)

@@ -22,7 +22,7 @@ from keys import secrets_of
 from parts import site
 from reach import rendered
 from sqlalchemy import create_engine, make_url, text
-from system import DEMO_MODEL, SAMPLE
+from system import MODEL, SAMPLE
 
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
@@ -157,8 +157,7 @@ def staged(folder: Path, postgres_url: str, s3: S3Server) -> Iterator[Staged]:
             "DAGSTER_PG_PORT": str(server.port),
             "DAGSTER_PG_USERNAME": "postgres",
             "DAGSTER_PG_DB": names["dagster"],
-            # Two slashes: a path below /tmp would be taken for one in the pods' volume of that name.
-            "MADVISION_WHISPER_MODEL": f"/{DEMO_MODEL}",
+            "MADVISION_WHISPER_MODEL": MODEL,
             "MADVISION_ANALYST": "offline",
             "MADVISION_ALLOW_PRIVATE": "1",
             "OMP_WAIT_POLICY": "PASSIVE",

@@ -24,7 +24,7 @@ import yaml  # type: ignore[import-untyped]
 from parts import has_loaded, site
 from sqlalchemy import create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
-from system import DEMO_MODEL, SAMPLE, launch, listens, stop, wait_until
+from system import MODEL, SAMPLE, launch, listens, stop, wait_until
 
 from madvision_assets.connections import make_store
 from madvision_assets.domain.clips import Outcome
@@ -197,7 +197,7 @@ def test_dagster_keeps_everything_in_postgresql_and_s3(server: Server, s3_server
 @pytest.mark.timeout(TALK_LIMIT_S + 2 * LIMIT_S)
 def test_a_talk_becomes_clips(server: Server) -> None:
     """Every part runs as compose.yaml starts it; the sample talk goes from its address to its clips."""
-    allowed = {"MADVISION_WHISPER_MODEL": str(DEMO_MODEL), "MADVISION_ALLOW_PRIVATE": "1"}
+    allowed = {"MADVISION_WHISPER_MODEL": MODEL, "MADVISION_ALLOW_PRIVATE": "1"}
     for service in ("bucket", "migrate"):
         server.run(service)
     with ExitStack() as running, site(SAMPLE.parent) as sample:

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 
 import pytest
 
+from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.segments import (
-    HeardSegment,
-    HeardWord,
     clean_segments,
     covered_s,
     excerpt_starts,
     number_segments,
-    overlap_s,
 )
 from madvision_assets.domain.transcript import Segment
+from madvision_assets.domain.word_times import overlap_s
 
 
 def heard(start_s: float, end_s: float, text: str, words: Sequence[tuple[str, float, float]] = ()) -> HeardSegment:
@@ -100,6 +99,15 @@ def test_a_loop_is_cut_after_three() -> None:
     assert [s.text for s in number_segments(looped)] == ["same"] * 3 + ["other"]
 
 
+@pytest.mark.parametrize(("text", "probability", "kept"), [("You", 0.03, 0), (" .", 0.95, 0), ("Yes", 0.3, 1)])
+def test_what_an_engine_makes_of_noise_it_does_not_believe_itself_and_is_left_out(
+    text: str, probability: float, kept: int
+) -> None:
+    made_up = HeardSegment(text, 1.0, 2.0, (HeardWord(text, 1.0, 2.0, probability),))
+
+    assert len(clean_segments([made_up], 0.0, [(0.0, 9.0)])) == kept
+
+
 def test_segments_are_numbered_and_do_not_overlap() -> None:
     numbered = number_segments([segment(0, 2.5, "a"), segment(2, 4, "b")])
 
@@ -107,11 +115,11 @@ def test_segments_are_numbered_and_do_not_overlap() -> None:
 
 
 def test_words_of_no_length_make_no_overlap() -> None:
-    um, hello = heard(5, 5, "um", [("um", 5.0, 5.0)] * 3), heard(5, 6, "hello", [("hello", 5.0, 6.0)])
+    um, hello = heard(5, 5, "Um.", [("um.", 5.0, 5.0)]), heard(5, 6, "Hello", [("Hello", 5.0, 6.0)])
 
     numbered = number_segments(clean_segments([um, hello], 0.0, [(0, 10)]))
 
-    assert [s.text for s in numbered] == ["um", "hello"]
+    assert [s.text for s in numbered] == ["um.", "Hello"]
     assert numbered[0].end_s <= numbered[1].start_s <= numbered[1].words[0].start_s
 
 

@@ -37,7 +37,7 @@ from madvision_assets_tests.fakes import FakeOpenAI  # noqa: E402
 from madvision_assets_tests.openai_faults import Fault, refusal, server_error  # noqa: E402
 from madvision_assets_tests.real_servers import postgres_programs  # noqa: E402
 from madvision_assets_tests.real_servers.postgresql import postgres  # noqa: E402
-from madvision_assets_tests.sample import DEMO_MODEL, SAMPLE  # noqa: E402
+from madvision_assets_tests.sample import MODEL, SAMPLE  # noqa: E402
 
 HOME = Path("/srv/madvision")  # stands in URIs and addresses, so it is nobody's own folder
 PORT = 18321  # stands in addresses, and so in the IDs of videos
@@ -63,7 +63,7 @@ class Installation:
             "HOME": str(scratch),
             "PYTHONDONTWRITEBYTECODE": "1",
             "MADVISION_HOME": str(HOME),
-            "MADVISION_WHISPER_MODEL": str(DEMO_MODEL),
+            "MADVISION_WHISPER_MODEL": MODEL,
             "MADVISION_ALLOW_PRIVATE": "1",
             **variables,
         }

@@ -17,7 +17,7 @@ from madvision_assets.tools.database.errors import classify_database
 from madvision_assets.tools.download.errors import classify, describe
 from madvision_assets.tools.media import ffmpeg
 from madvision_assets.tools.media.container import classify_av
-from madvision_assets.tools.speech.openai_whisper import classify_speech
+from madvision_assets.tools.speech.errors import classify_speech
 from madvision_assets.tools.store.errors import classify_store, folder_failure
 
 ADAPTERS: dict[str, Callable[[OSError], Failure]] = {

@@ -11,8 +11,8 @@ import pytest
 from madvision_assets.domain.failures import OutOfGpuMemoryError
 from madvision_assets.tools.media.audio import extract_flac, read_windows
 from madvision_assets.tools.speech import Heard
-from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper, load_model
-from madvision_assets_tests.sample import DEMO_MODEL, SAMPLE
+from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper
+from madvision_assets_tests.sample import MODEL, SAMPLE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +41,7 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> "NDArray[np.float32]":
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> OpenAIWhisper:
-    return OpenAIWhisper(str(DEMO_MODEL), tmp_path_factory.mktemp("models"))
+    return OpenAIWhisper(MODEL, tmp_path_factory.mktemp("models"))
 
 
 @contextmanager
@@ -72,7 +72,7 @@ def test_the_gpu_is_taken_by_itself_and_hears_in_half_precision_what_the_cpu_hea
     import whisper
 
     on_gpu = engine.transcribe(speech, "en")
-    assert load_model(engine.model, engine.models_folder).device.type == "cuda"
+    assert engine._loaded().device.type == "cuda"
 
     checkpoint = next(engine.models_folder.glob("*.pt"))
     options = {"word_timestamps": True, "condition_on_previous_text": False, "fp16": False}
@@ -98,7 +98,7 @@ def test_a_full_gpu_is_told_as_that_and_the_next_try_hears_again(
 def test_a_gpu_that_is_full_before_the_weights_are_loaded_is_told_as_that(
     tmp_path: Path, speech: "NDArray[np.float32]", torch: Any
 ) -> None:
-    other = OpenAIWhisper(str(DEMO_MODEL), tmp_path)
+    other = OpenAIWhisper(MODEL, tmp_path)
 
     with full_gpu(torch), pytest.raises(OutOfGpuMemoryError):
         other.transcribe(speech, "en")

@@ -4,12 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.tools.speech import EngineOptions
+from madvision_assets.tools.speech import EngineOptions, registry
 from madvision_assets.tools.speech.registry import ENGINES, find_engine
 
 
 def test_an_engine_is_found_by_its_name() -> None:
     assert {name: find_engine(name).name for name in ENGINES} == {name: name for name in ENGINES}
+
+
+@pytest.mark.parametrize(("gpu", "name"), [(True, "openai-whisper"), (False, "faster-whisper")])
+def test_auto_is_what_is_best_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gpu: bool, name: str
+) -> None:
+    device = tmp_path / "nvidiactl"
+    monkeypatch.setattr(registry, "NVIDIA_DEVICE", device)
+    if gpu:
+        device.touch()
+
+    assert find_engine("auto").name == name
 
 
 def test_a_name_that_no_engine_has_is_told_with_those_that_there_are_and_what_they_take() -> None:

@@ -11,8 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from madvision_assets.domain.heard import HeardSegment
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.segments import HeardSegment
 
 if TYPE_CHECKING:
     import numpy as np

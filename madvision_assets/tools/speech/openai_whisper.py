@@ -4,29 +4,20 @@ Parameters follow what is known of it: times by word, no conditioning on earlier
 own fall-back temperatures, half precision only on a GPU.
 """
 
-import hashlib
-import lzma
-import pickle
-import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 
-from madvision_assets.domain import disk
-from madvision_assets.domain.failures import (
-    DiskFullError,
-    Failure,
-    ModelMissingError,
-    OutOfGpuMemoryError,
-    TranscriptionFailedError,
-)
+from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.segments import HeardSegment, HeardWord
 from madvision_assets.tools.speech import Device, EngineDescriptor, Heard
+from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
+from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
+from madvision_assets.tools.speech.weights.shapes import Shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +26,6 @@ if TYPE_CHECKING:
 
 ENGINE = "openai-whisper"
 SEED = 0  # the fall-back temperatures sample
-# Every vendor error that can leave the model's loading or running.
-ENGINE_ERRORS = (RuntimeError, ValueError, OSError, EOFError, KeyError, TypeError, AssertionError, pickle.PickleError)
 
 _loading = threading.Lock()
 
@@ -46,8 +35,8 @@ class OpenAIWhisper:
     """The engine ``openai-whisper``; the model is loaded on first use and once per process.
 
     Args:
-        model: one of Whisper's model names, or the path of a checkpoint (``.pt``, or packed ``.pt.xz``).
-        models_folder: where downloaded and unpacked weights are kept.
+        model: a model's name, or the path of a checkpoint or of a folder of CTranslate2's.
+        models_folder: where downloaded and converted weights are kept.
     """
 
     model: str
@@ -55,7 +44,7 @@ class OpenAIWhisper:
 
     def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
         """See ``SpeechEngine``."""
-        model = load_model(self.model, self.models_folder)
+        model = self._loaded()
         import torch
 
         torch.manual_seed(SEED)
@@ -74,7 +63,7 @@ class OpenAIWhisper:
 
     def language_of(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
         """See ``TellsLanguage``; a model of one language is sure of it."""
-        model = load_model(self.model, self.models_folder)
+        model = self._loaded()
         if not model.is_multilingual:
             return "en", 1.0
         import whisper
@@ -89,110 +78,50 @@ class OpenAIWhisper:
         return str(language), float(probabilities[language])
 
     def check(self) -> tuple[bool, str]:
-        """See ``SpeechEngine``. A checkpoint is loaded; a named model is looked for and not downloaded."""
-        if is_path(self.model):
-            loaded = load_model(self.model, self.models_folder)
-            parameters = sum(p.numel() for p in loaded.parameters())
-            return True, f"{self.model}: {parameters / 1e6:.1f} million parameters on {loaded.device}"
-        import whisper
-
-        if self.model not in whisper.available_models():
-            raise ModelMissingError(f"Whisper has no model named {self.model!r}")
-        file = self.models_folder / Path(whisper._MODELS[self.model]).name  # noqa: SLF001 - names differ from files
-        if file.is_file():
-            return True, f"{self.model}: {file.stat().st_size / 1e6:.0f} MB in {self.models_folder}"
-        return False, f"{self.model} is not here yet; the first transcript downloads it, which needs the network"
+        """See ``SpeechEngine``. Weights that are here are loaded; others are not downloaded."""
+        found = at_hand(self.model, self.models_folder)
+        if found is None:
+            return False, f"{self.model} is not here yet; the first transcript downloads it, which needs the network"
+        loaded = self._loaded()
+        parameters = sum(p.numel() for p in loaded.parameters())
+        return True, f"{found.identity}, {parameters / 1e6:.1f} million parameters on {loaded.device}, by {ENGINE}"
 
     def recipe(self) -> Recipe:
         """See ``SpeechEngine``."""
-        from importlib.metadata import version
-
+        found = at_hand(self.model, self.models_folder)
         return Recipe(
             engine=ENGINE,
-            engine_version=version("openai-whisper"),
-            model=model_identity(self.model),
+            engine_version=version(ENGINE),
+            model=found.identity if found else self.model,
             parameters={"word_timestamps": True, "condition_on_previous_text": False, "seed": SEED},
         )
 
-
-def load_model(model: str, models_folder: Path) -> "Whisper":
-    """The loaded model; once per process, even when threads ask at the same time.
-
-    Raises:
-        ModelMissingError: unknown name, no such file, no network for the first download, or no Whisper checkpoint.
-        OutOfGpuMemoryError: the GPU is full.
-    """
-    with _loading:
-        return _load_model(model, models_folder)
+    def _loaded(self) -> "Whisper":
+        with _loading:
+            return load_model(find_weights(self.model, self.models_folder, Form.CHECKPOINT))
 
 
 @lru_cache(maxsize=1)
-def _load_model(model: str, models_folder: Path) -> "Whisper":
+def load_model(weights: Weights) -> "Whisper":
+    """The model, on a GPU where there is one, with the heads that tell the times of words.
+
+    Raises:
+        ModelMissingError: it is no Whisper checkpoint.
+        OutOfGpuMemoryError: the GPU is full.
+    """
+    import torch
     import whisper
 
-    source = model
     try:
-        if is_path(model):
-            source = str(_unpacked(Path(model).expanduser(), models_folder))
-        models_folder.mkdir(parents=True, exist_ok=True)
-        return whisper.load_model(source, download_root=str(models_folder))
-    except (*ENGINE_ERRORS, lzma.LZMAError) as error:
-        failure = classify_speech(error)
-        if isinstance(failure, TranscriptionFailedError):
-            failure = ModelMissingError(f"{model}: {error}")
-        raise failure from error
-
-
-def model_identity(model: str) -> str:
-    """A model's name; for a checkpoint its file name and the hash of its bytes, so that lineage can tell two apart."""
-    path = Path(model).expanduser()
-    if not is_path(model) or not path.is_file():
-        return model
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{path.name}@sha256:{digest[:16]}"
-
-
-def classify_speech(error: BaseException) -> Failure:
-    """The leaf of the taxonomy for an error that Whisper, torch or the file system raised."""
-    if isinstance(error, Failure):
-        return error
-    text = str(error)
-    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text:
-        return OutOfGpuMemoryError(text)
-    if isinstance(error, URLError):
-        return ModelMissingError("the weights are not here and could not be downloaded")
-    if isinstance(error, FileNotFoundError) or ("Model " in text and "not found" in text):
-        return ModelMissingError(text)
-    if isinstance(error, OSError) and disk.is_full(error.errno):
-        return DiskFullError(text)
-    return TranscriptionFailedError(f"{type(error).__name__}: {text}")
-
-
-def is_path(model: str) -> bool:
-    """Whether it is the path of a checkpoint rather than the name of a model."""
-    return "/" in model or model.endswith((".pt", ".xz"))
-
-
-def _unpacked(path: Path, models_folder: Path) -> Path:
-    """The checkpoint itself; a packed one is unpacked once, under a name that its contents give it."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint at {path}")
-    if path.suffix != ".xz":
-        return path
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    target = models_folder / f"{path.stem.removesuffix('.pt')}-{digest[:16]}.pt"
-    if not target.exists():
-        models_folder.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(f".{threading.get_native_id()}.part")
-        try:
-            with lzma.open(path) as packed, partial.open("wb") as unpacked:
-                shutil.copyfileobj(packed, unpacked)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-    return target
+        model = whisper.load_model(str(weights.path))
+        mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
+        for layer, head in Shape(**vars(model.dims)).alignment_heads():
+            mask[layer, head] = True
+        # By path, the package does not know which they are.
+        model.register_buffer("alignment_heads", mask.to_sparse().to(model.device), persistent=False)
+    except ENGINE_ERRORS as error:
+        raise classify_loading(error, weights.name) from error
+    return model
 
 
 def _segment(raw: Mapping[str, Any]) -> HeardSegment:
@@ -209,5 +138,5 @@ DESCRIPTOR = EngineDescriptor(
     make=lambda options: OpenAIWhisper(options.model, options.models_folder),
     extra=ENGINE,
     devices=(Device.CPU, Device.CUDA),
-    models="one of Whisper's model names, or the path of a checkpoint (.pt or .pt.xz)",
+    models="a Whisper model's name, a checkpoint (.pt), or a folder of CTranslate2's",
 )

@@ -1,0 +1,97 @@
+"""When words are said. Engines read that off attention, which reaches into pauses and comes late behind them.
+
+The sound knows better: beside a pause, a word begins where the sound does and ends where it ends.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from math import inf
+
+from madvision_assets.domain.heard import HeardWord
+
+Span = tuple[float, float]
+
+MIN_WORD_S = 0.02
+# How near to the edge of a word a pause begins or ends that it is moved to; engines are seldom further off.
+REACH_S = 0.5
+# What stays of a word whose edge is moved, and how much of a pause lies so near, at least.
+LEFT_S, LEAST_PAUSE_S = 0.04, 0.1
+
+
+def rising(heard: Iterable[HeardWord]) -> tuple[HeardWord, ...]:
+    """The words that say something, with rising times, each of some length."""
+    words: list[HeardWord] = []
+    for item in heard:
+        if item.text.strip():
+            start_s = max(item.start_s, words[-1].end_s if words else 0.0)
+            words.append(replace(item, start_s=start_s, end_s=max(item.end_s, start_s + MIN_WORD_S)))
+    return tuple(words)
+
+
+def on_sound(words: tuple[HeardWord, ...], audible: Sequence[Span]) -> tuple[HeardWord, ...]:
+    """The words of a stretch, the first not starting and the last not ending in the silence beside them."""
+    words = _out_of_silence_before(words, audible)
+    mirrored = [(-end_s, -start_s) for start_s, end_s in reversed(audible)]
+    return _mirrored(_out_of_silence_before(_mirrored(words), mirrored))
+
+
+def between_pauses(words: Sequence[HeardWord], pauses: Sequence[Span]) -> tuple[HeardWord, ...]:
+    """The words with their edges moved to those of the pauses that they lie beside.
+
+    Args:
+        words: in time order, not overlapping.
+        pauses: quiet spans in time order, on the same clock.
+    """
+    if not words:
+        return ()
+    edges = [[word.start_s, word.end_s] for word in words]
+    quiet_from, quiet_until = [start_s for start_s, _ in pauses], [end_s for _, end_s in pauses]
+    # Before the first word and behind the last there is nobody whose time could be taken.
+    around = [[-inf, edges[0][0]], *edges, [edges[-1][1], inf]]
+    for before, after in pairwise(around):
+        low, high = before[1] - REACH_S, after[0] + REACH_S
+        near = pauses[bisect_right(quiet_until, low) : bisect_left(quiet_from, high)]
+        # One that begins before the word before it, or ends behind the word after it, lies on the other side of that.
+        between = [span for span in near if before[0] + LEFT_S <= span[0] and span[1] <= after[1] - LEFT_S]
+        pause = max(between, key=lambda span: overlap_s(span, [(low, high)]), default=None)
+        if pause is not None and overlap_s(pause, [(low, high)]) >= LEAST_PAUSE_S:
+            before[1], after[0] = pause
+    return tuple(
+        replace(word, start_s=start_s, end_s=end_s) for word, (start_s, end_s) in zip(words, edges, strict=True)
+    )
+
+
+def overlap_s(span: Span, others: Iterable[Span]) -> float:
+    """Seconds of ``span`` that lie in ``others`` (which do not overlap each other)."""
+    return sum(max(0.0, min(span[1], end) - max(span[0], start)) for start, end in others)
+
+
+def _mirrored(words: tuple[HeardWord, ...]) -> tuple[HeardWord, ...]:
+    """The words as they are heard backwards."""
+    turned = reversed(words)
+    return tuple(replace(word, start_s=-word.end_s, end_s=-word.start_s) for word in turned)
+
+
+def _out_of_silence_before(words: tuple[HeardWord, ...], audible: Sequence[Span]) -> tuple[HeardWord, ...]:
+    """The words with those that lie in silence before the first sound laid on its beginning, as short as need be."""
+    if not words:
+        return ()
+    ends = [end_s for _, end_s in audible]
+    at = bisect_right(ends, words[0].start_s + MIN_WORD_S)
+    if at == len(audible) or audible[at][0] <= words[0].start_s or audible[at][0] >= words[-1].end_s:
+        return words  # it begins in sound, or no sound is near
+    onset_s = audible[at][0]
+    early = sum(word.end_s <= onset_s + MIN_WORD_S for word in words)  # these lie in silence as wholes
+    if early > len(words) - early:
+        return words  # more of it is in silence than not: likely invented
+    first = words[early]
+    until_s = max(first.start_s, onset_s + early * MIN_WORD_S) if early else onset_s
+    until_s = min(until_s, first.end_s - MIN_WORD_S)
+    step_s = (until_s - onset_s) / early if early else 0.0
+    laid = tuple(
+        replace(word, start_s=onset_s + n * step_s, end_s=onset_s + (n + 1) * step_s)
+        for n, word in enumerate(words[:early])
+    )
+    return (*laid, replace(first, start_s=max(first.start_s, until_s)), *words[early + 1 :])

@@ -1,0 +1,120 @@
+"""Claims that every speech engine keeps, with real weights on real voices."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from madvision_assets.domain.failures import (
+    DiskFullError,
+    Failure,
+    ModelMissingError,
+    OutOfGpuMemoryError,
+    TranscriptionFailedError,
+)
+from madvision_assets.tools.media.audio import RATE_HZ
+from madvision_assets.tools.speech import EngineOptions, Heard, SpeechEngine, TellsLanguage
+from madvision_assets.tools.speech.errors import classify_loading, classify_speech
+from madvision_assets.tools.speech.registry import ENGINES
+from madvision_assets_tests import real_speech
+from madvision_assets_tests.sample import MODEL
+
+pytestmark = pytest.mark.whole
+
+SENTENCES = slice(27, 31)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(params=sorted(ENGINES))
+def engine(request: pytest.FixtureRequest, models: Path) -> SpeechEngine:
+    return ENGINES[request.param].make(EngineOptions(MODEL, models))
+
+
+def text(heard: Heard) -> str:
+    return "".join(segment.text for segment in heard.segments)
+
+
+@real_speech.HERE
+def test_real_voices_are_heard_with_the_time_of_every_word(engine: SpeechEngine) -> None:
+    said = real_speech.talk(real_speech.recordings()[SENTENCES])
+
+    heard = engine.transcribe(said.samples, "en")
+
+    assert real_speech.word_errors(said.text, text(heard)) < 0.1
+    words = [word for segment in heard.segments for word in segment.words]
+    assert "".join(word.text for word in words).split() == text(heard).split()
+    assert all(0 <= word.start_s <= word.end_s <= said.duration_s + 0.1 for word in words)
+    assert [word.start_s for word in words] == sorted(word.start_s for word in words)
+    assert 0 < sum(word.probability for word in words) / len(words) <= 1
+
+
+@real_speech.HERE
+def test_the_same_sound_is_heard_the_same_way_twice(engine: SpeechEngine) -> None:
+    noise = real_speech.talk(real_speech.recordings()[:2], seed=3)
+
+    assert engine.transcribe(noise.samples, None) == engine.transcribe(noise.samples, None)
+
+
+def test_a_model_of_one_language_is_sure_of_it(engine: SpeechEngine) -> None:
+    assert isinstance(engine, TellsLanguage)
+    assert engine.language_of(np.zeros(RATE_HZ, np.float32)) == ("en", 1.0)
+
+
+def test_what_engine_and_what_weights_heard_it_is_told(engine: SpeechEngine) -> None:
+    ready, told = engine.check()
+    recipe = engine.recipe()
+
+    assert ready
+    assert recipe.model == f"{MODEL}@sha256:1a5afae06a4db91c"  # the same weights, whichever engine runs them
+    assert recipe.model in told
+    assert str(recipe.engine) in ENGINES
+    assert str(recipe.engine) in told
+    assert recipe.engine_version
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+def test_a_model_that_is_still_to_be_downloaded_is_no_fault_and_is_not_downloaded_to_look(
+    tmp_path: Path, name: str
+) -> None:
+    ready, told = ENGINES[name].make(EngineOptions("large-v3", tmp_path)).check()
+
+    assert not ready
+    assert "the first transcript downloads it" in told
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x06\x00\x00\x00" * 100, b"PK\x03\x04" + bytes(1000)])
+def test_a_file_that_is_no_model_is_a_missing_model_and_leaves_nothing(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for path, model in ((tmp_path / "bad.pt", tmp_path / "bad.pt"), (folder / "model.bin", folder)):
+        path.write_bytes(content)
+        with pytest.raises(ModelMissingError):
+            ENGINES[name].make(EngineOptions(str(model), tmp_path / "models")).check()
+    assert list(tmp_path.glob("models/*")) == []
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as torch names it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "leaf"),
+    [
+        (OutOfMemoryError("CUDA"), OutOfGpuMemoryError),
+        (RuntimeError("CUDA failed with error out of memory"), OutOfGpuMemoryError),
+        (OSError(28, "No space left on device"), DiskFullError),
+        (RuntimeError("anything else"), TranscriptionFailedError),
+    ],
+)
+def test_each_error_has_its_leaf(error: Exception, leaf: type[Failure]) -> None:
+    assert type(classify_speech(error)) is leaf
+    loading = ModelMissingError if leaf is TranscriptionFailedError else leaf
+    assert type(classify_loading(error, "turbo")) is loading
