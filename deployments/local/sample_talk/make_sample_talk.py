@@ -104,7 +104,7 @@ def speak(text: str, voice: str) -> Audio:
         with tempfile.TemporaryDirectory() as folder:
             out = Path(folder) / "speech.wav"
             command = ["flite", "-voice", name, "-t", text, "-o", str(out)]
-            if name == "kal16":  # its own pitch differs from the one the checkpoint was taught
+            if name == "kal16":  # its own pitch is a child's
                 command[3:3] = ["--setf", "int_f0_target_mean=105"]
             subprocess.run(command, check=True, capture_output=True)
             raw = out.read_bytes()
