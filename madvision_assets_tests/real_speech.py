@@ -87,7 +87,8 @@ def by_telephone(samples: Samples, seed: int, *, noise_db: float = -20.0) -> Sam
     level = float(np.sqrt(np.mean(carried[loud] ** 2))) if loud.any() else 0.1
     noise = _band(np.random.default_rng(seed).standard_normal(len(samples)).astype(np.float32), 200, 3600)
     noise *= level * 10 ** (noise_db / 20) / float(np.sqrt(np.mean(noise**2)))
-    return (carried + noise).astype(np.float32)
+    heard: Samples = (carried + noise).astype(np.float32)
+    return heard
 
 
 def word_errors(said: str, heard: str) -> float:
@@ -102,4 +103,5 @@ def _band(samples: Samples, low_hz: float, high_hz: float) -> Samples:
     spectrum = np.fft.rfft(samples)
     frequency = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
     spectrum[(frequency < low_hz) | (frequency > high_hz)] = 0
-    return np.asarray(np.fft.irfft(spectrum, len(samples)), np.float32)
+    narrow: Samples = np.fft.irfft(spectrum, len(samples)).astype(np.float32)
+    return narrow
