@@ -133,8 +133,9 @@ def test_an_environment_that_was_copied_from_another_folder_is_made_anew(tmp_pat
     here, copy = tmp_path / "here", tmp_path / "copy"
     (here / ".venv" / "bin").mkdir(parents=True)
     (here / ".venv" / "bin" / "pip").write_text(f"#!{here}/.venv/bin/python\n")
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py"):
-        shutil.copy(ROOT / name, here)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py", "deployments/local/models.txt"):
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, here / name)
     make(here, "--touch", "install")
     shutil.copytree(here, copy)
 

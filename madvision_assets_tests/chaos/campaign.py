@@ -170,7 +170,17 @@ class Campaign:
 
     def _recover(self, happened: Happened, before: dict[str, QueueRow]) -> None:
         left, late = set(before), list[str]()
-        limit_s = self._at_most(RECOVERY_LIMIT_S)
+
+        def clear_s() -> float:
+            """Since the fault ended. What else was broken meanwhile held it up as well, and does not count."""
+            spans = [
+                (other.began_at, other.ended_at or time.time())
+                for other in self.happened
+                if other is not happened
+                and other.not_done is None
+                and (other.ended_at or other.fault.kind not in SEEKING)
+            ]
+            return report.clear_s(happened.ended_at, time.time(), spans)
 
         def is_over() -> bool:
             rows = {row.video_id: row for row in self.world.rows() or []}
@@ -183,19 +193,13 @@ class Campaign:
             late[:] = [name for name, at_s in self.world.ticks().items() if at_s <= happened.ended_at]
             return not left and not late
 
-        try:
-            wait_for(is_over, limit_s)
-        except TimeoutError:
-            happened.held_up = f"{happened.fault} was not got over within {limit_s:.0f} s: {[*sorted(left), *late]}"
+        with suppress(TimeoutError):
+            wait_for(lambda: is_over() or clear_s() > RECOVERY_LIMIT_S, self._at_most(END_LIMIT_S))
+        if left or late:
+            happened.held_up = f"{happened.fault} was not got over in {clear_s():.0f} s: {[*sorted(left), *late]}"
             self.tell(f"NOT GOT OVER {happened.held_up}")
             return
-        # What else was broken meanwhile held it up as well, and does not count.
-        spans = [
-            (other.began_at, other.ended_at or time.time())
-            for other in self.happened
-            if other is not happened and other.not_done is None and (other.ended_at or other.fault.kind not in SEEKING)
-        ]
-        happened.recovery_s = report.clear_s(happened.ended_at, time.time(), spans)
+        happened.recovery_s = clear_s()
         self.tell(f"{happened.fault} was got over in {happened.recovery_s:.1f} s")
 
     def settle(self) -> Evidence:

@@ -47,7 +47,7 @@ def test_a_plain_install_brings_what_is_needed_anywhere() -> None:
     ours = distribution(doctor.OURS)
     assert [line for line in ours.requires or () if "extra ==" not in line] == ["madvision-assets[gpu]"]
 
-    extras = set(ours.metadata.get_all("Provides-Extra") or ()) - {"dev"}
+    extras = set(ours.metadata.get_all("Provides-Extra") or ()) - {"dev", "models"}
     assert {"intake", "pipeline", "k8s", *(engine.extra for engine in ENGINES.values())} <= extras
     assert doctor.required(*extras) == doctor.required("gpu")
 
