@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.heard import HeardSegment, HeardWord
-from madvision_assets.tools.speech import Device, EngineDescriptor, EngineOptions, Heard
+from madvision_assets.tools.speech import Device, EngineDescriptor, EngineOptions, Heard, Tell
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,9 @@ class Metronome:
     """See ``SpeechEngine``."""
 
     options: EngineOptions
+
+    def prepare(self, tell: Tell) -> None:
+        """See ``SpeechEngine``."""
 
     def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
         """A word each half second."""
@@ -134,8 +137,8 @@ def test_an_engine_or_an_analyst_is_a_file_and_its_name_in_a_table(house: House,
     house.write("tools/speech/metronome.py", ENGINE)
     house.edit(
         "tools/speech/registry.py",
-        ("EngineDescriptor, openai", "EngineDescriptor, metronome, openai"),
-        ("in (openai_whisper,)", "in (openai_whisper, metronome)"),
+        ("faster_whisper, openai_whisper\n", "faster_whisper, metronome, openai_whisper\n"),
+        ("in (faster_whisper, openai_whisper)", "in (faster_whisper, openai_whisper, metronome)"),
     )
     house.write("tools/analyst/editor.py", ANALYST)
     house.edit(

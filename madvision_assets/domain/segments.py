@@ -32,7 +32,8 @@ def clean_segments(
         Segments in time order, shifted by ``offset_s``, not overlapping; those in silence are left out.
     """
     spoken = [segment for item in heard if (segment := _on_sound(item, audible)) is not None]
-    return [_shifted(segment, offset_s) for segment in _between_pauses(sentences(spoken), pauses)]
+    audibly = [segment for segment in sentences(spoken) if _is_audible(segment.start_s, segment.end_s, audible)]
+    return [_shifted(segment, offset_s) for segment in _between_pauses(audibly, pauses)]
 
 
 def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
@@ -77,13 +78,17 @@ def _on_sound(item: HeardSegment, audible: Sequence[Span]) -> HeardSegment | Non
     # Without times of words the whole counts as one.
     spoken = words or on_sound((HeardWord(item.text, item.start_s, item.end_s),), audible)
     start_s, end_s = spoken[0].start_s, spoken[-1].end_s
-    audible_s = overlap_s((start_s, end_s), audible)
-    if end_s <= start_s or audible_s < MIN_AUDIBLE_SHARE * (end_s - start_s):
+    if not _is_audible(start_s, end_s, audible):
         return None
     sure = sum(word.probability for word in spoken) / len(spoken)
     if sure < MIN_PROBABILITY or not any(letter.isalnum() for letter in item.text):
         return None
     return HeardSegment(item.text, start_s, end_s, words)
+
+
+def _is_audible(start_s: float, end_s: float, audible: Sequence[Span]) -> bool:
+    """Whether enough of a stretch is in sound, and it is one at all."""
+    return end_s > start_s and overlap_s((start_s, end_s), audible) >= MIN_AUDIBLE_SHARE * (end_s - start_s)
 
 
 def _between_pauses(segments: Sequence[HeardSegment], pauses: Sequence[Span]) -> list[HeardSegment]:

@@ -18,6 +18,7 @@ from madvision_assets.domain.stages import LAST_STEP, PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.documents import point_current, read_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.pieces import forget_pieces
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
@@ -94,6 +95,8 @@ class Publisher:
         if self.queue is not None and refused:
             self.queue.fail(video_id, run_id, attempt, step, CheckFailedError(refused))
         point_current(self.store, document)
+        if step is PipelineStep.TRANSCRIPT:
+            forget_pieces(self.store, video_id)
         if self.queue is not None and not refused:
             self.queue.finish_step(video_id, run_id, step, ends=ends, made=self._ending(document, step))
         return uri

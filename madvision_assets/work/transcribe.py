@@ -1,6 +1,6 @@
 """Transcribe: from the audio in the store to what is said, whichever engine hears it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -9,9 +9,10 @@ from madvision_assets.domain.segments import clean_segments, covered_s, excerpt_
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.domain.word_times import Span
-from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, pauses, read_windows
-from madvision_assets.tools.speech import SpeechEngine, TellsLanguage
+from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_windows
+from madvision_assets.tools.speech import Heard, SpeechEngine, TellsLanguage
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.pieces import Pieces, name_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ Progress = Callable[[float, str], None]
 WINDOW_S = 600.0  # bounds memory and paces progress; split where it is quietest
 EXCERPT_S = 30.0  # what Whisper hears at once
 FIRST_EXCERPTS = 4
+LANGUAGE = "language"  # the piece that has the language elected
 DEFAULT_LANGUAGE = "en"  # of a video in which nobody speaks
 
 
@@ -38,7 +40,7 @@ class Transcriber:
     engine: SpeechEngine
 
     def transcribe(self, raw_video: RawVideo, progress: Progress) -> Made[Transcript]:
-        """What is said in a video; the engine is not asked where there is no sound.
+        """What is said in a video; the engine is not asked where there is no sound, and for no piece twice.
 
         Args:
             raw_video: names the audio.
@@ -47,13 +49,14 @@ class Transcriber:
         Raises:
             Failure: of the engine, of the audio, or of the store.
         """
+        pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, self.engine)
         with self.store.open(raw_video.audio.key) as audio:
-            language = self._language(audio)
+            language = self._language(audio, pieces, progress)
             audio.seek(0)
-            document = self._heard(audio, raw_video, language, progress)
+            document = self._heard(audio, raw_video, language, pieces, progress)
         return Made(document, self.engine.recipe())
 
-    def _language(self, audio: BinaryIO) -> str | None:
+    def _language(self, audio: BinaryIO, pieces: Pieces, progress: Progress) -> str | None:
         """The language that most of the speech is in, by excerpts from all over it; None where it is too short.
 
         What an engine goes by, the first half minute with sound, may be music or a greeting.
@@ -65,11 +68,21 @@ class Transcriber:
             for start_s in excerpt_starts(spans, EXCERPT_S, wanted):
                 at = round(start_s * RATE_HZ)
                 excerpts.append(window.samples[at : at + round(EXCERPT_S * RATE_HZ)].copy())
+        if excerpts:
+            self.engine.prepare(lambda share, text: progress(0.0, f"{text}: {share:.0%}"))
+        if len(excerpts) <= 1:
+            return None
+        told = pieces.get(LANGUAGE) or Heard(self._elected(excerpts), ())
+        pieces.put(LANGUAGE, told)
+        return told.language or None
+
+    def _elected(self, excerpts: "Sequence[NDArray[np.float32]]") -> str:
+        """The language that most of the excerpts are in, by how sure that is; empty where nobody speaks in any."""
         votes: dict[str, float] = {}
-        for excerpt in excerpts if len(excerpts) > 1 else ():
+        for excerpt in excerpts:
             language, sure = self._language_of(excerpt)
             votes[language] = votes.get(language, 0.0) + sure
-        return max(votes, key=lambda each: votes[each]) if any(votes.values()) else None
+        return max(votes, key=lambda each: votes[each]) if any(votes.values()) else ""
 
     def _language_of(self, excerpt: "NDArray[np.float32]") -> tuple[str, float]:
         if isinstance(self.engine, TellsLanguage):
@@ -77,7 +90,9 @@ class Transcriber:
         heard = self.engine.transcribe(excerpt, None)
         return heard.language, float(any(segment.text.strip() for segment in heard.segments))
 
-    def _heard(self, audio: BinaryIO, raw_video: RawVideo, language: str | None, progress: Progress) -> Transcript:
+    def _heard(
+        self, audio: BinaryIO, raw_video: RawVideo, language: str | None, pieces: Pieces, progress: Progress
+    ) -> Transcript:
         """Window by window, in a language; None for that of the first one with words."""
         expected_s, heard_s = raw_video.info.duration_s, 0.0
         segments: list[Segment] = []
@@ -86,7 +101,7 @@ class Transcriber:
             spans = audible_spans(window.samples, RATE_HZ)
             progress(window.start_s / max(expected_s, window.end_s), f"hearing from {window.start_s / 60:.1f} min on")
             if spans:
-                heard = self.engine.transcribe(window.samples, language)
+                heard = self._piece(window, language, pieces)
                 language = language or heard.language
                 quiet = pauses(window.samples, RATE_HZ)
                 segments += clean_segments(heard.segments, window.start_s, spans, quiet)
@@ -102,3 +117,12 @@ class Transcriber:
             covered_s=covered_s(numbered, audible),
             segments=numbered,
         )
+
+    def _piece(self, window: AudioWindow, language: str | None, pieces: Pieces) -> Heard:
+        """What is heard in a window, by whoever heard it first."""
+        name = name_of(window.start_s, window.end_s, language)
+        heard = pieces.get(name)
+        if heard is None:
+            heard = self.engine.transcribe(window.samples, language)
+            pieces.put(name, heard)
+        return heard

@@ -128,6 +128,7 @@ def test_lineage_tells_versions_model_and_inputs(command_line: CommandLine, vide
 
     assert list(stages) == [step.value for step in PipelineStep]
     assert "tiny.en@sha256:" in stages["transcript"]["model"]
+    assert not list(command_line.home.glob("store/pieces/*"))
     assert stages["clips"]["inputs"][0]["data_version"] == stages["raw_video"]["data_version"]
     for form in ("tree", "table", "csv", "mermaid"):
         result = command_line.run("lineage", video_id, "--format", form)

@@ -141,3 +141,11 @@ def test_excerpts_lie_in_sound_all_over_it() -> None:
     assert excerpt_starts([(0, 100), (500, 700)], 30, 3) == [50, 550, 650]
     assert excerpt_starts([(10, 40)], 30, 4) == [25]
     assert excerpt_starts([], 30, 4) == []
+
+
+def test_a_sentence_that_is_added_in_the_silence_behind_a_real_one_is_left_out() -> None:
+    words = [("We", 0.0, 0.5), ("read.", 0.5, 1.0), ("Thanks", 2.0, 3.0), ("for", 3.0, 4.0), ("watching.", 4.0, 5.0)]
+
+    found = clean_segments([heard(0, 5, "We read. Thanks for watching.", words)], 0.0, [(0.0, 1.1)])
+
+    assert [s.text for s in found] == ["We read."]

@@ -10,14 +10,16 @@ import pytest
 from numpy.typing import NDArray
 
 from madvision_assets.domain.documents import Made
+from madvision_assets.domain.failures import StoreUnavailableError
 from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.media.audio import RATE_HZ, extract_flac
-from madvision_assets.tools.speech import Heard, SpeechEngine
+from madvision_assets.tools.speech import Heard, SpeechEngine, Tell
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.pieces import forget_pieces
 from madvision_assets.work.transcribe import WINDOW_S, Transcriber
 from madvision_assets_tests import footage, real_speech
 from madvision_assets_tests.sample import MODEL, SAMPLE, spoken_sentences
@@ -37,6 +39,10 @@ class Listener:
     """An engine that keeps what it is given, and hears one sentence in the first seconds of each window."""
 
     asked: list[tuple[float, str | None]] = field(default_factory=list)
+    name: str = "listener"
+
+    def prepare(self, tell: Tell) -> None:
+        """Nothing to have at hand."""
 
     def transcribe(self, samples: Any, language: str | None) -> Heard:
         """The sentence, in Dutch."""
@@ -53,7 +59,7 @@ class Listener:
 
     def recipe(self) -> Recipe:
         """Its name."""
-        return Recipe(engine="listener")
+        return Recipe(engine=self.name)
 
 
 def transcribed(folder: Path, flac: Path, engine: SpeechEngine, told: list[float] | None = None) -> Made[Transcript]:
@@ -217,3 +223,93 @@ def test_progress_rises_to_one(tmp_path: Path, long_flac: Path) -> None:
 
     assert told == sorted(told)
     assert told[-1] == 1
+
+
+class StoppedError(Exception):
+    """The process ends here."""
+
+
+@dataclass
+class Mortal(Listener):
+    """An engine whose process ends after so many windows."""
+
+    lives: int = 1
+
+    def transcribe(self, samples: Any, language: str | None) -> Heard:
+        """As long as it lives."""
+        if not self.lives:
+            raise StoppedError
+        self.lives -= 1
+        return super().transcribe(samples, language)
+
+
+@pytest.fixture
+def in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four windows of sound."""
+    monkeypatch.setattr("madvision_assets.work.transcribe.WINDOW_S", 100.0)
+    flac = tmp_path / "talk.flac"
+    tone = "0.3*sin(440*2*PI*t)"
+    footage.ffmpeg("-f", "lavfi", "-i", f"aevalsrc={tone}:s={RATE_HZ}:d=350", "-sample_fmt", "s16", flac)
+    return flac
+
+
+def pieces_in(folder: Path) -> list[Path]:
+    return sorted((folder / "store" / "pieces").rglob("*-*.json"))
+
+
+def test_who_comes_next_hears_only_what_nobody_has_heard(tmp_path: Path, in_pieces: Path) -> None:
+    whole = transcribed(tmp_path / "whole", in_pieces, Listener()).document
+    with pytest.raises(StoppedError):
+        transcribed(tmp_path, in_pieces, Mortal(lives=6))
+    done = len(pieces_in(tmp_path))
+    after = Listener()
+
+    found = transcribed(tmp_path, in_pieces, after).document
+
+    assert 0 < done < len(pieces_in(tmp_path))
+    assert len(after.asked) == len(pieces_in(tmp_path)) - done
+    assert found == whole
+
+
+def test_what_changes_what_is_heard_is_heard_anew_and_nothing_else_is(tmp_path: Path, in_pieces: Path) -> None:
+    transcribed(tmp_path, in_pieces, Listener())
+    same, other = Listener(), Listener(name="another model")
+
+    transcribed(tmp_path, in_pieces, same)
+    transcribed(tmp_path, in_pieces, other)
+
+    assert same.asked == []
+    assert len(other.asked) > 0
+
+
+def test_a_piece_that_cannot_be_read_is_heard_again_alone(tmp_path: Path, in_pieces: Path) -> None:
+    before = transcribed(tmp_path, in_pieces, Listener()).document
+    pieces_in(tmp_path)[0].write_text("{")
+    again = Listener()
+
+    assert transcribed(tmp_path, in_pieces, again).document == before
+    assert len(again.asked) == 1
+
+
+def test_a_store_that_takes_no_pieces_costs_nothing_but_the_help(
+    tmp_path: Path, in_pieces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = transcribed(tmp_path / "before", in_pieces, Listener()).document
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailableError("away")
+
+    monkeypatch.setattr(ObjectStore, "put_bytes", away)
+    monkeypatch.setattr(ObjectStore, "get_bytes", away)
+
+    assert transcribed(tmp_path, in_pieces, Listener()).document == before
+
+
+def test_pieces_go_with_the_video_and_leave_those_of_others(tmp_path: Path, in_pieces: Path) -> None:
+    transcribed(tmp_path, in_pieces, Listener())
+    store = ObjectStore.from_url((tmp_path / "store").as_uri())
+
+    forget_pieces(store, "web")
+    assert pieces_in(tmp_path)
+    forget_pieces(store, raw_video().video_id)
+    assert pieces_in(tmp_path) == []

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Gets a fraction from 0 to 1, and a few words.
+Tell = Callable[[float, str], None]
+
+
 class Device(StrEnum):
     """Where an engine can run."""
 
@@ -36,6 +40,17 @@ class Heard:
 
 class SpeechEngine(Protocol):
     """Turns sound into words with times."""
+
+    def prepare(self, tell: Tell) -> None:
+        """Have the model at hand, which may take a download or a conversion.
+
+        Args:
+            tell: gets a fraction from 0 to 1, and a few words, while that lasts.
+
+        Raises:
+            ModelMissingError: no weights.
+            DiskFullError: no room for them.
+        """
 
     def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
         """Transcribe one window.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.speech import Device, EngineDescriptor, Heard
+from madvision_assets.tools.speech import Device, EngineDescriptor, Heard, Tell
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
 from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
 
@@ -46,6 +46,10 @@ class FasterWhisper:
 
     model: str
     models_folder: Path
+
+    def prepare(self, tell: Tell) -> None:
+        """See ``SpeechEngine``."""
+        find_weights(self.model, self.models_folder, Form.CTRANSLATE2, tell)
 
     def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
         """See ``SpeechEngine``."""

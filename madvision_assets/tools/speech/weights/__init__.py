@@ -8,19 +8,16 @@ engine runs them.
 """
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
 from madvision_assets.domain.failures import ModelMissingError
+from madvision_assets.tools.speech import Tell
 
 MODEL_FILE = "model.bin"  # of a folder of CTranslate2's
 CHECKPOINT_SUFFIX = ".pt"
-
-# Gets a fraction from 0 to 1, and a few words.
-Tell = Callable[[float, str], None]
 
 
 def silently(_fraction: float, _text: str) -> None:

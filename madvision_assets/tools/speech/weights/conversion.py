@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from madvision_assets.domain.failures import Failure, ModelMissingError
-from madvision_assets.tools.speech.weights import CHECKPOINT_SUFFIX, MODEL_FILE, Form, Tell, Weights
+from madvision_assets.tools.speech import Tell
+from madvision_assets.tools.speech.weights import CHECKPOINT_SUFFIX, MODEL_FILE, Form, Weights
 from madvision_assets.tools.speech.weights.binary import read_variables
 from madvision_assets.tools.speech.weights.files import made_once
 from madvision_assets.tools.speech.weights.layout import EMBEDDINGS, NO_BIAS, PROJECTION, layout

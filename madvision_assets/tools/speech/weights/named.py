@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from madvision_assets.domain import disk
 from madvision_assets.domain.failures import DiskFullError, ModelMissingError
-from madvision_assets.tools.speech.weights import CHECKPOINT_SUFFIX, Form, Tell, Weights, digest_of, note_of
+from madvision_assets.tools.speech import Tell
+from madvision_assets.tools.speech.weights import CHECKPOINT_SUFFIX, Form, Weights, digest_of, note_of
 
 # Names that mean the newest of their kind.
 ALIASES: Mapping[str, str] = {"turbo": "large-v3-turbo", "large": "large-v3"}

@@ -1,0 +1,76 @@
+"""What was heard of an audio, piece by piece, so that a try that breaks off loses one piece and not hours.
+
+Pieces lie in the store, for whichever machine comes next, below what decides what they say: the sound, and all that the
+engine says of itself. When the transcript is published they go.
+"""
+
+import hashlib
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+
+from pydantic import TypeAdapter, ValidationError
+
+from madvision_assets.domain.documents import ObjectRef
+from madvision_assets.domain.failures import Failure
+from madvision_assets.tools.speech import Heard, SpeechEngine
+from madvision_assets.tools.store.objects import ObjectStore
+
+FOLDER = "pieces"
+_HEARD = TypeAdapter(Heard)
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The pieces of one audio, as one engine hears them.
+
+    They are a help and not a condition: where the store cannot be asked, a piece is not there.
+
+    Args:
+        store: where they are.
+        video_id: whose audio.
+        audio: its sound.
+        engine: who hears it; its model must be at hand, for it to say which.
+    """
+
+    store: ObjectStore
+    video_id: str
+    audio: ObjectRef
+    engine: SpeechEngine
+
+    def get(self, name: str) -> Heard | None:
+        """What was heard of a piece; None where that is not known, or cannot be read."""
+        with suppress(Failure, ValidationError):
+            return _HEARD.validate_json(self.store.get_bytes(self._key(name)))
+        return None
+
+    def put(self, name: str, heard: Heard) -> None:
+        """Keep what was heard of a piece."""
+        with suppress(Failure):
+            self.store.put_bytes(self._key(name), _HEARD.dump_json(heard), media_type="application/json")
+
+    def _key(self, name: str) -> str:
+        return f"{FOLDER}/{self.video_id}/{self._basis}/{name}.json"
+
+    @cached_property
+    def _basis(self) -> str:
+        """A hash of the sound, and of all that changes what is heard of it."""
+        said = json.dumps([self.audio.sha256, self.engine.recipe().identity()], sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def name_of(start_s: float, end_s: float, language: str | None) -> str:
+    """The name of a stretch of an audio, to the millisecond, as heard in a language that was told."""
+    return f"{round(start_s * 1000)}-{round(end_s * 1000)}-{language or 'any'}"
+
+
+def forget_pieces(store: ObjectStore, video_id: str) -> None:
+    """Delete all pieces of a video, where the store can be asked; a later transcript of it does so again."""
+    prefix = f"{FOLDER}/{video_id}"
+    with suppress(Failure):
+        store.delete(store.list_keys(prefix))
+        folder = store.local_path(prefix)
+        if folder is not None:  # its empty folders would stay
+            shutil.rmtree(folder, ignore_errors=True)
