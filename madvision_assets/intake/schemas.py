@@ -194,6 +194,10 @@ class VideoStatus(BaseModel):
     outcome: Annotated[Outcome | None, Field(description="How it ended; only `clips` comes with clips.")]
     outcome_reason: str | None
     steps: list[StepView]
+    transcript_urls: Annotated[
+        dict[str, str],
+        Field(description="What is said, by form: `srt`, `vtt`, `txt`, `json`; none before it is heard."),
+    ]
     clips: list[ClipView]
     created_at: AwareDatetime
     updated_at: AwareDatetime

@@ -16,6 +16,7 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.next_steps import next_step
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.transcript_forms import Form
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import ClipView, StepView, VideoStatus
 from madvision_assets.intake.services import Services, tell_operators
@@ -75,6 +76,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             "failure_technical": (public_details(failure) or None) if failure else None,
             "next_step": next_step(failure) if failure else None,
             "steps": [_step_view(step, row) for step in PipelineStep],
+            "transcript_urls": _transcript_urls(row, f"{base_url}/video/{token}"),
             "clips": clips,
             "options": tracked.options,
         }
@@ -105,6 +107,12 @@ def clip_view(clip: Clip, base_url: str) -> ClipView:
         files=links,
         **clip.model_dump(include=set(ClipView.model_fields) - {"files"}),
     )
+
+
+def _transcript_urls(row: QueueRow, base_url: str) -> dict[str, str]:
+    """Links to the transcript by form; none where there is none yet."""
+    heard = row.status is QueueStatus.DONE or PipelineStep.TRANSCRIPT not in row.pipeline_step.onwards()
+    return {form.value: f"{base_url}/transcript.{form}" for form in Form} if heard else {}
 
 
 def _shown_address(tracked: TrackedVideo) -> str:
