@@ -14,9 +14,9 @@ PARAGRAPH_PAUSE_S, PARAGRAPH_CHARS = 2.0, 600
 class Form(StrEnum):
     """The suffix of a file that says what a transcript says."""
 
+    TEXT = "txt"
     SRT = "srt"
     VTT = "vtt"
-    TEXT = "txt"
     JSON = "json"
 
     @property

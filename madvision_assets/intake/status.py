@@ -76,7 +76,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             "failure_technical": (public_details(failure) or None) if failure else None,
             "next_step": next_step(failure) if failure else None,
             "steps": [_step_view(step, row) for step in PipelineStep],
-            "transcript_urls": _transcript_urls(row, f"{base_url}/video/{token}"),
+            **_transcript(services, row, f"{base_url}/video/{token}"),
             "clips": clips,
             "options": tracked.options,
         }
@@ -109,10 +109,16 @@ def clip_view(clip: Clip, base_url: str) -> ClipView:
     )
 
 
-def _transcript_urls(row: QueueRow, base_url: str) -> dict[str, str]:
-    """Links to the transcript by form; none where there is none yet."""
-    heard = row.status is QueueStatus.DONE or PipelineStep.TRANSCRIPT not in row.pipeline_step.onwards()
-    return {form.value: f"{base_url}/transcript.{form}" for form in Form} if heard else {}
+def _transcript(services: Services, row: QueueRow, base_url: str) -> dict[str, object]:
+    """Who heard it, and links to what is said by form; neither before."""
+    if row.status is not QueueStatus.DONE and PipelineStep.TRANSCRIPT in row.pipeline_step.onwards():
+        return {"transcript_model": None, "transcript_urls": {}}
+    rows = services.database.lineage_of(row.video_id)
+    heard_by = [each.model for each in rows if each.asset == PipelineStep.TRANSCRIPT]
+    return {
+        "transcript_model": heard_by[-1] if heard_by else None,
+        "transcript_urls": {form.value: f"{base_url}/transcript.{form}" for form in Form},
+    }
 
 
 def _shown_address(tracked: TrackedVideo) -> str:

@@ -56,7 +56,7 @@ def test_a_file_that_tells_no_form_is_refused_with_those_that_there_are(
     told = command_line.run("transcript", "export", said.video_id, str(tmp_path / "said.docx"))
 
     assert told.exit_code == 2
-    assert ".srt, .vtt, .txt, .json" in told.output
+    assert ".txt, .srt, .vtt, .json" in told.output
     assert list(tmp_path.glob("said*")) == []
 
 

@@ -14,6 +14,7 @@ from madvision_assets_tests.intake.serving import Intake, serving, settings_in
 from madvision_assets_tests.stores import sealed
 
 URL = "https://media.example.org/said.mp4"
+MODEL = "tiny.en@sha256:1a5afae06a4db91c"
 SAID = "Bread & <butter> — größer."
 
 
@@ -31,18 +32,20 @@ def heard(intake: Intake) -> tuple[str, Transcript]:
     made = sealed(
         Transcript(video_id=video_id, language="de", duration_s=9.0, audible_s=2.0, covered_s=2.0, segments=(segment,))
     )
+    Queue(intake.services.database).begin(video_id, "run-1", None, PipelineStep.CONTENT_TYPE)
     write_document(store, made)
+    intake.services.database.add_lineage(made, "file:///here")
     point_current(store, made)
-    queue = Queue(intake.services.database)
-    queue.begin(video_id, "run-1", None, PipelineStep.CONTENT_TYPE)
     return receipt["token"], made
 
 
 def test_what_is_said_can_be_had_in_every_form_as_soon_as_it_is_heard(intake: Intake) -> None:
     token, made = heard(intake)
 
-    urls = intake.status(token)["transcript_urls"]
+    told = intake.status(token)
+    urls = told["transcript_urls"]
 
+    assert told["transcript_model"] == MODEL
     assert list(urls) == [form.value for form in Form]
     for form in Form:
         answer = intake.client.get(urls[form])
@@ -57,7 +60,8 @@ def test_before_it_is_heard_there_is_none_and_no_link_to_it(intake: Intake) -> N
 
     answer = intake.client.get(f"/video/{token}/transcript.srt")
 
-    assert intake.status(token)["transcript_urls"] == {}
+    told = intake.status(token)
+    assert (told["transcript_urls"], told["transcript_model"]) == ({}, None)
     assert (answer.status_code, answer.json()["code"]) == (404, "no_transcript")
 
 
@@ -77,4 +81,5 @@ def test_the_page_has_a_link_to_each_form_and_none_before(intake: Intake) -> Non
     page = intake.client.get(f"/video/{token}").text
 
     assert "transcript.srt" not in before
+    assert f'title="{MODEL}">Whisper tiny.en<' in page
     assert all(f'href="/video/{token}/transcript.{form}"' in page for form in Form)
