@@ -30,7 +30,8 @@ def heard(intake: Intake) -> tuple[str, Transcript]:
     video_id, store = receipt["video_id"], intake.services.store
     segment = Segment(id=0, start_s=1.0, end_s=3.0, text=SAID)
     made = sealed(
-        Transcript(video_id=video_id, language="de", duration_s=9.0, audible_s=2.0, covered_s=2.0, segments=(segment,))
+        Transcript(video_id=video_id, language="de", duration_s=9.0, audible_s=2.0, covered_s=2.0, segments=(segment,)),
+        model=MODEL,
     )
     Queue(intake.services.database).begin(video_id, "run-1", None, PipelineStep.CONTENT_TYPE)
     write_document(store, made)
