@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from madvision_assets.domain.sentences import SENTENCE_END
 from madvision_assets.domain.transcript import Word
 
 # Line length, lines and times as broadcasters' guidelines have them (Netflix Timed Text, BBC Subtitle Guidelines).
@@ -12,7 +13,6 @@ MIN_CUE_S = 0.7
 MAX_CUE_S = 6.0
 PAUSE_S = 0.6
 
-_SENTENCE_END = re.compile(r"[.!?…。！？]['\"”’»)\]]*$")  # noqa: RUF001 - full-width marks end Chinese sentences
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
 _SRT_TIMES = re.compile(r"^(\d{2,}:\d{2}:\d{2}),(\d{3}) --> (\d{2,}:\d{2}:\d{2}),(\d{3})$")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+|\s+")
@@ -118,7 +118,7 @@ def _groups(tokens: Iterable[_Token]) -> Iterator[list[_Token]]:
 
 
 def _continues(previous: _Token, token: _Token) -> bool:
-    return token.start_s - previous.end_s < PAUSE_S and not _SENTENCE_END.search(previous.text)
+    return token.start_s - previous.end_s < PAUSE_S and not SENTENCE_END.search(previous.text)
 
 
 def _fits(group: Sequence[_Token]) -> bool:
