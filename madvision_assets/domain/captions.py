@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from madvision_assets.domain.sentences import SENTENCE_END
 from madvision_assets.domain.transcript import Word
 
 # Line length, lines and times as broadcasters' guidelines have them (Netflix Timed Text, BBC Subtitle Guidelines).
@@ -12,8 +13,8 @@ MIN_CUE_S = 0.7
 MAX_CUE_S = 6.0
 PAUSE_S = 0.6
 
-_SENTENCE_END = re.compile(r"[.!?…。！？]['\"”’»)\]]*$")  # noqa: RUF001 - full-width marks end Chinese sentences
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
+_SRT_TIMES = re.compile(r"^(\d{2,}:\d{2}:\d{2}),(\d{3}) --> (\d{2,}:\d{2}:\d{2}),(\d{3})$")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+|\s+")
 
 
@@ -60,6 +61,34 @@ def to_srt(cues: Iterable[Cue]) -> str:
     return "".join("\n".join(block) for block in blocks)
 
 
+def to_vtt(cues: Iterable[Cue]) -> str:
+    """WebVTT; https://www.w3.org/TR/webvtt1/."""
+    return vtt_of(to_srt(cues))
+
+
+def vtt_of(srt: str) -> str:
+    """WebVTT that says what SubRip text says."""
+    return "WEBVTT\n\n" + "\n".join(_vtt_lines(srt))
+
+
+def joined_text(texts: Iterable[str]) -> str:
+    """Words or sentences as one text, with a space between where their script has one."""
+    text = ""
+    for each in texts:
+        spaced = text and not (_UNSPACED.match(text[-1]) and _UNSPACED.match(each))
+        text += (" " if spaced else "") + each
+    return text
+
+
+def _vtt_lines(srt: str) -> Iterator[str]:
+    for line in srt.splitlines():
+        times = _SRT_TIMES.match(line)
+        if times:
+            yield "{}.{} --> {}.{}".format(*times.groups())
+        else:
+            yield line.replace("&", "&amp;").replace("<", "&lt;")
+
+
 def _inside(word: Word, start_s: float, end_s: float) -> bool:
     length_s = word.end_s - word.start_s
     if length_s <= 0:
@@ -89,7 +118,7 @@ def _groups(tokens: Iterable[_Token]) -> Iterator[list[_Token]]:
 
 
 def _continues(previous: _Token, token: _Token) -> bool:
-    return token.start_s - previous.end_s < PAUSE_S and not _SENTENCE_END.search(previous.text)
+    return token.start_s - previous.end_s < PAUSE_S and not SENTENCE_END.search(previous.text)
 
 
 def _fits(group: Sequence[_Token]) -> bool:
@@ -124,11 +153,7 @@ def _lines(group: Sequence[_Token]) -> tuple[str, ...] | None:
 
 
 def _text(group: Sequence[_Token]) -> str:
-    text = ""
-    for token in group:
-        spaced = text and not (_UNSPACED.match(text[-1]) and _UNSPACED.match(token.text))
-        text += (" " if spaced else "") + token.text
-    return text
+    return joined_text(token.text for token in group)
 
 
 def _timed(cues: list[Cue], clip_s: float) -> list[Cue]:

@@ -13,7 +13,7 @@ LONGEST_S = 12.0
 # A pause that ends a sentence though no full stop does.
 PAUSE_S = 1.5
 _CLOSING = "[\"'\u201d\u2019»)\\]」』]*$"  # quotes and brackets behind a mark
-_ENDS = re.compile(rf"[.!?…。\uff01\uff1f]+{_CLOSING}")
+SENTENCE_END = re.compile(rf"[.!?…。\uff01\uff1f]+{_CLOSING}")
 # A stop behind these ends no sentence; nor does one behind a single letter.
 _SHORT = frozenset({"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "no.", "e.g.", "i.e.", "z.b."})
 _INITIALS = re.compile(r"^(?:[^\W\d_]\.)+$")
@@ -46,7 +46,7 @@ def sentences(heard: Iterable[HeardSegment]) -> list[HeardSegment]:
 def _is_end(word: HeardWord, after: HeardWord) -> bool:
     """Whether a sentence ends with a word."""
     text = word.text.strip()
-    if not _ENDS.search(text) or text.lower() in _SHORT or _INITIALS.match(text):
+    if not SENTENCE_END.search(text) or text.lower() in _SHORT or _INITIALS.match(text):
         return False
     first = after.text.strip()[:1]
     return not first.islower()

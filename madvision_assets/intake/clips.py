@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from typing import Annotated
 from urllib.parse import quote
 
@@ -11,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, RedirectResponse
 from starlette.types import Receive, Scope, Send
 
+from madvision_assets.domain.captions import vtt_of
 from madvision_assets.domain.clips import Clip, Clips, Role
 from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import MissingInputError
@@ -29,7 +29,6 @@ TEXT_TYPES = {
 MEDIA_TYPES = {role.suffix: role.media_type for role in Role} | TEXT_TYPES
 LINK_EXPIRES_S = 3600.0
 MAX_NAME_BYTES = 120  # file systems take 255
-_SRT_TIMES = re.compile(r"^(\d{2,}:\d{2}:\d{2}),(\d{3}) --> (\d{2,}:\d{2}:\d{2}),(\d{3})$")
 _UNSAFE_IN_NAMES = re.compile(r"[^\w ,()-]+")
 
 router = APIRouter(tags=["clips"])
@@ -89,11 +88,6 @@ def read_clip(
     return Response(content, headers=headers, media_type=MEDIA_TYPES[suffix])
 
 
-def vtt_of(srt: str) -> str:
-    """WebVTT that says what SubRip text says; https://www.w3.org/TR/webvtt1/."""
-    return "WEBVTT\n\n" + "\n".join(_vtt_lines(srt))
-
-
 def readable_name(title: str) -> str:
     """The title as part of a file name that every system takes."""
     plain = _UNSAFE_IN_NAMES.sub(" ", unicodedata.normalize("NFC", title))
@@ -151,12 +145,3 @@ class _RangedFile(FileResponse):
         except MalformedRangeHeader as error:
             raise ProblemError("invalid_range") from error
         await super().__call__(scope, receive, send)
-
-
-def _vtt_lines(srt: str) -> Iterator[str]:
-    for line in srt.splitlines():
-        times = _SRT_TIMES.match(line)
-        if times:
-            yield "{}.{} --> {}.{}".format(*times.groups())
-        else:
-            yield line.replace("&", "&amp;").replace("<", "&lt;")

@@ -194,6 +194,13 @@ class VideoStatus(BaseModel):
     outcome: Annotated[Outcome | None, Field(description="How it ended; only `clips` comes with clips.")]
     outcome_reason: str | None
     steps: list[StepView]
+    transcript_model: Annotated[
+        str | None, Field(description="Which model heard it, with a hash of its weights; null before it is heard.")
+    ]
+    transcript_urls: Annotated[
+        dict[str, str],
+        Field(description="What is said, by form: `txt`, `srt`, `vtt`, `json`; none before it is heard."),
+    ]
     clips: list[ClipView]
     created_at: AwareDatetime
     updated_at: AwareDatetime

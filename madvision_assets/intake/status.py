@@ -16,6 +16,7 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.next_steps import next_step
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.transcript_forms import Form
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import ClipView, StepView, VideoStatus
 from madvision_assets.intake.services import Services, tell_operators
@@ -75,6 +76,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             "failure_technical": (public_details(failure) or None) if failure else None,
             "next_step": next_step(failure) if failure else None,
             "steps": [_step_view(step, row) for step in PipelineStep],
+            **_transcript(services, row, f"{base_url}/video/{token}"),
             "clips": clips,
             "options": tracked.options,
         }
@@ -105,6 +107,18 @@ def clip_view(clip: Clip, base_url: str) -> ClipView:
         files=links,
         **clip.model_dump(include=set(ClipView.model_fields) - {"files"}),
     )
+
+
+def _transcript(services: Services, row: QueueRow, base_url: str) -> dict[str, object]:
+    """Who heard it, and links to what is said by form; neither before."""
+    if row.status is not QueueStatus.DONE and PipelineStep.TRANSCRIPT in row.pipeline_step.onwards():
+        return {"transcript_model": None, "transcript_urls": {}}
+    rows = services.database.lineage_of(row.video_id)
+    heard_by = [each.model for each in rows if each.asset == PipelineStep.TRANSCRIPT]
+    return {
+        "transcript_model": heard_by[-1] if heard_by else None,
+        "transcript_urls": {form.value: f"{base_url}/transcript.{form}" for form in Form},
+    }
 
 
 def _shown_address(tracked: TrackedVideo) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from madvision_assets.domain.captions import vtt_of
 from madvision_assets.domain.clips import Clip, Clips, Outcome, Role
 from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import (
@@ -21,7 +22,7 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake import status
-from madvision_assets.intake.clips import readable_name, vtt_of
+from madvision_assets.intake.clips import readable_name
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.store.documents import point_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore

@@ -25,6 +25,7 @@ OPERATIONS = [
     ("delete", "/public/upload/{secret}"),
     ("post", "/internal/perform-video-processing"),
     ("get", "/video/{token}/clips/{name}"),
+    ("get", "/video/{token}/transcript.{form}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),

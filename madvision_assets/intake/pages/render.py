@@ -143,5 +143,6 @@ def _environment() -> Environment:
         utc=words.utc,
         step_names=words.STEP_NAMES,
         step_states=words.STEP_STATES,
+        form_names=words.FORM_NAMES,
     )
     return environment

@@ -15,6 +15,12 @@ from madvision_assets.intake.schemas import VideoStatus
 LONGEST_SHOWN_CHARS = 80
 
 STEP_NAMES: Mapping[PipelineStep, str] = {step: step.stage.title for step in PipelineStep}
+FORM_NAMES: Mapping[str, str] = {
+    "txt": "text",
+    "srt": "subtitles (SRT)",
+    "vtt": "subtitles (WebVTT)",
+    "json": "words with times (JSON)",
+}
 STEP_STATES: Mapping[str, str] = {
     "pending": "to come",
     "running": "under way",
