@@ -88,6 +88,15 @@ def test_a_model_that_is_still_to_be_downloaded_is_no_fault_and_is_not_downloade
 
 
 @pytest.mark.parametrize("name", sorted(ENGINES))
+@pytest.mark.parametrize("model", ["no-such-model", "folder/missing.pt"])
+def test_a_model_that_there_is_none_of_is_told_when_it_is_looked_for(tmp_path: Path, name: str, model: str) -> None:
+    with pytest.raises(ModelMissingError, match="MADVISION_WHISPER_MODEL") as told:
+        ENGINES[name].make(EngineOptions(model, tmp_path)).check()
+
+    assert model in str(told.value.details)
+
+
+@pytest.mark.parametrize("name", sorted(ENGINES))
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x06\x00\x00\x00" * 100, b"PK\x03\x04" + bytes(1000)])
 def test_a_file_that_is_no_model_is_a_missing_model_and_leaves_nothing(
     tmp_path: Path, name: str, content: bytes

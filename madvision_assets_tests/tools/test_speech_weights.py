@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -198,6 +199,16 @@ def test_a_download_that_broke_off_goes_on_where_it_stopped(monkeypatch: pytest.
             find_weights("small", tmp_path, Form.CHECKPOINT)
         assert find_weights("small", tmp_path, Form.CHECKPOINT).path.read_bytes() == content
     assert Shelf.asked == ["", f"bytes={len(content) // 2}-"]
+
+
+def test_two_who_want_it_at_once_fetch_it_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 40000
+
+    with site(monkeypatch, content), ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: find_weights("small", tmp_path, Form.CHECKPOINT), range(4)))
+
+    assert {each.path.read_bytes() == content for each in found} == {True}
+    assert len(Shelf.asked) == 1
 
 
 def test_other_bytes_than_were_promised_are_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

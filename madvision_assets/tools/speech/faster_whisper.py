@@ -18,6 +18,7 @@ from madvision_assets.domain.provenance import Recipe
 from madvision_assets.tools.speech import Device, EngineDescriptor, Heard, Tell
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
 from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
+from madvision_assets.tools.speech.weights.named import still_to_come
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,7 +86,7 @@ class FasterWhisper:
         """See ``SpeechEngine``. Weights that are here are loaded; others are not downloaded."""
         found = at_hand(self.model, self.models_folder)
         if found is None:
-            return False, f"{self.model} is not here yet; the first transcript downloads it, which needs the network"
+            return False, still_to_come(self.model)
         model = self._loaded()
         return True, f"{found.identity}, {model.model.compute_type} on {model.model.device}, by {ENGINE}"
 

@@ -17,6 +17,7 @@ from madvision_assets.domain.provenance import Recipe
 from madvision_assets.tools.speech import Device, EngineDescriptor, Heard, Tell
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
 from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
+from madvision_assets.tools.speech.weights.named import still_to_come
 from madvision_assets.tools.speech.weights.shapes import Shape
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class OpenAIWhisper:
         """See ``SpeechEngine``. Weights that are here are loaded; others are not downloaded."""
         found = at_hand(self.model, self.models_folder)
         if found is None:
-            return False, f"{self.model} is not here yet; the first transcript downloads it, which needs the network"
+            return False, still_to_come(self.model)
         loaded = self._loaded()
         parameters = sum(p.numel() for p in loaded.parameters())
         return True, f"{found.identity}, {parameters / 1e6:.1f} million parameters on {loaded.device}, by {ENGINE}"

@@ -1,6 +1,9 @@
 """OpenAI's own weights by their names: downloaded once, whole or not at all, and checked by their SHA-256."""
 
-from collections.abc import Callable, Mapping
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,10 +28,22 @@ def download(name: str, models_folder: Path, tell: Tell) -> Weights:
     import httpx
 
     address = address_of(name)
-    path = path_of(name, models_folder)
-    part = path.with_name(f"{path.name}.part")
     try:
         models_folder.mkdir(parents=True, exist_ok=True)
+        with _alone_in(models_folder):
+            return _downloaded(name, address, path_of(name, models_folder), tell)
+    except httpx.HTTPError as error:
+        raise ModelMissingError(f"{name} is not here and could not be downloaded: {error}") from error
+    except OSError as error:
+        if disk.is_full(error.errno):
+            raise DiskFullError(f"{models_folder}: {error}") from error
+        raise ModelMissingError(f"{models_folder}: {error}") from error
+
+
+def _downloaded(name: str, address: str, path: Path, tell: Tell) -> Weights:
+    """The weights at their path, where somebody else may have brought them in the meantime."""
+    part = path.with_name(f"{path.name}.part")
+    if not path.is_file():
         _fetch(address, part, lambda share: tell(share, f"downloading the model {name}"))
         sha256 = digest_of(part)
         if sha256 != urlsplit(address).path.split("/")[-2]:
@@ -36,13 +51,28 @@ def download(name: str, models_folder: Path, tell: Tell) -> Weights:
             raise ModelMissingError(f"{name} came with other bytes than it should (sha256 {sha256[:16]}…)")
         note_of(path).write_text(f"{sha256}\n")
         part.replace(path)
-    except httpx.HTTPError as error:
-        raise ModelMissingError(f"{name} is not here and could not be downloaded: {error}") from error
-    except OSError as error:
-        if disk.is_full(error.errno):
-            raise DiskFullError(f"{path}: {error}") from error
-        raise ModelMissingError(f"{path}: {error}") from error
-    return Weights(name, Form.CHECKPOINT, path, sha256)
+    return Weights(name, Form.CHECKPOINT, path, digest_of(path))
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time: two would write into the same part of a file."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
+
+
+def still_to_come(name: str) -> str:
+    """That a model is not here yet, in a sentence.
+
+    Raises:
+        ModelMissingError: nor can it come, since there is none of this name.
+    """
+    address_of(name)
+    return f"{name} is not here yet; the first transcript downloads it, which needs the network"
 
 
 def address_of(name: str) -> str:
