@@ -15,6 +15,7 @@ import dagster as dg
 
 from madvision_assets.domain.clips import ClipCandidates, Clips
 from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo, Video
 from madvision_assets.settings import load_settings
@@ -47,7 +48,7 @@ options = AnalystOptions(
     settings.openai_base_url,
     settings.openai_model,
 )
-analyst = find_analyst(settings.analyst, options).make(options)
+analyst = find_analyst(settings.analyst, options).make(options, Desk())
 engine_options = EngineOptions(model=settings.whisper_model, models_folder=settings.models_folder)
 transcriber = Transcriber(store, find_engine(settings.whisper_engine).make(engine_options))
 renderer = ClipRenderer(store)

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
     openai_model: str = "gpt-4o"
     openai_api_key: Annotated[SecretStr | None, Field(alias="OPENAI_API_KEY")] = None
     openai_base_url: Annotated[str | None, Field(alias="OPENAI_BASE_URL")] = None
+    openai_deadline_s: Annotated[float, Field(gt=0, le=HOUR_S)] = 180.0
+    models_file: Path | None = None
     budget_usd_per_video: Ceiling = 1.0
     budget_usd_per_day: Ceiling = 5.0
 

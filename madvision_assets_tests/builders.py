@@ -121,9 +121,11 @@ def section_starts() -> tuple[int, ...]:
     return tuple(sum(len(section) for section in SAMPLE_SECTIONS[:n]) for n in range(len(SAMPLE_SECTIONS)))
 
 
-def moment(first: int, last: int, quote: str, *, score: float = 0.7, title: str = "A moment") -> Moment:
+def moment(
+    first: int, last: int, quote: str, *, score: float = 0.7, title: str = "A moment", reason: str = "It matters."
+) -> Moment:
     """A moment with little to say of itself."""
-    return Moment(first_segment=first, last_segment=last, title=title, reason="It matters.", quote=quote, score=score)
+    return Moment(first_segment=first, last_segment=last, title=title, reason=reason, quote=quote, score=score)
 
 
 def _words(text: str, start_s: float, end_s: float) -> tuple[Word, ...]:

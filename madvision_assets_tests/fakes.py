@@ -19,7 +19,21 @@ from typing import Any, Self
 from madvision_assets_tests.openai_faults import Fault, refused
 
 KEY = "sk-test-0123456789"
-MODELS = {"gpt-4o": "gpt-4o-2024-11-20", "gpt-4o-mini": "gpt-4o-mini-2024-07-18"}
+STRICT, THINKING, LOOSE = "gpt-4o", "gpt-6-luna", "local-llama"
+MODELS = {
+    STRICT: "gpt-4o-2024-11-20",
+    "gpt-4o-mini": "gpt-4o-mini-2024-07-18",
+    THINKING: "gpt-6-luna-2026-10-01",
+    LOOSE: LOOSE,
+}
+# What a model minds, as vendors' newer ones and servers of one's own do.
+MINDED = {
+    STRICT: (),
+    "gpt-4o-mini": (),
+    THINKING: ("temperature", "seed", "max_tokens"),
+    LOOSE: ("max_completion_tokens",),
+}
+SCHEMA_FOLLOWS = "and nothing else: "
 RUN_LENGTH = 7
 MAX_MOMENTS = 5
 STRENGTHS = ("exceptional", "strong", "strong", "fair", "weak")
@@ -44,12 +58,14 @@ class FakeOpenAI:
 
     Attributes:
         billed: tokens of each answer that was made, read and written, whether or not somebody was there to take it.
+        bills: model, tokens read, and tokens written, of each of them.
     """
 
     def __init__(self, key: str = KEY, port: int = 0) -> None:
         self.key = key
         self.requests: list[Recorded] = []
         self.billed: list[int] = []
+        self.bills: list[tuple[str, int, int]] = []
         self._faults: deque[Fault | None] = deque()
         self._usual: Fault | None = None
         self._server = _Server(self, port)
@@ -126,8 +142,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _RefusedError(Exception):
-    def __init__(self, status: int, code: str, message: str) -> None:
-        self.fault = refused(status, code, message)
+    def __init__(self, status: int, code: str, message: str, parameter: str = "") -> None:
+        self.fault = refused(status, code, message, parameter=parameter)
         super().__init__(message)
 
 
@@ -178,8 +194,40 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_fault(fault)
         else:
             completion = _completion(_checked(body), fault)
-            self.server.fake.billed.append(completion["usage"]["total_tokens"])
-            self._send(200, completion)
+            made = _usage(
+                body, completion["choices"][0]["message"].get("content") or "" if completion["choices"] else ""
+            )
+            self.server.fake.billed.append(made["total_tokens"])
+            self.server.fake.bills.append((body["model"], made["prompt_tokens"], made["completion_tokens"]))
+            if fault.dribbles_s:
+                self._dribble(json.dumps(completion), fault.dribbles_s)
+            elif fault.cuts:
+                self._cut(json.dumps(completion))
+            else:
+                self._send(200, completion)
+
+    def _dribble(self, text: str, seconds: float) -> None:
+        """A blank now and then before the answer, as a server does that keeps a connection alive."""
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.close_connection = True
+        with suppress(ConnectionError):
+            for _ in range(int(seconds / 0.05)):
+                self.wfile.write(b" ")
+                self.wfile.flush()
+                if self.server.is_gone.wait(0.05):
+                    return
+            self.wfile.write(text.encode())
+
+    def _cut(self, text: str) -> None:
+        """Half of the answer that was promised."""
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode()[: len(text) // 2])
+        self.close_connection = True
 
     def _send_fault(self, fault: Fault) -> None:
         error = {"message": "", "type": "invalid_request_error", "code": None, "param": None, **fault.error}
@@ -224,6 +272,15 @@ def _checked(body: Any) -> dict[str, Any]:
         raise _RefusedError(400, "missing_required_parameter", "Missing required parameter: 'messages'.")
     if body.get("model") not in MODELS:
         raise _RefusedError(404, "model_not_found", f"The model '{body.get('model')}' does not exist")
+    for name in MINDED[body["model"]]:
+        if name in body:
+            raise _RefusedError(
+                400, "unsupported_parameter", f"Unsupported parameter: '{name}' is not supported.", name
+            )
+    if body["model"] == LOOSE:
+        if (body.get("response_format") or {}).get("type", "text") not in {"text", "json_object"}:
+            raise _RefusedError(400, "", "response_format.type must be 'text' or 'json_object'")
+        return body
     form = (body.get("response_format") or {}).get("json_schema") or {}
     if not form.get("strict") or not isinstance(form.get("schema"), dict):
         raise _RefusedError(400, "invalid_value", "This server only gives strict structured outputs.")
@@ -245,6 +302,8 @@ def _not_strict(schema: dict[str, Any]) -> list[str]:
 
 def _completion(body: dict[str, Any], fault: Fault) -> dict[str, Any]:
     content = fault.content if fault.content is not None else json.dumps(_content(body), ensure_ascii=False)
+    if body["model"] == LOOSE and fault.content is None:
+        content = f"Sure! Here is what I found:\n```json\n{content[:-1]},}}\n```\nLet me know if you need more."
     message = {"role": "assistant", "content": content, "refusal": None}
     choice: dict[str, Any] = {"index": 0, "finish_reason": "stop", "logprobs": None, "message": message}
     choice |= {name: value for name, value in fault.change.items() if name in choice}
@@ -269,12 +328,29 @@ def _usage(body: dict[str, Any], content: str) -> dict[str, Any]:
 
 def _content(body: dict[str, Any]) -> dict[str, Any]:
     segments = quoted_segments(body)
-    properties = body["response_format"]["json_schema"]["schema"]["properties"]
+    properties = _schema(body)["properties"]
+    if "best_first" in properties:
+        return {"best_first": _ranked(body)}
     if "moments" in properties:
         return {"moments": _moments(segments)}
     if "kind" in properties:
         return _kind(segments)
     raise _RefusedError(400, "invalid_value", f"This server has no answer with the fields {sorted(properties)}")
+
+
+def _schema(body: dict[str, Any]) -> dict[str, Any]:
+    """The form that the request asks for: in its own place, or in its words."""
+    form = (body.get("response_format") or {}).get("json_schema")
+    if form:
+        return dict(form["schema"])
+    return dict(json.loads(body["messages"][0]["content"].partition(SCHEMA_FOLLOWS)[2]))
+
+
+def _ranked(body: dict[str, Any]) -> list[int]:
+    """Those with the longest quotes first."""
+    lines = [line for message in body["messages"] for line in message["content"].splitlines()]
+    found = [json.loads(line) for line in lines if line.startswith('{"number":')]
+    return [item["number"] for item in sorted(found, key=lambda item: (-len(item["quote"]), item["number"]))]
 
 
 def quoted_segments(body: Mapping[str, Any]) -> list[tuple[int, str]]:
@@ -299,9 +375,12 @@ def _moment(run: list[tuple[int, str]], strength: str) -> dict[str, Any]:
         "quote": quote,
         "reason": f"It says in {len(run)} sentences what others say in an hour.",
         "title": " ".join(quote.split()[:6]).rstrip(".,?!"),
+        "part": "talk",
         "strength": strength,
         "hook": run[0][1].rstrip().endswith("?"),
         "stands_alone": True,
+        "emotion": False,
+        "quotable": len(quote.split()) < 20,
     }
 
 

@@ -19,6 +19,8 @@ class Fault:
         body: sent in place of JSON, as a web page.
         closes: the connection ends without a response.
         delay_s: the response is held back so long, at most 5 s, or until the server closes.
+        dribbles_s: for so long there come blanks instead of the answer.
+        cuts: the connection ends in the middle of the answer.
     """
 
     status: int = 200
@@ -29,6 +31,8 @@ class Fault:
     body: str | None = None
     closes: bool = False
     delay_s: float = 0.0
+    dribbles_s: float = 0.0
+    cuts: bool = False
 
 
 _AT_ONCE = {"retry-after-ms": "1"}
@@ -69,6 +73,21 @@ def slow(delay_s: float) -> Fault:
     return Fault(delay_s=delay_s)
 
 
+def dribbling(seconds: float) -> Fault:
+    """Blanks for so long, and then the right answer."""
+    return Fault(dribbles_s=seconds)
+
+
+def cut_connection() -> Fault:
+    """The connection ends in the middle of the right answer."""
+    return Fault(cuts=True)
+
+
+def odd_usage(usage: object) -> Fault:
+    """The right answer, and numbers of tokens that are none."""
+    return Fault(change={"usage": usage})
+
+
 def refusal(text: str = "I'm sorry, I can't help with that.") -> Fault:
     """The model declines."""
     return Fault(change={"message": {"role": "assistant", "content": None, "refusal": text}})
@@ -96,7 +115,8 @@ def wrong_form() -> Fault:
 
 def wrong_segments() -> Fault:
     """Segments that the transcript does not have, and a quote that nobody said."""
-    good = {"reason": "It matters.", "title": "Title", "strength": "strong", "hook": True, "stands_alone": True}
+    praise = {"hook": True, "stands_alone": True, "emotion": False, "quotable": False}
+    good = {"reason": "It matters.", "title": "Title", "part": "talk", "strength": "strong", **praise}
     moments = [
         {"first_segment": 900_000, "last_segment": 900_005, "quote": "We learned a lot.", **good},
         {"first_segment": 0, "last_segment": 5, "quote": "Nobody ever said these exact words.", **good},

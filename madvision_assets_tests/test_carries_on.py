@@ -264,7 +264,9 @@ def test_a_video_that_is_done_has_nothing_left_to_do(left: LeftBehind, harness: 
 def test_what_waits_goes_on_where_it_stood_and_does_nothing_twice(left: LeftBehind, harness: Harness) -> None:
     with FakeOpenAI() as openai:
         keys = {"openai_api_key": openai.key, "openai_base_url": openai.base_url}
-        harness.tools.analyst = make_analyst(settings_in(left.home, **left.settings, **keys), database_of(left))
+        harness.tools.analyst = make_analyst(
+            settings_in(left.home, **left.settings, **keys), database_of(left), harness.store
+        )
         assert run_planned(harness, left.videos["waits"]) == ["clip_candidates", "clips"]
         assert len(openai.completions) == 1
 

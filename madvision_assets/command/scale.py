@@ -194,12 +194,12 @@ def _prices(listed: Path | None) -> dict[str, Price]:
     Raises:
         ValueError: the file cannot be understood; says where.
     """
-    from madvision_assets.tools.analyst.prices import PRICES as MODELS
+    from madvision_assets.tools.analyst.models import Models
 
     table = dict(PRICES)
-    for model, price in MODELS.items():
-        for kind, usd in (("input", price.input_usd), ("output", price.output_usd)):
-            table[f"{model}.{kind}"] = Price(usd, "million tokens", "OpenAI, API pricing (tools/analyst/prices.py)")
+    for model, price in Models().prices().items():
+        for kind, usd in (("input", price.input), ("output", price.output)):
+            table[f"{model}.{kind}"] = Price(usd, "million tokens", "OpenAI, API pricing (tools/analyst/models.toml)")
     if listed is None:
         return table
     try:

@@ -122,7 +122,7 @@ class Workplace:
         from madvision_assets.tools.media import ffmpeg
         from madvision_assets.tools.sandbox import controls
 
-        analyst = resources.make_analyst(self.settings, self.database)
+        analyst = resources.make_analyst(self.settings, self.database, self.store)
         downloader = resources.make_downloader(self.settings)
         engine = resources.make_speech_engine(self.settings)
         speech = {} if self.transcript_elsewhere else {"Whisper model": engine.check}
@@ -132,7 +132,7 @@ class Workplace:
             "downloader": lambda: downloader.check(self.settings.ytdlp_max_age_weeks),
             "sites": downloader.etiquette.check,
             **speech,
-            "analyst": lambda: (True, ANALYST_ELSEWHERE if self.analyst_elsewhere else analyst.check()),
+            "analyst": lambda: (True, ANALYST_ELSEWHERE) if self.analyst_elsewhere else analyst.check(),
         }
         return {**tools, **kept}
 

@@ -22,6 +22,7 @@ from madvision_assets.defs.runtime.stage_context import ProgressSink, StageRunti
 from madvision_assets.defs.runtime.workers import Announcement, Workers
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.networks import networks_of
+from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.analyst import Analyst, AnalystOptions
 from madvision_assets.tools.analyst.registry import find_analyst
@@ -35,9 +36,9 @@ from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader, bucket_names
-from madvision_assets.work.budget import Budget, BudgetedAnalyst
 from madvision_assets.work.dispatch import Dispatcher
 from madvision_assets.work.ingest import Account, Ingest
+from madvision_assets.work.ledger import Ceilings, KeptAnswers, Ledger
 from madvision_assets.work.publish import Publisher
 from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.render import ClipRenderer
@@ -111,24 +112,28 @@ def make_ingest(settings: "Settings", store: ObjectStore, account: Account) -> I
     )
 
 
-def make_analyst(settings: "Settings", database: Database) -> Analyst:
-    """The analyst asked for; paid calls stay under the ceilings.
+def make_analyst(settings: "Settings", database: Database, store: ObjectStore) -> Analyst:
+    """The analyst asked for; paid calls stay under the ceilings, and no answer is paid for twice.
 
     Raises:
         ValueError: there is none of this name.
+        AnalystMisconfiguredError: the file of models cannot be used.
     """
     options = _analyst_options(settings)
     found = find_analyst(settings.analyst, options)
-    analyst = found.make(options)
-    if found.price_known is None:
-        return analyst
-    price_known = found.price_known(options)
-    budget = Budget(database, *settings.ceilings_usd(price_known=price_known))
-    return BudgetedAnalyst(analyst, budget, price_known=price_known)
+    price_known = found.price_known is not None and found.price_known(options)
+    ledger = Ledger(database, Ceilings(*settings.ceilings_usd(price_known=price_known)))
+    return found.make(options, Desk(ledger, KeptAnswers(store)))
 
 
 def _analyst_options(settings: "Settings") -> AnalystOptions:
-    return AnalystOptions(_api_key(settings), settings.openai_base_url, settings.openai_model)
+    return AnalystOptions(
+        _api_key(settings),
+        settings.openai_base_url,
+        settings.openai_model,
+        settings.openai_deadline_s,
+        settings.models_file,
+    )
 
 
 def _mattering(settings: "Settings") -> dict[str, Setting]:
@@ -222,6 +227,6 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "ingest": make_ingest(settings, store, quotas.note),
         "quotas": quotas,
         "transcriber": Transcriber(store, make_speech_engine(settings)),
-        "analyst": make_analyst(settings, database),
+        "analyst": make_analyst(settings, database, store),
         "renderer": ClipRenderer(store),
     }

@@ -22,8 +22,11 @@ class Outcome(StrEnum):
 class RejectionRule(StrEnum):
     """Why a proposed moment was not taken."""
 
+    MALFORMED = "malformed"
+    NOT_TALK = "not_talk"
     UNKNOWN_SEGMENT = "unknown_segment"
     QUOTE_NOT_FOUND = "quote_not_found"
+    QUOTE_TOO_SHORT = "quote_too_short"
     TOO_SHORT = "too_short"
     OVERLAPS_BETTER = "overlaps_better"
     OVER_LIMIT = "over_limit"
@@ -77,15 +80,34 @@ class RejectedMoment(Value):
     details: str = ""
 
 
+class FailedWindow(Value):
+    """A stretch of the transcript that the analyst could not read, so that its moments are missing.
+
+    Attributes:
+        first_segment: ID of its first segment, inclusive.
+        last_segment: ID of its last segment, inclusive.
+        cause: code of the failure.
+        details: what is special to it.
+    """
+
+    first_segment: int
+    last_segment: int
+    cause: str
+    details: str = ""
+
+
 class ClipCandidates(Document):
-    """The chosen moments, best first, and every moment that was proposed and not taken."""
+    """The chosen moments, best first, every moment that was proposed and not taken, and what could not be read."""
 
     asset: ClassVar[str] = "clip_candidates"
+    # Version 2 has more rules, and stretches that could not be read.
+    upcasters: ClassVar[Mapping[int, Upcaster]] = {1: lambda document: document}
 
     outcome: Outcome
     outcome_reason: str
     candidates: tuple[ClipCandidate, ...] = ()
     rejected: tuple[RejectedMoment, ...] = ()
+    failed_windows: tuple[FailedWindow, ...] = ()
     provisional: bool = False
 
 

@@ -428,6 +428,14 @@ class AnalystRateLimitedError(TransientFailure):
     sentence = "The language-model API asks us to slow down. It is tried again later."
 
 
+class BudgetReservedError(TransientFailure):
+    """What is left of the day's ceiling is set aside for calls under way, which mostly cost less than they may."""
+
+    code = "budget_reserved"
+    is_counted = False
+    sentence = "Calls under way may use up what is left of today's ceiling. It is tried again when they have ended."
+
+
 class AnalystBadAnswerError(TransientFailure):
     """An answer that does not fit its schema, or was cut off."""
 

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from math import inf
 
 from madvision_assets.domain.clips import ClipCandidate, Moment, Outcome, RejectedMoment, RejectionRule
+from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.provenance import Value
+from madvision_assets.domain.quotes import MIN_QUOTE_WORDS
+from madvision_assets.domain.spread import Spread
 from madvision_assets.domain.timeline import Span, Timeline
+from madvision_assets.domain.titles import true_title
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options
 from madvision_assets.domain.wording import ends_sentence, words_of
@@ -29,6 +33,9 @@ FRESH_START_PAUSE_S = 1.0
 MAX_REPAIR_UNITS = 3
 # A moment that loses more than a third of itself to better ones is dropped; so is every duplicate of IoU over 0.5.
 MIN_KEPT_SHARE = 2 / 3
+
+# Longer texts of an analyst are cut.
+MOST_CHARS = {"title": 120, "reason": 600, "quote": 1000}
 
 # Openings that point back at something said before: whoever sees only the clip does not understand them.
 BACKREFERENCES = frozenset(
@@ -53,7 +60,8 @@ def select(moments: Iterable[Moment], transcript: Transcript, options: Options, 
     """The best moments as candidates that lie inside the media, overlap nowhere and cut through no word.
 
     Args:
-        moments: proposed in any order; better ones (by score, then by time) are placed first.
+        moments: proposed in any order; better ones are placed first, of those that are about as good the one that is
+            least like those placed before it, in time and topic.
         transcript: what is said; segments may lack words.
         options: how many and how long; see ``clip_limits_s``.
         media_duration_s: no clip ends after it.
@@ -61,7 +69,7 @@ def select(moments: Iterable[Moment], transcript: Transcript, options: Options, 
     Returns:
         Candidates by rank, every other moment with its rule, and how the stage ended.
     """
-    moments = sorted(moments, key=lambda moment: (-moment.score, moment.first_segment, moment.last_segment))
+    moments = sorted(map(_clean, moments), key=lambda m: (-m.score, m.first_segment, m.last_segment))
     if transcript.no_speech:
         return _nothing(moments, RejectionRule.UNKNOWN_SEGMENT, Outcome.NO_SPEECH, "Nobody speaks in this video.")
     shortest_s, longest_s = clip_limits_s(options)
@@ -69,8 +77,12 @@ def select(moments: Iterable[Moment], transcript: Transcript, options: Options, 
     if shortage := _shortage(timeline, media_duration_s, shortest_s):
         return _nothing(moments, RejectionRule.TOO_SHORT, Outcome.TOO_SHORT, shortage)
     chooser = _Chooser(timeline, shortest_s, longest_s, options.max_clips)
-    for moment in moments:
-        chooser.consider(moment)
+    spread = Spread(timeline, options.max_clips)
+    while moments:
+        moment = spread.next_of(moments)
+        moments.remove(moment)
+        if chooser.consider(moment):
+            spread.took(moment)
     return chooser.selection()
 
 
@@ -116,29 +128,35 @@ class _Chooser:
     longest_s: float
     max_clips: int
     chosen: list[tuple[Span, Moment]] = field(default_factory=list)
+    quotes: dict[Span, str] = field(default_factory=dict)
     rejected: list[RejectedMoment] = field(default_factory=list)
 
-    def consider(self, moment: Moment) -> None:
+    def consider(self, moment: Moment) -> bool:
+        """Take a moment or reject it; says which."""
         try:
             self.chosen.append((self._place(moment), moment))
         except _NotTakenError as verdict:
             self.rejected.append(RejectedMoment(moment=moment, rule=verdict.rule, details=verdict.details))
+            return False
+        return True
 
     def selection(self) -> Selection:
-        candidates = tuple(self._candidate(rank, *pair) for rank, pair in enumerate(self.chosen, 1))
+        best_first = sorted(self.chosen, key=lambda pair: (-pair[1].score, pair[0].first))
+        candidates = tuple(self._candidate(rank, *pair) for rank, pair in enumerate(best_first, 1))
         outcome = Outcome.CLIPS if candidates else Outcome.NOTHING_INSIGHTFUL
         reason = _outcome_reason(len(candidates), self.rejected)
         return Selection(candidates=candidates, rejected=tuple(self.rejected), outcome=outcome, outcome_reason=reason)
 
     def _candidate(self, rank: int, span: Span, moment: Moment) -> ClipCandidate:
         start_s, end_s = self.timeline.cut_s(span)
+        quote = self.quotes[span]
         return ClipCandidate(
             rank=rank,
             start_s=start_s,
             end_s=end_s,
-            title=moment.title,
+            title=true_title(moment.title, self.timeline.text_of(span), quote),
             reason=moment.reason,
-            quote=moment.quote,
+            quote=quote,
             score=moment.score,
             first_segment=self.timeline.units[span.first].segment_id,
             last_segment=self.timeline.units[span.last].segment_id,
@@ -146,7 +164,7 @@ class _Chooser:
 
     def _place(self, moment: Moment) -> Span:
         named = self._named(moment)
-        quote = self._quoted(moment, named)
+        quote, said = self._quoted(moment, named)
         if moment.score < WEAK_BELOW:
             raise _NotTakenError(RejectionRule.WEAK, f"scores {moment.score:.2f}, below {WEAK_BELOW}")
         wanted = self._cut_down(_union(named, quote), quote)
@@ -162,6 +180,7 @@ class _Chooser:
             raise _NotTakenError(rule, details)
         if len(self.chosen) >= self.max_clips:
             raise _NotTakenError(RejectionRule.OVER_LIMIT, f"{self.max_clips} better moments were chosen")
+        self.quotes[span] = said
         return span
 
     def _named(self, moment: Moment) -> Span:
@@ -175,17 +194,21 @@ class _Chooser:
             raise _NotTakenError(RejectionRule.UNKNOWN_SEGMENT, "its segments lie after the end of the media")
         return span
 
-    def _quoted(self, moment: Moment, named: Span) -> Span:
-        """The units of the quote, in the moment or close to it."""
+    def _quoted(self, moment: Moment, named: Span) -> tuple[Span, str]:
+        """The units of the quote, in the moment or close to it, and how it is said there."""
         last_unit = len(self.timeline.units) - 1
         reach = Span(max(0, named.first - QUOTE_REACH_UNITS), min(last_unit, named.last + QUOTE_REACH_UNITS))
-        quote = self.timeline.find(moment.quote, named) or self.timeline.find(moment.quote, reach)
-        if quote is None:
+        place = self.timeline.find(moment.quote, named) or self.timeline.find(moment.quote, reach)
+        if place is None:
             raise _NotTakenError(RejectionRule.QUOTE_NOT_FOUND, "its segments do not say the quoted words")
+        quote, found = place
+        if not found.proves:
+            details = f"{found.words} words prove nothing; a quote has {MIN_QUOTE_WORDS}, or is a whole sentence"
+            raise _NotTakenError(RejectionRule.QUOTE_TOO_SHORT, details)
         if self.timeline.speech_s(quote) > self.longest_s:
             details = f"the quote lasts longer than a clip may ({self.longest_s:g} s)"
             raise _NotTakenError(RejectionRule.QUOTE_NOT_FOUND, details)
-        return quote
+        return quote, found.text
 
     def _free_around(self, quote: Span) -> Span:
         """The units around the quote that no better moment has."""
@@ -247,6 +270,12 @@ class _Chooser:
     def _clip_s(self, span: Span) -> float:
         start_s, end_s = self.timeline.cut_s(span)
         return end_s - start_s
+
+
+def _clean(moment: Moment) -> Moment:
+    """The moment in text that is fit to be read, whoever proposed it."""
+    texts = {name: cleaned(getattr(moment, name), most) for name, most in MOST_CHARS.items()}
+    return moment.model_copy(update=texts)
 
 
 def _union(one: Span, other: Span) -> Span:

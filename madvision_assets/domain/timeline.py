@@ -7,11 +7,11 @@ each other in time and never overlap, whatever the speech engine says, and lie i
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from math import inf
 
+from madvision_assets.domain.quotes import Found, SaidWords
 from madvision_assets.domain.transcript import Segment, Transcript, Word
-from madvision_assets.domain.wording import ends_sentence, letters
+from madvision_assets.domain.wording import ends_sentence
 
 # Measured taste of the field: a clip may start so much before its first word and end so much after its last.
 MAX_LEAD_S = 0.35
@@ -54,26 +54,21 @@ class Timeline:
         self.known_segments = frozenset(segment.id for segment in transcript.segments)
         self.units = tuple(_monotone(_units(transcript, longest_s), media_duration_s))
         self._ids = [unit.segment_id for unit in self.units]
-        folded = [letters(unit.text) for unit in self.units]
-        self._letters = "".join(folded)
-        self._offsets = list(accumulate((len(text) for text in folded), initial=0))
+        self._said = SaidWords([unit.text for unit in self.units])
 
     def span_of(self, first_segment: int, last_segment: int) -> Span | None:
         """The units of these segments; None where none of them lies inside the media."""
         span = Span(bisect_left(self._ids, first_segment), bisect_right(self._ids, last_segment) - 1)
         return span if span.first <= span.last else None
 
-    def find(self, quote: str, within: Span) -> Span | None:
-        """The units that the quote lies in, letter by letter; None where it is not said there."""
-        wanted = letters(quote)
-        begin, end = self._offsets[within.first], self._offsets[within.last + 1]
-        at = self._letters.find(wanted, begin, end) if wanted else -1
-        if at < 0:
-            return None
-        # bisect_right skips units without letters that begin at the same offset.
-        first = bisect_right(self._offsets, at) - 1
-        last = bisect_left(self._offsets, at + len(wanted)) - 1
-        return Span(first, last)
+    def find(self, quote: str, within: Span) -> tuple[Span, Found] | None:
+        """The units that the quote lies in, and how it is said there; None where it is not."""
+        found = self._said.find(quote, within.first, within.last)
+        return (Span(found.first, found.last), found) if found else None
+
+    def text_of(self, span: Span) -> str:
+        """What is said in a span."""
+        return " ".join(unit.text for unit in self.units[span.first : span.last + 1])
 
     def speech_s(self, span: Span) -> float:
         """Seconds from the first word's start to the last word's end."""

@@ -1,6 +1,8 @@
 """Choose: from what is said to the moments worth a clip, proposed by an analyst and vetted by our own rules."""
 
-from madvision_assets.domain.clips import ClipCandidates
+from collections.abc import Sequence
+
+from madvision_assets.domain.clips import ClipCandidates, FailedWindow
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.selection import select
@@ -30,9 +32,19 @@ def choose(
     document = ClipCandidates(
         video_id=raw_video.video_id,
         outcome=chosen.outcome,
-        outcome_reason=chosen.outcome_reason,
+        outcome_reason=" ".join(filter(None, (chosen.outcome_reason, _unread(proposal.failed)))),
         candidates=chosen.candidates,
-        rejected=chosen.rejected,
+        rejected=(*proposal.rejected, *chosen.rejected),
+        failed_windows=proposal.failed,
         provisional=proposal.provisional,
     )
     return Made(document, proposal.recipe)
+
+
+def _unread(failed: Sequence[FailedWindow]) -> str:
+    """A sentence on what could not be read; empty where all could."""
+    if not failed:
+        return ""
+    parts = "part" if len(failed) == 1 else "parts"
+    causes = ", ".join(sorted({each.cause for each in failed}))
+    return f"{len(failed)} {parts} of what is said could not be read ({causes}), so moments of it may be missing."

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from madvision_assets.domain.clips import Moment, Outcome, RejectionRule
+from madvision_assets.domain.clips import ClipCandidate, Moment, Outcome, RejectionRule
 from madvision_assets.domain.selection import WEAK_BELOW, Selection, clip_limits_s, select
 from madvision_assets.domain.timeline import MAX_LEAD_S, MAX_TAIL_S
 from madvision_assets.domain.transcript import Segment, Transcript, Word
@@ -156,7 +156,7 @@ def test_a_conjunction_after_a_long_pause_opens_a_new_thought_and_stays() -> Non
 
 def test_a_clip_never_begins_or_ends_in_the_middle_of_a_sentence_that_fits() -> None:
     texts = ["Sentence number 0 speaks.", "Sentence number 1", "goes on here", "and here", "to its end.", "Number 5."]
-    (candidate,) = run(even(texts), moment(2, 3, "goes on")).candidates
+    (candidate,) = run(even(texts), moment(2, 3, "goes on here and here")).candidates
 
     assert (candidate.first_segment, candidate.last_segment) == (1, 4)
 
@@ -189,7 +189,7 @@ def test_a_moment_between_long_silences_is_too_short() -> None:
 def test_one_endless_segment_is_split_at_its_words_around_the_quote() -> None:
     text = " ".join(f"word{n}" for n in range(300))
     transcript = transcript_of([(text, 0, 120)], duration_s=125)
-    (candidate,) = run(transcript, moment(0, 0, "word150 word151")).candidates
+    (candidate,) = run(transcript, moment(0, 0, "word150 word151 word152 word153")).candidates
 
     quoted = transcript.words[150]
     assert candidate.start_s < quoted.start_s
@@ -376,3 +376,69 @@ def test_the_sample_talk_can_be_selected_from_end_to_end() -> None:
     selection = select([moment(8, 14, "nobody ever searched longer")], talk, Options(), talk.duration_s)
 
     assert selection.outcome is Outcome.CLIPS
+
+
+# --- what is published is true ---
+
+
+@pytest.mark.parametrize("quote", ["a", "the", "matter 4", "entence number 4 speaks of", "number 4 speaks of ma"])
+def test_a_quote_of_a_word_or_two_or_of_half_a_word_proves_nothing(quote: str) -> None:
+    rule = only_rule(run(numbered(20), moment(3, 6, quote)))
+
+    assert rule in {RejectionRule.QUOTE_TOO_SHORT, RejectionRule.QUOTE_NOT_FOUND}
+
+
+def test_a_short_sentence_is_a_quote_where_it_is_all_of_it() -> None:
+    talk = even(
+        ["One speaks at some length here.", "Never stop.", "Another goes on at length.", "And a third one too."]
+    )
+
+    assert run(talk, moment(0, 3, "never stop")).candidates
+    assert only_rule(run(talk, moment(0, 3, "third one too"))) is RejectionRule.QUOTE_TOO_SHORT
+
+
+def test_a_quote_is_published_as_the_transcript_has_it() -> None:
+    talk = even(["We said: “Ship it, Anna — now!”", "Then all of us went home.", "It was late.", "It rained."])
+    (candidate,) = run(talk, moment(0, 3, "SHIP it anna now then all")).candidates
+
+    assert candidate.quote == "Ship it, Anna — now!” Then all"
+
+
+def test_a_title_that_speaks_of_what_nobody_says_is_replaced_by_a_sentence_that_somebody_does() -> None:
+    (candidate,) = run(numbered(20), moment(3, 6, said(4), title="CEO admits fraud and resigns")).candidates
+
+    assert candidate.title == "Sentence number 4 speaks of matter 4."
+
+
+@pytest.mark.parametrize("title", ["Numbers that matter", "Why sentence 4 matters", "Speaking of number 4"])
+def test_a_title_of_words_that_are_said_in_whatever_form_stays(title: str) -> None:
+    (candidate,) = run(numbered(20), moment(3, 6, said(4), title=title)).candidates
+
+    assert candidate.title == title
+
+
+def test_no_text_of_an_analyst_is_published_with_characters_that_are_not_seen() -> None:
+    spoilt = "Num\x00ber\x1b[2J \u202e4\u200b speaks \ufeff"
+    chosen = run(numbered(20), moment(3, 6, said(4), title=spoilt, reason=spoilt), moment(9, 12, spoilt + "\x07"))
+
+    told: list[Moment | ClipCandidate] = [*chosen.candidates, *(rejected.moment for rejected in chosen.rejected)]
+    texts = "".join(text for each in told for text in (each.title, each.reason, each.quote))
+    assert not set(texts) & set("\x00\x1b\x07\u202e\u200b\ufeff")
+    assert len(run(numbered(20), moment(3, 6, said(4), reason="x" * 1_000_000)).candidates[0].reason) <= 600
+
+
+def test_moments_that_are_equally_good_are_taken_from_all_thirds_of_a_video() -> None:
+    talk = numbered(300)
+    equals = [moment(n, n + 4, said(n + 1), score=0.75) for n in range(0, 290, 10)]
+    chosen = run(talk, *equals, options=OPTIONS.model_copy(update={"max_clips": 6})).candidates
+
+    thirds = [candidate.first_segment // 100 for candidate in chosen]
+    assert sorted(thirds) == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_clearly_better_moment_is_taken_wherever_it_is() -> None:
+    better = [moment(n, n + 4, said(n + 1), score=0.9) for n in (0, 10, 20)]
+    others = [moment(n, n + 4, said(n + 1), score=0.6) for n in (150, 250)]
+    chosen = run(numbered(300), *better, *others, options=OPTIONS.model_copy(update={"max_clips": 3})).candidates
+
+    assert [candidate.score for candidate in chosen] == [0.9, 0.9, 0.9]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
+from madvision_assets.tools.analyst.prices import Usage, price_of
 
 from madvision_assets.domain.content_type import ContentKind
 from madvision_assets.domain.failures import (
@@ -28,7 +29,6 @@ from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst import prompts
 from madvision_assets.tools.analyst.answers import MomentAnswer, Strength
 from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
-from madvision_assets.tools.analyst.prices import Usage, price_of
 from madvision_assets_tests import openai_faults
 from madvision_assets_tests.builders import SAMPLE_SECTIONS, sample_talk, transcript_of
 from madvision_assets_tests.fakes import KEY, FakeOpenAI, quoted_segments

@@ -7,11 +7,13 @@ for every analyst alike.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
-from madvision_assets.domain.clips import Moment
+from madvision_assets.domain.clips import FailedWindow, Moment, RejectedMoment
 from madvision_assets.domain.content_type import ContentKind, ContentType
 from madvision_assets.domain.documents import Made
+from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
@@ -28,11 +30,15 @@ class Proposal:
         moments: as proposed.
         provisional: True where rules stood in for a language model.
         recipe: what did the work, and what it cost.
+        rejected: moments that could not be understood, or are no talk, each with the rule.
+        failed: stretches that could not be read, each with the cause.
     """
 
     moments: tuple[Moment, ...]
     provisional: bool
     recipe: Recipe
+    rejected: tuple[RejectedMoment, ...] = ()
+    failed: tuple[FailedWindow, ...] = ()
 
 
 class Analyst(Protocol):
@@ -57,8 +63,11 @@ class Analyst(Protocol):
     ) -> Proposal:
         """Which moments are worth a clip; raises as ``classify`` does."""
 
-    def check(self) -> str:
-        """Say in a few words who would read, after making sure that it can; raises as ``classify`` does."""
+    def check(self) -> tuple[bool, str]:
+        """Whether all is well with whoever would read, and who that is in a few words; raises as ``classify`` does."""
+
+    def fingerprint(self, step: str) -> str:
+        """A hash of what decides, besides the transcript, what a stage comes to: prompts and model, or rules."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +78,15 @@ class AnalystOptions:
         api_key: for an analyst behind an API; empty without one.
         base_url: of that API; None is the analyst's own default.
         model: the language model's name.
+        deadline_s: of one question, with all its tries, seconds.
+        models_file: adds to what is known of language models; None for none.
     """
 
     api_key: str = field(repr=False)
     base_url: str | None
     model: str
+    deadline_s: float = 180.0
+    models_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ class AnalystDescriptor:
     """
 
     name: str
-    make: Callable[[AnalystOptions], Analyst]
+    make: Callable[[AnalystOptions, Desk], Analyst]
     needs_key: bool = False
     price_known: Callable[[AnalystOptions], bool] | None = None
 

@@ -1,21 +1,28 @@
 """The form of a language model's answers: closed choices, segment IDs and verbatim words, no numbers of its own.
 
 Field order is the order of writing: reasons come before verdicts. Scores are computed here, so that they can be
-compared.
+compared. A server that keeps no schema answers in a form that is near enough: what can be understood is understood, and
+one moment that cannot be spoils no other.
 """
 
+import json
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from madvision_assets.domain.clips import Moment
+from madvision_assets.domain.clips import Moment, RejectedMoment, RejectionRule
 from madvision_assets.domain.content_type import Confidence, ContentKind
-from madvision_assets.domain.wording import shortened
+from madvision_assets.domain.failures import AnalystBadAnswerError
+from madvision_assets.domain.plain_text import cleaned
 
 MAX_TITLE_CHARS = 80
 MAX_TEXT_CHARS = 600
+MAX_QUOTE_CHARS = 1_000
 MAX_TOPICS = 5
 MAX_TOPIC_CHARS = 40
+MAX_MOMENTS = 200  # of one answer; a model that writes more does not choose
 
 
 class Strength(StrEnum):
@@ -27,29 +34,75 @@ class Strength(StrEnum):
     WEAK = "weak"
 
 
+class Part(StrEnum):
+    """What a stretch is to the whole; only talk is worth a clip."""
+
+    TALK = "talk"
+    SPONSOR = "sponsor"
+    INTRO = "intro"
+    OUTRO = "outro"
+    HOUSEKEEPING = "housekeeping"
+
+
 # A weak moment stays below ``selection.WEAK_BELOW`` whatever else is said of it, a fair one above it.
-STRENGTH_SCORES = {Strength.EXCEPTIONAL: 0.85, Strength.STRONG: 0.65, Strength.FAIR: 0.4, Strength.WEAK: 0.15}
-HOOK_SCORE = 0.075
-STANDS_ALONE_SCORE = 0.075
+STRENGTH_SCORES = {Strength.EXCEPTIONAL: 0.8, Strength.STRONG: 0.6, Strength.FAIR: 0.38, Strength.WEAK: 0.15}
+PRAISES = ("hook", "stands_alone", "emotion", "quotable")
+PRAISE_SCORE = 0.045
+
+
+def _choice(value: object) -> object:
+    """A choice as servers without a schema write it."""
+    return value.strip().casefold() if isinstance(value, str) else value
+
+
+def _text(value: object) -> object:
+    return "" if value is None else value
+
+
+def _texts(value: object) -> object:
+    if isinstance(value, str):
+        return value.split(",")
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+Choice = BeforeValidator(_choice)
 
 
 class Answer(BaseModel):
-    """Base of the answers; nothing may be added to them."""
+    """Base of the answers; what is added to them is not looked at."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, json_schema_extra={"additionalProperties": False})
+
+    @classmethod
+    def understood(cls, told: object) -> Self:
+        """The answer that some JSON is.
+
+        Raises:
+            AnalystBadAnswerError: it is none; says which field is amiss, and never what is in it.
+        """
+        try:
+            return cls.model_validate(told)
+        except ValidationError as error:
+            raise AnalystBadAnswerError(f"the answer does not fit its form: {amiss(error)}") from error
 
 
 class KindAnswer(Answer):
     """The kind of a video."""
 
-    reason: str
-    kind: ContentKind
-    confidence: Confidence
-    topics: list[str]
+    reason: Text
+    kind: Annotated[ContentKind, Choice]
+    confidence: Annotated[Confidence, Choice]
+    topics: Annotated[list[str], BeforeValidator(_texts)]
+
+    @property
+    def clean_reason(self) -> str:
+        """For a person."""
+        return cleaned(self.reason, MAX_TEXT_CHARS)
 
     def clean_topics(self) -> tuple[str, ...]:
         """The topics on one line each, without empty ones and repetitions."""
-        topics = (shortened(topic, MAX_TOPIC_CHARS) for topic in self.topics)
+        topics = (cleaned(topic, MAX_TOPIC_CHARS) for topic in self.topics)
         return tuple(dict.fromkeys(topic for topic in topics if topic))[:MAX_TOPICS]
 
 
@@ -58,27 +111,32 @@ class MomentAnswer(Answer):
 
     first_segment: int
     last_segment: int
-    quote: str
-    reason: str
-    title: str
-    strength: Strength
+    quote: Text
+    reason: Text
+    title: Text
+    part: Annotated[Part, Choice]
+    strength: Annotated[Strength, Choice]
     hook: bool
     stands_alone: bool
+    emotion: bool
+    quotable: bool
 
     @property
     def score(self) -> float:
         """From 0 to 1."""
-        score = STRENGTH_SCORES[self.strength] + HOOK_SCORE * self.hook + STANDS_ALONE_SCORE * self.stands_alone
-        return round(score, 3)
+        praises = sum(bool(getattr(self, name)) for name in PRAISES)
+        return round(STRENGTH_SCORES[self.strength] + PRAISE_SCORE * praises, 3)
 
     def moment(self) -> Moment:
         """The moment as the selection takes it; a missing title is taken from the quote."""
+        quote = cleaned(self.quote, MAX_QUOTE_CHARS)
+        title = cleaned(self.title, MAX_TITLE_CHARS) or cleaned(quote, MAX_TITLE_CHARS) or "Untitled"
         return Moment(
             first_segment=self.first_segment,
             last_segment=self.last_segment,
-            title=shortened(self.title, MAX_TITLE_CHARS) or shortened(self.quote, MAX_TITLE_CHARS) or "Untitled",
-            reason=shortened(self.reason, MAX_TEXT_CHARS),
-            quote=" ".join(self.quote.split()),
+            title=title,
+            reason=cleaned(self.reason, MAX_TEXT_CHARS),
+            quote=quote,
             score=self.score,
         )
 
@@ -87,3 +145,96 @@ class MomentsAnswer(Answer):
     """All moments of one reading."""
 
     moments: list[MomentAnswer]
+
+
+class RankAnswer(Answer):
+    """Numbers of moments, the best first."""
+
+    best_first: list[int]
+
+
+# What a server without a schema may leave out of a moment.
+_USUALLY = {"part": Part.TALK.value, "reason": "", "title": "", **dict.fromkeys(PRAISES, False)}
+
+
+def moments_of(told: object) -> tuple[list[Moment], list[RejectedMoment]]:
+    """The moments of an answer that can be understood, and the others, each with what is amiss.
+
+    Raises:
+        AnalystBadAnswerError: there is no list of moments in it.
+    """
+    listed = told.get("moments") if isinstance(told, Mapping) else told
+    if not isinstance(listed, Sequence) or isinstance(listed, str):
+        raise AnalystBadAnswerError("the answer has no list of moments")
+    good: list[Moment] = []
+    bad: list[RejectedMoment] = []
+    for each in listed[:MAX_MOMENTS]:
+        try:
+            answer = MomentAnswer.model_validate({**_USUALLY, **each} if isinstance(each, Mapping) else each)
+        except ValidationError as error:
+            bad.append(_rejected(each, RejectionRule.MALFORMED, amiss(error)))
+            continue
+        if answer.part is Part.TALK:
+            good.append(answer.moment())
+        else:
+            details = f"it is {answer.part.value}, not talk"
+            bad.append(RejectedMoment(moment=answer.moment(), rule=RejectionRule.NOT_TALK, details=details))
+    return good, bad
+
+
+def amiss(error: ValidationError) -> str:
+    """Which fields are amiss and why; the values, which quote the transcript, are left out."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'it'}: {each['msg']}" for each in found[:3])
+
+
+def _rejected(told: object, rule: RejectionRule, details: str) -> RejectedMoment:
+    """What can be told of a moment that could not be understood."""
+    fields: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
+
+    def text(name: str, max_chars: int) -> str:
+        return cleaned(fields[name], max_chars) if isinstance(fields.get(name), str) else ""
+
+    def number(name: str) -> int:
+        value = fields.get(name)
+        return value if isinstance(value, int) and abs(value) < 2**31 else -1
+
+    moment = Moment(
+        first_segment=number("first_segment"),
+        last_segment=number("last_segment"),
+        title=text("title", MAX_TITLE_CHARS) or "Untitled",
+        reason=text("reason", MAX_TEXT_CHARS),
+        quote=text("quote", MAX_QUOTE_CHARS),
+        score=0.0,
+    )
+    return RejectedMoment(moment=moment, rule=rule, details=details)
+
+
+def json_in(text: str) -> object:
+    """The JSON of an answer; where it stands among other text, or is a little damaged, it is found and mended once.
+
+    Raises:
+        AnalystBadAnswerError: there is none.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    begin = min((at for at in (text.find("{"), text.find("[")) if at >= 0), default=-1)
+    if begin >= 0:
+        import json_repair
+
+        try:
+            found = json_repair.loads(text[begin:], skip_json_loads=True)
+        except (ValueError, RecursionError):
+            found = None
+        # Of several the last is the answer: a model that thinks aloud writes others before it.
+        if isinstance(found, list) and found and all(isinstance(each, dict | list) for each in found):
+            found = found if _are_moments(found) else found[-1]
+        if isinstance(found, dict | list) and found:
+            return found
+    raise AnalystBadAnswerError("the answer is not JSON")
+
+
+def _are_moments(found: Sequence[object]) -> bool:
+    return all(isinstance(each, Mapping) and "first_segment" in each for each in found)

@@ -10,6 +10,7 @@ answer  refusal, filter    the same again next time: permanent
         cut off, no JSON   asked again later
 """
 
+import re
 import time
 from collections.abc import Mapping
 from email.utils import mktime_tz, parsedate_tz
@@ -39,9 +40,21 @@ if TYPE_CHECKING:
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 POLICY_CODES = frozenset({"content_filter", "content_policy_violation"})
 # What the API names where it minds what is the same for every video.
-CONFIGURED_PARAMETERS = frozenset({"model", "temperature", "seed", "response_format", "max_completion_tokens"})
+CONFIGURED_PARAMETERS = frozenset(
+    {"model", "temperature", "seed", "response_format", "max_completion_tokens", "max_tokens"}
+)
 MODEL_CODES = frozenset({"model_not_found", "invalid_model"})
 TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
+# The same in the words of vLLM, llama.cpp, Ollama and others, which have no codes.
+_TOO_LARGE_WORDS = re.compile(
+    r"context (length|size|window)|too many (input )?tokens|(prompt|input|request) is too (long|large)|token limit",
+    re.IGNORECASE,
+)
+# Parameters without which a question can be asked as well.
+LEFT_OUT = ("temperature", "seed", "max_completion_tokens", "max_tokens", "response_format")
+_FORM_WORDS = ("json_schema", "json_object", "structured output")
+# Further on a message may quote the transcript.
+_OWN_WORDS_CHARS = 200
 _OF_THE_REQUEST = frozenset({400, 413, 422})
 _TOO_LARGE = 413
 _FORBIDDEN = 403
@@ -103,7 +116,7 @@ def _of_status(error: "openai.APIStatusError") -> Failure:
     if error.code in POLICY_CODES:
         return PolicyRefusalError(details)
     if _is_about_one_video(error):
-        too_large = error.status_code == _TOO_LARGE or error.code in TOO_LARGE_CODES
+        too_large = error.status_code == _TOO_LARGE or _is_too_large(error)
         return (TranscriptTooLargeError if too_large else AnalystRejectedError)(details)
     fallback = AnalystUnavailableError if error.status_code >= _SERVER_ERRORS else AnalystMisconfiguredError
     leaf = _BY_STATUS.get(error.status_code, fallback)
@@ -114,8 +127,37 @@ def _is_about_one_video(error: "openai.APIStatusError") -> bool:
     """Whether it may mind the words of this transcript, so that another video may fare better."""
     if error.status_code == _FORBIDDEN:
         return not (error.code or error.type)
-    of_all = error.code in MODEL_CODES or (error.param in CONFIGURED_PARAMETERS and error.code not in TOO_LARGE_CODES)
+    of_all = error.code in MODEL_CODES or (error.param in CONFIGURED_PARAMETERS and not _is_too_large(error))
     return error.status_code in _OF_THE_REQUEST and not of_all
+
+
+def _is_too_large(error: "openai.APIStatusError") -> bool:
+    of_request = error.status_code in _OF_THE_REQUEST
+    return error.code in TOO_LARGE_CODES or (of_request and _TOO_LARGE_WORDS.search(_own_words(error)) is not None)
+
+
+def minded_parameter(failure: Failure) -> str | None:
+    """The parameter that the API minded and that can be left out; None where it minded another thing.
+
+    Args:
+        failure: as ``classify_openai`` made it, and as it was raised.
+    """
+    import openai
+
+    error = failure.__cause__
+    if not isinstance(error, openai.APIStatusError) or error.status_code not in _OF_THE_REQUEST:
+        return None
+    named = (error.param or "").split(".")[0]
+    if named in LEFT_OUT:
+        return named
+    words = _own_words(error)
+    if any(form in words for form in _FORM_WORDS):
+        return "response_format"
+    return next((name for name in LEFT_OUT if name in words), None)
+
+
+def _own_words(error: "openai.APIStatusError") -> str:
+    return f"{error.param or ''} {error.message}"[:_OWN_WORDS_CHARS]
 
 
 def _of_connection(error: "openai.APIConnectionError") -> Failure:

@@ -66,9 +66,13 @@ class OfflineAnalyst:
         moments = tuple(_moment(timeline, passage, rarity) for passage in wanted)
         return Proposal(moments, provisional=True, recipe=_recipe())
 
-    def check(self) -> str:
+    def check(self) -> tuple[bool, str]:
         """See ``Analyst``."""
-        return "rules on this machine (no key, no network); results are marked provisional"
+        return True, "rules on this machine (no key, no network); results are marked provisional"
+
+    def fingerprint(self, step: str) -> str:
+        """See ``Analyst``."""
+        return f"{ENGINE} {step} {RULES_VERSION}"
 
 
 def _recipe() -> Recipe:
@@ -144,4 +148,4 @@ def _reason(timeline: Timeline, span: Span, sentences: Sequence[str], keywords: 
     return f"A passage of {timeline.speech_s(span):.0f} s {about}; {cues}."
 
 
-DESCRIPTOR = AnalystDescriptor(name=ENGINE, make=lambda _options: OfflineAnalyst())
+DESCRIPTOR = AnalystDescriptor(name=ENGINE, make=lambda _options, _desk: OfflineAnalyst())

@@ -1,26 +1,44 @@
-"""The analyst behind the OpenAI API, or behind any server that speaks its chat completions with structured outputs."""
+"""The analyst behind the OpenAI API, or behind any server that speaks its chat completions."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
 from math import ceil
+from pathlib import Path
 
-from madvision_assets.domain.clips import Moment
+from madvision_assets.domain.clips import FailedWindow, Moment, RejectedMoment
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.documents import Made
+from madvision_assets.domain.failures import AnalystMisconfiguredError
+from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.selection import clip_limits_s
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst import AnalystDescriptor, AnalystOptions, Progress, Proposal, silent
-from madvision_assets.tools.analyst.answers import KindAnswer, MomentsAnswer
-from madvision_assets.tools.analyst.openai_session import ENGINE, Endpoint, Session
-from madvision_assets.tools.analyst.prices import price_of
-from madvision_assets.tools.analyst.prompts import CLASSIFY, PROPOSE, classify_messages, data_block, propose_messages
-from madvision_assets.tools.analyst.windows import estimated_tokens, spread_sample, windows_of
+from madvision_assets.tools.analyst.answers import Answer, KindAnswer, MomentsAnswer, RankAnswer
+from madvision_assets.tools.analyst.models import Models
+from madvision_assets.tools.analyst.openai_client import Endpoint
+from madvision_assets.tools.analyst.openai_session import ENGINE, Question, Session
+from madvision_assets.tools.analyst.prompts import CLASSIFY, PROPOSE, RANK, Prompt, transcript_block
+from madvision_assets.tools.analyst.ranking import ranked
+from madvision_assets.tools.analyst.reading import Reader, room_of
+from madvision_assets.tools.analyst.tokens import estimated_tokens
+from madvision_assets.tools.analyst.windows import spread_sample, windows_of
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
-DEFAULT_TIMEOUT_S = 180.0
-# A transcript of more tokens is read in windows: models answer worse long before their context is full.
-ONE_READ_TOKENS = 60_000
+DEFAULT_DEADLINE_S = 180.0
+CONTENT_TYPE, CLIP_CANDIDATES = "content_type", "clip_candidates"
+# What each stage asks; the hash of all that is asked is part of what its document was made from.
+ASKED: Mapping[str, tuple[tuple[Prompt, type[Answer]], ...]] = {
+    CONTENT_TYPE: ((CLASSIFY, KindAnswer),),
+    CLIP_CANDIDATES: ((PROPOSE, MomentsAnswer), (RANK, RankAnswer)),
+}
+# Of a model's context: the instructions, and what an estimate may be wrong by.
+INSTRUCTION_TOKENS = 1_500
+SAFE_SHARE = 0.95
+KIND_TOKENS = 512
 # The kind of a long video shows in samples: so many runs of so many segments.
 SAMPLE_RUNS, SAMPLE_RUN_LENGTH = 12, 25
 # More moments than clips are asked for, so that the selection has a choice; and a few of every window.
@@ -34,10 +52,12 @@ class OpenAIAnalyst:
     Args:
         api_key: sent as a bearer token and written nowhere.
         base_url: of the API; None is OpenAI's own.
-        model: must offer structured outputs.
-        timeout_s: of one request; each of the SDK's own retries has as long again.
-        max_retries: of the SDK, on lost connections, 408, 409, 429 and 5xx; nothing is retried on top of them.
-        one_read_tokens: a longer transcript is read in windows.
+        model: any that ``models.toml`` or the operator's file knows, or another.
+        deadline_s: of one question, with all tries.
+        max_retries: within seconds, on lost connections, 408, 409, 429 and 5xx.
+        models_file: the operator's; None for none.
+        desk: where calls are accounted for, and answers kept.
+        most_tokens: a transcript of more is read in windows; None is what the model's context has room for.
     """
 
     def __init__(
@@ -46,12 +66,16 @@ class OpenAIAnalyst:
         base_url: str | None = None,
         model: str = "gpt-4o",
         *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
+        deadline_s: float = DEFAULT_DEADLINE_S,
         max_retries: int = 2,
-        one_read_tokens: int = ONE_READ_TOKENS,
+        models_file: Path | None = None,
+        desk: Desk | None = None,
+        most_tokens: int | None = None,
     ) -> None:
-        self._endpoint = Endpoint(api_key, base_url or DEFAULT_BASE_URL, model, timeout_s, max_retries)
-        self._one_read_tokens = one_read_tokens
+        self._endpoint = Endpoint(api_key, base_url or DEFAULT_BASE_URL, model, deadline_s, max_retries)
+        self._models_file = models_file
+        self._desk = desk or Desk()
+        self._most_tokens = most_tokens
 
     def classify(
         self,
@@ -63,15 +87,19 @@ class OpenAIAnalyst:
         if transcript.no_speech:
             return _nobody_speaks(transcript)
         (progress or silent)(0.0, f"Asking {self._endpoint.model} for the kind")
+        most = self._room_for(KIND_TOKENS)
         sample = spread_sample(transcript.segments, SAMPLE_RUNS, SAMPLE_RUN_LENGTH)
-        with Session(self._endpoint) as session:
-            answer = session.ask(classify_messages(data_block(source, sample)), KindAnswer)
-            recipe = session.recipe(CLASSIFY, KindAnswer)
+        while _tokens_of_all(sample) > most and len(sample) > 1:
+            sample = spread_sample(sample, SAMPLE_RUNS, max(1, len(sample) // (2 * SAMPLE_RUNS)))[: len(sample) - 1]
+        question = Question(CLASSIFY, CLASSIFY.messages(transcript_block(source, sample)), KindAnswer, KIND_TOKENS)
+        with self._session(transcript.video_id, CONTENT_TYPE) as session:
+            answer = session.ask(question, KindAnswer.understood)
+            recipe = _recipe(session, CONTENT_TYPE)
         document = ContentType(
             video_id=transcript.video_id,
             kind=answer.kind,
             confidence=answer.confidence,
-            reason=answer.reason.strip(),
+            reason=answer.clean_reason,
             topics=answer.clean_topics(),
         )
         return Made(document, recipe)
@@ -84,31 +112,85 @@ class OpenAIAnalyst:
         options: Options,
         progress: Progress | None = None,
     ) -> Proposal:
-        """See ``Analyst``; a window that fails fails the call, or its moments would be missing without a word."""
+        """See ``Analyst``; a window that cannot be read is told with its cause, and those of the others stand."""
         if transcript.no_speech:
             return Proposal((), provisional=False, recipe=Recipe(engine=ENGINE))
-        windows = self._windows(transcript.segments, source)
-        count = max(MIN_PROPOSED_PER_WINDOW, ceil(PROPOSED_PER_CLIP * options.max_clips / len(windows)))
+        windows = self._windows(transcript.segments, source, options)
+        count = _count(options, len(windows))
         per_clip = _segments_per_clip(transcript.segments, options)
-        moments: list[Moment] = []
-        with Session(self._endpoint) as session:
+        with self._session(transcript.video_id, CLIP_CANDIDATES) as session:
+            reader = Reader(session, source, kind, count, per_clip)
             for n, window in enumerate(windows):
                 message = f"Asking {self._endpoint.model} for moments ({n + 1} of {len(windows)})"
-                (progress or silent)(n / len(windows), message)
-                messages = propose_messages(data_block(source, window), kind, count, per_clip)
-                moments.extend(found.moment() for found in session.ask(messages, MomentsAnswer).moments)
-            recipe = session.recipe(PROPOSE, MomentsAnswer)
-        return Proposal(tuple(moments), provisional=False, recipe=recipe)
+                (progress or silent)(n / (len(windows) + 1), message)
+                reader.read(window)
+            moments: Sequence[Moment] = reader.moments_or_failure()
+            if len(windows) > 1:
+                (progress or silent)(len(windows) / (len(windows) + 1), "Comparing what was found in its parts")
+                moments = ranked(session, source, kind, transcript, moments)
+            recipe = _recipe(session, CLIP_CANDIDATES)
+        rejected: tuple[RejectedMoment, ...] = tuple(reader.rejected)
+        failed: tuple[FailedWindow, ...] = tuple(reader.failed)
+        return Proposal(tuple(moments), provisional=False, recipe=recipe, rejected=rejected, failed=failed)
 
-    def check(self) -> str:
-        """See ``Analyst``; asks the API for the model, which costs nothing."""
-        with Session(self._endpoint) as session:
-            return f"{session.model_name()} at {self._endpoint.base_url}"
+    def check(self) -> tuple[bool, str]:
+        """See ``Analyst``; asks the API for its models, which costs nothing."""
+        with self._session("", "") as session:
+            names = session.model_names()
+        name = self._endpoint.model
+        if names and name not in names:
+            raise AnalystMisconfiguredError(f"{self._endpoint.base_url} offers no model {name!r}")
+        warning = self._models.family_of(name).warning(datetime.now(UTC).date())
+        told = "; ".join(filter(None, (f"{name} at {self._endpoint.base_url}", self._desk.books.told, warning)))
+        return warning is None, told
 
-    def _windows(self, segments: Sequence[Segment], source: SourceMetadata) -> list[Sequence[Segment]]:
-        if estimated_tokens(data_block(source, segments)) <= self._one_read_tokens:
-            return [segments]
-        return windows_of(segments)
+    def fingerprint(self, step: str) -> str:
+        """See ``Analyst``: the prompts, the form of the answers, and the family of the model."""
+        family = self._models.family_of(self._endpoint.model)
+        return hashlib.sha256(f"{_prompt_hash(step)} {sorted(family.names)}".encode()).hexdigest()
+
+    @cached_property
+    def _models(self) -> Models:
+        return Models(self._models_file)
+
+    def _session(self, video_id: str, step: str) -> Session:
+        return Session(self._endpoint, self._models, self._desk, video_id, step)
+
+    def _room_for(self, answer: int) -> int:
+        """Tokens of a transcript that fit a request, beside its answer."""
+        family = self._models.family_of(self._endpoint.model)
+        fits = max(500, int(SAFE_SHARE * (family.context - answer)) - INSTRUCTION_TOKENS)
+        return min(fits, self._most_tokens or fits)
+
+    def _windows(
+        self, segments: Sequence[Segment], source: SourceMetadata, options: Options
+    ) -> list[Sequence[Segment]]:
+        about = estimated_tokens(transcript_block(source, segments[:0]))
+        most = max(200, self._room_for(room_of(_count(options, 1))) - about)
+        return windows_of(segments, most, _tokens_of)
+
+
+def _count(options: Options, windows: int) -> int:
+    return max(MIN_PROPOSED_PER_WINDOW, ceil(PROPOSED_PER_CLIP * options.max_clips / windows))
+
+
+def _tokens_of(segment: Segment) -> int:
+    """Of the line that quotes it."""
+    return estimated_tokens(segment.text) + 12
+
+
+def _tokens_of_all(segments: Sequence[Segment]) -> int:
+    return sum(map(_tokens_of, segments))
+
+
+def _prompt_hash(step: str) -> str:
+    hashes = [prompt.hash_with(form.model_json_schema()) for prompt, form in ASKED[step]]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
+
+
+def _recipe(session: Session, step: str) -> Recipe:
+    version = "+".join(prompt.version for prompt, _ in ASKED[step])
+    return session.recipe(version, _prompt_hash(step))
 
 
 def _nobody_speaks(transcript: Transcript) -> Made[ContentType]:
@@ -129,13 +211,20 @@ def _segments_per_clip(segments: Sequence[Segment], options: Options) -> tuple[i
     return fewest, max(fewest, int(longest_s * segments_per_s))
 
 
-def _made(options: AnalystOptions) -> OpenAIAnalyst:
-    return OpenAIAnalyst(options.api_key, options.base_url, options.model)
+def _made(options: AnalystOptions, desk: Desk) -> OpenAIAnalyst:
+    return OpenAIAnalyst(
+        options.api_key,
+        options.base_url,
+        options.model,
+        deadline_s=options.deadline_s,
+        models_file=options.models_file,
+        desk=desk,
+    )
 
 
 DESCRIPTOR = AnalystDescriptor(
     name=ENGINE,
     make=_made,
     needs_key=True,
-    price_known=lambda options: price_of(options.model) is not None,
+    price_known=lambda options: Models(options.models_file).price_of(options.model) is not None,
 )

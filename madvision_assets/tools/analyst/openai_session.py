@@ -1,70 +1,148 @@
-"""One stage's calls of the OpenAI API: the client while it is open, the failures it raises, the tokens it used."""
+"""One stage's calls of the OpenAI API: asked, understood, accounted for, and kept.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+A call is set aside in the books before it is made and settled after it, whatever happened. What a model does not take
+(a parameter, a schema) is found out once and left out from then on. An answer that cannot be used is asked for once
+more, otherwise than before.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from madvision_assets.domain.failures import (
     AnalystBadAnswerError,
     AnalystMisconfiguredError,
-    ApiKeyInvalidError,
+    AnalystRateLimitedError,
+    AnalystRejectedError,
+    AnalystUnavailableError,
+    Failure,
     PolicyRefusalError,
 )
+from madvision_assets.domain.paying import Came, Desk, Planned
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.analyst.answers import Answer
-from madvision_assets.tools.analyst.errors import classify_openai
-from madvision_assets.tools.analyst.prices import Usage, price_of
-from madvision_assets.tools.analyst.prompts import Prompt
+from madvision_assets.tools.analyst.answers import Answer, json_in
+from madvision_assets.tools.analyst.errors import minded_parameter
+from madvision_assets.tools.analyst.models import Family, Models, Price, Schema, cost_usd
+from madvision_assets.tools.analyst.openai_client import Client, Endpoint
+from madvision_assets.tools.analyst.prompts import Messages, Prompt
+from madvision_assets.tools.analyst.tokens import estimated_tokens, of_messages
 
 if TYPE_CHECKING:
-    from openai import OpenAI
-    from openai.types.chat import ChatCompletionMessageParam, ParsedChatCompletion
+    from openai.types.chat import ChatCompletion
 
 ENGINE = "openai"
 # As close to the same answer every time as the API offers.
 TEMPERATURE = 0.0
 SEED = 20_261_122
-MAX_ANSWER_TOKENS = 8_192
+# A model that thinks before it answers needs room for that too.
+THOUGHT_TOKENS = 8_192
+# After the deadline whoever asks settles the call himself; by then he is dead.
+GRACE_S = 120.0
+LIMITS = ("max_completion_tokens", "max_tokens")
+RESPONSE_FORMAT = "response_format"
+# Whoever asks for a longer wait is not waited for here: the queue does that.
+MAX_RETRY_AFTER_S = 60.0
 
-AnswerT = TypeVar("AnswerT", bound=Answer)
+T = TypeVar("T")
+# What was found out of a model at an address, by this process.
+_learnt: dict[tuple[str, str], "Manner"] = {}
+_learning = threading.Lock()
+
+
+class CutOffError(AnalystBadAnswerError):
+    """The answer reached its length limit; told like its kind."""
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """Where and how to ask; ``OpenAIAnalyst`` explains the fields."""
+class Manner:
+    """How a model is asked: the parameters that it takes, how it is told the form of its answer, what it minded."""
 
-    api_key: str
-    base_url: str
-    model: str
-    timeout_s: float
-    max_retries: int
+    parameters: frozenset[str]
+    schema: Schema
+    minded: frozenset[str] = frozenset()
 
-    def __repr__(self) -> str:
-        """Without the key."""
-        return f"Endpoint({self.model} at {self.base_url})"
+    def without(self, parameter: str) -> "Manner | None":
+        """The manner after the API minded a parameter; None where nothing can be left out."""
+        if parameter == RESPONSE_FORMAT:
+            later = list(Schema)[list(Schema).index(self.schema) + 1 :]
+            return replace(self, schema=later[0]) if later else None
+        if parameter not in self.parameters:
+            return None
+        minded = self.minded | {parameter}
+        left = self.parameters - minded
+        # The limit of an answer has an old name and a new one.
+        if not left & {*LIMITS}:
+            left |= {*LIMITS} - minded
+        return Manner(left, self.schema, minded)
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked.
+
+    Attributes:
+        prompt: of which the messages are made.
+        messages: as they are sent.
+        form: of the answer.
+        room: tokens that an answer may have.
+    """
+
+    prompt: Prompt
+    messages: Messages
+    form: type[Answer]
+    room: int
+
+
+@dataclass
+class Usage:
+    """What the calls of a session came to, those that failed among them."""
+
+    requests: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    recalled: int = 0
+
+    def add(self, came: Came) -> None:
+        """One more call."""
+        self.requests += 1
+        self.input_tokens += came.input_tokens
+        self.cached_input_tokens += came.cached_tokens
+        self.output_tokens += came.output_tokens
+
+
+@dataclass
 class Session:
     """A context manager: leaving it closes the connections.
 
     Args:
         endpoint: where to ask.
+        models: what is known of models.
+        desk: where calls are accounted for.
+        video_id: for whom it asks.
+        step: the stage that asks.
 
     Raises:
         Failure: entering it and every call in it raise the leaves for analysts and nothing else.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self._endpoint = endpoint
-        self._usage = Usage()
-        # As asked for until the API says which snapshot answered.
-        self._model = endpoint.model
+    endpoint: Endpoint
+    models: Models
+    desk: Desk
+    video_id: str = ""
+    step: str = ""
+    usage: Usage = field(default_factory=Usage)
+    cost_usd: float = 0.0
+    answered_by: str = ""
 
     def __enter__(self) -> Self:
         """Open the client."""
-        self._client = self._opened()
+        self._client = Client(self.endpoint)
         return self
 
     def __exit__(
@@ -73,92 +151,244 @@ class Session:
         """Close the client."""
         self._client.close()
 
-    def ask(self, messages: list[dict[str, str]], form: type[AnswerT]) -> AnswerT:
-        """The model's answer in the form asked for."""
-        with self._told_as_failures():
-            completion = self._client.chat.completions.parse(
-                model=self._endpoint.model,
-                messages=cast("list[ChatCompletionMessageParam]", messages),
-                response_format=form,
-                temperature=TEMPERATURE,
-                seed=SEED,
-                max_completion_tokens=MAX_ANSWER_TOKENS,
-            )
-        self._count(completion)
-        return _answer_of(completion)
+    @property
+    def family(self) -> Family:
+        """What is known of the model."""
+        return self.models.family_of(self.endpoint.model)
 
-    def model_name(self) -> str:
-        """The model's name as the API has it; costs nothing."""
-        with self._told_as_failures():
-            return self._client.models.retrieve(self._endpoint.model).id
+    def ask(self, question: Question, read: Callable[[object], T]) -> T:
+        """What the model answers, as it is read.
 
-    def recipe(self, prompt: Prompt, form: type[Answer]) -> Recipe:
-        """What did the work so far, and what it cost."""
+        Args:
+            question: what is asked.
+            read: makes of the answer's JSON what is wanted; raises ``AnalystBadAnswerError`` where it cannot.
+        """
+        try:
+            return self._asked(question, read, SEED)
+        except CutOffError:
+            raise
+        except AnalystBadAnswerError as error:
+            said = f"Your answer could not be used ({error.details}). Answer anew, exactly in the form asked for."
+            again = replace(question, messages=[*question.messages, {"role": "user", "content": said}])
+            return self._asked(again, read, SEED + 1)
+
+    def model_names(self) -> list[str]:
+        """The names of the models that the API offers; costs nothing."""
+        with self._client.sending(time.monotonic() + self.endpoint.deadline_s):
+            return [model.id for model in self._client.sdk.models.list()]
+
+    def recipe(self, prompt_version: str, prompt_hash: str) -> Recipe:
+        """What did the work so far by these prompts, and what it cost."""
         import openai
 
-        price = price_of(self._model)
+        model = self.answered_by or self.endpoint.model
+        manner = self._manner
+        taken = {"temperature": TEMPERATURE, "seed": SEED}
+        parameters = {name: value for name, value in taken.items() if name in manner.parameters}
         return Recipe(
             engine=ENGINE,
             engine_version=openai.__version__,
-            model=self._model,
-            prompt_version=prompt.version,
-            prompt_hash=prompt.hash_with(form.model_json_schema()),
-            parameters={"temperature": TEMPERATURE, "seed": SEED, "price_known": price is not None},
-            cost_usd=self._usage.cost_usd(price),
-            usage=self._usage.as_dict(),
+            model=model,
+            prompt_version=prompt_version,
+            prompt_hash=prompt_hash,
+            parameters={**parameters, "price_known": self._price(model) is not None},
+            cost_usd=round(self.cost_usd, 9),
+            usage={name: value for name, value in vars(self.usage).items() if value or name != "recalled"},
         )
 
-    def _opened(self) -> "OpenAI":
-        key = self._endpoint.api_key.strip()
-        if not key or not key.isascii() or not key.isprintable() or " " in key:
-            raise ApiKeyInvalidError("no key is set" if not key else "it holds characters that no key has")
+    # --- one call ---
+
+    def _asked(self, question: Question, read: Callable[[object], T], seed: int) -> T:
+        key = self._key(question, seed)
+        kept = self.desk.answers.recall(self.video_id, key)
+        if kept is not None:
+            try:
+                value = read(json_in(kept))
+            except AnalystBadAnswerError:  # an older version understood it
+                pass
+            else:
+                self.usage.recalled += 1
+                self.answered_by = self.answered_by or self.endpoint.model
+                return value
+        import stamina
+
+        ends_s = time.monotonic() + self.endpoint.deadline_s
+        tries = 1 + self.endpoint.max_retries
+        for attempt in stamina.retry_context(
+            on=_passes_soon, attempts=tries, timeout=self.endpoint.deadline_s, wait_initial=0.5, wait_max=8.0
+        ):
+            with attempt:
+                text, value = self._in_its_manner(question, read, seed, ends_s)
+        self.desk.answers.keep(self.video_id, key, text)
+        return value
+
+    def _in_its_manner(
+        self, question: Question, read: Callable[[object], T], seed: int, ends_s: float
+    ) -> tuple[str, T]:
+        """One answer, asked for without what the API minds."""
+        while True:
+            manner = self._manner
+            try:
+                return self._paid(question, read, manner, seed, ends_s)
+            except (AnalystRejectedError, AnalystMisconfiguredError) as error:
+                self._learn(manner, error)
+
+    def _paid(
+        self, question: Question, read: Callable[[object], T], manner: Manner, seed: int, ends_s: float
+    ) -> tuple[str, T]:
+        """One call of the API, in the books from before it is sent until it is known what it came to."""
+        messages, room = self._messages(question, manner), self._room(question)
+        worst = cost_usd(self._price(self.endpoint.model, assume=True), of_messages(messages), 0, room)
+        planned = Planned(
+            self.video_id,
+            self.step,
+            self.endpoint.model,
+            question.prompt.version,
+            worst,
+            self.endpoint.deadline_s + GRACE_S,
+        )
+        number, came = self.desk.books.reserve(planned), Came(self.endpoint.model)
+        try:
+            completion = self._sent(came, messages, self._arguments(question, manner, room, seed), ends_s)
+            text = _text_of(completion)
+            self._count(came, completion, messages, text)
+            _refuse_unfinished(completion)
+            value = read(json_in(text))
+        except Failure as failure:
+            came.cause = failure.code
+            raise
+        finally:
+            self.usage.add(came)
+            self.cost_usd += came.cost_usd
+            self.desk.books.settle(number, came)
+        return text, value
+
+    def _sent(self, came: Came, messages: Messages, arguments: dict[str, Any], ends_s: float) -> "ChatCompletion":
         import openai
 
-        try:
-            return openai.OpenAI(
-                api_key=key,
-                base_url=self._endpoint.base_url,
-                timeout=self._endpoint.timeout_s,
-                max_retries=self._endpoint.max_retries,
-            )
-        except Exception as error:
-            # Nothing was sent yet: what it minds is what we were configured with.
-            raise AnalystMisconfiguredError(f"{type(error).__name__}: {error}") from error
+        with self._client.sending(ends_s) as sending:
+            try:
+                return self._client.sdk.chat.completions.create(
+                    model=self.endpoint.model,
+                    messages=messages,  # type: ignore[arg-type] # plain dictionaries, as the SDK takes them
+                    **arguments,
+                )
+            except openai.APIStatusError:
+                came.in_doubt = False  # an error is not paid for
+                raise
+            except openai.APIConnectionError as error:
+                came.in_doubt = type(error.__cause__).__name__ not in {"ConnectError", "ConnectTimeout"}
+                raise
+            finally:
+                came.in_doubt = came.in_doubt and sending.was_sent
 
-    def _count(self, completion: "ParsedChatCompletion[AnswerT]") -> None:
-        self._model = completion.model or self._model
+    def _count(self, came: Came, completion: "ChatCompletion", messages: Messages, text: str) -> None:
+        """What the API says that it was, or what we count where it does not say, or says what cannot be."""
+        came.in_doubt = False
+        came.model = self.answered_by = completion.model or self.endpoint.model
         used = completion.usage
-        cached = used.prompt_tokens_details.cached_tokens if used and used.prompt_tokens_details else 0
-        self._usage += Usage(
-            requests=1,
-            input_tokens=used.prompt_tokens if used else 0,
-            cached_input_tokens=cached or 0,
-            output_tokens=used.completion_tokens if used else 0,
+        told = (
+            getattr(used, "prompt_tokens", None),
+            getattr(getattr(used, "prompt_tokens_details", None), "cached_tokens", None) or 0,
+            getattr(used, "completion_tokens", None),
         )
+        counted = of_messages(messages), 0, estimated_tokens(text)
+        came.estimated = not _can_be(told, counted, self._most_tokens)
+        came.input_tokens, came.cached_tokens, came.output_tokens = counted if came.estimated else told  # type: ignore[assignment]
+        price = self._price(came.model)
+        came.cost_usd = cost_usd(price, came.input_tokens, came.cached_tokens, came.output_tokens)
 
-    @contextmanager
-    def _told_as_failures(self) -> Iterator[None]:
-        import openai
-        from pydantic import ValidationError
+    # --- how it is asked ---
 
-        try:
-            yield
-        except (openai.OpenAIError, ValidationError, UnicodeError) as error:
-            failure = classify_openai(error)
-            # Servers that speak OpenAI's API may quote a wrong key in full.
-            details = failure.details.replace(self._endpoint.api_key, "***")
-            raise type(failure)(details, retry_after_s=failure.retry_after_s) from error
-        except (AttributeError, TypeError, ValueError) as error:
-            # The SDK trips over answers that are no chat completion at all, such as a web page.
-            raise AnalystBadAnswerError("the server does not answer as the OpenAI API does") from error
+    @property
+    def _manner(self) -> Manner:
+        usual = Manner(self.family.parameters, self.family.schema_)
+        return _learnt.get((self.endpoint.base_url, self.endpoint.model), usual)
+
+    def _learn(self, manner: Manner, error: Failure) -> None:
+        """Leave out what the API minded; raises its failure where it minded something else."""
+        parameter = minded_parameter(error)
+        without = manner.without(parameter) if parameter else None
+        if without is None:
+            raise error
+        with _learning:
+            _learnt[self.endpoint.base_url, self.endpoint.model] = without
+
+    def _messages(self, question: Question, manner: Manner) -> Messages:
+        if manner.schema is Schema.STRICT:
+            return question.messages
+        form = json.dumps(question.form.model_json_schema())
+        said = f"Answer with one JSON object of this JSON Schema, and nothing else: {form}"
+        instructions, *others = question.messages
+        return [{**instructions, "content": f"{instructions['content']}\n\n{said}"}, *others]
+
+    def _arguments(self, question: Question, manner: Manner, room: int, seed: int) -> dict[str, Any]:
+        values: dict[str, Any] = {"temperature": TEMPERATURE, "seed": seed, **dict.fromkeys(LIMITS, room)}
+        arguments = {name: value for name, value in values.items() if name in manner.parameters}
+        return arguments | _response_format(question.form, manner.schema)
+
+    def _room(self, question: Question) -> int:
+        wanted = question.room + (THOUGHT_TOKENS if self.family.reasoning else 0)
+        return min(wanted, self.family.output)
+
+    @property
+    def _most_tokens(self) -> int:
+        return 2 * (self.family.context + self.family.output)
+
+    def _price(self, model: str, *, assume: bool = False) -> Price | None:
+        found = self.models.price_of(model) or self.models.price_of(self.endpoint.model)
+        return found or (self.models.assumed_price() if assume else None)
+
+    def _key(self, question: Question, seed: int) -> str:
+        """A hash of all that decides the answer."""
+        schema = question.form.model_json_schema()
+        asked = [self.endpoint.base_url, self.endpoint.model, question.messages, schema, TEMPERATURE, seed]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def _answer_of(completion: "ParsedChatCompletion[AnswerT]") -> AnswerT:
+def _passes_soon(error: Exception) -> bool | float:
+    """Whether a failure is likely to pass within seconds, or in how many it passes."""
+    if not isinstance(error, AnalystUnavailableError | AnalystRateLimitedError):
+        return False
+    if error.retry_after_s is None:
+        return True
+    return error.retry_after_s if error.retry_after_s <= MAX_RETRY_AFTER_S else False
+
+
+def _response_format(form: type[Answer], schema: Schema) -> dict[str, Any]:
+    if schema is Schema.TEXT:
+        return {}
+    if schema is Schema.JSON:
+        return {RESPONSE_FORMAT: {"type": "json_object"}}
+    from openai.lib._pydantic import to_strict_json_schema
+
+    strict = {"name": form.__name__, "strict": True, "schema": to_strict_json_schema(form)}
+    return {RESPONSE_FORMAT: {"type": "json_schema", "json_schema": strict}}
+
+
+def _can_be(told: tuple[object, ...], counted: tuple[int, ...], most: int) -> bool:
+    """Whether these are numbers of tokens that a call can have: read, out of a cache, and written."""
+    if not all(isinstance(each, int) and not isinstance(each, bool) and 0 <= each <= most for each in told):
+        return False
+    read, cached, written = told
+    return cached <= read and not (read == 0 and counted[0]) and not (written == 0 and counted[2] > 1)  # type: ignore[operator]
+
+
+def _text_of(completion: "ChatCompletion") -> str:
+    choices = completion.choices
+    message = choices[0].message if choices else None
+    return (message.content if message else None) or ""
+
+
+def _refuse_unfinished(completion: "ChatCompletion") -> None:
     if not completion.choices:
         raise AnalystBadAnswerError("the response has no choices")
-    message = completion.choices[0].message
-    if message.refusal:
-        raise PolicyRefusalError(message.refusal)
-    if message.parsed is None:
+    choice = completion.choices[0]
+    if choice.message.refusal:
+        raise PolicyRefusalError(choice.message.refusal)
+    if choice.finish_reason == "content_filter":
+        raise PolicyRefusalError("its content filter stopped the answer")
+    if choice.finish_reason == "length":
+        raise CutOffError("the answer was cut off at its length limit")
+    if not choice.message.content:
         raise AnalystBadAnswerError("the answer is empty")
-    return message.parsed

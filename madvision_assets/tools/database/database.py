@@ -5,7 +5,6 @@ SQLAlchemy is imported at the first use and not before: it would double what loa
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -246,19 +245,3 @@ class Database:
         with self.reading() as connection:
             rows = connection.execute(statements.select_lineage(video_id)).mappings()
             return [LineageRow.model_validate(row) for row in rows]
-
-    def cost_usd(self, video_id: str | None = None, since: datetime | None = None) -> float:
-        """What was paid to third parties, US dollars, over all materialisations that ended well.
-
-        Args:
-            video_id: for this video; None for all.
-            since: from this moment on, timezone-aware; None from the beginning.
-
-        Raises:
-            ValueError: ``since`` is naive.
-        """
-        from madvision_assets.tools.database import statements
-
-        query = statements.sum_cost_usd(video_id, since)
-        with self.reading() as connection:
-            return float(connection.execute(query).scalar_one())

@@ -20,6 +20,7 @@ from madvision_assets.tools.database import Database, breakers
 from madvision_assets.tools.database.tables import (
     intakes,
     lineage,
+    paid_calls,
     processing_attempts,
     submissions,
     uploads,
@@ -55,11 +56,13 @@ class Held:
         return places_of(self._connection, video_ids)
 
     def delete_rows(self, video_ids: Collection[str]) -> None:
-        """Delete every row of these of the idle ones."""
+        """Delete every row of these of the idle ones; what was paid for them stays in the books, without names."""
         doomed = sorted(self.idle.intersection(video_ids))
         for breaker in breakers.not_closed(self._connection).values():
             if breaker.probe_video_id in doomed:
                 breakers.give_up_probe(self._connection, breaker.probe_video_id)
+        calls = paid_calls.update().where(paid_calls.c.video_id.in_(doomed))
+        self._connection.execute(calls.values(video_id=None))
         for table in (webhook_deliveries, submissions, uploads, intakes, processing_attempts, lineage, queue, videos):
             self._connection.execute(table.delete().where(table.c.video_id.in_(doomed)))
 

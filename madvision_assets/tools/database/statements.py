@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Insert, case, func, select
+from sqlalchemy import Connection, Executable, Insert, case, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -13,7 +13,7 @@ from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
 from madvision_assets.domain.video import CUT_MARK, Options, RawVideo, Video
-from madvision_assets.tools.database.tables import as_utc, lineage, video_processing_queue, videos
+from madvision_assets.tools.database.tables import lineage, video_processing_queue, videos
 
 # Of videos of the same bytes so many are looked at.
 MAX_SAME = 20
@@ -95,20 +95,6 @@ def insert_lineage(video_id: str, made: Provenance, uri: str, *, sqlite: bool) -
 def select_lineage(video_id: str) -> Executable:
     """The materialisations of a video, oldest first."""
     return select(lineage).where(lineage.c.video_id == video_id).order_by(lineage.c.created_at, lineage.c.id)
-
-
-def sum_cost_usd(video_id: str | None, since: datetime | None) -> Executable:
-    """What materialisations cost, US dollars.
-
-    Raises:
-        ValueError: ``since`` is naive.
-    """
-    query = select(func.coalesce(func.sum(lineage.c.cost_usd), 0.0))
-    if video_id is not None:
-        query = query.where(lineage.c.video_id == video_id)
-    if since is not None:
-        query = query.where(lineage.c.created_at >= as_utc(since))
-    return query
 
 
 def upsert_queue(video: Video, priority: int, now: datetime, *, sqlite: bool) -> Executable:

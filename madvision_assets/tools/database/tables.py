@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from madvision_assets.domain.breakers import BreakerState
+from madvision_assets.domain.paying import CallState
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 
@@ -303,6 +304,33 @@ intakes = Table(
     Column("taken_at", UtcDateTime, nullable=False),
     Index(None, "submitter", "taken_at"),
     Index(None, "video_id"),
+)
+
+# Every call that is paid for, from before it is made: what it may cost at most counts until it is known what it did.
+paid_calls = Table(
+    "paid_calls",
+    metadata,
+    Column("id", BIG_ID, primary_key=True),
+    Column("video_id", String(VIDEO_ID_CHARS)),  # None once the video is forgotten: what was paid stays paid
+    Column("step", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("prompt_version", Text, nullable=False),
+    Column("reserved_usd", Double, nullable=False),
+    Column("cost_usd", Double, nullable=False),
+    Column("doubtful_usd", Double, nullable=False),  # paid at most besides: nobody said what became of the call
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("cached_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("estimated", Boolean, nullable=False),  # counted by us, since the API did not say
+    Column("cause", Text),  # of its failure
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),  # whoever made it is dead then
+    Column("settled_at", UtcDateTime),
+    CheckConstraint(one_of("state", CallState), name="state"),
+    CheckConstraint("reserved_usd >= 0 AND cost_usd >= 0 AND doubtful_usd >= 0", name="usd"),
+    Index(None, "video_id"),
+    Index(None, "created_at"),
 )
 
 # What one installation has of its own.
