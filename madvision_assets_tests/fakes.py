@@ -83,6 +83,11 @@ class FakeOpenAI:
         """Nothing more goes wrong."""
         self._faults.clear()
 
+    @property
+    def is_scripted(self) -> bool:
+        """Whether something is to go wrong with the next completion."""
+        return bool(self._faults)
+
     def next_fault(self) -> Fault:
         """The fault of the completion under way."""
         return (self._faults.popleft() if self._faults else self._usual) or Fault()
@@ -194,9 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_fault(fault)
         else:
             completion = _completion(_checked(body), fault)
-            made = _usage(
-                body, completion["choices"][0]["message"].get("content") or "" if completion["choices"] else ""
-            )
+            # Whatever a fault says of the usage, this is what it was.
+            made = completion["usage"] if "usage" not in fault.change else _usage(body, json.dumps(_content(body)))
             self.server.fake.billed.append(made["total_tokens"])
             self.server.fake.bills.append((body["model"], made["prompt_tokens"], made["completion_tokens"]))
             if fault.dribbles_s:

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from madvision_assets.connections import make_database
+from madvision_assets.connections import make_database, make_store
 from madvision_assets.defs.resources import make_analyst
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
@@ -264,9 +264,8 @@ def test_a_video_that_is_done_has_nothing_left_to_do(left: LeftBehind, harness: 
 def test_what_waits_goes_on_where_it_stood_and_does_nothing_twice(left: LeftBehind, harness: Harness) -> None:
     with FakeOpenAI() as openai:
         keys = {"openai_api_key": openai.key, "openai_base_url": openai.base_url}
-        harness.tools.analyst = make_analyst(
-            settings_in(left.home, **left.settings, **keys), database_of(left), harness.store
-        )
+        chosen = settings_in(left.home, **left.settings, **keys)
+        harness.tools.analyst = make_analyst(chosen, database_of(left), make_store(chosen))
         assert run_planned(harness, left.videos["waits"]) == ["clip_candidates", "clips"]
         assert len(openai.completions) == 1
 

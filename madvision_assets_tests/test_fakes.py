@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from madvision_assets_tests import openai_faults
-from madvision_assets_tests.fakes import KEY, FakeOpenAI
+from madvision_assets_tests.fakes import KEY, MODELS, FakeOpenAI
 from madvision_assets_tests.waiting import wait_for
 
 
@@ -171,7 +171,7 @@ def test_a_response_that_is_held_back_when_the_server_goes_away_never_comes(fake
 
 
 def test_models_are_listed_and_found_by_name(fake: FakeOpenAI) -> None:
-    assert {model["id"] for model in call(fake, path="/v1/models")[1]["data"]} == {"gpt-4o", "gpt-4o-mini"}
+    assert {model["id"] for model in call(fake, path="/v1/models")[1]["data"]} == {*MODELS}
     assert call(fake, path="/v1/models/gpt-4o")[1]["id"] == "gpt-4o"
     assert call(fake, path="/v1/models/gpt-99")[0] == 404
     assert call(fake, path="/v1/nothing")[0] == 404

@@ -17,6 +17,7 @@ SLOW_S, USUAL_S = 8.0, 1.5
 RETRY_AFTER_S = 3
 # Short, so that a campaign has many of them, and yet with something to cut.
 TALK_S = 12.0
+TOO_SHORT_S = 5.0  # a clip needs 10
 OPTIONS = {"min_clip_s": 2, "max_clip_s": 8}
 
 
@@ -95,7 +96,7 @@ class Films:
                 whole.write_bytes(self.talk)
                 return footage.truncated_index(made, whole).read_bytes()
             case "too short":
-                return footage.talking(made, 3.0).read_bytes()
+                return short_talk(self._folder, TOO_SHORT_S)
             case "no speech":
                 return footage.silence(made, 20.0).read_bytes()
             case _:

@@ -161,7 +161,7 @@ def moments_of(told: object) -> tuple[list[Moment], list[RejectedMoment]]:
     """The moments of an answer that can be understood, and the others, each with what is amiss.
 
     Raises:
-        AnalystBadAnswerError: there is no list of moments in it.
+        AnalystBadAnswerError: there is no list of moments in it, or none of them can be understood.
     """
     listed = told.get("moments") if isinstance(told, Mapping) else told
     if not isinstance(listed, Sequence) or isinstance(listed, str):
@@ -179,6 +179,8 @@ def moments_of(told: object) -> tuple[list[Moment], list[RejectedMoment]]:
         else:
             details = f"it is {answer.part.value}, not talk"
             bad.append(RejectedMoment(moment=answer.moment(), rule=RejectionRule.NOT_TALK, details=details))
+    if bad and not good and all(each.rule is RejectionRule.MALFORMED for each in bad):
+        raise AnalystBadAnswerError(f"no moment of the answer fits its form: {bad[0].details}")
     return good, bad
 
 
@@ -231,7 +233,8 @@ def json_in(text: str) -> object:
         # Of several the last is the answer: a model that thinks aloud writes others before it.
         if isinstance(found, list) and found and all(isinstance(each, dict | list) for each in found):
             found = found if _are_moments(found) else found[-1]
-        if isinstance(found, dict | list) and found:
+        # What had to be mended and then holds nothing is an answer that broke off, and no empty one.
+        if isinstance(found, dict | list) and (any(found.values()) if isinstance(found, dict) else found):
             return found
     raise AnalystBadAnswerError("the answer is not JSON")
 

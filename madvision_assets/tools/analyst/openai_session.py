@@ -24,6 +24,7 @@ from madvision_assets.domain.failures import (
     PolicyRefusalError,
 )
 from madvision_assets.domain.paying import Came, Desk, Planned
+from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.tools.analyst.answers import Answer, json_in
 from madvision_assets.tools.analyst.errors import minded_parameter
@@ -45,6 +46,9 @@ THOUGHT_TOKENS = 8_192
 GRACE_S = 120.0
 LIMITS = ("max_completion_tokens", "max_tokens")
 RESPONSE_FORMAT = "response_format"
+# What the SDK's errors of a connection come from where nothing was sent.
+NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "LocalProtocolError")
+MAX_MODEL_CHARS = 200
 # Whoever asks for a longer wait is not waited for here: the queue does that.
 MAX_RETRY_AFTER_S = 60.0
 
@@ -247,7 +251,7 @@ class Session:
             worst,
             self.endpoint.deadline_s + GRACE_S,
         )
-        number, came = self.desk.books.reserve(planned), Came(self.endpoint.model)
+        number, came = self.desk.books.reserve(planned), Came(self.endpoint.model, doubtful_usd=worst)
         try:
             completion = self._sent(came, messages, self._arguments(question, manner, room, seed), ends_s)
             text = _text_of(completion)
@@ -274,18 +278,19 @@ class Session:
                     **arguments,
                 )
             except openai.APIStatusError:
-                came.in_doubt = False  # an error is not paid for
+                came.doubtful_usd = 0.0  # an error is not paid for
                 raise
             except openai.APIConnectionError as error:
-                came.in_doubt = type(error.__cause__).__name__ not in {"ConnectError", "ConnectTimeout"}
+                if type(error.__cause__).__name__ in NEVER_SENT:
+                    came.doubtful_usd = 0.0
                 raise
             finally:
-                came.in_doubt = came.in_doubt and sending.was_sent
+                if not sending.was_sent:
+                    came.doubtful_usd = 0.0
 
     def _count(self, came: Came, completion: "ChatCompletion", messages: Messages, text: str) -> None:
         """What the API says that it was, or what we count where it does not say, or says what cannot be."""
-        came.in_doubt = False
-        came.model = self.answered_by = completion.model or self.endpoint.model
+        came.model = self.answered_by = _name(completion.model) or self.endpoint.model
         used = completion.usage
         told = (
             getattr(used, "prompt_tokens", None),
@@ -295,8 +300,10 @@ class Session:
         counted = of_messages(messages), 0, estimated_tokens(text)
         came.estimated = not _can_be(told, counted, self._most_tokens)
         came.input_tokens, came.cached_tokens, came.output_tokens = counted if came.estimated else told  # type: ignore[assignment]
+        tokens = came.input_tokens, came.cached_tokens, came.output_tokens
         price = self._price(came.model)
-        came.cost_usd = cost_usd(price, came.input_tokens, came.cached_tokens, came.output_tokens)
+        came.cost_usd = cost_usd(price, *tokens)
+        came.doubtful_usd = 0.0 if price else cost_usd(self._price(came.model, assume=True), *tokens)
 
     # --- how it is asked ---
 
@@ -346,6 +353,12 @@ class Session:
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
+def forget_manners() -> None:
+    """Find out anew what models do not take."""
+    with _learning:
+        _learnt.clear()
+
+
 def _passes_soon(error: Exception) -> bool | float:
     """Whether a failure is likely to pass within seconds, or in how many it passes."""
     if not isinstance(error, AnalystUnavailableError | AnalystRateLimitedError):
@@ -375,17 +388,30 @@ def _can_be(told: tuple[object, ...], counted: tuple[int, ...], most: int) -> bo
 
 
 def _text_of(completion: "ChatCompletion") -> str:
-    choices = completion.choices
-    message = choices[0].message if choices else None
-    return (message.content if message else None) or ""
+    """What the model wrote; the SDK takes whatever JSON a server sends, so that nothing is sure to be there.
+
+    Raises:
+        AnalystBadAnswerError: it is no completion.
+    """
+    from openai.types.chat import ChatCompletion
+
+    if not isinstance(completion, ChatCompletion):
+        raise AnalystBadAnswerError("the server does not answer as the OpenAI API does")
+    choices = completion.choices if isinstance(completion.choices, list) else []
+    content = getattr(getattr(choices[0], "message", None), "content", None) if choices else None
+    return content if isinstance(content, str) else ""
+
+
+def _name(told: object) -> str:
+    return cleaned(told, MAX_MODEL_CHARS) if isinstance(told, str) else ""
 
 
 def _refuse_unfinished(completion: "ChatCompletion") -> None:
-    if not completion.choices:
+    if not completion.choices or not getattr(completion.choices[0], "message", None):
         raise AnalystBadAnswerError("the response has no choices")
     choice = completion.choices[0]
     if choice.message.refusal:
-        raise PolicyRefusalError(choice.message.refusal)
+        raise PolicyRefusalError(str(choice.message.refusal))
     if choice.finish_reason == "content_filter":
         raise PolicyRefusalError("its content filter stopped the answer")
     if choice.finish_reason == "length":

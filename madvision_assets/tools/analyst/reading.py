@@ -1,0 +1,94 @@
+"""Reading a transcript window by window: what is found in each, and which could not be read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from madvision_assets.domain.clips import FailedWindow, Moment, RejectedMoment
+from madvision_assets.domain.content_type import ContentKind
+from madvision_assets.domain.failures import (
+    AnalystBadAnswerError,
+    AnalystRejectedError,
+    Failure,
+    PolicyRefusalError,
+    TranscriptTooLargeError,
+)
+from madvision_assets.domain.transcript import Segment
+from madvision_assets.domain.video import SourceMetadata
+from madvision_assets.tools.analyst.answers import MomentsAnswer, moments_of
+from madvision_assets.tools.analyst.openai_session import CutOffError, Question, Session
+from madvision_assets.tools.analyst.prompts import PROPOSE, propose_messages, transcript_block
+from madvision_assets.tools.analyst.windows import halves
+
+TOKENS_PER_MOMENT, TOKENS_OF_AN_ANSWER = 220, 300
+# A window that is still too large then is one of few segments, and not the fault of its size.
+MAX_HALVINGS = 8
+# What speaks against one window, and not against those that are still to be read.
+OF_ONE_WINDOW = (AnalystBadAnswerError, PolicyRefusalError, AnalystRejectedError, TranscriptTooLargeError)
+
+
+def room_of(moments: int) -> int:
+    """Tokens that an answer of so many moments may have."""
+    return TOKENS_OF_AN_ANSWER + TOKENS_PER_MOMENT * moments
+
+
+@dataclass
+class Reader:
+    """Asks for the moments of one window after the other.
+
+    Args:
+        session: who is asked.
+        source: of the video.
+        kind: likewise.
+        count: moments that are asked for in each window.
+        per_clip: fewest and most segments of a moment.
+    """
+
+    session: Session
+    source: SourceMetadata
+    kind: ContentKind
+    count: int
+    per_clip: tuple[int, int]
+    moments: list[Moment] = field(default_factory=list)
+    rejected: list[RejectedMoment] = field(default_factory=list)
+    failed: list[FailedWindow] = field(default_factory=list)
+    _first_failure: Failure | None = None
+
+    def read(self, window: Sequence[Segment], halvings: int = 0) -> None:
+        """Find the moments of a window; of one that is too large, those of its halves."""
+        try:
+            good, bad = self._asked(window)
+        except (CutOffError, TranscriptTooLargeError) as failure:
+            # An answer that is cut off was paid for: once is enough.
+            most = MAX_HALVINGS if isinstance(failure, TranscriptTooLargeError) else 1
+            if len(window) < 2 or halvings >= most:  # noqa: PLR2004 - two halves
+                self._note(window, failure)
+                return
+            for half in halves(window):
+                self.read(half, halvings + 1)
+        except OF_ONE_WINDOW as failure:
+            self._note(window, failure)
+        else:
+            self.moments += good
+            self.rejected += bad
+
+    def moments_or_failure(self) -> Sequence[Moment]:
+        """What was found; raises what was wrong with the first window where none could be read."""
+        if self._first_failure is not None and not (self.moments or self.rejected or self._was_read):
+            raise self._first_failure
+        return self.moments
+
+    _was_read: bool = False
+
+    def _asked(self, window: Sequence[Segment]) -> tuple[list[Moment], list[RejectedMoment]]:
+        messages = propose_messages(transcript_block(self.source, window), self.kind, self.count, self.per_clip)
+        found = self.session.ask(Question(PROPOSE, messages, MomentsAnswer, room_of(self.count)), moments_of)
+        self._was_read = True
+        return found
+
+    def _note(self, window: Sequence[Segment], failure: Failure) -> None:
+        self._first_failure = self._first_failure or failure
+        self.failed.append(
+            FailedWindow(
+                first_segment=window[0].id, last_segment=window[-1].id, cause=failure.code, details=failure.details
+            )
+        )
