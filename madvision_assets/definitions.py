@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from madvision_assets.defs import compute
-from madvision_assets.defs.assets import PIPELINE
+from madvision_assets.defs.assets import pipeline_of
 from madvision_assets.defs.jobs import process_video
-from madvision_assets.defs.resources import make_resources
+from madvision_assets.defs.resources import make_fingerprinted, make_resources
 from madvision_assets.defs.runtime.patience import wait_for_dagster
 from madvision_assets.defs.sensors import SENSORS
+from madvision_assets.work.staleness import code_versions
 
 if TYPE_CHECKING:
     from madvision_assets.settings import Settings
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions for these settings; tests and the command line put their own resources in place."""
     return dg.Definitions(
-        assets=PIPELINE,
+        assets=pipeline_of(code_versions(make_fingerprinted(settings))),
         jobs=[process_video],
         sensors=SENSORS,
         resources={**make_resources(settings), **(resource_overrides or {})},

@@ -112,6 +112,7 @@ class Settings(BaseSettings):
     openai_base_url: Annotated[str | None, Field(alias="OPENAI_BASE_URL")] = None
     openai_deadline_s: Annotated[float, Field(gt=0, le=HOUR_S)] = 180.0
     models_file: Path | None = None
+    auto_redo: bool = False
     budget_usd_per_video: Ceiling = 1.0
     budget_usd_per_day: Ceiling = 5.0
 

@@ -5,7 +5,7 @@ import sys
 import click
 from rich.console import Console
 
-from madvision_assets.command import inbox, parts, queue, scale, store, transcript
+from madvision_assets.command import inbox, parts, queue, scale, stale, store, transcript
 from madvision_assets.command.display import (
     EXIT_FAILED,
     StageDisplay,
@@ -144,7 +144,15 @@ def serve(host: str, port: int) -> None:
     serve_intake(settings, host, port)
 
 
-for command in (*queue.COMMANDS, *inbox.COMMANDS, *parts.COMMANDS, *scale.COMMANDS, store.store, transcript.transcript):
+for command in (
+    *queue.COMMANDS,
+    *inbox.COMMANDS,
+    *parts.COMMANDS,
+    *scale.COMMANDS,
+    stale.stale,
+    store.store,
+    transcript.transcript,
+):
     main.add_command(command)
 
 

@@ -1,6 +1,6 @@
 """The pipeline: raw_video -> transcript -> content_type -> clip_candidates -> clips."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Any
 
@@ -26,7 +26,7 @@ from madvision_assets.work.transcribe import Transcriber
 OWNERS = ["team:madvision"]
 
 
-def asset_of(step: PipelineStep, *, code_version: str) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+def asset_of(step: PipelineStep) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
     """What the assets have in common, out of the rows of their stages."""
     document, before = step.stage.document, step.previous
     declare = dg.asset(
@@ -37,7 +37,7 @@ def asset_of(step: PipelineStep, *, code_version: str) -> Callable[[Callable[...
         group_name="madvision",
         owners=OWNERS,
         kinds=set(step.stage.kinds),
-        code_version=code_version,
+        code_version=step.stage.code_version,
         check_specs=checks.SPECS[step],
         dagster_type=finished(document),
         pool=step.stage.pool.value,
@@ -65,7 +65,7 @@ def finished(document: type[Document]) -> dg.DagsterType:
     )
 
 
-@asset_of(PipelineStep.RAW_VIDEO, code_version="1")
+@asset_of(PipelineStep.RAW_VIDEO)
 def raw_video(
     context: dg.AssetExecutionContext,
     runtime: dg.ResourceParam[StageRuntime],
@@ -80,7 +80,7 @@ def raw_video(
         return stage.done(made, reports.raw_video(made.document), decodes)
 
 
-@asset_of(PipelineStep.TRANSCRIPT, code_version="1")
+@asset_of(PipelineStep.TRANSCRIPT)
 def transcript(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
@@ -99,7 +99,7 @@ def transcript(
         )
 
 
-@asset_of(PipelineStep.CONTENT_TYPE, code_version="1")
+@asset_of(PipelineStep.CONTENT_TYPE)
 def content_type(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
@@ -113,7 +113,7 @@ def content_type(
         return stage.done(made, reports.content_type(made.document))
 
 
-@asset_of(PipelineStep.CLIP_CANDIDATES, code_version="1")
+@asset_of(PipelineStep.CLIP_CANDIDATES)
 def clip_candidates(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
@@ -129,7 +129,7 @@ def clip_candidates(
         return stage.done(made, reports.clip_candidates(made.document), fits)
 
 
-@asset_of(PipelineStep.CLIPS, code_version="1")
+@asset_of(PipelineStep.CLIPS)
 def clips(
     context: dg.AssetExecutionContext,
     raw_video: RawVideo,
@@ -146,3 +146,12 @@ def clips(
 
 
 PIPELINE = (raw_video, transcript, content_type, clip_candidates, clips)
+
+
+def pipeline_of(versions: Mapping[PipelineStep, str]) -> tuple[dg.AssetsDefinition, ...]:
+    """The assets with these versions of their code, by which Dagster's UI tells what is stale."""
+
+    def versioned(spec: dg.AssetSpec) -> dg.AssetSpec:
+        return spec.replace_attributes(code_version=versions[PipelineStep(spec.key.to_user_string())])
+
+    return tuple(asset.map_asset_specs(versioned) for asset in PIPELINE)

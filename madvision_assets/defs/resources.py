@@ -25,7 +25,8 @@ from madvision_assets.domain.networks import networks_of
 from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.analyst import Analyst, AnalystOptions
-from madvision_assets.tools.analyst.registry import find_analyst
+from madvision_assets.tools.analyst.offline import OfflineAnalyst
+from madvision_assets.tools.analyst.registry import OPENAI, find_analyst
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.download import Downloader, Etiquette, Wheels
 from madvision_assets.tools.egress import EgressProxy
@@ -44,6 +45,7 @@ from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.site_limits import SiteLimits
+from madvision_assets.work.staleness import Upgrader
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
@@ -124,6 +126,20 @@ def make_analyst(settings: "Settings", database: Database, store: ObjectStore) -
     price_known = found.price_known is not None and found.price_known(options)
     ledger = Ledger(database, Ceilings(*settings.ceilings_usd(price_known=price_known)))
     return found.make(options, Desk(ledger, KeptAnswers(store)))
+
+
+def make_fingerprinted(settings: "Settings") -> Analyst:
+    """The analyst that does the work, for what he goes by: also where only the pods of his stages have his key."""
+    only_pods = settings.executor == "k8s" and settings.analyst is None
+    return find_analyst(OPENAI if only_pods else settings.analyst, _analyst_options(settings)).make(
+        _analyst_options(settings), Desk()
+    )
+
+
+def make_upgrader(settings: "Settings", database: Database) -> Upgrader:
+    """Who has done again what was provisional."""
+    analyst = make_fingerprinted(settings)
+    return Upgrader(database, analyst, isinstance(analyst, OfflineAnalyst), settings.auto_redo)
 
 
 def _analyst_options(settings: "Settings") -> AnalystOptions:
@@ -228,5 +244,6 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "quotas": quotas,
         "transcriber": Transcriber(store, make_speech_engine(settings)),
         "analyst": make_analyst(settings, database, store),
+        "upgrader": make_upgrader(settings, database),
         "renderer": ClipRenderer(store),
     }

@@ -17,6 +17,7 @@ from madvision_assets.tools.database import Database
 from madvision_assets.tools.room import DiskRoom
 from madvision_assets.work.dispatch import Dispatcher, Launch
 from madvision_assets.work.quotas import Quotas
+from madvision_assets.work.staleness import Upgrader
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -108,18 +109,22 @@ def housekeeping(
     housekeeper: dg.ResourceParam[Housekeeper],
     upload_sweeper: dg.ResourceParam[UploadSweeper],
     quotas: dg.ResourceParam[Quotas],
+    upgrader: dg.ResourceParam[Upgrader],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
 
     What uploads left in the store, and nobody needs, goes too, and what was taken in for whom on days that are over.
+    What an analyst without a key stood in for is queued again once there is one who has it.
     """
     quotas.sweep()
+    upgraded = upgrader.upgrade()
     swept_uploads = upload_sweeper.sweep()
     try:
         swept = housekeeper.sweep(context.instance, context.cursor or None)
     except ValueError as held_up:
         return dg.SkipReason(str(held_up))
-    told = dg.SkipReason(f"{swept.archived} videos archived, {swept.runs} runs deleted, {swept_uploads} uploads swept.")
+    went = f"{swept.archived} videos archived, {swept.runs} runs deleted, {swept_uploads} uploads swept"
+    told = dg.SkipReason(f"{went}, {upgraded} videos to be redone.")
     return dg.SensorResult(cursor=swept.last_kept or "", skip_reason=told)
 
 

@@ -103,6 +103,8 @@ class ClipCandidates(Document):
     # Version 2 has more rules, and stretches that could not be read.
     upcasters: ClassVar[Mapping[int, Upcaster]] = {1: lambda document: document}
 
+    schema_version: int = 2
+
     outcome: Outcome
     outcome_reason: str
     candidates: tuple[ClipCandidate, ...] = ()

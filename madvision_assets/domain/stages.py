@@ -102,6 +102,7 @@ class Stage:
 
     Attributes:
         document: what it makes.
+        code_version: of our code for it; raised when a change of it would make a document otherwise.
         inputs: the documents that it reads.
         share: of the whole work, for the progress bar; those of all stages add up to 1.
         guard: what its breaker guards; store and disk are used by every stage, and guarded besides.
@@ -116,6 +117,7 @@ class Stage:
     """
 
     document: type[Document]
+    code_version: str = "1"
     inputs: tuple[type[Document], ...]
     share: float
     guard: Resource | None
@@ -241,6 +243,7 @@ class PipelineStep(StrEnum):
         "clip_candidates",
         Stage(
             document=ClipCandidates,
+            code_version="2",
             inputs=(RawVideo, Transcript, ContentType),
             share=0.05,
             guard=Resource.ANALYST,

@@ -147,7 +147,7 @@ class OpenAIAnalyst:
     def fingerprint(self, step: str) -> str:
         """See ``Analyst``: the prompts, the form of the answers, and the family of the model."""
         family = self._models.family_of(self._endpoint.model)
-        return hashlib.sha256(f"{_prompt_hash(step)} {sorted(family.names)}".encode()).hexdigest()
+        return hashlib.sha256(f"{prompt_hash(step)} {sorted(family.names)}".encode()).hexdigest()
 
     @cached_property
     def _models(self) -> Models:
@@ -183,14 +183,16 @@ def _tokens_of_all(segments: Sequence[Segment]) -> int:
     return sum(map(_tokens_of, segments))
 
 
-def _prompt_hash(step: str) -> str:
-    hashes = [prompt.hash_with(form.model_json_schema()) for prompt, form in ASKED[step]]
+def prompt_hash(step: str, instead: Prompt | None = None) -> str:
+    """The sha256 (hex) of all that a stage asks, with a prompt in place of the one of its name."""
+    asked = ((instead if instead and instead.name == prompt.name else prompt, form) for prompt, form in ASKED[step])
+    hashes = [prompt.hash_with(form.model_json_schema()) for prompt, form in asked]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256(" ".join(hashes).encode()).hexdigest()
 
 
 def _recipe(session: Session, step: str) -> Recipe:
     version = "+".join(prompt.version for prompt, _ in ASKED[step])
-    return session.recipe(version, _prompt_hash(step))
+    return session.recipe(version, prompt_hash(step))
 
 
 def _nobody_speaks(transcript: Transcript) -> Made[ContentType]:

@@ -9,6 +9,7 @@ from madvision_assets.tools.analyst import AnalystDescriptor, AnalystOptions, of
 ANALYSTS: Mapping[str, AnalystDescriptor] = {
     analyst.DESCRIPTOR.name: analyst.DESCRIPTOR for analyst in (openai_analyst, offline)
 }
+OPENAI = openai_analyst.DESCRIPTOR.name
 
 
 def find_analyst(name: str | None, options: AnalystOptions) -> AnalystDescriptor:

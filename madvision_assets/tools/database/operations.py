@@ -208,6 +208,7 @@ class Operations:
         cause: str | None = None,
         video_ids: Collection[str] | None = None,
         from_step: PipelineStep | None = None,
+        priority: int | None = None,
     ) -> int:
         """Queue videos again, all or none: those that a cause holds up, or these.
 
@@ -218,6 +219,7 @@ class Operations:
                 whose next step is behind a breaker that it opened; these breakers are closed.
             video_ids: or these, whatever state they are in.
             from_step: do this step and all later ones again; None goes on where each stands, or as asked before.
+            priority: None keeps what each has.
 
         Returns:
             How many.
@@ -238,7 +240,7 @@ class Operations:
                 wanted: list[ColumnElement[bool]] = [queue.c.video_id.in_(each) for each in batches(video_ids or ())]
             else:
                 wanted = [and_(idle, _held_up_by(cause, breakers.not_closed(connection)))]
-            values = _afresh(from_step, now)
+            values = _afresh(from_step, now) | ({} if priority is None else {"priority": priority})
             held: set[str] = set()
             for each in wanted:
                 one_by_one = select(queue.c.video_id).where(each).order_by(queue.c.video_id)
