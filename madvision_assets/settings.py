@@ -7,7 +7,7 @@ import os
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     whisper_model: str = "turbo"
 
     analyst: str | None = None
+    analyst_fallback: Literal["offline"] | None = None
+    analyst_fallback_after_s: Annotated[float, Field(ge=0)] = 900.0
     openai_model: str = "gpt-4o"
     openai_api_key: Annotated[SecretStr | None, Field(alias="OPENAI_API_KEY")] = None
     openai_base_url: Annotated[str | None, Field(alias="OPENAI_BASE_URL")] = None

@@ -101,6 +101,8 @@ def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
     if not in_table:
         for rank, file in files.items():
             console.print(f"{rank}  {file}", soft_wrap=True)
+    if clips.provisional:
+        console.print("Provisional: rules chose these moments, for want of a language model.")
 
 
 def _place(store: ObjectStore, file: ObjectRef | None) -> str:

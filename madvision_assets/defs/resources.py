@@ -38,6 +38,7 @@ from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader, bucket_names
 from madvision_assets.work.dispatch import Dispatcher
+from madvision_assets.work.fallback import FallbackAnalyst
 from madvision_assets.work.ingest import Account, Ingest
 from madvision_assets.work.ledger import Ceilings, KeptAnswers, Ledger
 from madvision_assets.work.publish import Publisher
@@ -125,7 +126,11 @@ def make_analyst(settings: "Settings", database: Database, store: ObjectStore) -
     found = find_analyst(settings.analyst, options)
     price_known = found.price_known is not None and found.price_known(options)
     ledger = Ledger(database, Ceilings(*settings.ceilings_usd(price_known=price_known)))
-    return found.make(options, Desk(ledger, KeptAnswers(store)))
+    analyst = found.make(options, Desk(ledger, KeptAnswers(store)))
+    if settings.analyst_fallback is None or isinstance(analyst, OfflineAnalyst):
+        return analyst
+    stand_in = find_analyst(settings.analyst_fallback, options).make(options, Desk())
+    return FallbackAnalyst(analyst, stand_in, database, settings.analyst_fallback_after_s)
 
 
 def make_fingerprinted(settings: "Settings") -> Analyst:
@@ -137,9 +142,11 @@ def make_fingerprinted(settings: "Settings") -> Analyst:
 
 
 def make_upgrader(settings: "Settings", database: Database) -> Upgrader:
-    """Who has done again what was provisional."""
+    """Who has done again what was provisional; where this process has no key, whether the API is back is not asked."""
     analyst = make_fingerprinted(settings)
-    return Upgrader(database, analyst, isinstance(analyst, OfflineAnalyst), settings.auto_redo)
+    is_provisional = isinstance(analyst, OfflineAnalyst)
+    asks = settings.analyst_fallback is not None and settings.openai_api_key is not None
+    return Upgrader(database, analyst, is_provisional, settings.auto_redo, asks_first=asks)
 
 
 def _analyst_options(settings: "Settings") -> AnalystOptions:
@@ -212,7 +219,7 @@ def make_webhooks(settings: "Settings", store: ObjectStore, database: Database) 
         allow_private=settings.allow_private,
         refused=networks_of(settings.refused_networks),
         public_url=settings.public_url,
-        count_clips=lambda video_id: len(read_current(store, Clips, video_id).clips),
+        find_clips=partial(read_current, store, Clips),
     )
 
 

@@ -178,7 +178,11 @@ def _files_by_role(clips: Json) -> Json:
 
 
 class Clips(Document):
-    """Manifest of a video's clips, best first; without any, ``outcome`` says why."""
+    """Manifest of a video's clips, best first; without any, ``outcome`` says why.
+
+    Attributes:
+        provisional: True where rules stood in for a language model.
+    """
 
     asset: ClassVar[str] = "clips"
     upcasters: ClassVar[Mapping[int, Upcaster]] = {1: _files_by_role}
@@ -188,6 +192,7 @@ class Clips(Document):
     outcome: Outcome
     outcome_reason: str
     clips: tuple[Clip, ...] = ()
+    provisional: bool = False
 
 
 def clip_id(video_id: str, rank: int) -> str:

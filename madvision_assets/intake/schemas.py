@@ -193,6 +193,9 @@ class VideoStatus(BaseModel):
     next_step: Annotated[NextStep | None, Field(description="What whoever submitted it can do about the failure.")]
     outcome: Annotated[Outcome | None, Field(description="How it ended; only `clips` comes with clips.")]
     outcome_reason: str | None
+    provisional: Annotated[
+        bool | None, Field(description="Whether rules chose, for want of a language model; null before it is known.")
+    ]
     steps: list[StepView]
     transcript_model: Annotated[
         str | None, Field(description="Which model heard it, with a hash of its weights; null before it is heard.")

@@ -51,10 +51,11 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
     tracked = require_tracked(services, token)
     row = tracked.row
     failure = failure_of(row.failure_cause, row.failure_details)
-    message, clips = row.message, []
+    message, clips, provisional = row.message, [], None
     if row.outcome is not None:
         try:
             made = _STORE_READERS.submit(read_current, services.store, Clips, row.video_id).result(STORE_LIMIT_S)
+            provisional = made.provisional
             clips = [clip_view(clip, f"{base_url}/video/{token}/clips") for clip in made.clips]
         except MissingInputError:
             message = CLIPS_GONE
@@ -77,6 +78,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             "next_step": next_step(failure) if failure else None,
             "steps": [_step_view(step, row) for step in PipelineStep],
             **_transcript(services, row, f"{base_url}/video/{token}"),
+            "provisional": provisional,
             "clips": clips,
             "options": tracked.options,
         }

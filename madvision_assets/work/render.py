@@ -51,6 +51,7 @@ class ClipRenderer:
             outcome=chosen.outcome,
             outcome_reason=chosen.outcome_reason,
             clips=tuple(clips),
+            provisional=chosen.provisional,
         )
         recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
         return Made(document, recipe)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from madvision_assets.domain.failures import Resource
+from madvision_assets.domain.failures import Failure, Resource
 from madvision_assets.domain.lineage import NewestDocument
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.analyst import Analyst
@@ -141,12 +141,14 @@ class Upgrader:
         analyst: who does the work now.
         is_provisional: whether what he makes is provisional, too.
         auto_redo: whether all that would come out otherwise is to be redone.
+        asks_first: whether he is asked before, since somebody may have stood in for him because he was away.
     """
 
     database: Database
     analyst: Analyst
     is_provisional: bool
     auto_redo: bool
+    asks_first: bool = False
     _looks_again_s: float = 0.0
 
     def upgrade(self) -> int:
@@ -160,6 +162,11 @@ class Upgrader:
         found = [] if self.is_provisional else list(find(self.database, provisional, UPGRADED_AT_ONCE))
         if self.auto_redo and not found:
             found = list(find(self.database, changed_since(code_versions(self.analyst)), UPGRADED_AT_ONCE))
+        if found and self.asks_first:
+            try:
+                self.analyst.check()
+            except Failure:
+                found = []
         self._looks_again_s = time.monotonic() + (BUSY_PAUSE_S if found else IDLE_PAUSE_S)
         return redo(self.database, found)
 

@@ -17,7 +17,7 @@ from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.clips import Clips, Outcome
 from madvision_assets.domain.failure_records import failure_of, public_sentence
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.redaction import without_secrets
@@ -86,7 +86,7 @@ class WebhookSender:
         allow_private: let callbacks reach private and loopback addresses.
         public_url: of the intake, for the link to the status; None leaves that out.
         now: the clock, timezone-aware.
-        count_clips: how many clips a video has; None leaves that out.
+        find_clips: the clips of a video; None leaves out what is told of them.
         refused: networks that callbacks never reach.
     """
 
@@ -96,7 +96,7 @@ class WebhookSender:
         allow_private: bool = False,
         public_url: str | None = None,
         now: Callable[[], datetime] | None = None,
-        count_clips: Callable[[str], int] | None = None,
+        find_clips: Callable[[str], Clips] | None = None,
         refused: Sequence["Network"] = (),
     ) -> None:
         self._refused = refused
@@ -104,7 +104,7 @@ class WebhookSender:
         self._allow_private = allow_private
         self._public_url = public_url
         self._now = now or (lambda: datetime.now(UTC))
-        self._count_clips = count_clips
+        self._find_clips = find_clips
 
     def deliver_due(self, limit: int = 1000, budget_s: float = BUDGET_S) -> Delivered:
         """Send what is due, those that wait longest first.
@@ -168,18 +168,24 @@ class WebhookSender:
             "failure_details": public_sentence(failure) if failure else None,
             "attempt": delivery.attempt,
             "finished_at": delivery.finished_at.isoformat(),
-            "clips": self._clips(delivery),
+            **self._clips(delivery),
             "status_url": self._public_url.rstrip("/") + STATUS_PATH if self._public_url else None,
         }
         return json.dumps(message).encode()
 
-    def _clips(self, delivery: "Delivery") -> int | None:
+    def _clips(self, delivery: "Delivery") -> dict[str, int | bool | None]:
+        """How many clips there are, and whether they are provisional."""
         if delivery.outcome != Outcome.CLIPS:
-            return 0 if delivery.outcome or delivery.failure_cause else None
+            return {"clips": 0 if delivery.outcome or delivery.failure_cause else None, "provisional": None}
         try:
-            return self._count_clips(delivery.video_id) if self._count_clips else None
+            made = self._find_clips(delivery.video_id) if self._find_clips else None
         except Failure:  # the store is away; that it is done can be told all the same
-            return None
+            made = None
+        return (
+            {"clips": len(made.clips), "provisional": made.provisional}
+            if made
+            else dict.fromkeys(("clips", "provisional"))
+        )
 
     def _claim(self, limit: int) -> list["Delivery"]:
         from madvision_assets.tools.database import webhooks

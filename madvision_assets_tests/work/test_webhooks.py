@@ -21,6 +21,7 @@ from madvision_assets.tools.database.submissions import NewSubmission, Receipt, 
 from madvision_assets.tools.database.tables import submissions, webhook_deliveries
 from madvision_assets.tools.database.webhooks import MAX_TRIES
 from madvision_assets.work.webhooks import Delivered, WebhookSender, sign, verify
+from madvision_assets_tests import stores
 from madvision_assets_tests.databases import KINDS, Clock, new_database
 from madvision_assets_tests.site import Hit, Page, Site
 
@@ -126,7 +127,11 @@ def test_the_end_of_a_video_is_told_once_signed_and_with_its_outcome(
     database: Database, clock: Clock, site: Site
 ) -> None:
     receipt = asked(database, clock, site.serve("/hook", b"ok"))
-    sender = sender_of(database, clock, public_url="https://clips.example.org/", count_clips=lambda _: 3)
+    raw = stores.raw_video()
+    spoken = stores.transcript(raw, "one")
+    chosen = stores.clip_candidates(raw, spoken, stores.content_type(raw, spoken))
+    made = stores.clips(raw, spoken, chosen).model_copy(update={"provisional": True})
+    sender = sender_of(database, clock, public_url="https://clips.example.org/", find_clips=lambda _: made)
     assert sender.deliver_due() == Delivered(0, 0), "it is not over yet"
     ended(database, clock, Outcome.CLIPS)
 
@@ -145,7 +150,8 @@ def test_the_end_of_a_video_is_told_once_signed_and_with_its_outcome(
         "failure_details": None,
         "attempt": 1,
         "finished_at": clock.now.isoformat(),
-        "clips": 3,
+        "clips": 1,
+        "provisional": True,
         "status_url": "https://clips.example.org/public/video/status",
     }
     assert receipt.callback_secret is not None
@@ -175,10 +181,10 @@ def test_a_store_that_is_away_does_not_keep_the_end_from_being_told(sqlite: Data
     asked(sqlite, clock, site.serve("/hook", b"ok"))
     ended(sqlite, clock, Outcome.CLIPS)
 
-    def away(_: str) -> int:
+    def away(_: str) -> Clips:
         raise StoreUnavailableError
 
-    assert sender_of(sqlite, clock, count_clips=away).deliver_due() == Delivered(1, 0)
+    assert sender_of(sqlite, clock, find_clips=away).deliver_due() == Delivered(1, 0)
     assert told(site.hits("/hook")[0])["clips"] is None
 
 

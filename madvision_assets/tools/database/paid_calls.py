@@ -1,6 +1,6 @@
 """Paid calls in the database: what is set aside for those under way, and what all came to."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -104,6 +104,20 @@ class PaidCalls:
             conditions.append(calls.c.created_at >= since)
         with self._database.reading() as connection:
             return _spent(connection, *conditions)
+
+    def failing(self, causes: Collection[str]) -> tuple[datetime, datetime] | None:
+        """Since when calls have ended for these causes and none well, and when the last one did; None where one did."""
+        well = select(func.max(calls.c.created_at)).where(
+            calls.c.state == CallState.SETTLED.value, calls.c.cause.is_(None)
+        )
+        ends = func.min(calls.c.created_at), func.max(calls.c.created_at)
+        with self._database.reading() as connection:
+            last_well = connection.execute(well).scalar_one()
+            query = select(*ends).where(calls.c.cause.in_(causes))
+            if last_well is not None:
+                query = query.where(calls.c.created_at > last_well)
+            first, last = connection.execute(query).one()
+        return None if first is None else (first, last)
 
     def by_step(self) -> Mapping[str, Spent]:
         """What was spent on each stage."""
