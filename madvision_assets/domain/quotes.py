@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.wording import ends_sentence, letters
@@ -41,12 +42,11 @@ class Found:
         return self.words >= MIN_QUOTE_WORDS or self.is_sentence
 
 
-@dataclass(frozen=True)
-class _Word:
+class _Word(NamedTuple):
     at: int
     start: int
     end: int
-    length: int
+    letters: str
 
 
 class SaidWords:
@@ -59,8 +59,8 @@ class SaidWords:
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
         self._words = [word for at, text in enumerate(texts) for word in _words(at, text)]
-        self._offsets = list(accumulate((word.length for word in self._words), initial=0))
-        self._letters = "".join(letters(texts[word.at][word.start : word.end]) for word in self._words)
+        self._offsets = list(accumulate((len(word.letters) for word in self._words), initial=0))
+        self._letters = "".join(word.letters for word in self._words)
         self._firsts = [word.at for word in self._words]
 
     def find(self, quote: str, first: int, last: int) -> Found | None:
@@ -98,12 +98,16 @@ class SaidWords:
 
 
 def _words(at: int, text: str) -> Iterator[_Word]:
+    if text.isascii():  # as most are, and far quicker
+        for match in _WORD.finditer(text):
+            yield _Word(at, match.start(), match.end(), match.group().replace("'", "").lower())
+        return
     for match in _WORD.finditer(text):
         if not _UNSPACED.search(match.group()):
-            yield _Word(at, match.start(), match.end(), len(letters(match.group())))
+            yield _Word(at, match.start(), match.end(), letters(match.group()))
             continue
         for position in range(match.start(), match.end()):
-            yield _Word(at, position, position + 1, len(letters(text[position])))
+            yield _Word(at, position, position + 1, letters(text[position]))
 
 
 def _closed(text: str, end: int) -> int:

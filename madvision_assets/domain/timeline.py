@@ -7,6 +7,7 @@ each other in time and never overlap, whatever the speech engine says, and lie i
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import inf
 
 from madvision_assets.domain.quotes import Found, SaidWords
@@ -54,12 +55,15 @@ class Timeline:
         self.known_segments = frozenset(segment.id for segment in transcript.segments)
         self.units = tuple(_monotone(_units(transcript, longest_s), media_duration_s))
         self._ids = [unit.segment_id for unit in self.units]
-        self._said = SaidWords([unit.text for unit in self.units])
 
     def span_of(self, first_segment: int, last_segment: int) -> Span | None:
         """The units of these segments; None where none of them lies inside the media."""
         span = Span(bisect_left(self._ids, first_segment), bisect_right(self._ids, last_segment) - 1)
         return span if span.first <= span.last else None
+
+    @cached_property
+    def _said(self) -> SaidWords:
+        return SaidWords([unit.text for unit in self.units])
 
     def find(self, quote: str, within: Span) -> tuple[Span, Found] | None:
         """The units that the quote lies in, and how it is said there; None where it is not."""
