@@ -15,7 +15,7 @@ from madvision_assets.domain.wording import ends_sentence, letters
 MIN_QUOTE_WORDS = 4
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 # Scripts that put no space between words: each letter of theirs counts as one.
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _words(at: int, text: str) -> Iterator[_Word]:
             yield _Word(at, match.start(), match.end(), match.group().replace("'", "").lower())
         return
     for match in _WORD.finditer(text):
-        if not _UNSPACED.search(match.group()):
+        if not UNSPACED.search(match.group()):
             yield _Word(at, match.start(), match.end(), letters(match.group()))
             continue
         for position in range(match.start(), match.end()):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from madvision_assets.domain.plain_text import cleaned
+from madvision_assets.domain.quotes import UNSPACED
 from madvision_assets.domain.wording import content_stems, letters, sentences_of, words_of
 
 MAX_TITLE_CHARS = 80
@@ -23,7 +24,7 @@ def true_title(title: str, said: str, quote: str) -> str:
     if told and is_said(told, said):
         return told
     sentences = [cleaned(each) for each in sentences_of(said)]
-    fitting = [each for each in sentences if len(each) <= MAX_TITLE_CHARS and len(words_of(each)) >= MIN_TITLE_WORDS]
+    fitting = [each for each in sentences if len(each) <= MAX_TITLE_CHARS and _says_something(each)]
     wanted = letters(quote)
     of_quote = (each for each in fitting if letters(each) in wanted or wanted in letters(each))
     return next(of_quote, None) or next(iter(fitting), None) or cleaned(quote or said, MAX_TITLE_CHARS)
@@ -31,8 +32,14 @@ def true_title(title: str, said: str, quote: str) -> str:
 
 def is_said(title: str, said: str) -> bool:
     """Whether each word of a title that carries a topic is said, in whatever form."""
+    if UNSPACED.search(title):
+        return letters(title) in letters(said)
     stems = frozenset(content_stems(words_of(said)))
     return all(stem in stems or _has_form_of(stem, stems) for stem in content_stems(words_of(title)))
+
+
+def _says_something(sentence: str) -> bool:
+    return len(words_of(sentence)) >= MIN_TITLE_WORDS or UNSPACED.search(sentence) is not None
 
 
 def _has_form_of(stem: str, stems: Iterable[str]) -> bool:
