@@ -1,0 +1,40 @@
+"""The command that measures a choice of clips: evaluate."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from madvision_assets.command.display import echo, told_plainly
+from madvision_assets.command.queue import cut_options, options_of
+
+
+@click.command()
+@click.argument("file", metavar="SET", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--repeats", type=click.IntRange(1, 20), default=1, show_default=True, help="Ask for each talk so often.")
+@cut_options
+@told_plainly
+def evaluate(file: Path, form: str, repeats: int, **asked: float | None) -> None:
+    """Measure the analyst's choice of clips beside baselines.
+
+    SET is JSON, or JSON.xz: talks with what editors chose of them (docs/evaluation.md). The analyst is the configured
+    one; one behind an API is paid for each talk.
+    """
+    from madvision_assets.evaluation.labelled import read_set
+    from madvision_assets.evaluation.report import evaluated
+    from madvision_assets.evaluation.tables import to_json, to_table
+
+    talks = read_set(file)
+    analyst = configured_analyst()
+    shown = sys.stderr.isatty()
+
+    def told(done: int, of: int) -> None:
+        if shown:
+            echo(f"\r{done} of {of} talks", err=True, nl=done == of)
+
+    report = evaluated(talks, analyst, options_of(asked), repeats=repeats, told=told)
+    echo(to_json(report) if form == "json" else to_table(report))
+
+
+COMMANDS = (evaluate,)
