@@ -3,10 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from madvision_assets.domain.stop_words import STOP_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_NO_LETTERS = re.compile(r"[\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])\s+")
 _TERMINAL = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 _CLOSERS = "\"'\u201d\u2019)]\u300d\u00bb"
@@ -31,6 +33,7 @@ def content_stems(words: Iterable[str], language: str = "en") -> list[str]:
     return [stem(word, language) for word in words if is_content(word, language)]
 
 
+@lru_cache(maxsize=200_000)
 def is_content(word: str, language: str = "en") -> bool:
     """Whether a word carries a topic: neither function word nor noise nor a lone Latin letter.
 
@@ -42,6 +45,7 @@ def is_content(word: str, language: str = "en") -> bool:
     return word not in STOP_WORDS[language] and (len(word) > 1 or not word.isascii())
 
 
+@lru_cache(maxsize=200_000)
 def stem(word: str, language: str = "en") -> str:
     """A word without its commonest endings, so that ``model`` and ``models`` are one; crude on purpose."""
     word = _unelided(word, language)
@@ -58,7 +62,7 @@ def _unelided(word: str, language: str) -> str:
 
 def letters(text: str) -> str:
     """Letters and digits only, folded: equal for texts that differ in case, spacing and punctuation."""
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+    return _NO_LETTERS.sub("", unicodedata.normalize("NFKC", text).casefold())
 
 
 def sentences_of(text: str) -> list[str]:

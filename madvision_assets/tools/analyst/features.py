@@ -59,6 +59,12 @@ class TalkFeatures:
         """In how many units each stem is said."""
         return Counter(stem for unit in self.stems for stem in set(unit))
 
+    @cached_property
+    def usual(self) -> Sequence[float]:
+        """Each count per word of the whole talk, in the order of ``COUNTS``."""
+        words = sum(map(len, self.words)) or 1
+        return [sum(column) / words for column in zip(*self.counts, strict=True)] or [0.0] * len(COUNTS)
+
 
 def features_of(units: Sequence[Unit], speakers: Sequence[str], language: str, title: str) -> TalkFeatures:
     """Count everything once.

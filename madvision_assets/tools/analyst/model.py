@@ -57,8 +57,7 @@ class Scorer:
         words = [float(len(each)) for each in features.words]
         self._words = list(accumulate(words, initial=0.0))
         used = [(n, weights.counts[name]) for n, name in enumerate(COUNTS) if name in features.known & set(weights.counts)]
-        usual = talk_rates(features, [n for n, _ in used])
-        base = sum(weight * rate for (_, weight), rate in zip(used, usual, strict=True))
+        base = sum(weight * features.usual[n] for n, weight in used)
         values = (
             sum(weight * counts[n] for n, weight in used) - base * said
             for counts, said in zip(features.counts, words, strict=True)
@@ -77,12 +76,6 @@ class Scorer:
         """How far the words of one unit alone are above the average."""
         words = self._words[position + 1] - self._words[position]
         return (self._values[position + 1] - self._values[position]) / (words + PRIOR_WORDS / 4)
-
-
-def talk_rates(features: TalkFeatures, numbers: Sequence[int]) -> list[float]:
-    """Of these counts (by number) how many there are per word of the whole talk."""
-    words = sum(map(len, features.words)) or 1
-    return [sum(counts[n] for counts in features.counts) / words for n in numbers]
 
 
 class Frame:

@@ -7,7 +7,7 @@ the best of all these stretches are taken that do not overlap.
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import log
+from math import inf, log
 from statistics import median
 
 from madvision_assets.domain.selection import goes_on, leans_back
@@ -24,17 +24,18 @@ MIN_DISTINCT_WORDS = 8
 # Highlights of a short talk are shorter: so many would fill it, and this is as long as one is without being asked.
 SHORT_TALK_CLIPS, USUAL_S = 8, 60.0
 # Ends are tried from this share of the wanted length on, and about so many of them.
-SHORTEST_SHARE, ENDS_TRIED = 0.6, 16
+SHORTEST_SHARE, ENDS_TRIED = 0.6, 12
+STARTS_PER_CLIP = 30
 # Of what is said, no more than this is offered as its highlights; a few are offered of the shortest talk.
 MAX_SHARE, MIN_OFFERED = 0.6, 4
 
 # What form is worth beside words, in the model's unit. Set by hand and kept small: what is said decides.
-BOUNDARY_WORTH = 0.15  # of a full boundary at an edge
-CROSSING_COST = 0.5  # of a full boundary in the middle
-LEANS_COST, GOES_ON_COST = 0.3, 0.3
+PAUSE_WORTH, TOPIC_WORTH = 0.6, 0.1  # of a long pause, and of a change of topic, at an edge
+PAUSE_COST, TOPIC_COST = 0.8, 0.2  # of the same in the middle
+LEANS_COST, GOES_ON_COST = 0.2, 0.3
 ANSWERED_WORTH = 0.1  # of opening with a question that is answered
-OPEN_QUESTION_COST = 0.6  # of ending with one that is not
-LENGTH_WORTH = 0.25  # of lasting e times as long
+OPEN_QUESTION_COST = 0.4  # of ending with one that is not
+LENGTH_WORTH = 1.5  # of lasting e times as long
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,12 @@ def best_passages(
     return taken
 
 
-def boundaries_of(timeline: Timeline, stems: Sequence[Sequence[str]]) -> list[float]:
-    """For each unit how strong the boundary after it is, 0 to 1: change of topic and pause together."""
+def pauses_of(timeline: Timeline) -> list[float]:
+    """For each unit how much of a pause follows it, 0 to 1."""
     count = len(timeline.units)
     gaps_s = [timeline.gap_s(position) for position in range(count - 1)]
     pause_s = max(PAUSE_S, 1.5 * median(gaps_s)) if gaps_s else PAUSE_S
-    pauses = [min(1.0, gap_s / (2 * pause_s)) if gap_s >= pause_s else 0.0 for gap_s in gaps_s]
-    inner = [min(1.0, pause + topic) for pause, topic in zip(pauses, boundary_strengths(stems), strict=True)]
+    inner = [min(1.0, gap_s / (2 * pause_s)) if gap_s >= pause_s else 0.0 for gap_s in gaps_s]
     return [*inner, 1.0] if count else []
 
 
@@ -125,23 +125,29 @@ class _Search:
         self._ends_s = [unit.end_s for unit in timeline.units]
         count = len(timeline.units)
         asked = [is_question(unit.text) for unit in timeline.units]
-        self._boundaries = boundaries_of(timeline, features.stems)
-        before = [1.0, *self._boundaries]
+        pauses, topics = pauses_of(timeline), [*boundary_strengths(features.stems), 1.0][:count]
+        edges = [PAUSE_WORTH * pause + TOPIC_WORTH * topic for pause, topic in zip(pauses, topics, strict=True)]
+        self._crossing = [PAUSE_COST * pause + TOPIC_COST * topic for pause, topic in zip(pauses, topics, strict=True)]
         self._opening = [
-            BOUNDARY_WORTH * before[at]
+            (edges[at - 1] if at else PAUSE_WORTH + TOPIC_WORTH)
             - LEANS_COST * leans_back(timeline, at)
             + ANSWERED_WORTH * (asked[at] and at + 2 < count and not asked[at + 1] and not asked[at + 2])
             for at in range(count)
         ]
         self._closing = [
-            BOUNDARY_WORTH * self._boundaries[at] - GOES_ON_COST * goes_on(timeline, at) - OPEN_QUESTION_COST * asked[at]
+            edges[at] - GOES_ON_COST * goes_on(timeline, at) - OPEN_QUESTION_COST * asked[at]
             for at in range(count)
         ]
         self._next_left_out = _next_true(left_out)
 
     def found(self) -> Iterator[tuple[float, Span]]:
         """For each unit that may open a passage the best one that it opens, with what it is worth."""
-        for first in range(len(self._ends_s)):
+        tried_s = -inf
+        for first, unit in enumerate(self._timeline.units):
+            # Where clips are long, beginnings close to each other are not told apart, but for clear ones.
+            if unit.start_s - tried_s < self._longest_s / STARTS_PER_CLIP and self._opening[first] < PAUSE_WORTH:
+                continue
+            tried_s = unit.start_s
             best = max(self._from(first), default=None)
             if best is not None and self._says_enough(Span(first, best[1])):
                 yield best[0], Span(first, best[1])
@@ -153,13 +159,13 @@ class _Search:
         if end >= after:
             return
         step = max(1, (after - end) // ENDS_TRIED)
-        crossed = max(self._boundaries[first:end], default=0.0)
+        crossed = max(self._crossing[first:end], default=0.0)
         opening = self._opening[first]
         for last in range(end, after, step):
             length = LENGTH_WORTH * log((self._ends_s[last] - start_s) / self._longest_s)
-            form = opening + self._closing[last] - CROSSING_COST * crossed + length
+            form = opening + self._closing[last] - crossed + length
             yield self._scorer.of(first, last) + form, last
-            crossed = max(crossed, *self._boundaries[last : last + step])
+            crossed = max(crossed, *self._crossing[last : last + step])
 
     def _says_enough(self, span: Span) -> bool:
         distinct: set[str] = set()

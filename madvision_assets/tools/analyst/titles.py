@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from madvision_assets.domain.selection import BACKREFERENCES, CONNECTIVES
 from madvision_assets.domain.wording import (
     content_stems,
+    ends_sentence,
     is_content,
     is_question,
     sentences_of,
@@ -18,7 +19,7 @@ from madvision_assets.tools.analyst.features import TalkFeatures
 from madvision_assets.tools.analyst.lexicon import CATEGORIES
 
 MAX_QUOTE_CHARS = 240
-MAX_TITLE_CHARS, LONGEST_TITLE_CHARS = 80, 140
+MAX_TITLE_CHARS, LONGEST_TITLE_CHARS = 80, 110
 MIN_TITLE_WORDS, GOOD_TITLE_WORDS = 4, 7
 MIN_CLAUSE_WORDS = 5
 TOPICS = 2
@@ -40,6 +41,8 @@ _SUBORDINATORS = frozenset(
 )
 # A piece that ends with one of these was cut.
 _UNENDED = frozenset(words_of("a an the of to in for with and or but so that is are was were be my your our their i we"))
+
+_FOR_THE_SHOW = re.compile(r"\b(questions? for you|next question|last question|more questions|thank|welcome|episode|podcast)\b", re.I)
 
 # How a reason names what a passage does; the rest of the categories say nothing to a person.
 _DOES = {
@@ -73,17 +76,17 @@ def title_of(texts: Sequence[str], worth: Sequence[float], language: str) -> str
         for sentence in sentences_of(text)
     ]
     here = Counter(word for sentence, _ in sentences for word in content_stems(words_of(sentence), language))
-    for longest, strict in ((MAX_TITLE_CHARS, True), (LONGEST_TITLE_CHARS, True), (LONGEST_TITLE_CHARS, False)):
+    for longest, strict in ((MAX_TITLE_CHARS, True), (LONGEST_TITLE_CHARS, True), (0, True), (LONGEST_TITLE_CHARS, False)):
         fitting = [
             (_fitness(sentence, value, here, language), -at, sentence)
             for at, (sentence, value) in enumerate(sentences)
             if len(sentence) <= longest and _stands_alone(sentence, strict=strict)
         ]
+        if not longest:
+            clauses = enumerate(clause for sentence, _ in sentences for clause in _clauses(sentence))
+            fitting = [(_fitness(clause, 0.0, here, language), -at, clause) for at, clause in clauses]
         if fitting:
             return _as_title(max(fitting)[2])
-        clauses = [clause for sentence, _ in sentences for clause in _clauses(sentence)]
-        if clauses:
-            return _as_title(max(clauses, key=lambda clause: _fitness(clause, 0.0, here, language)))
     longest_text = max((sentence for sentence, _ in sentences), key=len, default="")
     return _as_title(shortened(longest_text, LONGEST_TITLE_CHARS))
 
@@ -109,10 +112,8 @@ def reason_of(features: TalkFeatures, first: int, last: int, opens_with: str) ->
     """
     counts = [sum(unit[n] for unit in features.counts[first : last + 1]) for n in range(len(CATEGORIES))]
     words = max(1, sum(map(len, features.words[first : last + 1])))
-    whole = max(1, sum(map(len, features.words)))
-    usual = [sum(unit[n] for unit in features.counts) / whole for n in range(len(CATEGORIES))]
     lift = {
-        name: counts[n] / words / (usual[n] + 1 / words)
+        name: counts[n] / words / (features.usual[n] + 1 / words)
         for n, name in enumerate(CATEGORIES)
         if name in _DOES and counts[n] >= 2 and name in features.known  # noqa: PLR2004 - once is chance
     }
@@ -156,7 +157,11 @@ def _stands_alone(sentence: str, *, strict: bool) -> bool:
         return False
     if words[0] in CONNECTIVES or sentence.count('"') % 2 or sentence.count("\u201c") != sentence.count("\u201d"):
         return False
-    return not strict or (words[0] not in BACKREFERENCES and not sentence[:1].isdigit())
+    if not strict:
+        return True
+    hangs = words[0] in _SUBORDINATORS and "," not in sentence and not is_question(sentence)
+    lower = sentence[:1].islower() and ends_sentence(sentence)  # the rest of a sentence
+    return words[0] not in BACKREFERENCES and not hangs and not lower and not _FOR_THE_SHOW.search(sentence)
 
 
 def _clauses(sentence: str) -> list[str]:
