@@ -117,7 +117,9 @@ def main() -> None:
     print(to_table(evaluated(talks, OfflineAnalyst(weights), Options())))
     if arguments.write:
         file = Path(model.__file__).with_name(model.WEIGHTS_FILE)
-        file.write_text(json.dumps({"counts": weights.counts, "terms": weights.terms}, indent=1) + "\n", encoding="utf-8")
+        file.write_text(
+            json.dumps({"counts": weights.counts, "terms": weights.terms}, indent=1) + "\n", encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import click
 
 from madvision_assets.command.display import echo, told_plainly
 from madvision_assets.command.queue import cut_options, options_of
+from madvision_assets.settings import load_settings
+from madvision_assets.tools.analyst import Analyst
 
 
 @click.command()
@@ -26,7 +28,7 @@ def evaluate(file: Path, form: str, repeats: int, **asked: float | None) -> None
     from madvision_assets.evaluation.tables import to_json, to_table
 
     talks = read_set(file)
-    analyst = configured_analyst()
+    analyst = _configured()
     shown = sys.stderr.isatty()
 
     def told(done: int, of: int) -> None:
@@ -35,6 +37,19 @@ def evaluate(file: Path, form: str, repeats: int, **asked: float | None) -> None
 
     report = evaluated(talks, analyst, options_of(asked), repeats=repeats, told=told)
     echo(to_json(report) if form == "json" else to_table(report))
+
+
+def _configured() -> Analyst:
+    """The analyst that the settings name; one that is paid stays under its ceilings."""
+    from madvision_assets.command.workplace import Workplace
+    from madvision_assets.tools.analyst.offline import DESCRIPTOR, OfflineAnalyst
+
+    settings = load_settings()
+    if settings.analyst == DESCRIPTOR.name:
+        return OfflineAnalyst()
+    from madvision_assets.defs.resources import make_analyst
+
+    return make_analyst(settings, Workplace(settings).database)
 
 
 COMMANDS = (evaluate,)

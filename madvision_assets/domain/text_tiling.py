@@ -99,6 +99,8 @@ class _Bag:
 
     def cosine(self, other: "_Bag") -> float:
         """Cosine of the angle between two bags; 0 where one is empty."""
-        one, two = (self._counts, other._counts) if len(self._counts) < len(other._counts) else (other._counts, self._counts)
+        one, two = (
+            (self._counts, other._counts) if len(self._counts) < len(other._counts) else (other._counts, self._counts)
+        )
         dot = sum([one[word] * two[word] for word in one.keys() & two.keys()])
         return dot / sqrt(self._square * other._square) if dot else 0.0

@@ -50,7 +50,9 @@ class LabelledTalk(Value):
     def _fits_together(self) -> Self:
         if not self.start_s < self.end_s:
             raise ValueError("end_s must be after start_s")
-        if any(later.start_s < earlier.start_s for earlier, later in zip(self.sentences, self.sentences[1:], strict=False)):
+        if any(
+            later.start_s < earlier.start_s for earlier, later in zip(self.sentences, self.sentences[1:], strict=False)
+        ):
             raise ValueError("its sentences are not in time order")
         if any(not self.start_s <= each.start_s <= each.end_s <= self.end_s for each in self.sentences):
             raise ValueError("a sentence ends before it begins, or lies outside of start_s to end_s")

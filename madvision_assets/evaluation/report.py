@@ -82,7 +82,10 @@ def evaluated_picks(talks: Sequence[LabelledTalk], picks: Sequence[Sequence[Clip
     }
     if all(map(has_speakers, talks)):
         rows[LONGEST] = [measures(talk, longest_answers(talk, lengths)) for talk, lengths in pairs]
-    return {picker: {name: figure([row[name] for row in each]) for name in (*MAIN, *FURTHER)} for picker, each in rows.items()}
+    return {
+        picker: {name: figure([row[name] for row in each]) for name in (*MAIN, *FURTHER)}
+        for picker, each in rows.items()
+    }
 
 
 def figure(values: Sequence[float]) -> Figure:

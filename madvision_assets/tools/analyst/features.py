@@ -85,12 +85,14 @@ def features_of(units: Sequence[Unit], speakers: Sequence[str], language: str, t
         [*(lexicon.counts(words[at]) if lexicon else nothing), *forms.of(at, unit.text, words[at])]
         for at, unit in enumerate(units)
     ]
-    return TalkFeatures(words, stems, counts, language, _known(units, lexicon is not None, bool(title), speakers))
+    return TalkFeatures(
+        words, stems, counts, language, _known(units, lexicon.told if lexicon else frozenset(), bool(title), speakers)
+    )
 
 
-def _known(units: Sequence[Unit], has_lexicon: bool, has_title: bool, speakers: Sequence[str]) -> frozenset[str]:
+def _known(units: Sequence[Unit], told: frozenset[str], has_title: bool, speakers: Sequence[str]) -> frozenset[str]:
     """What can be told of this talk."""
-    unknown: set[str] = set() if has_lexicon else set(CATEGORIES)
+    unknown = set(CATEGORIES) - told
     ended = sum(ends_sentence(unit.text) for unit in units)
     if ended < _PUNCTUATED_SHARE * len(units):
         unknown |= {"ends", "commas", "quoted", "names"}

@@ -28,14 +28,15 @@ class Lexicon:
     """Counts phrases by category.
 
     Args:
-        phrases: for each category its phrases, parted by commas.
+        phrases: for each category its phrases, parted by commas; a category without any is not told in this language.
     """
 
     def __init__(self, phrases: dict[str, str]) -> None:
+        self.told = frozenset(name for name in CATEGORIES if phrases.get(name))
         self._words: dict[str, list[int]] = {}
         self._phrases: dict[str, list[tuple[list[str], int]]] = {}
         for number, category in enumerate(CATEGORIES):
-            for phrase in phrases[category].split(","):
+            for phrase in phrases.get(category, "").split(","):
                 words = words_of(phrase)
                 if len(words) == 1:
                     self._words.setdefault(words[0], []).append(number)
@@ -58,7 +59,7 @@ class Lexicon:
 def lexicon_of(language: str) -> Lexicon | None:
     """The lexicon of a language (ISO 639-1); None where there is none."""
     file = files(__package__) / _FOLDER / f"{language}.toml"
-    return Lexicon(tomllib.loads(file.read_text(encoding="utf-8"))) if language in STOP_WORDS else None
+    return Lexicon(tomllib.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
 def language_of(said: str, words: Iterable[Sequence[str]]) -> str:

@@ -56,7 +56,9 @@ class Scorer:
         self._terms = weights.terms
         words = [float(len(each)) for each in features.words]
         self._words = list(accumulate(words, initial=0.0))
-        used = [(n, weights.counts[name]) for n, name in enumerate(COUNTS) if name in features.known & set(weights.counts)]
+        used = [
+            (n, weights.counts[name]) for n, name in enumerate(COUNTS) if name in features.known & set(weights.counts)
+        ]
         base = sum(weight * features.usual[n] for n, weight in used)
         values = (
             sum(weight * counts[n] for n, weight in used) - base * said

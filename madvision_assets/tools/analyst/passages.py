@@ -22,7 +22,7 @@ PAUSE_S = 1.0
 # A passage with fewer different words that carry a topic says nothing, or the same thing over and over.
 MIN_DISTINCT_WORDS = 8
 # Highlights of a short talk are shorter: so many would fill it, and this is as long as one is without being asked.
-SHORT_TALK_CLIPS, USUAL_S = 8, 60.0
+SHORT_TALK_CLIPS, USUAL_S = 6, 60.0
 # Ends are tried from this share of the wanted length on, and about so many of them.
 SHORTEST_SHARE, ENDS_TRIED = 0.6, 12
 STARTS_PER_CLIP = 30
@@ -135,8 +135,7 @@ class _Search:
             for at in range(count)
         ]
         self._closing = [
-            edges[at] - GOES_ON_COST * goes_on(timeline, at) - OPEN_QUESTION_COST * asked[at]
-            for at in range(count)
+            edges[at] - GOES_ON_COST * goes_on(timeline, at) - OPEN_QUESTION_COST * asked[at] for at in range(count)
         ]
         self._next_left_out = _next_true(left_out)
 

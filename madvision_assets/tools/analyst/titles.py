@@ -40,9 +40,13 @@ _SUBORDINATORS = frozenset(
     """)
 )
 # A piece that ends with one of these was cut.
-_UNENDED = frozenset(words_of("a an the of to in for with and or but so that is are was were be my your our their i we"))
+_UNENDED = frozenset(
+    words_of("a an the of to in for with and or but so that is are was were be my your our their i we")
+)
 
-_FOR_THE_SHOW = re.compile(r"\b(questions? for you|next question|last question|more questions|thank|welcome|episode|podcast)\b", re.I)
+_FOR_THE_SHOW = re.compile(
+    r"\b(questions? for you|next question|last question|more questions|thank|welcome|episode|podcast)\b", re.IGNORECASE
+)
 
 # How a reason names what a passage does; the rest of the categories say nothing to a person.
 _DOES = {
@@ -76,7 +80,12 @@ def title_of(texts: Sequence[str], worth: Sequence[float], language: str) -> str
         for sentence in sentences_of(text)
     ]
     here = Counter(word for sentence, _ in sentences for word in content_stems(words_of(sentence), language))
-    for longest, strict in ((MAX_TITLE_CHARS, True), (LONGEST_TITLE_CHARS, True), (0, True), (LONGEST_TITLE_CHARS, False)):
+    for longest, strict in (
+        (MAX_TITLE_CHARS, True),
+        (LONGEST_TITLE_CHARS, True),
+        (0, True),
+        (LONGEST_TITLE_CHARS, False),
+    ):
         fitting = [
             (_fitness(sentence, value, here, language), -at, sentence)
             for at, (sentence, value) in enumerate(sentences)
@@ -183,7 +192,9 @@ def _fitness(sentence: str, value: float, here: Counter[str], language: str) -> 
     stems = set(content_stems(words, language))
     topical = sum(here[each] for each in stems) / max(1, sum(here.values()))
     curt = max(0, GOOD_TITLE_WORDS - len(words)) * 0.12
-    pointing = 0.25 * (words[0] in _SUBORDINATORS) + 0.15 * any(w in {"this", "that", "it", "those", "these"} for w in words)
+    pointing = 0.25 * (words[0] in _SUBORDINATORS) + 0.15 * any(
+        w in {"this", "that", "it", "those", "these"} for w in words
+    )
     return value + 1.5 * topical + 0.12 * min(4, len(stems)) - curt - pointing
 
 
