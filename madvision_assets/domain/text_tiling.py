@@ -75,23 +75,23 @@ class _Bag:
     """A bag of words that words enter and leave; keeps the square of its length, so that no word is looked at twice."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-        self._square = 0
+        self.counts: dict[str, int] = {}
+        self.square = 0
 
     def add(self, words: Iterable[str]) -> None:
         """Take words in."""
-        counts = self._counts
+        counts = self.counts
         for word in words:
             count = counts.get(word, 0)
-            self._square += 2 * count + 1
+            self.square += 2 * count + 1
             counts[word] = count + 1
 
     def remove(self, words: Iterable[str]) -> None:
         """Let words go that were taken in."""
-        counts = self._counts
+        counts = self.counts
         for word in words:
             count = counts[word]
-            self._square -= 2 * count - 1
+            self.square -= 2 * count - 1
             if count > 1:
                 counts[word] = count - 1
             else:
@@ -99,8 +99,6 @@ class _Bag:
 
     def cosine(self, other: "_Bag") -> float:
         """Cosine of the angle between two bags; 0 where one is empty."""
-        one, two = (
-            (self._counts, other._counts) if len(self._counts) < len(other._counts) else (other._counts, self._counts)
-        )
+        one, two = self.counts, other.counts
         dot = sum([one[word] * two[word] for word in one.keys() & two.keys()])
-        return dot / sqrt(self._square * other._square) if dot else 0.0
+        return dot / sqrt(self.square * other.square) if dot else 0.0
