@@ -6,7 +6,7 @@ chosen sentence, or a clip, touches it.
 R1@IoU as in moment retrieval: whether the first clip overlaps a chosen passage by at least so much of their union.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import ceil, floor
 
 from madvision_assets.evaluation.labelled import LabelledTalk
@@ -112,6 +112,6 @@ def _inside(talk: LabelledTalk, time_s: float) -> bool:
     return any(each.start_s + INSIDE_S < time_s < each.end_s - INSIDE_S for each in talk.sentences)
 
 
-def _share(found: "Sequence[bool] | object") -> float:
-    values = list(found)  # type: ignore[call-overload]
+def _share(found: Iterable[bool]) -> float:
+    values = list(found)
     return sum(values) / len(values) if values else 0.0

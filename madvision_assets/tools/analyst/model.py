@@ -17,7 +17,7 @@ from madvision_assets.tools.analyst.features import COUNTS, TalkFeatures
 
 WEIGHTS_FILE = "weights.json"
 # So many words of the talk's average are mixed into a stretch: what is said in ten words tells little.
-PRIOR_WORDS = 40.0
+PRIOR_WORDS = 15.0
 TERMS = ("pace", "early", "late")
 # Beginnings and ends are what they are in talks of this length; in shorter ones they count less.
 FULL_LENGTH_S = 1200.0
@@ -77,7 +77,7 @@ class Scorer:
     def unit(self, position: int) -> float:
         """How far the words of one unit alone are above the average."""
         words = self._words[position + 1] - self._words[position]
-        return (self._values[position + 1] - self._values[position]) / (words + PRIOR_WORDS / 4)
+        return (self._values[position + 1] - self._values[position]) / (words + PRIOR_WORDS / 2)
 
 
 class Frame:
