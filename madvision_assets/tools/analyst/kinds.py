@@ -35,11 +35,11 @@ KEYWORDS: dict[ContentKind, str] = {
     r"sales|business(es)?|founders?|funding|strategy|pric(e|ing)|budgets?",
     ContentKind.KNOWLEDGE: r"research(ers)?|stud(y|ies)|theor(y|ies)|evidence|scien(ce|tists?|tific)|experiments?|"
     r"data|models?|systems?|measured?|explains?|scores?|tests?|tested|algorithms?|physics|history|because",
-    ContentKind.NEWS: r"the news|headlines at|spokesm[ae]n|council|strike|reported|reporters?|officials?|announced|"
-    r"according|president|government|minister|police",
+    ContentKind.NEWS: r"the news|headlines at|spokesm[ae]n|council|strike|reported|reporters?|"
+    r"officials?|announced|according|president|government|minister|police|"
     r"spokes(man|woman|person)|breaking|headlines?|authorities|elections?",
-    ContentKind.REVIEW: r"i bought|tested|available in|if you have only|the best part|the worst part|reviews?|pros|cons|"
-    r"recommend(ed)?|ratings?|stars|worth|versus|verdict|unboxing|features?",
+    ContentKind.REVIEW: r"i bought|tested|available in|if you have only|the best part|the worst part|reviews?|"
+    r"pros|cons|recommend(ed)?|ratings?|stars|worth|versus|verdict|unboxing|features?",
     ContentKind.OPINION: r"i think that|i think|i believe|everybody says|we should|in my (opinion|view)|should|disagree|"
     r"agree|argument|frankly|honestly",
     ContentKind.SPEECH: r"ladies and gentlemen|today i want to|thank you|my fellow|welcome|tonight|let us|"
