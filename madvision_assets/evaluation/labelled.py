@@ -5,13 +5,15 @@ import lzma
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
-from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.transcript import Segment, Transcript
 
 # Text compresses well; a file that grows beyond this is none of ours.
 MAX_CHARS = 500_000_000
+# Times are often given in whole seconds.
+ROUNDED_S = 1.0
 
 
 class Sentence(NamedTuple):
@@ -37,6 +39,8 @@ class LabelledTalk(Value):
         kind: of content, where somebody has said it.
     """
 
+    model_config = ConfigDict(extra="ignore")
+
     id: str
     title: str = ""
     start_s: float
@@ -54,7 +58,8 @@ class LabelledTalk(Value):
             later.start_s < earlier.start_s for earlier, later in zip(self.sentences, self.sentences[1:], strict=False)
         ):
             raise ValueError("its sentences are not in time order")
-        if any(not self.start_s <= each.start_s <= each.end_s <= self.end_s for each in self.sentences):
+        first_s, last_s = self.start_s - ROUNDED_S, self.end_s + ROUNDED_S
+        if any(not first_s <= each.start_s <= each.end_s <= last_s for each in self.sentences):
             raise ValueError("a sentence ends before it begins, or lies outside of start_s to end_s")
         if any(not 0 <= number < len(self.sentences) for number in self.chosen):
             raise ValueError(f"chosen names a sentence that there is not (it has {len(self.sentences)}, from 0)")
@@ -97,8 +102,8 @@ def transcript_of(talk: LabelledTalk) -> Transcript:
     segments = tuple(
         Segment(
             id=n,
-            start_s=round(each.start_s - talk.start_s, 3),
-            end_s=round(each.end_s - talk.start_s, 3),
+            start_s=round(max(0.0, each.start_s - talk.start_s), 3),
+            end_s=round(max(0.0, each.end_s - talk.start_s), 3),
             text=each.text,
             speaker=each.speaker or "",
         )

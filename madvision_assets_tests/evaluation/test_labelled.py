@@ -66,7 +66,7 @@ def test_a_talk_becomes_a_transcript_that_begins_where_the_talk_does(tmp_path: P
     ],
 )
 def test_what_is_no_set_is_told_in_a_sentence(tmp_path: Path, content: object, told: str) -> None:
-    with pytest.raises(ValueError, match="set.json") as error:
+    with pytest.raises(ValueError, match=r"set\.json") as error:
         read_set(written(tmp_path, content))
 
     assert told in str(error.value)

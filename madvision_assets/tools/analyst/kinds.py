@@ -40,8 +40,8 @@ KEYWORDS: dict[ContentKind, str] = {
     r"spokes(man|woman|person)|breaking|headlines?|authorities|elections?",
     ContentKind.REVIEW: r"i bought|tested|available in|if you have only|the best part|the worst part|reviews?|"
     r"pros|cons|recommend(ed)?|ratings?|stars|worth|versus|verdict|unboxing|features?",
-    ContentKind.OPINION: r"i think that|i think|i believe|everybody says|we should|in my (opinion|view)|should|disagree|"
-    r"agree|argument|frankly|honestly",
+    ContentKind.OPINION: r"i think that|i think|i believe|everybody says|we should|in my (opinion|view)|"
+    r"should|disagree|agree|argument|frankly|honestly",
     ContentKind.SPEECH: r"ladies and gentlemen|today i want to|thank you|my fellow|welcome|tonight|let us|"
     r"we must|next slide|as you can see|this talk|our story|(my|your) questions?|audience",
     ContentKind.ENTERTAINMENT: r"laughs?|laughter|haha|lol|joke|funny|prank|game|crazy|dude|guys|applause|movie",
@@ -62,7 +62,7 @@ TITLES: dict[ContentKind, str] = {
     ContentKind.ENTERTAINMENT: r"funny|comedy|prank|stand-?up|gameplay|let's play|trailer",
 }
 _TO_SOMEBODY = re.compile(
-    r"\b(you|your|you've|you're|did you|sie|ihr|ihnen|du|dein|vous|votre|tu|usted|tú|voi|você|je|jij)\b", re.I
+    r"\b(you|your|you've|you're|did you|sie|ihr|ihnen|du|dein|vous|votre|tu|usted|tú|voi|você|je|jij)\b", re.IGNORECASE
 )
 _HOSTED = re.compile(
     r"\b(thank(s| you)( so much)? for (having me|joining|coming|being here)|welcome to the (show|podcast)|my guest|"

@@ -20,7 +20,7 @@ from madvision_assets.tools.analyst.model import Scorer, as_score
 # A silence of so many seconds, and half as long again as the usual gap, is a pause; twice as long, a full boundary.
 PAUSE_S = 1.0
 # A passage with fewer different words that carry a topic says nothing, or the same thing over and over.
-MIN_DISTINCT_WORDS = 8
+MIN_DISTINCT_WORDS, MIN_IN_SHORT, SHORT_S = 8, 5, 20.0
 # Highlights of a short talk are shorter: so many would fill it, and this is as long as one is without being asked.
 SHORT_TALK_CLIPS, USUAL_S = 6, 60.0
 # Ends are tried from this share of the wanted length on, and about so many of them.
@@ -167,10 +167,11 @@ class _Search:
             crossed = max(crossed, *self._crossing[last : last + step])
 
     def _says_enough(self, span: Span) -> bool:
+        needed = MIN_DISTINCT_WORDS if self._timeline.speech_s(span) >= SHORT_S else MIN_IN_SHORT
         distinct: set[str] = set()
         for stems in self._stems[span.first : span.last + 1]:
             distinct.update(stems)
-            if len(distinct) >= MIN_DISTINCT_WORDS:
+            if len(distinct) >= needed:
                 return True
         return False
 
