@@ -34,7 +34,7 @@ PAUSE_WORTH, TOPIC_WORTH = 0.6, 0.1  # of a long pause, and of a change of topic
 PAUSE_COST, TOPIC_COST = 0.8, 0.2  # of the same in the middle
 LEANS_COST, GOES_ON_COST = 0.2, 0.3
 ANSWERED_WORTH = 0.1  # of opening with a question that is answered
-OPEN_QUESTION_COST = 0.4  # of ending with one that is not
+OPEN_QUESTION_COST = 1.5  # of ending with one that is not
 LENGTH_WORTH = 1.5  # of lasting e times as long
 
 
