@@ -1,11 +1,12 @@
 """The ``madvision`` command."""
 
 import sys
+from itertools import chain
 
 import click
 from rich.console import Console
 
-from madvision_assets.command import inbox, parts, queue, scale, stale, store, transcript
+from madvision_assets.command import evaluate, inbox, parts, queue, scale, stale, store, transcript
 from madvision_assets.command.display import (
     EXIT_FAILED,
     StageDisplay,
@@ -144,15 +145,8 @@ def serve(host: str, port: int) -> None:
     serve_intake(settings, host, port)
 
 
-for command in (
-    *queue.COMMANDS,
-    *inbox.COMMANDS,
-    *parts.COMMANDS,
-    *scale.COMMANDS,
-    stale.stale,
-    store.store,
-    transcript.transcript,
-):
+FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS)
+for command in (*chain.from_iterable(FAMILIES), stale.stale, store.store, transcript.transcript):
     main.add_command(command)
 
 

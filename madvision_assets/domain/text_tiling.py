@@ -6,8 +6,7 @@ similarity rises again on both sides of it. Here over several window sizes, whos
 number of words.
 """
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import sqrt
 from statistics import fmean, pstdev
 
@@ -40,24 +39,20 @@ def boundary_strengths(blocks: Sequence[Sequence[str]], window_sizes: Sequence[i
 
 def similarities(blocks: Sequence[Sequence[str]], window: int) -> list[float]:
     """Cosine between the words of up to ``window`` blocks before and after each gap."""
-    before: Counter[str] = Counter(blocks[0])
-    after: Counter[str] = Counter(word for block in blocks[1 : 1 + window] for word in block)
-    result = [cosine(before, after)]
+    before, after = _Bag(), _Bag()
+    before.add(blocks[0])
+    for block in blocks[1 : 1 + window]:
+        after.add(block)
+    result = [before.cosine(after)]
     for gap in range(1, len(blocks) - 1):
-        _move(before, blocks[gap], blocks[gap - window] if gap >= window else ())
-        _move(after, blocks[gap + window] if gap + window < len(blocks) else (), blocks[gap])
-        result.append(cosine(before, after))
+        before.add(blocks[gap])
+        if gap >= window:
+            before.remove(blocks[gap - window])
+        if gap + window < len(blocks):
+            after.add(blocks[gap + window])
+        after.remove(blocks[gap])
+        result.append(before.cosine(after))
     return result
-
-
-def cosine(one: Counter[str], other: Counter[str]) -> float:
-    """Cosine of the angle between two bags of words; 0 where one is empty."""
-    if len(one) > len(other):
-        one, other = other, one
-    dot = sum(count * other[word] for word, count in one.items() if word in other)
-    if not dot:
-        return 0.0
-    return dot / sqrt(sum(c * c for c in one.values()) * sum(c * c for c in other.values()))
 
 
 def depth_scores(values: Sequence[float]) -> list[float]:
@@ -76,10 +71,34 @@ def _peaks(values: Sequence[float]) -> list[float]:
     return peaks
 
 
-def _move(bag: Counter[str], entering: Sequence[str], leaving: Sequence[str]) -> None:
-    for word in entering:
-        bag[word] += 1
-    for word in leaving:
-        bag[word] -= 1
-        if not bag[word]:
-            del bag[word]
+class _Bag:
+    """A bag of words that words enter and leave; keeps the square of its length, so that no word is looked at twice."""
+
+    def __init__(self) -> None:
+        self.counts: dict[str, int] = {}
+        self.square = 0
+
+    def add(self, words: Iterable[str]) -> None:
+        """Take words in."""
+        counts = self.counts
+        for word in words:
+            count = counts.get(word, 0)
+            self.square += 2 * count + 1
+            counts[word] = count + 1
+
+    def remove(self, words: Iterable[str]) -> None:
+        """Let words go that were taken in."""
+        counts = self.counts
+        for word in words:
+            count = counts[word]
+            self.square -= 2 * count - 1
+            if count > 1:
+                counts[word] = count - 1
+            else:
+                del counts[word]
+
+    def cosine(self, other: "_Bag") -> float:
+        """Cosine of the angle between two bags; 0 where one is empty."""
+        one, two = self.counts, other.counts
+        dot = sum([one[word] * two[word] for word in one.keys() & two.keys()])
+        return dot / sqrt(self.square * other.square) if dot else 0.0

@@ -6,7 +6,8 @@ from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.quotes import UNSPACED
 from madvision_assets.domain.wording import content_stems, letters, sentences_of, words_of
 
-MAX_TITLE_CHARS = 80
+# A longer title is cut; a sentence in place of one is shorter.
+MAX_TITLE_CHARS, MAX_SENTENCE_CHARS = 120, 90
 MIN_TITLE_WORDS = 3
 # Stems that begin alike are forms of one word: admit and admitted, resign and resignation.
 MIN_ALIKE_CHARS = 4
@@ -24,7 +25,7 @@ def true_title(title: str, said: str, quote: str) -> str:
     if told and is_said(told, said):
         return told
     sentences = [cleaned(each) for each in sentences_of(said)]
-    fitting = [each for each in sentences if len(each) <= MAX_TITLE_CHARS and _says_something(each)]
+    fitting = [each for each in sentences if len(each) <= MAX_SENTENCE_CHARS and _says_something(each)]
     wanted = letters(quote)
     of_quote = (each for each in fitting if letters(each) in wanted or wanted in letters(each))
     return next(of_quote, None) or next(iter(fitting), None) or cleaned(quote or said, MAX_TITLE_CHARS)

@@ -18,13 +18,17 @@ class Word(Value):
 
 
 class Segment(Value):
-    """A stretch of speech, about a sentence. ``id`` counts from 0 in time order and is how prompts refer to it."""
+    """A stretch of speech, about a sentence. ``id`` counts from 0 in time order and is how prompts refer to it.
+
+    ``speaker`` is a name or label where somebody has told it; speech engines do not.
+    """
 
     id: int
     start_s: float
     end_s: float
     text: str
     words: tuple[Word, ...] = ()
+    speaker: str = ""
 
 
 class Transcript(Document):

@@ -3,8 +3,12 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
+
+from madvision_assets.domain.stop_words import STOP_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_NO_LETTERS = re.compile(r"[\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])\s+")
 _TERMINAL = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
 _CLOSERS = "\"'\u201d\u2019)]\u300d\u00bb"
@@ -12,7 +16,10 @@ _CLOSERS = "\"'\u201d\u2019)]\u300d\u00bb"
 MINUTES_PER_HOUR = 60
 
 _SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ness", "ies", "ied", "ed", "ly", "es", "s", "e")
+_OTHER_SUFFIXES = ("en", "er", "es", "e", "n", "s", "a", "o", "i")  # plurals and cases of the languages that are listed
 _MIN_STEM_CHARS = 3
+SHORT_CHARS = 3
+_ELIDING = frozenset({"fr", "it"})
 
 
 def words_of(text: str) -> list[str]:
@@ -21,27 +28,41 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(folded)
 
 
-def content_stems(words: Iterable[str]) -> list[str]:
+def content_stems(words: Iterable[str], language: str = "en") -> list[str]:
     """Of these words (as ``words_of`` gives them) the stems of those that carry a topic, in order."""
-    return [stem(word) for word in words if is_content(word)]
+    return [stem(word, language) for word in words if is_content(word, language)]
 
 
-def is_content(word: str) -> bool:
-    """Whether a word carries a topic: neither function word nor noise nor a lone Latin letter."""
-    return word not in STOP_WORDS and (len(word) > 1 or not word.isascii())
+@lru_cache(maxsize=200_000)
+def is_content(word: str, language: str = "en") -> bool:
+    """Whether a word carries a topic: neither function word nor noise nor a lone Latin letter.
+
+    Of a language (ISO 639-1) without a list of function words, short Latin words count as such.
+    """
+    word = _unelided(word, language)
+    if language not in STOP_WORDS:
+        return len(word) > SHORT_CHARS or not word.isascii()
+    return word not in STOP_WORDS[language] and (len(word) > 1 or not word.isascii())
 
 
-def stem(word: str) -> str:
-    """A word without its commonest English endings, so that ``model`` and ``models`` are one; crude on purpose."""
-    for suffix in _SUFFIXES:
+@lru_cache(maxsize=200_000)
+def stem(word: str, language: str = "en") -> str:
+    """A word without its commonest endings, so that ``model`` and ``models`` are one; crude on purpose."""
+    word = _unelided(word, language)
+    for suffix in _SUFFIXES if language == "en" else _OTHER_SUFFIXES:
         if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM_CHARS:
             return word.removesuffix(suffix)
     return word
 
 
+def _unelided(word: str, language: str) -> str:
+    """Without the article that French and Italian write together with it: ``l'homme``, ``dell'acqua``."""
+    return word.rpartition("'")[2] if language in _ELIDING else word
+
+
 def letters(text: str) -> str:
     """Letters and digits only, folded: equal for texts that differ in case, spacing and punctuation."""
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+    return _NO_LETTERS.sub("", unicodedata.normalize("NFKC", text).casefold())
 
 
 def sentences_of(text: str) -> list[str]:
@@ -52,6 +73,11 @@ def sentences_of(text: str) -> list[str]:
 def ends_sentence(text: str) -> bool:
     """Whether a text ends with terminal punctuation (closing quotes and brackets aside)."""
     return text.rstrip().rstrip(_CLOSERS).endswith(_TERMINAL)
+
+
+def is_question(text: str) -> bool:
+    """Whether a text ends with a question mark (closing quotes and brackets aside)."""
+    return text.rstrip().rstrip(_CLOSERS).endswith(("?", "\uff1f"))
 
 
 def timecode(time_s: float) -> str:
@@ -68,20 +94,3 @@ def shortened(text: str, max_chars: int) -> str:
         return line
     head = line[: max_chars - 1]
     return (head.rsplit(" ", 1)[0] if " " in head else head).rstrip(" ,;:-") + "\u2026"
-
-
-# English words that carry no topic, and the noises of speech.
-STOP_WORDS = frozenset(
-    words_of("""
-  a about above after again all also am an and any are aren't as at back be because been before being below between both
-  but by can can't could couldn't did didn't do does doesn't doing don't down during each every few for from further get
-  gets go goes going gonna got had has have having he he's her here here's hers him his how i i'd i'll i'm i've if in
-  into is isn't it it's its itself just kind know let let's like lot made make makes many may me mean might more most
-  much must my myself no nor not now of off on once one only or other our ours out over own put quite rather really said
-  same say says see she should so some something sort such take than that that's the their them then there there's these
-  they they're they've thing things think this those through to too under until up us very want was wasn't way we we'd
-  we'll we're we've well went were weren't what what's when where which while who whom why will with won't would yes yet
-  you you'd you'll you're you've your yours
-  ah alright eh er hello hey hi hmm huh mhm mm oh okay ok please right thank thanks uh um wow yeah yep
-  """)
-)

@@ -2,10 +2,11 @@
 
 import time
 from collections import Counter
+from math import hypot
 
 import pytest
 
-from madvision_assets.domain.text_tiling import boundary_strengths, cosine, depth_scores, similarities
+from madvision_assets.domain.text_tiling import boundary_strengths, depth_scores, similarities
 from madvision_assets.domain.wording import content_stems, words_of
 
 BICYCLES = ["wheels chain brake", "brake wheels pedal", "pedal chain wheels", "chain brake pedal", "wheels pedal brake"]
@@ -38,7 +39,8 @@ def test_sliding_windows_see_what_fresh_windows_would_see() -> None:
     for gap in range(len(blocks) - 1):
         before = [word for block in blocks[max(0, gap + 1 - window) : gap + 1] for word in block]
         after = [word for block in blocks[gap + 1 : gap + 1 + window] for word in block]
-        fresh.append(cosine(Counter(before), Counter(after)))
+        one, other = Counter(before), Counter(after)
+        fresh.append(sum(one[w] * other[w] for w in one) / (hypot(*one.values()) * hypot(*other.values())))
     assert slid == pytest.approx(fresh)
 
 

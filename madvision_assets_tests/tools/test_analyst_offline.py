@@ -1,6 +1,7 @@
 """The analyst without a key: what it proposes, what it refuses to propose, and what kinds it tells apart."""
 
 import time
+from statistics import median
 
 import pytest
 
@@ -9,6 +10,7 @@ from madvision_assets.domain.content_type import Confidence, ContentKind
 from madvision_assets.domain.selection import select
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
+from madvision_assets.tools.analyst.model import Weights
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets_tests.builders import SAMPLE_SECTIONS, sample_talk, section_starts, spoken, transcript_of
 
@@ -51,14 +53,14 @@ def test_clips_are_found_whatever_the_pauses_between_the_sections(section_pause_
     assert len(select(propose(talk), talk, Options(), talk.duration_s).candidates) >= 3
 
 
-def test_titles_are_short_and_capitalised_and_quotes_are_verbatim() -> None:
+def test_quotes_are_verbatim_and_reasons_read_like_a_persons() -> None:
     talk = sample_talk()
 
     for m in propose(talk):
-        assert 0 < len(m.title) <= 60
-        assert m.title[0] == m.title[0].upper()
         assert m.quote in " ".join(s.text for s in talk.segments[m.first_segment : m.last_segment + 1])
-        assert "cues:" in m.reason
+        assert m.reason.startswith("It ")
+        assert m.reason.endswith(".")
+        assert ":" not in m.reason
 
 
 def test_the_same_transcript_gives_the_same_proposal_marked_provisional() -> None:
@@ -99,18 +101,90 @@ def test_a_transcript_without_words_or_punctuation_still_gives_clips() -> None:
 
 
 @pytest.mark.no_cover
-def test_ten_hours_are_read_in_seconds_however_long_a_clip_may_be() -> None:
+@pytest.mark.parametrize("options", [Options(), Options(max_clips=50, min_clip_s=30, max_clip_s=1200)])
+def test_ten_hours_are_read_in_seconds_however_long_a_clip_may_be(options: Options) -> None:
     sentences = [text for section in SAMPLE_SECTIONS for text in section]
-    timed = [(f"{sentences[n % 46]} Case {n}.", 2.4 * n, 2.4 * n + 2) for n in range(15_000)]
+    timed = [(f"{sentences[n % 46]} Case {n}.", 3.8 * n, 3.8 * n + 3.6) for n in range(9_500)]
     day = transcript_of(timed, with_words=False)
 
     began_s = time.process_time()
-    moments = propose(day, Options(max_clips=50, min_clip_s=30, max_clip_s=1200))
-    selection = select(moments, day, Options(max_clips=50, min_clip_s=30, max_clip_s=1200), day.duration_s)
+    selection = select(propose(day, options), day, options, day.duration_s)
 
-    assert time.process_time() - began_s < 20
-    assert len(selection.candidates) > 10
-    assert max(c.end_s for c in selection.candidates) > 5 * 3600
+    assert time.process_time() - began_s < 6  # measured: 2, on a machine of its own less
+    assert len(selection.candidates) >= min(10, options.max_clips)
+
+
+def test_clips_use_the_length_that_is_asked_for() -> None:
+    talk = transcript_of(spoken(SAMPLE_SECTIONS * 5))
+
+    for shortest_s, longest_s in ((10, 60), (20, 30), (5, 15)):
+        options = Options(min_clip_s=shortest_s, max_clip_s=longest_s)
+        chosen = select(propose(talk, options), talk, options, talk.duration_s).candidates
+        assert all(shortest_s <= clip.duration_s <= longest_s + 0.81 for clip in chosen)
+        assert median(clip.duration_s for clip in chosen) > 0.6 * longest_s
+
+
+def test_no_clip_ends_with_a_question_that_is_not_answered_in_it() -> None:
+    asked = [
+        (*section[1:], section[2] if section[2].endswith("?") else "What came of it?") for section in SAMPLE_SECTIONS
+    ]
+    talk = transcript_of(spoken(asked * 4))
+
+    moments = propose(talk)
+    assert moments
+    assert sum(talk.segments[m.last_segment].text.endswith("?") for m in moments) <= len(moments) / 10
+
+
+@pytest.mark.parametrize("place", [8, 20, 40])
+def test_adverts_and_calls_to_subscribe_are_not_chosen(place: int) -> None:
+    advert = [
+        "This episode is brought to you by our sponsor, the best biggest mattress in the world.",
+        "Everybody makes the mistake to sleep badly, because nobody knows this secret.",
+        "Sign up for a free trial at mattress dot com and use the promo code talk for a discount.",
+        "Check it out, it is the most important thing that you will ever learn about sleep.",
+        "And please subscribe to the channel, like this video, and leave a review of the podcast.",
+    ]
+    sentences = [text for section in SAMPLE_SECTIONS for text in section] * 2
+    talk = transcript_of(spoken([[*sentences[:place], *advert, *sentences[place:]]]))
+
+    moments = propose(talk)
+    assert moments
+    for m in moments:
+        assert m.last_segment < place or m.first_segment >= place + len(advert)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence", "topic"),
+    [
+        ("de", "Die Werkstatt hat eine alte Maschine, und das ist die beste Maschine für uns.", "maschine"),
+        ("fr", "La machine est dans une maison, et c'est la machine de tout le monde.", "machine"),
+        ("es", "La máquina está en una casa, y es la máquina de todos nosotros.", "máquina"),
+        ("it", "La macchina è nella casa, ed è la macchina di tutti noi.", "macchina"),
+        ("pt", "A máquina está em uma casa, e é a máquina de todos nós.", "máquina"),
+        ("nl", "De machine staat in een huis, en het is de machine van ons allemaal.", "machine"),
+        ("", "Die Werkstatt hat eine alte Maschine, und das ist die beste Maschine für uns.", "maschine"),
+    ],
+)
+def test_topics_are_never_function_words_in_any_language(language: str, sentence: str, topic: str) -> None:
+    talk = transcript_of([(sentence, 5.0 * n, 5.0 * n + 4) for n in range(12)], language=language)
+
+    topics = ANALYST.classify(talk, SOURCE).document.topics
+    assert topics[0] == topic
+    assert not {"die", "und", "la", "et", "en", "de", "una", "een", "é", "è"} & set(topics)
+
+
+def test_who_speaks_most_is_preferred_where_it_is_known() -> None:
+    """The same words, once said by the guest and once by the host."""
+    weights = Weights({"main": 1.0}, {})
+    talk = transcript_of(spoken(SAMPLE_SECTIONS * 6))
+    half = len(talk.segments) // 3
+    told = [s.model_copy(update={"speaker": "host" if s.id < half else "guest"}) for s in talk.segments]
+    known = talk.model_copy(update={"segments": tuple(told)})
+
+    moments = OfflineAnalyst(weights).propose(known, ContentKind.INTERVIEW, SOURCE, Options()).moments
+    best = sorted(moments, key=lambda m: -m.score)[:8]
+
+    assert all(m.last_segment >= half for m in best)
 
 
 def test_questions_with_answers_are_an_interview() -> None:

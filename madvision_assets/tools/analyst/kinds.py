@@ -1,4 +1,4 @@
-"""What kind of video a transcript is of, judged by rules: English keywords, and the shape of the sentences.
+"""What kind of video a transcript is of, judged by rules: keywords, and the shape of the sentences.
 
 Every rule is a rate (per 100 words or per sentence) compared with a rate that is typical of its kind, so that a kind's
 evidence is near 1 where the text looks like it. The kind with the most evidence wins; with little, it is ``other``.
@@ -12,14 +12,21 @@ from itertools import pairwise
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import SourceMetadata
-from madvision_assets.domain.wording import is_content, sentences_of, stem, words_of
+from madvision_assets.domain.wording import is_content, is_question, sentences_of, stem, words_of
+from madvision_assets.tools.analyst.lexicon import language_of
 
 # Evidence below this is none; a lead over the second kind of at least this much makes it sure enough.
 MIN_EVIDENCE = 0.35
 CLEAR_LEAD = 0.5
 # The title tells more than any single sentence.
 TITLE_EVIDENCE = 0.8
+# An interview is one whatever it is about: its subject's keywords fill it, and count for little beside its form.
+INTERVIEW_FORM = 1.6
+# Questions to somebody, of all sentences, that make an interview; and how many there must be.
+INTERVIEW_QUESTIONS, MIN_QUESTIONS = 0.05, 3
 MAX_TOPICS = 5
+# A text so short is judged by the little that there is.
+SHORT_SENTENCES = 20
 
 # Words per 100 words at which a kind is as good as certain: one keyword in forty words.
 FULL_KEYWORD_RATE = 2.5
@@ -28,10 +35,13 @@ KEYWORDS: dict[ContentKind, str] = {
     r"sales|business(es)?|founders?|funding|strategy|pric(e|ing)|budgets?",
     ContentKind.KNOWLEDGE: r"research(ers)?|stud(y|ies)|theor(y|ies)|evidence|scien(ce|tists?|tific)|experiments?|"
     r"data|models?|systems?|measured?|explains?|scores?|tests?|tested|algorithms?|physics|history|because",
-    ContentKind.NEWS: r"reported|reporters?|officials?|announced|according|president|government|minister|police|"
+    ContentKind.NEWS: r"the news|headlines at|spokesm[ae]n|council|strike|reported|reporters?|"
+    r"officials?|announced|according|president|government|minister|police|"
     r"spokes(man|woman|person)|breaking|headlines?|authorities|elections?",
-    ContentKind.REVIEW: r"reviews?|pros|cons|recommend(ed)?|ratings?|stars|worth|versus|verdict|unboxing|features?",
-    ContentKind.OPINION: r"i think|i believe|in my (opinion|view)|should|disagree|agree|argument|frankly|honestly",
+    ContentKind.REVIEW: r"i bought|tested|available in|if you have only|the best part|the worst part|reviews?|"
+    r"pros|cons|recommend(ed)?|ratings?|stars|worth|versus|verdict|unboxing|features?",
+    ContentKind.OPINION: r"i think that|i think|i believe|everybody says|we should|in my (opinion|view)|"
+    r"should|disagree|agree|argument|frankly|honestly",
     ContentKind.SPEECH: r"ladies and gentlemen|today i want to|thank you|my fellow|welcome|tonight|let us|"
     r"we must|next slide|as you can see|this talk|our story|(my|your) questions?|audience",
     ContentKind.ENTERTAINMENT: r"laughs?|laughter|haha|lol|joke|funny|prank|game|crazy|dude|guys|applause|movie",
@@ -42,7 +52,7 @@ KEYWORDS: dict[ContentKind, str] = {
 TITLES: dict[ContentKind, str] = {
     ContentKind.TUTORIAL: r"how to|tutorial|guide|course|lesson|step by step|for beginners",
     ContentKind.INTERVIEW: r"interview|podcast|in conversation|talks? (to|with)|q ?& ?a|episode \d+",
-    ContentKind.REVIEW: r"review|unboxing| vs\.? |hands[- ]on",
+    ContentKind.REVIEW: r"review(ed)?|tested|worth it|test von|im test|unboxing| vs\.? |hands[- ]on",
     ContentKind.NEWS: r"news|breaking|headlines|report",
     ContentKind.MUSIC: r"official (music )?video|lyrics?|live at|remix|album|\bfeat\b|\bft\.",
     ContentKind.SPEECH: r"keynote|speech|address|ted ?x?|talk|commencement|conference",
@@ -51,6 +61,14 @@ TITLES: dict[ContentKind, str] = {
     ContentKind.BUSINESS: r"startup|business|earnings|pitch|investor|marketing",
     ContentKind.ENTERTAINMENT: r"funny|comedy|prank|stand-?up|gameplay|let's play|trailer",
 }
+_TO_SOMEBODY = re.compile(
+    r"\b(you|your|you've|you're|did you|sie|ihr|ihnen|du|dein|vous|votre|tu|usted|tú|voi|você|je|jij)\b", re.IGNORECASE
+)
+_HOSTED = re.compile(
+    r"\b(thank(s| you)( so much)? for (having me|joining|coming|being here)|welcome to the (show|podcast)|my guest|"
+    r"our guest|joined by|tell us|zu gast|mein gast|notre invitée?|mon invitée?|nuestro invitado|il nostro ospite)\b",
+    re.IGNORECASE,
+)
 _IMPERATIVES = re.compile(
     r"(now |then |next |first |and )?(click|open|add|take|put|press|go|type|select|choose|make|cut|mix|turn|drag|pull|"
     r"install|run|use|remove|set|start|try|write|pour|place|hold|remember|don't)\b",
@@ -83,7 +101,8 @@ def verdict_on(transcript: Transcript, source: SourceMetadata) -> ContentType:
 
     if transcript.no_speech:
         return verdict(ContentKind.OTHER, Confidence.LOW, "Nobody speaks in it.")
-    evidence = [*_by_keywords(transcript.text), *_by_shape(transcript.text), *_by_title(source.title)]
+    evidence = [*_by_keywords(transcript.text), *_by_shape(transcript.text)]
+    evidence += [*_by_talking(transcript), *_by_title(source.title)]
     totals: defaultdict[ContentKind, float] = defaultdict(float)
     for item in evidence:
         totals[item.kind] += item.weight
@@ -100,10 +119,11 @@ def verdict_on(transcript: Transcript, source: SourceMetadata) -> ContentType:
 
 def topics_of(transcript: Transcript) -> tuple[str, ...]:
     """The words said most often that carry a topic and are said at least twice, in their commonest form."""
+    language = language_of(transcript.language, [words_of(segment.text) for segment in transcript.segments])
     forms: dict[str, Counter[str]] = {}
     for word in words_of(transcript.text):
-        if is_content(word) and not word.isdigit():
-            forms.setdefault(stem(word), Counter())[word] += 1
+        if is_content(word, language) and not word.isdigit():
+            forms.setdefault(stem(word, language), Counter())[word] += 1
     often = [(sum(counts.values()), key) for key, counts in forms.items() if sum(counts.values()) > 1]
     most = sorted(often, key=lambda pair: (-pair[0], pair[1]))[:MAX_TOPICS]
     return tuple(forms[key].most_common(1)[0][0] for _, key in most)
@@ -122,14 +142,11 @@ def _by_keywords(text: str) -> list[_Evidence]:
 
 
 def _by_shape(text: str) -> list[_Evidence]:
-    """Interviews alternate questions and answers, tutorials give orders, experiences are told in the first person."""
+    """Tutorials give orders, experiences are told in the first person."""
     sentences = sentences_of(text)
-    questions = [sentence.endswith("?") for sentence in sentences]
-    answered = sum(q and not following for q, following in pairwise(questions))
     orders = sum(bool(_IMPERATIVES.match(sentence)) for sentence in sentences)
     told = sum(bool(_FIRST_PERSON_PAST.search(sentence)) for sentence in sentences)
     rules = (
-        (ContentKind.INTERVIEW, answered, 0.25, "questions that are answered"),
         (ContentKind.TUTORIAL, orders, 0.25, "sentences that tell the viewer what to do"),
         (ContentKind.EXPERIENCE, told, 0.5, "sentences about what the speaker did"),
     )
@@ -138,6 +155,24 @@ def _by_shape(text: str) -> list[_Evidence]:
         for kind, count, typical, what in rules
         if count > 1
     ]
+
+
+def _by_talking(transcript: Transcript) -> list[_Evidence]:
+    """Interviews: somebody is asked, and answers; where it is known who speaks, more than one does."""
+    sentences = sentences_of(transcript.text)
+    asked = [is_question(sentence) for sentence in sentences]
+    to_somebody = sum(
+        question and not following and bool(_TO_SOMEBODY.search(sentence) or len(sentences) < SHORT_SENTENCES)
+        for sentence, (question, following) in zip(sentences, pairwise(asked), strict=False)
+    )
+    hosted = len(_HOSTED.findall(transcript.text))
+    speakers = len({segment.speaker for segment in transcript.segments if segment.speaker})
+    share = to_somebody / max(1, len(sentences)) / INTERVIEW_QUESTIONS if to_somebody >= MIN_QUESTIONS else 0.0
+    certain = min(1.0, 0.6 * min(1.0, share) + 0.3 * min(2, hosted) + 0.4 * (speakers > 1) * min(1.0, share))
+    if certain < MIN_EVIDENCE:
+        return []
+    told = f"{to_somebody} of {len(sentences)} sentences are questions that are answered"
+    return [_Evidence(ContentKind.INTERVIEW, INTERVIEW_FORM * certain, told)]
 
 
 def _by_title(title: str) -> list[_Evidence]:

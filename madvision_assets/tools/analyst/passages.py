@@ -1,146 +1,186 @@
-"""Which stretches of a talk make the best clips: topic boundaries, pauses and insight, weighed by dynamic programming.
+"""Which stretches of a talk make the best clips: what the model makes of their words, and where they begin and end.
 
-Units are first joined to blocks of a fraction of a clip's length, so that the work is linear in the length of the talk
-and does not grow with how long a clip may be.
+For every unit that may open a clip the best end is looked for, among ends that give about the length that is wanted;
+the best of all these stretches are taken that do not overlap.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
-from operator import mul
+from math import inf, log
 from statistics import median
 
-from madvision_assets.domain.selection import WEAK_BELOW, goes_on, leans_back
+from madvision_assets.domain.selection import goes_on, leans_back
 from madvision_assets.domain.text_tiling import boundary_strengths
 from madvision_assets.domain.timeline import Span, Timeline
+from madvision_assets.domain.wording import is_question
+from madvision_assets.tools.analyst.features import TalkFeatures
+from madvision_assets.tools.analyst.model import Scorer, as_score
 
 # A silence of so many seconds, and half as long again as the usual gap, is a pause; twice as long, a full boundary.
 PAUSE_S = 1.0
-# From so strong a boundary on, a block ends early.
-CLEAR_BOUNDARY = 0.5
-# A clip is about so many blocks long at most.
-BLOCKS_PER_CLIP = 24
-# Mean insight of sentences that could hardly be better.
-FULL_INSIGHT = 0.55
 # A passage with fewer different words that carry a topic says nothing, or the same thing over and over.
-MIN_DISTINCT_WORDS = 8
-# Share of the score that a passage's edges decide; what is said decides the rest.
-FORM_SHARE = 0.45
-# How much a full boundary in the middle of a passage takes from its form.
-CROSSING_COST = 0.6
+MIN_DISTINCT_WORDS, MIN_IN_SHORT, SHORT_S = 8, 5, 20.0
+# Highlights of a short talk are shorter: so many would fill it, and this is as long as one is without being asked.
+SHORT_TALK_CLIPS, USUAL_S = 6, 60.0
+# Ends are tried from this share of the wanted length on, and about so many of them.
+SHORTEST_SHARE, ENDS_TRIED = 0.6, 12
+STARTS_PER_CLIP = 30
+# Of what is said, no more than this is offered as its highlights; a few are offered of the shortest talk.
+MAX_SHARE, MIN_OFFERED = 0.6, 4
+
+# What form is worth beside words, in the model's unit. Set by hand and kept small: what is said decides.
+PAUSE_WORTH, TOPIC_WORTH = 0.6, 0.1  # of a long pause, and of a change of topic, at an edge
+PAUSE_COST, TOPIC_COST = 0.8, 0.2  # of the same in the middle
+LEANS_COST, GOES_ON_COST = 0.2, 0.3
+ANSWERED_WORTH = 0.1  # of opening with a question that is answered
+OPEN_QUESTION_COST = 1.5  # of ending with one that is not
+LENGTH_WORTH = 1.5  # of lasting e times as long
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Units that make a clip together; ``score`` (0 to 1) weighs what they say and how well they are delimited."""
+    """Units that make a clip together; ``score`` is 0 to 1, and 0.5 is what the talk's average would get."""
 
     span: Span
     score: float
 
 
+def wanted_length_s(speech_s: float, limits_s: tuple[float, float], clips: int) -> float:
+    """How long clips had best be: as long as is allowed, but shorter where the talk is.
+
+    Args:
+        speech_s: of the whole talk.
+        limits_s: of a clip.
+        clips: how many are wanted.
+    """
+    fitting_s = max(MAX_SHARE * speech_s / clips, min(USUAL_S, speech_s / SHORT_TALK_CLIPS))
+    return max(limits_s[0], min(limits_s[1], fitting_s))
+
+
 def best_passages(
-    timeline: Timeline, stems: Sequence[Sequence[str]], insights: Sequence[float], limits_s: tuple[float, float]
+    timeline: Timeline,
+    features: TalkFeatures,
+    scorer: Scorer,
+    left_out: Sequence[bool],
+    limits_s: tuple[float, float],
+    clips: int,
+    offered: int,
 ) -> list[Passage]:
-    """The passages that together hold the most seconds of insight; they do not overlap and come in time order.
+    """The best passages, best first, none over another.
 
     Args:
         timeline: the units.
-        stems: for each unit the words that carry a topic.
-        insights: for each unit how much it says, 0 to 1.
-        limits_s: shortest and longest speech of a passage, seconds.
+        features: of each unit.
+        scorer: says how good a stretch is.
+        left_out: for each unit whether nothing of it may be in a clip.
+        limits_s: shortest and longest speech of a passage.
+        clips: how many clips are wanted.
+        offered: at most so many passages.
     """
-    search = _Search(timeline, stems, insights, limits_s)
-    count = len(search.blocks)
-    best = [0.0] * (count + 1)
-    ending_here: list[tuple[int, Passage] | None] = [None] * (count + 1)
-    for start in range(count):
-        if best[start] > best[start + 1]:
-            best[start + 1], ending_here[start + 1] = best[start], None
-        for end, passage in search.passages_from(start):
-            worth = best[start] + (passage.score - WEAK_BELOW) * timeline.speech_s(passage.span)
-            if worth > best[end]:
-                best[end], ending_here[end] = worth, (start, passage)
-    return _traced_back(ending_here)
+    speech_s = sum(unit.end_s - unit.start_s for unit in timeline.units)
+    wanted_s = wanted_length_s(speech_s, limits_s, clips)
+    search = _Search(timeline, features, scorer, left_out, (max(limits_s[0], SHORTEST_SHARE * wanted_s), wanted_s))
+    best_first = sorted(search.found(), key=lambda found: (-found[0], found[1].first))
+    room_s = MAX_SHARE * speech_s
+    taken: list[Passage] = []
+    free = [True] * len(timeline.units)
+    for worth, span in best_first:
+        if len(taken) >= offered:
+            break
+        if not (free[span.first] and free[span.last] and all(free[span.first : span.last + 1])):
+            continue
+        length_s = timeline.speech_s(span)
+        if length_s > room_s and len(taken) >= MIN_OFFERED:
+            continue
+        room_s -= length_s
+        free[span.first : span.last + 1] = [False] * (span.last + 1 - span.first)
+        taken.append(Passage(span, as_score(worth)))
+    return taken
 
 
-def boundaries_of(timeline: Timeline, stems: Sequence[Sequence[str]]) -> list[float]:
-    """For each unit how strong the boundary after it is, 0 to 1: change of topic and pause together."""
+def pauses_of(timeline: Timeline) -> list[float]:
+    """For each unit how much of a pause follows it, 0 to 1."""
     count = len(timeline.units)
     gaps_s = [timeline.gap_s(position) for position in range(count - 1)]
     pause_s = max(PAUSE_S, 1.5 * median(gaps_s)) if gaps_s else PAUSE_S
-    pauses = [min(1.0, gap_s / (2 * pause_s)) if gap_s >= pause_s else 0.0 for gap_s in gaps_s]
-    inner = [min(1.0, pause + topic) for pause, topic in zip(pauses, boundary_strengths(stems), strict=True)]
+    inner = [min(1.0, gap_s / (2 * pause_s)) if gap_s >= pause_s else 0.0 for gap_s in gaps_s]
     return [*inner, 1.0] if count else []
 
 
 class _Search:
-    """What the search looks up: blocks of units, the boundaries after them, and sums over the units before each."""
+    """What the search looks up of each unit, worked out once."""
 
     def __init__(
         self,
         timeline: Timeline,
-        stems: Sequence[Sequence[str]],
-        insights: Sequence[float],
-        limits_s: tuple[float, float],
+        features: TalkFeatures,
+        scorer: Scorer,
+        left_out: Sequence[bool],
+        lengths_s: tuple[float, float],
     ) -> None:
-        self._timeline = timeline
-        self._stems = stems
-        self._shortest_s, self._longest_s = limits_s
-        self._boundaries = boundaries_of(timeline, stems)
-        self.blocks = list(self._joined(self._longest_s / BLOCKS_PER_CLIP))
-        lengths_s = [unit.end_s - unit.start_s for unit in timeline.units]
-        self._speech_sum_s = list(accumulate(lengths_s, initial=0.0))
-        self._insight_sum_s = list(accumulate(map(mul, insights, lengths_s), initial=0.0))
-        positions = range(len(timeline.units))
-        before = [1.0, *self._boundaries]
-        self._opening = [0.0 if leans_back(timeline, at) else (1 + before[at]) / 2 for at in positions]
-        self._closing = [0.0 if goes_on(timeline, at) else (1 + self._boundaries[at]) / 2 for at in positions]
+        self._timeline, self._scorer = timeline, scorer
+        self._shortest_s, self._longest_s = lengths_s
+        self._stems = features.stems
+        self._ends_s = [unit.end_s for unit in timeline.units]
+        count = len(timeline.units)
+        asked = [is_question(unit.text) for unit in timeline.units]
+        pauses, topics = pauses_of(timeline), [*boundary_strengths(features.stems), 1.0][:count]
+        edges = [PAUSE_WORTH * pause + TOPIC_WORTH * topic for pause, topic in zip(pauses, topics, strict=True)]
+        self._crossing = [PAUSE_COST * pause + TOPIC_COST * topic for pause, topic in zip(pauses, topics, strict=True)]
+        self._opening = [
+            (edges[at - 1] if at else PAUSE_WORTH + TOPIC_WORTH)
+            - LEANS_COST * leans_back(timeline, at)
+            + ANSWERED_WORTH * (asked[at] and at + 2 < count and not asked[at + 1] and not asked[at + 2])
+            for at in range(count)
+        ]
+        self._closing = [
+            edges[at] - GOES_ON_COST * goes_on(timeline, at) - OPEN_QUESTION_COST * asked[at] for at in range(count)
+        ]
+        self._next_left_out = _next_true(left_out)
 
-    def passages_from(self, start: int) -> Iterator[tuple[int, Passage]]:
-        """Every passage worth a clip that begins with this block, with the number of the block that follows it."""
-        crossed = 0.0
+    def found(self) -> Iterator[tuple[float, Span]]:
+        """For each unit that may open a passage the best one that it opens, with what it is worth."""
+        tried_s = -inf
+        for first, unit in enumerate(self._timeline.units):
+            # Where clips are long, beginnings close to each other are not told apart, but for clear ones.
+            if unit.start_s - tried_s < self._longest_s / STARTS_PER_CLIP and self._opening[first] < PAUSE_WORTH:
+                continue
+            tried_s = unit.start_s
+            best = max(self._from(first), default=None)
+            if best is not None and self._says_enough(Span(first, best[1])):
+                yield best[0], Span(first, best[1])
+
+    def _from(self, first: int) -> Iterator[tuple[float, int]]:
+        start_s = self._timeline.units[first].start_s
+        end = bisect_left(self._ends_s, start_s + self._shortest_s, lo=first)
+        after = min(bisect_left(self._ends_s, start_s + self._longest_s + 1e-6, lo=first), self._next_left_out[first])
+        if end >= after:
+            return
+        step = max(1, (after - end) // ENDS_TRIED)
+        crossed = max(self._crossing[first:end], default=0.0)
+        opening = self._opening[first]
+        for last in range(end, after, step):
+            length = LENGTH_WORTH * log((self._ends_s[last] - start_s) / self._longest_s)
+            form = opening + self._closing[last] - crossed + length
+            yield self._scorer.of(first, last) + form, last
+            crossed = max(crossed, *self._crossing[last : last + step])
+
+    def _says_enough(self, span: Span) -> bool:
+        needed = MIN_DISTINCT_WORDS if self._timeline.speech_s(span) >= SHORT_S else MIN_IN_SHORT
         distinct: set[str] = set()
-        for end in range(start, len(self.blocks)):
-            block = self.blocks[end]
-            span = Span(self.blocks[start].first, block.last)
-            speech_s = self._timeline.speech_s(span)
-            if speech_s > self._longest_s:
-                return
-            distinct.update(*self._stems[block.first : block.last + 1])
-            if speech_s >= self._shortest_s and len(distinct) >= MIN_DISTINCT_WORDS:
-                score = self._score(span, crossed)
-                if score > WEAK_BELOW:
-                    yield end + 1, Passage(span, score)
-            crossed = max(crossed, self._boundaries[span.last])
-
-    def _score(self, span: Span, crossed: float) -> float:
-        speech_s = self._speech_sum_s[span.last + 1] - self._speech_sum_s[span.first]
-        insight_s = self._insight_sum_s[span.last + 1] - self._insight_sum_s[span.first]
-        says = min(1.0, insight_s / (speech_s * FULL_INSIGHT)) if speech_s else 0.0
-        edges = (self._opening[span.first] + self._closing[span.last]) / 2
-        form = max(0.0, edges - CROSSING_COST * crossed)
-        return says * (1 - FORM_SHARE + FORM_SHARE * form)
-
-    def _joined(self, block_s: float) -> Iterator[Span]:
-        """Units joined until they last as long as a block, or half as long where a clear boundary follows."""
-        first = 0
-        for position, boundary in enumerate(self._boundaries):
-            length_s = self._timeline.speech_s(Span(first, position))
-            is_clear = boundary >= CLEAR_BOUNDARY
-            if length_s >= (block_s / 2 if is_clear else block_s) or position + 1 == len(self._boundaries):
-                yield Span(first, position)
-                first = position + 1
+        for stems in self._stems[span.first : span.last + 1]:
+            distinct.update(stems)
+            if len(distinct) >= needed:
+                return True
+        return False
 
 
-def _traced_back(ending_here: Sequence[tuple[int, Passage] | None]) -> list[Passage]:
-    """The chosen passages, from the last one back to the first, turned round."""
-    passages = []
-    position = len(ending_here) - 1
-    while position > 0:
-        step = ending_here[position]
-        if step is None:
-            position -= 1
-        else:
-            position = step[0]
-            passages.append(step[1])
-    return passages[::-1]
+def _next_true(flags: Sequence[bool]) -> list[int]:
+    """For each position the first one from there on that is true; their number where there is none."""
+    out = [len(flags)] * len(flags)
+    found = len(flags)
+    for at in range(len(flags) - 1, -1, -1):
+        found = at if flags[at] else found
+        out[at] = found
+    return out

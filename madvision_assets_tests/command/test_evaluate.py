@@ -1,0 +1,59 @@
+"""The command that measures a choice of clips."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from madvision_assets.command.main import main
+from madvision_assets_tests.evaluation.labelled_texts import FITTED, labelled
+
+LIMITS = ["--max-clips", "1", "--min-clip-s", "6", "--max-clip-s", "14"]
+
+
+@pytest.fixture(autouse=True)
+def _offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MADVISION_ANALYST", "offline")
+    monkeypatch.setenv("MADVISION_HOME", str(tmp_path / "home"))
+
+
+def a_set(folder: Path) -> Path:
+    file = folder / "set.json"
+    talks = [talk.model_dump(mode="json") for talk in labelled(FITTED, "A")[:6]]
+    file.write_text(json.dumps(talks), encoding="utf-8")
+    return file
+
+
+def test_json_has_each_picker_with_each_measure_and_its_interval(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["evaluate", str(a_set(tmp_path)), "--format", "json", *LIMITS])
+
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert set(told) == {"analyst", "random", "uniform", "lead"}
+    for measures in told.values():
+        for name in ("hit", "precision", "recall", "f1", "ap"):
+            low, high = measures[name]["interval"]
+            assert 0 <= low <= measures[name]["mean"] <= high <= 1
+    assert told["random"]["clip_s"]["mean"] == pytest.approx(told["analyst"]["clip_s"]["mean"], abs=0.01)
+
+
+def test_the_table_has_a_line_for_each_picker_and_repeats_tell_agreement(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["evaluate", str(a_set(tmp_path)), "--repeats", "2", *LIMITS])
+
+    assert done.exit_code == 0, done.output
+    lines = [line.split() for line in done.stdout.splitlines() if line]
+    assert [line[0] for line in lines] == ["picker", "analyst", "random", "uniform", "lead"] * 2
+    assert lines[5][-1] == "agreement"
+    assert lines[6][-1] == "1"
+
+
+def test_what_is_no_set_ends_with_a_sentence_and_no_traceback(tmp_path: Path) -> None:
+    file = tmp_path / "none.json"
+    file.write_text('{"a": 1}', encoding="utf-8")
+
+    done = CliRunner().invoke(main, ["evaluate", str(file)])
+
+    assert done.exit_code == 2
+    assert "is no labelled set" in done.stderr
+    assert "Traceback" not in done.stderr
