@@ -9,9 +9,10 @@ from madvision_assets.domain.timeline import Timeline
 from madvision_assets.domain.wording import content_stems, words_of
 
 PARTS = 3
-# What a full share of one third costs in score, and a moment that speaks of just the same: less than half a grade.
-THIRD_COST = 0.06
-TOPIC_COST = 0.04
+# What a full share of one third costs in score, and a moment that speaks of just the same: less than any two grades differ,
+# so that it decides between equals alone.
+THIRD_COST = 0.008
+TOPIC_COST = 0.008
 MOST_SHARES = 2.0
 
 
