@@ -45,7 +45,7 @@ def test_a_question_that_opens_the_clip_is_its_title() -> None:
 def test_what_points_back_or_only_leads_over_is_no_title() -> None:
     texts = ("And so, yeah, that was it.", "It was like this every day.", "A cheap brake costs more in the end.")
 
-    assert titled(*texts) == "A cheap brake costs more in the end"
+    assert titled(*texts, worth=(3.0, 3.0, 0.0)) == "A cheap brake costs more in the end"
 
 
 def test_words_that_lead_over_are_left_out() -> None:

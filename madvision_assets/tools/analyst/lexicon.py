@@ -33,23 +33,26 @@ class Lexicon:
 
     def __init__(self, phrases: dict[str, str]) -> None:
         self.told = frozenset(name for name in CATEGORIES if phrases.get(name))
-        self._words: dict[str, list[int]] = {}
-        self._phrases: dict[str, list[tuple[list[str], int]]] = {}
+        # By first word: the categories that it is of alone, and the phrases that it begins.
+        self._by_word: dict[str, tuple[list[int], list[tuple[list[str], int]]]] = {}
         for number, category in enumerate(CATEGORIES):
-            for phrase in phrases.get(category, "").split(","):
-                words = words_of(phrase)
+            for words in filter(None, map(words_of, phrases.get(category, "").split(","))):
+                alone, begun = self._by_word.setdefault(words[0], ([], []))
                 if len(words) == 1:
-                    self._words.setdefault(words[0], []).append(number)
-                elif words:
-                    self._phrases.setdefault(words[0], []).append((words, number))
+                    alone.append(number)
+                else:
+                    begun.append((words, number))
 
     def counts(self, words: Sequence[str]) -> list[float]:
         """How often each category is found in a unit's words, in the order of ``CATEGORIES``."""
         out = [0.0] * len(CATEGORIES)
         for at, word in enumerate(words):
-            for number in self._words.get(word, ()):
+            found = self._by_word.get(word)
+            if found is None:
+                continue
+            for number in found[0]:
                 out[number] += 1
-            for phrase, number in self._phrases.get(word, ()):
+            for phrase, number in found[1]:
                 if words[at : at + len(phrase)] == phrase:
                     out[number] += 1
         return out
