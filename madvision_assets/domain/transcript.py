@@ -18,20 +18,25 @@ class Word(Value):
 
 
 class Segment(Value):
-    """A stretch of speech, about a sentence. ``id`` counts from 0 in time order and is how prompts refer to it."""
+    """A stretch of speech, about a sentence. ``id`` counts from 0 in time order and is how prompts refer to it.
+
+    ``estimated`` where nobody heard when most of its words are said: their times are laid over its own.
+    """
 
     id: int
     start_s: float
     end_s: float
     text: str
     words: tuple[Word, ...] = ()
+    estimated: bool = False
 
 
 class Transcript(Document):
     """Everything that is said in a video; no segments means that nobody speaks.
 
     Attributes:
-        language: ISO 639-1 code, as spoken or detected.
+        language: of the text, ISO 639-1, as spoken or detected.
+        translated_from: the language that is spoken, where the text is a translation.
         duration_s: of the audio, seconds.
         audible_s: seconds of the audio that are louder than near silence.
         covered_s: of those, the seconds that lie in a segment.
@@ -45,6 +50,7 @@ class Transcript(Document):
     audible_s: float
     covered_s: float
     segments: tuple[Segment, ...]
+    translated_from: str | None = None
 
     @property
     def no_speech(self) -> bool:

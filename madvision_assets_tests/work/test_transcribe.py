@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import StoreUnavailableError
-from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.transcript import Transcript
@@ -44,10 +44,10 @@ class Listener:
     def prepare(self, tell: Tell) -> None:
         """Nothing to have at hand."""
 
-    def transcribe(self, samples: Any, language: str | None) -> Heard:
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
         """The sentence, in Dutch."""
         length_s = len(samples) / RATE_HZ
-        self.asked.append((length_s, language))
+        self.asked.append((length_s, asked.language))
         said_s = min(length_s, 100.0)
         step_s = said_s / len(SAID.split())
         words = tuple(HeardWord(word, n * step_s, (n + 1) * step_s) for n, word in enumerate(SAID.split()))
@@ -169,12 +169,12 @@ def test_an_engine_is_asked_for_windows_with_sound_and_told_the_language_of_most
 class Polyglot(Listener):
     """An engine that takes low tones for French and high ones for English; with a language given, it hears in that."""
 
-    def transcribe(self, samples: Any, language: str | None) -> Heard:
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
         """The sentence, in the language of the first half minute that has any sound."""
         sound = samples[np.argmax(np.abs(samples) > 0.1) :][: 30 * RATE_HZ]
         crossings = np.count_nonzero(np.diff(np.signbit(sound))) / (len(sound) / RATE_HZ)
-        heard = super().transcribe(samples, language)
-        return Heard(language or ("fr" if crossings < 600 else "en"), heard.segments)
+        heard = super().transcribe(samples, asked)
+        return Heard(asked.language or ("fr" if crossings < 600 else "en"), heard.segments)
 
 
 class Detecting(Polyglot):
@@ -182,7 +182,7 @@ class Detecting(Polyglot):
 
     def language_of(self, samples: Any) -> tuple[str, float]:
         """As it hears it."""
-        return Polyglot().transcribe(samples, None).language, 0.9
+        return Polyglot().transcribe(samples, Asked()).language, 0.9
 
 
 @pytest.mark.parametrize(
@@ -235,12 +235,12 @@ class Mortal(Listener):
 
     lives: int = 1
 
-    def transcribe(self, samples: Any, language: str | None) -> Heard:
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
         """As long as it lives."""
         if not self.lives:
             raise StoppedError
         self.lives -= 1
-        return super().transcribe(samples, language)
+        return super().transcribe(samples, asked)
 
 
 @pytest.fixture
