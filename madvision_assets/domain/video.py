@@ -26,6 +26,7 @@ UNREADABLE_KEY = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
 
 
 MAX_TERMS, MAX_TERM_CHARS, MAX_VOCABULARY_CHARS = 50, 60, 600
+NO_LANGUAGE = "give the code of a language that a Whisper knows (ISO 639-1), such as en, de or ja"
 SPEECH_OPTIONS = ("language", "translate", "vocabulary")
 
 
@@ -34,8 +35,12 @@ def _known_language(told: object) -> object:
         return told
     plain = told.strip().lower()
     if plain and plain not in LANGUAGE_NAMES:
-        raise ValueError(f"{told[:20]!r} is no language of ISO 639-1 that a Whisper knows, such as en, de or ja")
+        raise ValueError(NO_LANGUAGE)
     return plain or None
+
+
+def _is_unasked(value: object) -> bool:
+    return not value
 
 
 def _terms(told: object) -> object:
@@ -77,13 +82,16 @@ class Options(Value):
     max_clips: Annotated[int, Field(ge=1, le=50)] = 10
     min_clip_s: Annotated[float, Field(ge=1, le=600)] = 10.0
     max_clip_s: Annotated[float, Field(ge=5, le=1200)] = 60.0
-    language: Annotated[str | None, BeforeValidator(_known_language), Field(examples=["en"])] = None
-    translate: bool = False
+    # What is not asked for is left out: documents and rows stay as they were, for versions before it too.
+    language: Annotated[
+        str | None, BeforeValidator(_known_language), Field(examples=["en"], exclude_if=_is_unasked)
+    ] = None
+    translate: Annotated[bool, Field(exclude_if=_is_unasked)] = False
     vocabulary: Annotated[
         tuple[Annotated[str, Field(max_length=MAX_TERM_CHARS)], ...],
         BeforeValidator(_terms),
         AfterValidator(_short_together),
-        Field(max_length=MAX_TERMS),
+        Field(max_length=MAX_TERMS, examples=[["MadVision", "Dagster"]], exclude_if=_is_unasked),
     ] = ()
 
     @property
