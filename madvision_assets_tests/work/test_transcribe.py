@@ -1,6 +1,6 @@
 """Claims about transcripts: real words out of the sample talk, and what is the same for every engine."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options
 from madvision_assets.tools.media.audio import RATE_HZ, extract_flac
 from madvision_assets.tools.speech import Heard, SpeechEngine, Tell
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
@@ -62,12 +63,14 @@ class Listener:
         return Recipe(engine=self.name)
 
 
-def transcribed(folder: Path, flac: Path, engine: SpeechEngine, told: list[float] | None = None) -> Made[Transcript]:
+def transcribed(
+    folder: Path, flac: Path, engine: SpeechEngine, told: list[float] | None = None, options: Options | None = None
+) -> Made[Transcript]:
     """What an engine makes of a FLAC file that lies in a store."""
     store = ObjectStore.from_url((folder / "store").as_uri())
     audio = store.store_media(flac, "web-a", "flac", "audio/flac")
     info = raw_video().info.model_copy(update={"duration_s": LONG_S})
-    video = raw_video().model_copy(update={"audio": audio, "info": info})
+    video = raw_video().model_copy(update={"audio": audio, "info": info, "options": options or Options()})
     fractions = told if told is not None else []
     return Transcriber(store, engine).transcribe(video, lambda fraction, _text: fractions.append(fraction))
 
@@ -223,6 +226,97 @@ def test_progress_rises_to_one(tmp_path: Path, long_flac: Path) -> None:
 
     assert told == sorted(told)
     assert told[-1] == 1
+
+
+@dataclass
+class Clerk(Listener):
+    """An engine that keeps all that it is asked, and is paid for each window."""
+
+    heard: list[Asked] = field(default_factory=list)
+
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
+        """The sentence, for a cent."""
+        self.heard.append(asked)
+        heard = super().transcribe(samples, asked)
+        return replace(heard, cost_usd=0.01, usage={"requests": 1, "audio_s": 60})
+
+
+def test_a_language_that_is_asked_for_is_not_voted_on(tmp_path: Path, in_pieces: Path) -> None:
+    clerk = Clerk()
+
+    made = transcribed(tmp_path, in_pieces, clerk, options=Options(language="de", vocabulary=("Dagster",)))
+
+    assert {each.language for each in clerk.heard} == {"de"}
+    assert {each.vocabulary for each in clerk.heard} == {("Dagster",)}
+    assert made.document.language == "de"
+    assert made.recipe.parameters == {"language": "de", "vocabulary": "Dagster"}
+
+
+def test_a_translation_is_english_and_says_of_what_it_is_one(tmp_path: Path, in_pieces: Path) -> None:
+    clerk = Clerk()
+
+    found = transcribed(tmp_path, in_pieces, clerk, options=Options(translate=True)).document
+
+    assert (found.language, found.translated_from) == ("en", "nl")
+    assert [each.translate for each in clerk.heard if each.language] == [True] * 4
+    assert found.covered_s > 0
+
+
+def test_what_is_english_is_not_translated(tmp_path: Path, in_pieces: Path) -> None:
+    clerk = Clerk()
+
+    found = transcribed(tmp_path, in_pieces, clerk, options=Options(translate=True, language="en")).document
+
+    assert not any(each.translate for each in clerk.heard)
+    assert (found.language, found.translated_from) == ("en", None)
+
+
+def test_pieces_are_shared_by_those_who_ask_for_the_same_words(tmp_path: Path, in_pieces: Path) -> None:
+    asked = [Options(), Options(max_clips=3), Options(vocabulary=("Dagster",)), Options(translate=True)]
+    clerks = [Clerk() for _ in asked]
+
+    for clerk, options in zip(clerks, asked, strict=True):
+        transcribed(tmp_path, in_pieces, clerk, options=options)
+
+    assert [bool(clerk.heard) for clerk in clerks] == [True, False, True, True]
+
+
+def test_what_was_paid_is_counted_once_whichever_try_paid_it(tmp_path: Path, in_pieces: Path) -> None:
+    first, second = Clerk(), Clerk()
+
+    made = transcribed(tmp_path, in_pieces, first).recipe
+    again = transcribed(tmp_path, in_pieces, second).recipe
+
+    assert len(second.heard) == 0
+    assert made.cost_usd == again.cost_usd == pytest.approx(0.01 * len(first.heard))
+    assert made.usage == again.usage == {"requests": len(first.heard), "audio_s": 60 * len(first.heard)}
+    assert made.identity() == Listener().recipe().identity()
+
+
+@dataclass
+class Textual(Clerk):
+    """An engine that tells no language, and no times of words."""
+
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
+        """The sentence over the whole window."""
+        super().transcribe(samples, asked)
+        return Heard("", (HeardSegment(f" {SAID}", 0.0, len(samples) / RATE_HZ),))
+
+
+def test_an_engine_that_tells_no_language_is_asked_once_and_its_words_are_laid_over_the_sound(
+    tmp_path: Path, in_pieces: Path
+) -> None:
+    textual = Textual()
+
+    found = transcribed(tmp_path, in_pieces, textual).document
+
+    assert len([each for each, _ in textual.asked if each <= 30]) == 1
+    assert found.language == "en"
+    assert all(segment.estimated for segment in found.segments)
+    assert len(found.words) == 4 * len(SAID.split())
+    times = [time_s for word in found.words for time_s in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert max(s.end_s - s.start_s for s in found.segments) <= LONGEST_S
 
 
 class StoppedError(Exception):
