@@ -121,7 +121,7 @@ def status(identity: str | None, status_name: str | None, cause: str | None, lim
     workplace = Workplace(load_settings())
     view: display_queue.View
     if identity is not None:
-        view = display_queue.look_at_video(workplace.database, _video_id_of(workplace, identity))
+        view = display_queue.look_at_video(workplace.database, video_id_of(workplace, identity))
     else:
         wanted = QueueStatus(status_name) if status_name else None
         operations = Operations(workplace.database, ageing=Ageing(workplace.settings.priority_ageing_s))
@@ -239,7 +239,12 @@ def _ids(named: Sequence[str]) -> set[str]:
     return wanted
 
 
-def _video_id_of(workplace: Workplace, identity: str) -> str:
+def video_id_of(workplace: Workplace, identity: str) -> str:
+    """The ID of a video that is named by its ID or a token.
+
+    Raises:
+        UnknownVideoError: nobody submitted it.
+    """
     from madvision_assets.tools.database.submissions import Submissions
 
     try:

@@ -35,7 +35,7 @@ def clean_segments(
     """
     spoken = [segment for item in heard if (segment := _on_sound(item, audible)) is not None]
     audibly = [segment for segment in sentences(spoken) if _is_audible(segment.start_s, segment.end_s, audible)]
-    return [_shifted(segment, offset_s) for segment in _between_pauses(audibly, pauses)]
+    return [as_segment(segment, offset_s) for segment in _between_pauses(audibly, pauses)]
 
 
 def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
@@ -120,8 +120,8 @@ def _after(segment: Segment, free_from_s: float, number: int) -> Segment:
     return segment.model_copy(update={"id": number, "start_s": start_s, "words": words})
 
 
-def _shifted(heard: HeardSegment, offset_s: float) -> Segment:
-    """In the form of our document, on the clock of the whole audio."""
+def as_segment(heard: HeardSegment, offset_s: float) -> Segment:
+    """In the form of our document, on the clock of the whole audio; its ID is not yet given (0)."""
 
     def at(time_s: float) -> float:
         return round(time_s + offset_s, 3)

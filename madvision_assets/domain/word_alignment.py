@@ -6,7 +6,7 @@ as ``difflib`` has it), and nothing is believed that lies elsewhere than its str
 """
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
@@ -20,15 +20,18 @@ Span = tuple[float, float]
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"\s*(?:[{_UNSPACED}][^\w\s]*|[^\s{_UNSPACED}]+)")
 # A word heard so far outside of a stretch is another one that reads the same.
-SLACK_S = 1.0
+SLACK_S = 0.5
 LEAST_S = 0.02
-# Words are told again among so many at once: the work grows with the square of their number.
-AT_ONCE = 4000
 
 
 def tokens(text: str) -> list[str]:
     """The words of a text, each with the space before it: joined, they are the text (but for space at its end)."""
     return _TOKEN.findall(text)
+
+
+def is_unspaced(letter: str) -> bool:
+    """Whether a letter is of a script that puts no space between words."""
+    return re.fullmatch(f"[{_UNSPACED}]", letter) is not None
 
 
 def letters(word: str) -> str:
@@ -48,14 +51,15 @@ def with_times(stretches: Sequence[HeardSegment], known: Sequence[HeardWord]) ->
         others.
     """
     parts = list(_parts(known))
+    starts, middles = [part.start_s for part in parts], [(part.start_s + part.end_s) / 2 for part in parts]
     out: list[HeardSegment] = []
-    at = 0
-    for batch in _batches(stretches):
-        reach_s = batch[-1].end_s + SLACK_S
-        until = at + bisect_right([part.start_s for part in parts[at:]], reach_s)
-        out += _matched(batch, parts[at:until])
-        # The next batch may begin before this one ends: what its first stretch reaches is looked at again.
-        at = bisect_right([part.end_s for part in parts], batch[-1].end_s - SLACK_S)
+    free = 0  # each is the same word but once
+    for stretch in stretches:
+        low = max(free, bisect_left(middles, stretch.start_s - SLACK_S, lo=min(free, len(parts))))
+        high = bisect_right(starts, stretch.end_s + SLACK_S)
+        words, used = _matched(stretch, parts[low:high])
+        free = max(free, low + used)
+        out.append(replace(stretch, words=words))
     return out
 
 
@@ -71,19 +75,6 @@ def spread(stretch: HeardSegment, audible: Sequence[Span] = ()) -> HeardSegment:
     return replace(stretch, words=_laid(tokens(stretch.text), spans, stretch.probability))
 
 
-def _batches(stretches: Sequence[HeardSegment]) -> Iterator[list[HeardSegment]]:
-    batch: list[HeardSegment] = []
-    count = 0
-    for stretch in stretches:
-        batch.append(stretch)
-        count += len(tokens(stretch.text))
-        if count >= AT_ONCE:
-            yield batch
-            batch, count = [], 0
-    if batch:
-        yield batch
-
-
 def _parts(known: Sequence[HeardWord]) -> Iterator[HeardWord]:
     """The known words, as ``tokens`` divides text: one that holds several shares its time among them."""
     for word in known:
@@ -95,24 +86,13 @@ def _parts(known: Sequence[HeardWord]) -> Iterator[HeardWord]:
             yield from (replace(each, estimated=word.estimated) for each in laid)
 
 
-def _matched(stretches: Sequence[HeardSegment], known: Sequence[HeardWord]) -> list[HeardSegment]:
-    texts = [tokens(stretch.text) for stretch in stretches]
-    flat = [(n, text) for n, words in enumerate(texts) for text in words]
-    matcher = SequenceMatcher(None, [letters(w.text) for w in known], [letters(t) for _, t in flat], autojunk=False)
-    found: list[list[HeardWord | None]] = [[] for _ in texts]
-    same = {block.b + n: known[block.a + n] for block in matcher.get_matching_blocks() for n in range(block.size)}
-    for at, (n, text) in enumerate(flat):
-        word = same.get(at)
-        found[n].append(replace(word, text=text) if word and _lies_in(word, stretches[n]) else None)
-    return [
-        replace(stretch, words=tuple(_filled(stretch, words, each)))
-        for stretch, words, each in zip(stretches, texts, found, strict=True)
-    ]
-
-
-def _lies_in(word: HeardWord, stretch: HeardSegment) -> bool:
-    middle_s = (word.start_s + word.end_s) / 2
-    return stretch.start_s - SLACK_S <= middle_s <= stretch.end_s + SLACK_S
+def _matched(stretch: HeardSegment, near: Sequence[HeardWord]) -> tuple[tuple[HeardWord, ...], int]:
+    """The words of a stretch, and how many of those near it are used up."""
+    texts = tokens(stretch.text)
+    matcher = SequenceMatcher(None, [letters(w.text) for w in near], [letters(t) for t in texts], autojunk=False)
+    same = {block.b + n: block.a + n for block in matcher.get_matching_blocks() for n in range(block.size)}
+    found = [replace(near[same[at]], text=text) if at in same else None for at, text in enumerate(texts)]
+    return tuple(_filled(stretch, texts, found)), max(same.values(), default=-1) + 1
 
 
 def _filled(stretch: HeardSegment, texts: Sequence[str], found: Sequence[HeardWord | None]) -> Iterator[HeardWord]:

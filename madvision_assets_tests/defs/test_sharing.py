@@ -113,7 +113,9 @@ def test_whoever_wants_other_words_has_them_heard_and_shares_the_download_alone(
     done(harness, "a")
     german = SHORT.model_copy(update={"language": "de"})
     other = cut_id("web-a", german)
-    harness.submissions.add([NewSubmission(Video(video_id=other, address="http://a.example.org/v.mp4", options=german))])
+    harness.submissions.add(
+        [NewSubmission(Video(video_id=other, address="http://a.example.org/v.mp4", options=german))]
+    )
     harness.tick()
 
     assert calls(harness) == {RAW: 1, HEARD: 2, KIND: 2, CHOSEN: 2, CUT: 2}
