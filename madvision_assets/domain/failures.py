@@ -317,6 +317,16 @@ class TranslationUnavailableError(PermanentFailure):
     )
 
 
+class LanguageUnavailableError(PermanentFailure):
+    """Another language than English is asked for, and the model hears English alone."""
+
+    code = "language_unavailable"
+    sentence = (
+        "The speech model of this system hears English alone. Submit the video with the language en or with none, or "
+        "use a system with a model of many languages."
+    )
+
+
 # --- permanent: the documents ---
 
 

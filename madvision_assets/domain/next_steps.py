@@ -45,7 +45,10 @@ _OF_LEAF: Mapping[type[f.Failure], NextStep] = {
         NextStep.GIVE_ANOTHER_FILE,
     ),
     **dict.fromkeys(
-        (f.LiveStreamError, f.FileChangedError, f.CancelledError, f.TranslationUnavailableError),
+        (
+            f.LiveStreamError, f.FileChangedError, f.CancelledError, f.TranslationUnavailableError,
+            f.LanguageUnavailableError,
+        ),
         NextStep.SUBMIT_AGAIN,
     ),
     f.SupersededError: NextStep.WAIT,

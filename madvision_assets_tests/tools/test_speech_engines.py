@@ -9,6 +9,7 @@ import pytest
 from madvision_assets.domain.failures import (
     DiskFullError,
     Failure,
+    LanguageUnavailableError,
     ModelMissingError,
     OutOfGpuMemoryError,
     TranscriptionFailedError,
@@ -16,7 +17,7 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.heard import Asked
 from madvision_assets.tools.media.audio import RATE_HZ
-from madvision_assets.tools.speech import EngineOptions, Heard, SpeechEngine, TellsLanguage, translates
+from madvision_assets.tools.speech import EngineOptions, Heard, SpeechEngine, TellsLanguage, require_able
 from madvision_assets.tools.speech.errors import classify_loading, classify_speech
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.speech.registry import ENGINES
@@ -95,8 +96,17 @@ def test_a_model_of_one_language_is_sure_of_it_and_translates_nothing(models: Pa
         engine.transcribe(np.zeros(RATE_HZ, np.float32), Asked(translate=True))
 
 
-def test_models_that_were_made_smaller_translate_nothing() -> None:
-    assert [translates(model) for model in ("large-v3", "turbo@sha256:0", "distil-large-v3")] == [True, False, False]
+@pytest.mark.parametrize("model", ["turbo@sha256:0", "distil-large-v3"])
+def test_models_that_were_made_smaller_translate_nothing(model: str) -> None:
+    require_able(Asked("de", translate=True), "large-v3", is_multilingual=True)
+    with pytest.raises(TranslationUnavailableError):
+        require_able(Asked("de", translate=True), model, is_multilingual=True)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_a_model_of_one_language_is_not_asked_for_another(models: Path, name: str) -> None:
+    with pytest.raises(LanguageUnavailableError, match="asked for is de"):
+        ENGINES[name].make(EngineOptions(MODEL, models)).transcribe(np.zeros(RATE_HZ, np.float32), Asked("de"))
 
 
 def test_what_engine_and_what_model_heard_it_is_told(engine: SpeechEngine) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import StoreUnavailableError
 from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
@@ -17,14 +16,15 @@ from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options
 from madvision_assets.tools.media.audio import RATE_HZ, extract_flac
-from madvision_assets.tools.speech import Heard, SpeechEngine, Tell
+from madvision_assets.tools.speech import Heard, Tell
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.pieces import forget_pieces
-from madvision_assets.work.transcribe import WINDOW_S, Transcriber
+from madvision_assets.work.transcribe import WINDOW_S
 from madvision_assets_tests import footage, real_speech
 from madvision_assets_tests.sample import MODEL, SAMPLE, spoken_sentences
 from madvision_assets_tests.stores import raw_video
+from madvision_assets_tests.transcribing import transcribed
 
 pytestmark = pytest.mark.whole
 
@@ -61,18 +61,6 @@ class Listener:
     def recipe(self) -> Recipe:
         """Its name."""
         return Recipe(engine=self.name)
-
-
-def transcribed(
-    folder: Path, flac: Path, engine: SpeechEngine, told: list[float] | None = None, options: Options | None = None
-) -> Made[Transcript]:
-    """What an engine makes of a FLAC file that lies in a store."""
-    store = ObjectStore.from_url((folder / "store").as_uri())
-    audio = store.store_media(flac, "web-a", "flac", "audio/flac")
-    info = raw_video().info.model_copy(update={"duration_s": LONG_S})
-    video = raw_video().model_copy(update={"audio": audio, "info": info, "options": options or Options()})
-    fractions = told if told is not None else []
-    return Transcriber(store, engine).transcribe(video, lambda fraction, _text: fractions.append(fraction))
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +210,7 @@ def test_times_count_from_the_start_of_the_video_and_lie_on_sound(tmp_path: Path
 def test_progress_rises_to_one(tmp_path: Path, long_flac: Path) -> None:
     told: list[float] = []
 
-    transcribed(tmp_path, long_flac, Listener(), told)
+    transcribed(tmp_path, long_flac, Listener(), told, duration_s=LONG_S)
 
     assert told == sorted(told)
     assert told[-1] == 1

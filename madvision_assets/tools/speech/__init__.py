@@ -11,7 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from madvision_assets.domain.failures import LanguageUnavailableError, TranslationUnavailableError
 from madvision_assets.domain.heard import Asked, HeardSegment
+from madvision_assets.domain.languages import ENGLISH
 from madvision_assets.domain.provenance import Recipe
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class SpeechEngine(Protocol):
             OutOfGpuMemoryError: the GPU is full.
             TranscriptionFailedError: the engine broke.
             TranslationUnavailableError: it is to translate, and its model cannot.
+            LanguageUnavailableError: its model does not hear the language.
             Failure: of an engine behind an API, the leaves for that.
         """
 
@@ -138,6 +141,14 @@ class EngineDescriptor:
         return f"on {' or '.join(self.devices)}; its model is {self.models}"
 
 
-def translates(model: str) -> bool:
-    """Whether a multilingual Whisper of this name translates into English; those that were made smaller do not."""
-    return not any(each in model.lower() for each in ONLY_TRANSCRIBE)
+def require_able(asked: Asked, model: str, *, is_multilingual: bool) -> None:
+    """Return where a Whisper of this name can do what is asked of it.
+
+    Raises:
+        TranslationUnavailableError: it hears English alone, or was made smaller without translations.
+        LanguageUnavailableError: it hears English alone, and is told of another language.
+    """
+    if asked.translate and (not is_multilingual or any(each in model.lower() for each in ONLY_TRANSCRIBE)):
+        raise TranslationUnavailableError(f"the model is {model}")
+    if asked.language not in {None, ENGLISH} and not is_multilingual:
+        raise LanguageUnavailableError(f"the model is {model}, and the language asked for is {asked.language}")

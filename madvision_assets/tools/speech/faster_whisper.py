@@ -13,10 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from madvision_assets.domain.failures import TranslationUnavailableError
 from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Device, EngineDescriptor, Heard, Tell, translates
+from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Device, EngineDescriptor, Heard, Tell, require_able
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
 from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
 from madvision_assets.tools.speech.weights.named import still_to_come
@@ -56,8 +55,7 @@ class FasterWhisper:
     def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """See ``SpeechEngine``."""
         model = self._loaded()
-        if asked.translate and not (model.model.is_multilingual and translates(self.recipe().model or "")):
-            raise TranslationUnavailableError(f"the model is {self.recipe().model}")
+        require_able(asked, self.recipe().model or "", is_multilingual=model.model.is_multilingual)
         import ctranslate2
 
         ctranslate2.set_random_seed(SEED)
