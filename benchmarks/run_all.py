@@ -3,6 +3,7 @@
 import sys
 
 import cpu_per_video
+import cpu_speech
 import import_cost
 import pods
 import queue_size
@@ -11,7 +12,16 @@ import store_throughput
 import submissions_per_second
 from measure import show
 
-BENCHMARKS = (import_cost, submissions_per_second, queue_size, row_to_finish, cpu_per_video, store_throughput, pods)
+BENCHMARKS = (
+    import_cost,
+    submissions_per_second,
+    queue_size,
+    row_to_finish,
+    cpu_per_video,
+    store_throughput,
+    pods,
+    cpu_speech,
+)
 
 if __name__ == "__main__":
     sys.exit(not show([figure for benchmark in BENCHMARKS for figure in benchmark.figures()]))
