@@ -3,10 +3,12 @@
 import pytest
 
 from madvision_assets.domain.correction import corrected
+from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.subtitles import BadSubtitlesError, SpokenCue, Subtitles, read_subtitles
 from madvision_assets.domain.transcript import Segment, Transcript, Word
 from madvision_assets.domain.transcript_forms import Form, rendered
+from madvision_assets.domain.word_alignment import with_times
 
 HEARD = "We measure the thing first. Then we change one sing, and measure it again."
 
@@ -110,6 +112,15 @@ def test_the_same_words_said_again_later_do_not_lend_their_times() -> None:
     new = corrected(old, Subtitles(cues))
 
     assert [word.start_s for word in new.words[1:]] == [word.start_s for word in old.segments[-1].words]
+
+
+def test_a_word_that_was_heard_once_lends_its_time_once() -> None:
+    known = [HeardWord("so", 0.1, 0.3), HeardWord("again", 0.8, 0.95), HeardWord("now", 1.5, 1.8)]
+    stretches = [HeardSegment("So again", 0.0, 1.0), HeardSegment(" again now", 1.0, 2.0)]
+
+    first, second = with_times(stretches, known)
+
+    assert [word.estimated for word in first.words + second.words] == [False, False, True, False]
 
 
 def test_scripts_without_spaces_are_joined_without_any() -> None:
