@@ -23,7 +23,7 @@ PROCESSORS = (1, 2)
 HEAD = "import os, sys; os.sched_setaffinity(0, range({processors})); audio, models, out = {paths}\n"
 OURS = """
 from pathlib import Path
-from madvision_assets_tests.work.test_transcribe import transcribed
+from madvision_assets_tests.transcribing import transcribed
 from madvision_assets.tools.speech import EngineOptions
 from madvision_assets.tools.speech.registry import ON_CPU, find_engine
 engine = find_engine(ON_CPU).make(EngineOptions({model!r}, Path(models)))

@@ -4,6 +4,7 @@ import sys
 
 import analyst_calls
 import cpu_per_video
+import cpu_speech
 import import_cost
 import pods
 import queue_size
@@ -21,6 +22,7 @@ BENCHMARKS = (
     cpu_per_video,
     store_throughput,
     pods,
+    cpu_speech,
 )
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.tools.speech import Device, EngineDescriptor, EngineOptions, Heard, Tell
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ class Metronome:
     def prepare(self, tell: Tell) -> None:
         """See ``SpeechEngine``."""
 
-    def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
+    def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """A word each half second."""
         words = tuple(HeardWord("measure", n / 2, (n + 1) / 2) for n in range(len(samples) // 8000))
-        return Heard(language or "nl", (HeardSegment("measure " * len(words), 0.0, len(words) / 2, words),))
+        return Heard(asked.language or "nl", (HeardSegment("measure " * len(words), 0.0, len(words) / 2, words),))
 
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``."""
@@ -138,7 +138,7 @@ def test_an_engine_or_an_analyst_is_a_file_and_its_name_in_a_table(house: House,
     house.edit(
         "tools/speech/registry.py",
         ("faster_whisper, openai_whisper\n", "faster_whisper, metronome, openai_whisper\n"),
-        ("in (faster_whisper, openai_whisper)", "in (faster_whisper, openai_whisper, metronome)"),
+        ("in (faster_whisper, openai_whisper, api)", "in (faster_whisper, openai_whisper, api, metronome)"),
     )
     house.write("tools/analyst/editor.py", ANALYST)
     house.edit(

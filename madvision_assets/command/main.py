@@ -2,6 +2,7 @@
 
 import sys
 from itertools import chain
+from typing import Any
 
 import click
 from rich.console import Console
@@ -37,7 +38,7 @@ def main() -> None:
 @queue.from_step_option("Do this stage and all later ones again, even where they are done.")
 @queue.cut_options
 @told_plainly
-def process(source: str, from_step: str | None, **asked: float | None) -> None:
+def process(source: str, from_step: str | None, **asked: Any) -> None:
     """Run one video here and now, and print its clips.
 
     Stages that are done already are not done again. Ends with 0 also where there is honestly nothing to cut.

@@ -34,8 +34,13 @@ def from_step_option(text: str) -> Callable[[Any], Any]:
 
 
 def cut_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say how a video is cut; each other way is a partition of its own."""
+    """The options that say how a video is heard and cut; each other way is a partition of its own."""
     usual = Options()
+    command = click.option("--vocabulary", metavar="TERMS", help="Names and words that are said, with commas.")(command)
+    command = click.option("--translate", is_flag=True, default=None, help="Write down in English what is said.")(
+        command
+    )
+    command = click.option("--language", metavar="CODE", help="That is spoken (ISO 639-1). Usually found out.")(command)
     for name, kind, text in (
         ("--max-clip-s", float, f"What is said in a clip lasts at most so long. Usually {usual.max_clip_s:g}."),
         ("--min-clip-s", float, f"A clip lasts at least so long. Usually {usual.min_clip_s:g}."),
@@ -45,19 +50,22 @@ def cut_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def options_of(asked: Mapping[str, float | None]) -> Options:
-    """How a video is to be cut.
+def options_of(asked: Mapping[str, Any]) -> Options:
+    """How a video is to be heard and cut.
 
     Raises:
         click.BadParameter: a value cannot be had; says which there are.
     """
     given = {name: value for name, value in asked.items() if value is not None}
+    if "vocabulary" in given:
+        given["vocabulary"] = given["vocabulary"].split(",")
     try:
         options = Options.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]).replace("_", "-")
-        raise click.BadParameter(f"{first['msg']}.", param_hint=f"--{name}") from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise click.BadParameter(f"{said[:1].upper()}{said[1:]}.", param_hint=f"--{name}") from error
     if options.min_clip_s > options.max_clip_s:
         raise click.BadParameter("It must not be more than --max-clip-s.", param_hint="--min-clip-s")
     return options
@@ -70,7 +78,7 @@ def options_of(asked: Mapping[str, float | None]) -> Options:
 @cut_options
 @as_format
 @told_plainly
-def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, form: str, **asked: float | None) -> None:
+def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, form: str, **asked: Any) -> None:
     """Queue videos, and print the ID and the token of each.
 
     In a list, empty lines and those that begin with # are passed over. A line that is no address is told with its
@@ -113,7 +121,7 @@ def status(identity: str | None, status_name: str | None, cause: str | None, lim
     workplace = Workplace(load_settings())
     view: display_queue.View
     if identity is not None:
-        view = display_queue.look_at_video(workplace.database, _video_id_of(workplace, identity))
+        view = display_queue.look_at_video(workplace.database, video_id_of(workplace, identity))
     else:
         wanted = QueueStatus(status_name) if status_name else None
         operations = Operations(workplace.database, ageing=Ageing(workplace.settings.priority_ageing_s))
@@ -231,7 +239,12 @@ def _ids(named: Sequence[str]) -> set[str]:
     return wanted
 
 
-def _video_id_of(workplace: Workplace, identity: str) -> str:
+def video_id_of(workplace: Workplace, identity: str) -> str:
+    """The ID of a video that is named by its ID or a token.
+
+    Raises:
+        UnknownVideoError: nobody submitted it.
+    """
     from madvision_assets.tools.database.submissions import Submissions
 
     try:

@@ -67,13 +67,15 @@ def make_speech_engine(settings: "Settings") -> SpeechEngine:
     Raises:
         ValueError: there is none of this name.
     """
+    engine = find_engine(settings.whisper_engine)
+    usual = None if "whisper_model" in settings.model_fields_set else engine.default_model
     options = EngineOptions(
-        model=settings.whisper_model,
+        model=usual or settings.whisper_model,
         models_folder=settings.models_folder,
         api_key=_api_key(settings),
         base_url=settings.openai_base_url,
     )
-    return find_engine(settings.whisper_engine).make(options)
+    return engine.make(options)
 
 
 def make_downloader(settings: "Settings") -> Downloader:

@@ -300,6 +300,33 @@ class TranscriptTooLargeError(PermanentFailure):
     sentence = "This transcript is longer than the language model takes. Submit a shorter part of the video."
 
 
+class SpeechRefusedError(PermanentFailure):
+    """The transcription API declines, and would decline again."""
+
+    code = "speech_refused"
+    sentence = "The transcription API refused to write down what is said in this video."
+
+
+class TranslationUnavailableError(PermanentFailure):
+    """A translation is asked for, and the model makes none."""
+
+    code = "translation_unavailable"
+    sentence = (
+        "The speech model of this system does not translate. Submit the video without a translation, or use a system "
+        "with a model that does, such as large-v3."
+    )
+
+
+class LanguageUnavailableError(PermanentFailure):
+    """Another language than English is asked for, and the model hears English alone."""
+
+    code = "language_unavailable"
+    sentence = (
+        "The speech model of this system hears English alone. Submit the video with the language en or with none, or "
+        "use a system with a model of many languages."
+    )
+
+
 # --- permanent: the documents ---
 
 
@@ -410,6 +437,36 @@ class TranscriptionFailedError(TransientFailure):
 
     code = "transcription_failed"
     sentence = "The speech engine failed on this audio."
+
+
+class SpeechApiUnavailableError(TransientFailure):
+    """The transcription API is down or unreachable."""
+
+    code = "speech_api_unavailable"
+    resource = Resource.SPEECH
+    sentence = "The transcription API cannot be reached or has an error of its own. It is tried again later."
+
+
+class SpeechApiRateLimitedError(TransientFailure):
+    """429 with room to come."""
+
+    code = "speech_api_rate_limited"
+    resource = Resource.SPEECH
+    sentence = "The transcription API asks us to slow down. It is tried again later."
+
+
+class SpeechApiBadAnswerError(TransientFailure):
+    """An answer that is none of a transcription's."""
+
+    code = "speech_api_bad_answer"
+    sentence = "The transcription API's answer could not be used. It is asked again."
+
+
+class SpeechApiRejectedError(TransientFailure):
+    """400, 413, 415, 422: it minds this one request."""
+
+    code = "speech_api_rejected"
+    sentence = "The transcription API turned this video's sound down. It is tried again; other videos go on."
 
 
 class AnalystUnavailableError(TransientFailure):
@@ -632,6 +689,30 @@ class ModelMissingError(OperatorFailure):
         "The Whisper model could not be loaded. Set MADVISION_WHISPER_MODEL to a model name "
         "(with network on the first use) or to the path of a checkpoint."
     )
+
+
+class SpeechApiKeyInvalidError(OperatorFailure):
+    """401, 403 of the transcription API."""
+
+    code = "speech_api_key_invalid"
+    resource = Resource.SPEECH
+    sentence = "The transcription API rejects our key. Set a valid OPENAI_API_KEY."
+
+
+class SpeechApiQuotaExhaustedError(OperatorFailure):
+    """``insufficient_quota``."""
+
+    code = "speech_api_quota_exhausted"
+    resource = Resource.SPEECH
+    sentence = "The account at the transcription API has no credit left. Add credit there."
+
+
+class SpeechApiMisconfiguredError(OperatorFailure):
+    """The API does not know the model, or refuses the request's form."""
+
+    code = "speech_api_misconfigured"
+    resource = Resource.SPEECH
+    sentence = "The transcription API refuses the request. Check MADVISION_WHISPER_MODEL and OPENAI_BASE_URL."
 
 
 class NewerDocumentError(OperatorFailure):

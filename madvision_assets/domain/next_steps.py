@@ -40,10 +40,17 @@ _OF_LEAF: Mapping[type[f.Failure], NextStep] = {
         (
             f.EmptyFileError, f.NotMediaError, f.CorruptMediaError, f.NoAudioTrackError, f.NoVideoTrackError,
             f.TooLargeError, f.TooLongError, f.TooCostlyError, f.TranscriptTooLargeError, f.PolicyRefusalError,
+            f.SpeechRefusedError,
         ),
         NextStep.GIVE_ANOTHER_FILE,
     ),
-    **dict.fromkeys((f.LiveStreamError, f.FileChangedError, f.CancelledError), NextStep.SUBMIT_AGAIN),
+    **dict.fromkeys(
+        (
+            f.LiveStreamError, f.FileChangedError, f.CancelledError, f.TranslationUnavailableError,
+            f.LanguageUnavailableError,
+        ),
+        NextStep.SUBMIT_AGAIN,
+    ),
     f.SupersededError: NextStep.WAIT,
     **dict.fromkeys(
         (

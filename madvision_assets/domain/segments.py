@@ -2,11 +2,13 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.transcript import Segment, Word
+from madvision_assets.domain.word_alignment import spread
 from madvision_assets.domain.word_times import Span, between_pauses, on_sound, overlap_s, rising
 
 # Engines invent text in silence: a segment must overlap audible sound by at least this share of itself.
@@ -33,7 +35,7 @@ def clean_segments(
     """
     spoken = [segment for item in heard if (segment := _on_sound(item, audible)) is not None]
     audibly = [segment for segment in sentences(spoken) if _is_audible(segment.start_s, segment.end_s, audible)]
-    return [_shifted(segment, offset_s) for segment in _between_pauses(audibly, pauses)]
+    return [as_segment(segment, offset_s) for segment in _between_pauses(audibly, pauses)]
 
 
 def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
@@ -74,13 +76,18 @@ def excerpt_starts(audible: Sequence[Span], length_s: float, count: int) -> list
 
 def _on_sound(item: HeardSegment, audible: Sequence[Span]) -> HeardSegment | None:
     """What an engine heard, laid on the sound; None where it heard it in silence, or made it of noise."""
+    if not item.words:
+        whole = on_sound((HeardWord(item.text, item.start_s, item.end_s),), audible)[0]
+        if not _is_audible(whole.start_s, whole.end_s, audible):
+            return None
+        item = spread(replace(item, start_s=whole.start_s, end_s=whole.end_s), audible)
     words = on_sound(rising(item.words), audible)
-    # Without times of words the whole counts as one.
-    spoken = words or on_sound((HeardWord(item.text, item.start_s, item.end_s),), audible)
-    start_s, end_s = spoken[0].start_s, spoken[-1].end_s
+    if not words:
+        return None
+    start_s, end_s = words[0].start_s, words[-1].end_s
     if not _is_audible(start_s, end_s, audible):
         return None
-    sure = sum(word.probability for word in spoken) / len(spoken)
+    sure = sum(word.probability for word in words) / len(words)
     if sure < MIN_PROBABILITY or not any(letter.isalnum() for letter in item.text):
         return None
     return HeardSegment(item.text, start_s, end_s, words)
@@ -113,8 +120,8 @@ def _after(segment: Segment, free_from_s: float, number: int) -> Segment:
     return segment.model_copy(update={"id": number, "start_s": start_s, "words": words})
 
 
-def _shifted(heard: HeardSegment, offset_s: float) -> Segment:
-    """In the form of our document, on the clock of the whole audio."""
+def as_segment(heard: HeardSegment, offset_s: float) -> Segment:
+    """In the form of our document, on the clock of the whole audio; its ID is not yet given (0)."""
 
     def at(time_s: float) -> float:
         return round(time_s + offset_s, 3)
@@ -128,4 +135,6 @@ def _shifted(heard: HeardSegment, offset_s: float) -> Segment:
         )
         for word in heard.words
     )
-    return Segment(id=0, start_s=at(heard.start_s), end_s=at(heard.end_s), text=heard.text.strip(), words=words)
+    estimated = 2 * sum(word.estimated for word in heard.words) > len(words)
+    bounds = {"start_s": at(heard.start_s), "end_s": at(heard.end_s)}
+    return Segment(id=0, **bounds, text=heard.text.strip(), words=words, estimated=estimated)

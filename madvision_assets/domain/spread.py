@@ -9,8 +9,8 @@ from madvision_assets.domain.timeline import Timeline
 from madvision_assets.domain.wording import content_stems, words_of
 
 PARTS = 3
-# What a full share of one third costs in score, and a moment that speaks of just the same: less than any two grades differ,
-# so that it decides between equals alone.
+# What a full share of one third costs in score, and a moment that speaks of just the same: less than any two grades
+# differ, so that it decides between equals alone.
 THIRD_COST = 0.008
 TOPIC_COST = 0.008
 MOST_SHARES = 2.0

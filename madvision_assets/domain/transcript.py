@@ -21,6 +21,7 @@ class Segment(Value):
     """A stretch of speech, about a sentence. ``id`` counts from 0 in time order and is how prompts refer to it.
 
     ``speaker`` is a name or label where somebody has told it; speech engines do not.
+    ``estimated`` where nobody heard when most of its words are said: their times are laid over its own.
     """
 
     id: int
@@ -29,13 +30,15 @@ class Segment(Value):
     text: str
     words: tuple[Word, ...] = ()
     speaker: str = ""
+    estimated: bool = False
 
 
 class Transcript(Document):
     """Everything that is said in a video; no segments means that nobody speaks.
 
     Attributes:
-        language: ISO 639-1 code, as spoken or detected.
+        language: of the text, ISO 639-1, as spoken or detected.
+        translated_from: the language that is spoken, where the text is a translation.
         duration_s: of the audio, seconds.
         audible_s: seconds of the audio that are louder than near silence.
         covered_s: of those, the seconds that lie in a segment.
@@ -49,6 +52,7 @@ class Transcript(Document):
     audible_s: float
     covered_s: float
     segments: tuple[Segment, ...]
+    translated_from: str | None = None
 
     @property
     def no_speech(self) -> bool:

@@ -3,14 +3,16 @@
 import hashlib
 import json
 import re
+import unicodedata
 from typing import Annotated, ClassVar, Self
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.documents import Document, ObjectRef
 from madvision_assets.domain.failures import InvalidAddressError
+from madvision_assets.domain.languages import NAMES as LANGUAGE_NAMES
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Value
 from madvision_assets.domain.tracks import Tracks
 
@@ -23,18 +25,79 @@ UPLOAD = "s3"  # the scheme of an upload's address
 UNREADABLE_KEY = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
 
 
+MAX_TERMS, MAX_TERM_CHARS, MAX_VOCABULARY_CHARS = 50, 60, 600
+NO_LANGUAGE = "give the code of a language that a Whisper knows (ISO 639-1), such as en, de or ja"
+SPEECH_OPTIONS = ("language", "translate", "vocabulary")
+
+
+def _known_language(told: object) -> object:
+    if not isinstance(told, str):
+        return told
+    plain = told.strip().lower()
+    if plain and plain not in LANGUAGE_NAMES:
+        raise ValueError(NO_LANGUAGE)
+    return plain or None
+
+
+def _is_unasked(value: object) -> bool:
+    return not value
+
+
+def _terms(told: object) -> object:
+    """Names and words: of one form, without what is no text, each once, in the order in which they came."""
+    if not isinstance(told, list | tuple) or not all(isinstance(term, str) for term in told):
+        return told
+    return tuple(dict.fromkeys(filter(None, map(plain_term, told))))
+
+
+def _short_together(terms: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, terms)) > MAX_VOCABULARY_CHARS:
+        raise ValueError(f"all together may have at most {MAX_VOCABULARY_CHARS} letters")
+    return terms
+
+
+def plain_term(text: str) -> str:
+    """A name or word in one form (NFC) and on one line: control characters, and what only steers a display, are out."""
+    composed = unicodedata.normalize("NFC", text)
+    shown = "".join(" " if char.isspace() else char for char in composed if char.isspace() or _is_shown(char))
+    return " ".join(shown.split()).strip(" ,")
+
+
+def _is_shown(char: str) -> bool:
+    return not unicodedata.category(char).startswith("C")
+
+
 class Options(Value):
-    """What a submitter may ask of the clips.
+    """What a submitter may ask of the clips, and of what is written down.
 
     Attributes:
         max_clips: at most so many clips.
         min_clip_s: a clip lasts at least so long, seconds.
         max_clip_s: what is said in it lasts at most so long, seconds; up to 0.8 s of air around it come on top.
+        language: that is spoken (ISO 639-1); None finds out.
+        translate: write down in English what is said in another language.
+        vocabulary: names and words that are likely to be said, spelt as they should be.
     """
 
     max_clips: Annotated[int, Field(ge=1, le=50)] = 10
     min_clip_s: Annotated[float, Field(ge=1, le=600)] = 10.0
     max_clip_s: Annotated[float, Field(ge=5, le=1200)] = 60.0
+    # What is not asked for is left out: documents and rows stay as they were, for versions before it too.
+    language: Annotated[
+        str | None, BeforeValidator(_known_language), Field(examples=["en"], exclude_if=_is_unasked)
+    ] = None
+    translate: Annotated[bool, Field(exclude_if=_is_unasked)] = False
+    vocabulary: Annotated[
+        tuple[Annotated[str, Field(max_length=MAX_TERM_CHARS)], ...],
+        BeforeValidator(_terms),
+        AfterValidator(_short_together),
+        Field(max_length=MAX_TERMS, examples=[["MadVision", "Dagster"]], exclude_if=_is_unasked),
+    ] = ()
+
+    @property
+    def speech(self) -> dict[str, object]:
+        """What of it changes what is written down, by name; only what differs from the usual."""
+        return self.model_dump(mode="json", include=set(SPEECH_OPTIONS), exclude_defaults=True)
 
 
 class Video(Value):

@@ -194,7 +194,7 @@ _NO_OBJECT = {"model_type", "model_attributes_type", "dict_type"}
 
 def _field_error(error: Mapping[str, Any], *, in_body: bool | None) -> FieldError:
     place = [str(part) for part in error["loc"]]
-    detail = "Input should be an object" if error["type"] in _NO_OBJECT else error["msg"]
+    detail = "Input should be an object" if error["type"] in _NO_OBJECT else _told(error["msg"])
     if in_body is None:
         in_body = place[:1] == ["body"]
         place = place[1:]
@@ -202,6 +202,12 @@ def _field_error(error: Mapping[str, Any], *, in_body: bool | None) -> FieldErro
         return FieldError(detail=detail, parameter=_printable(".".join(place)))
     escaped = [part.replace("~", "~0").replace("/", "~1") for part in place]
     return FieldError(detail=detail, pointer=_printable("/" + "/".join(escaped)) if place else "")
+
+
+def _told(message: str) -> str:
+    """What a validator of ours said, as a sentence; pydantic's own messages begin with a capital already."""
+    said = message.removeprefix("Value error, ")
+    return message if said == message else f"{said[:1].upper()}{said[1:]}"
 
 
 def _printable(text: str) -> str:

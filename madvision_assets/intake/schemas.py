@@ -45,7 +45,7 @@ class _Asked(BaseModel):
 
 
 class ClipOptions(Options):
-    """What is asked of the clips; lengths are seconds."""
+    """What is asked of the clips (lengths are seconds), and of what is written down."""
 
     model_config = ConfigDict(strict=True)
 
@@ -69,7 +69,7 @@ class _OfVideo(_Asked):
         Address | None, Field(description="Told by POST when processing ends, signed with the callback's secret.")
     ] = None
     options: Annotated[
-        ClipOptions | None, Field(description="Each way to cut a video is one of its own, with its own clips.")
+        ClipOptions | None, Field(description="Each way to hear and cut a video is one of its own, with its own clips.")
     ] = None
 
 

@@ -7,8 +7,10 @@ engine says of itself. When the transcript is published they go.
 import hashlib
 import json
 import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from pydantic import TypeAdapter, ValidationError
@@ -24,7 +26,7 @@ _HEARD = TypeAdapter(Heard)
 
 @dataclass(frozen=True)
 class Pieces:
-    """The pieces of one audio, as one engine hears them.
+    """The pieces of one audio, as one engine hears them, and what they cost.
 
     They are a help and not a condition: where the store cannot be asked, a piece is not there.
 
@@ -33,12 +35,37 @@ class Pieces:
         video_id: whose audio.
         audio: its sound.
         engine: who hears it; its model must be at hand, for it to say which.
+        asked: what is wanted of all of them, by name.
     """
 
     store: ObjectStore
     video_id: str
     audio: ObjectRef
     engine: SpeechEngine
+    asked: Mapping[str, object] = field(default_factory=dict)
+    _paid: list[Heard] = field(default_factory=list, init=False)
+
+    def heard(self, name: str, hear: Callable[[], Heard]) -> Heard:
+        """What was heard of a piece, else what is heard of it now; either has its cost."""
+        found = self.get(name)
+        if found is None:
+            found = hear()
+            self.put(name, found)
+        self._paid.append(found)
+        return found
+
+    @property
+    def cost_usd(self) -> float:
+        """What was paid to third parties for all that were heard, whichever try did that, US dollars."""
+        return round(sum(heard.cost_usd for heard in self._paid), 8)
+
+    @property
+    def usage(self) -> dict[str, int]:
+        """What that was paid for, by name."""
+        usage = Counter[str]()
+        for heard in self._paid:
+            usage.update(heard.usage)
+        return dict(usage)
 
     def get(self, name: str) -> Heard | None:
         """What was heard of a piece; None where that is not known, or cannot be read."""
@@ -57,7 +84,8 @@ class Pieces:
     @cached_property
     def _basis(self) -> str:
         """A hash of the sound, and of all that changes what is heard of it."""
-        said = json.dumps([self.audio.sha256, self.engine.recipe().identity()], sort_keys=True)
+        decides: list[object] = [self.audio.sha256, self.engine.recipe().identity()]
+        said = json.dumps([*decides, self.asked] if self.asked else decides, sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:32]
 
 

@@ -27,7 +27,7 @@ from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.documents import are_whole, read_current, read_version
 from madvision_assets.tools.store.objects import ObjectStore
 
-# What says the same whatever is asked of the clips.
+# What says the same whatever is asked of the clips; what is asked of the transcript, it says itself.
 WHATEVER_IS_ASKED = (Transcript, ContentType)
 _ABSENT = (MissingInputError, DamagedDocumentError, NewerDocumentError, UnreadableDocumentError)
 
@@ -108,7 +108,7 @@ class Sharing:
         except _ABSENT:
             return None
         final = not getattr(other, "provisional", False) and not any(objects_in(other.model_dump(mode="json")))
-        says = partial(_says, heeds_options=kind not in WHATEVER_IS_ASKED)
+        says = partial(_says, kind)
         alike = all(says(one) == says(two) for one, two in zip(inputs, theirs, strict=True))
         return other if final and alike else None
 
@@ -123,8 +123,9 @@ def _taken(other: D, own: Mapping[str, object]) -> Made[D]:
     )
 
 
-def _says(document: Document, *, heeds_options: bool) -> object:
-    """What of an input decides what is made from it: of a video its bytes, and perhaps what is asked of its clips."""
+def _says(kind: type[Document], document: Document) -> object:
+    """What of an input decides what is made from it: of a video its bytes, and what is asked of what is made."""
     if isinstance(document, RawVideo):
-        return document.media.sha256, document.options if heeds_options else None
+        options: object = document.options.speech if kind in WHATEVER_IS_ASKED else document.options
+        return document.media.sha256, options
     return document.model_dump(exclude={"video_id", "provenance"})

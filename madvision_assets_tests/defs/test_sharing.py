@@ -109,6 +109,18 @@ def test_whoever_wants_other_clips_shares_what_is_said_and_not_what_is_chosen(ha
     assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 1, CHOSEN: 2, CUT: 2}
 
 
+def test_whoever_wants_other_words_has_them_heard_and_shares_the_download_alone(harness: Harness) -> None:
+    done(harness, "a")
+    german = SHORT.model_copy(update={"language": "de"})
+    other = cut_id("web-a", german)
+    harness.submissions.add(
+        [NewSubmission(Video(video_id=other, address="http://a.example.org/v.mp4", options=german))]
+    )
+    harness.tick()
+
+    assert calls(harness) == {RAW: 1, HEARD: 2, KIND: 2, CHOSEN: 2, CUT: 2}
+
+
 def test_another_cut_of_a_video_is_neither_fetched_nor_heard_again_and_outlives_the_first(
     harness: Harness, tmp_path: Path
 ) -> None:

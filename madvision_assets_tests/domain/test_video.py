@@ -4,9 +4,20 @@ import re
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
-from madvision_assets.domain.video import Options, cut_id, extractor_video_id, file_video_id, uncut_id, web_video_id
+from madvision_assets.domain.video import (
+    MAX_TERM_CHARS,
+    MAX_TERMS,
+    MAX_VOCABULARY_CHARS,
+    Options,
+    cut_id,
+    extractor_video_id,
+    file_video_id,
+    uncut_id,
+    web_video_id,
+)
 
 
 @given(st.text(), st.text())
@@ -31,6 +42,29 @@ def test_the_usual_is_the_same_as_nothing_asked_and_an_id_that_looks_like_a_cut_
     made = cut_id("youtube-x", Options(max_clips=3))
     assert uncut_id(made) == "youtube-x"
     assert extractor_video_id("youtube", made.removeprefix("youtube-")) is None
+
+
+def test_what_is_asked_of_the_words_has_an_id_of_its_own_and_what_is_not_asked_changes_nothing() -> None:
+    ways = [Options(), Options(language="de"), Options(translate=True), Options(vocabulary=("Dagster",))]
+
+    assert len({cut_id("youtube-x", way) for way in ways}) == len(ways)
+    assert cut_id("youtube-x", Options(max_clips=3)) == "youtube-x--4c307236"  # as version 0.2.0 made it
+    assert Options().model_dump() == {"max_clips": 10, "min_clip_s": 10.0, "max_clip_s": 60.0}
+    assert [way.speech for way in ways] == [
+        {}, {"language": "de"}, {"translate": True}, {"vocabulary": ["Dagster"]},
+    ]  # fmt: skip
+
+
+@given(st.lists(st.text(max_size=80), max_size=60))
+def test_vocabulary_is_in_one_form_whatever_is_given(terms: list[str]) -> None:
+    try:
+        kept = Options.model_validate({"vocabulary": terms}).vocabulary
+    except ValidationError:
+        return
+    assert Options.model_validate({"vocabulary": kept}).vocabulary == kept
+    assert len(set(kept)) == len(kept) <= MAX_TERMS
+    assert sum(map(len, kept)) <= MAX_VOCABULARY_CHARS
+    assert all(term and len(term) <= MAX_TERM_CHARS and term.isprintable() for term in kept)
 
 
 def test_ids_are_short_stable_and_valid() -> None:

@@ -97,6 +97,9 @@ def test_a_refused_address_stands_there_again_with_the_reason_beside_it(
         ({"min_clip_s": "nan"}, "min_clip_s"),
         ({"min_clip_s": "90", "max_clip_s": "30"}, "min_clip_s"),
         ({"max_clip_s": "soon"}, "max_clip_s"),
+        ({"language": "klingon"}, "language"),
+        ({"vocabulary": "x" * 61}, "vocabulary"),
+        ({"vocabulary": ",".join(f"word{n}" for n in range(51))}, "vocabulary"),
         ({"priority": "1"}, "priority"),
     ],
 )
@@ -120,6 +123,19 @@ def test_what_was_typed_under_more_counts(client: httpx.Client, states: VideoSta
     assert tracked is not None
     assert tracked.options.model_dump() == {"max_clips": 3, "min_clip_s": 12.5, "max_clip_s": 40}
     assert tracked.row.priority == -5
+
+
+def test_what_is_asked_of_the_words_counts_and_stands_there_again(client: httpx.Client, states: VideoStates) -> None:
+    typed = {"language": " DE", "vocabulary": "Ada Lovelace, , Dagster", "translate": "1"}
+
+    answer = client.post("/", data={"url": "https://example.org/words.mp4", **typed})
+    refused = client.post("/", data={"url": "x", **typed}).text
+
+    tracked = states.services.submissions.find(answer.headers["location"].removeprefix("/video/"))
+    assert tracked is not None
+    assert tracked.options.speech == {"language": "de", "vocabulary": ["Ada Lovelace", "Dagster"], "translate": True}
+    assert "checked" in _tag(refused, 'id="translate"')
+    assert 'value="Ada Lovelace, , Dagster"' in _tag(refused, 'id="vocabulary"')
 
 
 def test_a_link_fills_the_address_in_and_no_more(client: httpx.Client) -> None:

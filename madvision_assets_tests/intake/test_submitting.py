@@ -167,12 +167,43 @@ def test_private_hosts_are_taken_where_the_settings_say_so_but_never_the_clouds_
         ({"url": ADDRESS, "options": {"max_clips": 0}}, "/options/max_clips"),
         ({"url": ADDRESS, "options": {"max_clips": "3"}}, "/options/max_clips"),
         ({"url": ADDRESS, "options": {"min_clip_s": 60, "max_clip_s": 10}}, "/options"),
+        ({"url": ADDRESS, "options": {"language": "klingon"}}, "/options/language"),
+        ({"url": ADDRESS, "options": {"language": 5}}, "/options/language"),
+        ({"url": ADDRESS, "options": {"translate": "yes"}}, "/options/translate"),
+        ({"url": ADDRESS, "options": {"vocabulary": "Dagster"}}, "/options/vocabulary"),
+        ({"url": ADDRESS, "options": {"vocabulary": ["x" * 61]}}, "/options/vocabulary/0"),
+        ({"url": ADDRESS, "options": {"vocabulary": [str(n) for n in range(51)]}}, "/options/vocabulary"),
+        ({"url": ADDRESS, "options": {"vocabulary": [f"{n:060}" for n in range(11)]}}, "/options/vocabulary"),
         ([], ""),
         ("https://example.org/", ""),
     ],
 )
 def test_a_request_of_the_wrong_form_says_where(intake: Intake, asked: Any, pointer: str) -> None:
     assert _code(intake, asked) == (422, "invalid_request", pointer)
+
+
+def test_what_is_asked_of_the_words_arrives_in_one_form_and_is_a_video_of_its_own(intake: Intake) -> None:
+    address = "https://media.example.org/words.mp4"
+    usual = intake.submit(address)
+    options = {"language": "DE", "translate": True, "vocabulary": ["  Ada\n\u202eLovelace ", "Ada Lovelace", "\x00"]}
+    other = intake.submit(address, options=options)
+
+    asked = intake.status(other["token"])["options"]
+
+    assert {name: asked.get(name) for name in ("language", "translate", "vocabulary")} == {
+        "language": "de",
+        "translate": True,
+        "vocabulary": ["Ada Lovelace"],
+    }
+    assert other["video_id"] != usual["video_id"]
+    assert intake.status(usual["token"])["options"].keys() == {"max_clips", "min_clip_s", "max_clip_s"}
+
+
+def test_a_language_that_there_is_none_of_is_told_in_a_sentence(intake: Intake) -> None:
+    answer = intake.client.post("/public/video", json={"url": ADDRESS, "options": {"language": "xx"}})
+
+    (error,) = answer.json()["errors"]
+    assert error["detail"].startswith("Give the code of a language that a Whisper knows (ISO 639-1)")
 
 
 def test_a_refusal_repeats_nothing_of_what_was_sent(intake: Intake) -> None:

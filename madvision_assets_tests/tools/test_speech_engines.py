@@ -1,5 +1,6 @@
 """Claims that every speech engine keeps, with real weights on real voices."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +9,27 @@ import pytest
 from madvision_assets.domain.failures import (
     DiskFullError,
     Failure,
+    LanguageUnavailableError,
     ModelMissingError,
     OutOfGpuMemoryError,
     TranscriptionFailedError,
+    TranslationUnavailableError,
 )
+from madvision_assets.domain.heard import Asked
 from madvision_assets.tools.media.audio import RATE_HZ
-from madvision_assets.tools.speech import EngineOptions, Heard, SpeechEngine, TellsLanguage
+from madvision_assets.tools.speech import EngineOptions, Heard, SpeechEngine, TellsLanguage, require_able
 from madvision_assets.tools.speech.errors import classify_loading, classify_speech
+from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.speech.registry import ENGINES
 from madvision_assets_tests import real_speech
 from madvision_assets_tests.sample import MODEL
+from madvision_assets_tests.transcription_server import KEY, WHISPER, FakeTranscriptions, heard_by
 
 pytestmark = pytest.mark.whole
 
 SENTENCES = slice(27, 31)
+REMOTE = "api"
+LOCAL = sorted(set(ENGINES) - {REMOTE})  # which hold weights
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +37,19 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[FakeTranscriptions]:
+    """A transcription API that hears with the same weights."""
+    with FakeTranscriptions(heard_by(FasterWhisper(MODEL, models))) as fake:
+        yield fake
+
+
 @pytest.fixture(params=sorted(ENGINES))
 def engine(request: pytest.FixtureRequest, models: Path) -> SpeechEngine:
-    return ENGINES[request.param].make(EngineOptions(MODEL, models))
+    if request.param != REMOTE:
+        return ENGINES[request.param].make(EngineOptions(MODEL, models))
+    fake: FakeTranscriptions = request.getfixturevalue("server")
+    return ENGINES[REMOTE].make(EngineOptions(WHISPER, models, KEY, fake.base_url))
 
 
 def text(heard: Heard) -> str:
@@ -42,7 +60,7 @@ def text(heard: Heard) -> str:
 def test_real_voices_are_heard_with_the_time_of_every_word(engine: SpeechEngine) -> None:
     said = real_speech.talk(real_speech.recordings()[SENTENCES])
 
-    heard = engine.transcribe(said.samples, "en")
+    heard = engine.transcribe(said.samples, Asked("en"))
 
     assert real_speech.word_errors(said.text, text(heard)) < 0.1
     words = [word for segment in heard.segments for word in segment.words]
@@ -56,27 +74,55 @@ def test_real_voices_are_heard_with_the_time_of_every_word(engine: SpeechEngine)
 def test_the_same_sound_is_heard_the_same_way_twice(engine: SpeechEngine) -> None:
     noise = real_speech.talk(real_speech.recordings()[:2], seed=3)
 
-    assert engine.transcribe(noise.samples, None) == engine.transcribe(noise.samples, None)
+    assert engine.transcribe(noise.samples, Asked()) == engine.transcribe(noise.samples, Asked())
 
 
-def test_a_model_of_one_language_is_sure_of_it(engine: SpeechEngine) -> None:
+@real_speech.HERE
+def test_vocabulary_is_taken_and_breaks_nothing(engine: SpeechEngine) -> None:
+    said = real_speech.talk(real_speech.recordings()[SENTENCES])
+
+    heard = engine.transcribe(said.samples, Asked("en", vocabulary=("MadVision", "Dagster")))
+
+    assert real_speech.word_errors(said.text, text(heard)) < 0.15
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_a_model_of_one_language_is_sure_of_it_and_translates_nothing(models: Path, name: str) -> None:
+    engine = ENGINES[name].make(EngineOptions(MODEL, models))
+
     assert isinstance(engine, TellsLanguage)
     assert engine.language_of(np.zeros(RATE_HZ, np.float32)) == ("en", 1.0)
+    with pytest.raises(TranslationUnavailableError, match=MODEL):
+        engine.transcribe(np.zeros(RATE_HZ, np.float32), Asked(translate=True))
 
 
-def test_what_engine_and_what_weights_heard_it_is_told(engine: SpeechEngine) -> None:
+@pytest.mark.parametrize("model", ["turbo@sha256:0", "distil-large-v3"])
+def test_models_that_were_made_smaller_translate_nothing(model: str) -> None:
+    require_able(Asked("de", translate=True), "large-v3", is_multilingual=True)
+    with pytest.raises(TranslationUnavailableError):
+        require_able(Asked("de", translate=True), model, is_multilingual=True)
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_a_model_of_one_language_is_not_asked_for_another(models: Path, name: str) -> None:
+    with pytest.raises(LanguageUnavailableError, match="asked for is de"):
+        ENGINES[name].make(EngineOptions(MODEL, models)).transcribe(np.zeros(RATE_HZ, np.float32), Asked("de"))
+
+
+def test_what_engine_and_what_model_heard_it_is_told(engine: SpeechEngine) -> None:
     ready, told = engine.check()
     recipe = engine.recipe()
 
     assert ready
-    assert recipe.model == f"{MODEL}@sha256:1a5afae06a4db91c"  # the same weights, whichever engine runs them
+    # The same weights, whichever engine runs them; of others' servers the name is all that is known.
+    assert recipe.model == (WHISPER if recipe.engine == REMOTE else f"{MODEL}@sha256:1a5afae06a4db91c")
     assert recipe.model in told
     assert str(recipe.engine) in ENGINES
     assert str(recipe.engine) in told
     assert recipe.engine_version
 
 
-@pytest.mark.parametrize("name", sorted(ENGINES))
+@pytest.mark.parametrize("name", LOCAL)
 def test_a_model_that_is_still_to_be_downloaded_is_no_fault_and_is_not_downloaded_to_look(
     tmp_path: Path, name: str
 ) -> None:
@@ -87,7 +133,7 @@ def test_a_model_that_is_still_to_be_downloaded_is_no_fault_and_is_not_downloade
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", sorted(ENGINES))
+@pytest.mark.parametrize("name", LOCAL)
 @pytest.mark.parametrize("model", ["no-such-model", "folder/missing.pt"])
 def test_a_model_that_there_is_none_of_is_told_when_it_is_looked_for(tmp_path: Path, name: str, model: str) -> None:
     with pytest.raises(ModelMissingError, match="MADVISION_WHISPER_MODEL") as told:
@@ -96,7 +142,7 @@ def test_a_model_that_there_is_none_of_is_told_when_it_is_looked_for(tmp_path: P
     assert model in str(told.value.details)
 
 
-@pytest.mark.parametrize("name", sorted(ENGINES))
+@pytest.mark.parametrize("name", LOCAL)
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x06\x00\x00\x00" * 100, b"PK\x03\x04" + bytes(1000)])
 def test_a_file_that_is_no_model_is_a_missing_model_and_leaves_nothing(
     tmp_path: Path, name: str, content: bytes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from madvision_assets.domain.failures import OutOfGpuMemoryError
+from madvision_assets.domain.heard import Asked
 from madvision_assets.tools.media.audio import extract_flac, read_windows
 from madvision_assets.tools.speech import Heard
 from madvision_assets.tools.speech.openai_whisper import OpenAIWhisper
@@ -71,7 +72,7 @@ def test_the_gpu_is_taken_by_itself_and_hears_in_half_precision_what_the_cpu_hea
 ) -> None:
     import whisper
 
-    on_gpu = engine.transcribe(speech, "en")
+    on_gpu = engine.transcribe(speech, Asked("en"))
     assert engine._loaded().device.type == "cuda"
 
     checkpoint = next(engine.models_folder.glob("*.pt"))
@@ -87,12 +88,12 @@ def test_the_gpu_is_taken_by_itself_and_hears_in_half_precision_what_the_cpu_hea
 def test_a_full_gpu_is_told_as_that_and_the_next_try_hears_again(
     engine: OpenAIWhisper, speech: "NDArray[np.float32]", torch: Any
 ) -> None:
-    before = engine.transcribe(speech, "en")
+    before = engine.transcribe(speech, Asked("en"))
 
     with full_gpu(torch), pytest.raises(OutOfGpuMemoryError):
-        engine.transcribe(speech, "en")
+        engine.transcribe(speech, Asked("en"))
 
-    assert text(engine.transcribe(speech, "en")) == text(before)
+    assert text(engine.transcribe(speech, Asked("en"))) == text(before)
 
 
 def test_a_gpu_that_is_full_before_the_weights_are_loaded_is_told_as_that(
@@ -101,6 +102,6 @@ def test_a_gpu_that_is_full_before_the_weights_are_loaded_is_told_as_that(
     other = OpenAIWhisper(MODEL, tmp_path)
 
     with full_gpu(torch), pytest.raises(OutOfGpuMemoryError):
-        other.transcribe(speech, "en")
+        other.transcribe(speech, Asked("en"))
 
-    assert text(other.transcribe(speech, "en"))
+    assert text(other.transcribe(speech, Asked("en")))

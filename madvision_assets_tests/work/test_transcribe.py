@@ -1,6 +1,6 @@
 """Claims about transcripts: real words out of the sample talk, and what is the same for every engine."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +9,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import StoreUnavailableError
-from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options
 from madvision_assets.tools.media.audio import RATE_HZ, extract_flac
-from madvision_assets.tools.speech import Heard, SpeechEngine, Tell
+from madvision_assets.tools.speech import Heard, Tell
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.pieces import forget_pieces
-from madvision_assets.work.transcribe import WINDOW_S, Transcriber
+from madvision_assets.work.transcribe import WINDOW_S
 from madvision_assets_tests import footage, real_speech
 from madvision_assets_tests.sample import MODEL, SAMPLE, spoken_sentences
 from madvision_assets_tests.stores import raw_video
+from madvision_assets_tests.transcribing import transcribed
 
 pytestmark = pytest.mark.whole
 
@@ -44,10 +45,10 @@ class Listener:
     def prepare(self, tell: Tell) -> None:
         """Nothing to have at hand."""
 
-    def transcribe(self, samples: Any, language: str | None) -> Heard:
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
         """The sentence, in Dutch."""
         length_s = len(samples) / RATE_HZ
-        self.asked.append((length_s, language))
+        self.asked.append((length_s, asked.language))
         said_s = min(length_s, 100.0)
         step_s = said_s / len(SAID.split())
         words = tuple(HeardWord(word, n * step_s, (n + 1) * step_s) for n, word in enumerate(SAID.split()))
@@ -60,16 +61,6 @@ class Listener:
     def recipe(self) -> Recipe:
         """Its name."""
         return Recipe(engine=self.name)
-
-
-def transcribed(folder: Path, flac: Path, engine: SpeechEngine, told: list[float] | None = None) -> Made[Transcript]:
-    """What an engine makes of a FLAC file that lies in a store."""
-    store = ObjectStore.from_url((folder / "store").as_uri())
-    audio = store.store_media(flac, "web-a", "flac", "audio/flac")
-    info = raw_video().info.model_copy(update={"duration_s": LONG_S})
-    video = raw_video().model_copy(update={"audio": audio, "info": info})
-    fractions = told if told is not None else []
-    return Transcriber(store, engine).transcribe(video, lambda fraction, _text: fractions.append(fraction))
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +160,12 @@ def test_an_engine_is_asked_for_windows_with_sound_and_told_the_language_of_most
 class Polyglot(Listener):
     """An engine that takes low tones for French and high ones for English; with a language given, it hears in that."""
 
-    def transcribe(self, samples: Any, language: str | None) -> Heard:
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
         """The sentence, in the language of the first half minute that has any sound."""
         sound = samples[np.argmax(np.abs(samples) > 0.1) :][: 30 * RATE_HZ]
         crossings = np.count_nonzero(np.diff(np.signbit(sound))) / (len(sound) / RATE_HZ)
-        heard = super().transcribe(samples, language)
-        return Heard(language or ("fr" if crossings < 600 else "en"), heard.segments)
+        heard = super().transcribe(samples, asked)
+        return Heard(asked.language or ("fr" if crossings < 600 else "en"), heard.segments)
 
 
 class Detecting(Polyglot):
@@ -182,7 +173,7 @@ class Detecting(Polyglot):
 
     def language_of(self, samples: Any) -> tuple[str, float]:
         """As it hears it."""
-        return Polyglot().transcribe(samples, None).language, 0.9
+        return Polyglot().transcribe(samples, Asked()).language, 0.9
 
 
 @pytest.mark.parametrize(
@@ -219,10 +210,101 @@ def test_times_count_from_the_start_of_the_video_and_lie_on_sound(tmp_path: Path
 def test_progress_rises_to_one(tmp_path: Path, long_flac: Path) -> None:
     told: list[float] = []
 
-    transcribed(tmp_path, long_flac, Listener(), told)
+    transcribed(tmp_path, long_flac, Listener(), told, duration_s=LONG_S)
 
     assert told == sorted(told)
     assert told[-1] == 1
+
+
+@dataclass
+class Clerk(Listener):
+    """An engine that keeps all that it is asked, and is paid for each window."""
+
+    heard: list[Asked] = field(default_factory=list)
+
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
+        """The sentence, for a cent."""
+        self.heard.append(asked)
+        heard = super().transcribe(samples, asked)
+        return replace(heard, cost_usd=0.01, usage={"requests": 1, "audio_s": 60})
+
+
+def test_a_language_that_is_asked_for_is_not_voted_on(tmp_path: Path, in_pieces: Path) -> None:
+    clerk = Clerk()
+
+    made = transcribed(tmp_path, in_pieces, clerk, options=Options(language="de", vocabulary=("Dagster",)))
+
+    assert {each.language for each in clerk.heard} == {"de"}
+    assert {each.vocabulary for each in clerk.heard} == {("Dagster",)}
+    assert made.document.language == "de"
+    assert made.recipe.parameters == {"language": "de", "vocabulary": "Dagster"}
+
+
+def test_a_translation_is_english_and_says_of_what_it_is_one(tmp_path: Path, in_pieces: Path) -> None:
+    clerk = Clerk()
+
+    found = transcribed(tmp_path, in_pieces, clerk, options=Options(translate=True)).document
+
+    assert (found.language, found.translated_from) == ("en", "nl")
+    assert [each.translate for each in clerk.heard if each.language] == [True] * 4
+    assert found.covered_s > 0
+
+
+def test_what_is_english_is_not_translated(tmp_path: Path, in_pieces: Path) -> None:
+    clerk = Clerk()
+
+    found = transcribed(tmp_path, in_pieces, clerk, options=Options(translate=True, language="en")).document
+
+    assert not any(each.translate for each in clerk.heard)
+    assert (found.language, found.translated_from) == ("en", None)
+
+
+def test_pieces_are_shared_by_those_who_ask_for_the_same_words(tmp_path: Path, in_pieces: Path) -> None:
+    asked = [Options(), Options(max_clips=3), Options(vocabulary=("Dagster",)), Options(translate=True)]
+    clerks = [Clerk() for _ in asked]
+
+    for clerk, options in zip(clerks, asked, strict=True):
+        transcribed(tmp_path, in_pieces, clerk, options=options)
+
+    assert [bool(clerk.heard) for clerk in clerks] == [True, False, True, True]
+
+
+def test_what_was_paid_is_counted_once_whichever_try_paid_it(tmp_path: Path, in_pieces: Path) -> None:
+    first, second = Clerk(), Clerk()
+
+    made = transcribed(tmp_path, in_pieces, first).recipe
+    again = transcribed(tmp_path, in_pieces, second).recipe
+
+    assert len(second.heard) == 0
+    assert made.cost_usd == again.cost_usd == pytest.approx(0.01 * len(first.heard))
+    assert made.usage == again.usage == {"requests": len(first.heard), "audio_s": 60 * len(first.heard)}
+    assert made.identity() == Listener().recipe().identity()
+
+
+@dataclass
+class Textual(Clerk):
+    """An engine that tells no language, and no times of words."""
+
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
+        """The sentence over the whole window."""
+        super().transcribe(samples, asked)
+        return Heard("", (HeardSegment(f" {SAID}", 0.0, len(samples) / RATE_HZ),))
+
+
+def test_an_engine_that_tells_no_language_is_asked_once_and_its_words_are_laid_over_the_sound(
+    tmp_path: Path, in_pieces: Path
+) -> None:
+    textual = Textual()
+
+    found = transcribed(tmp_path, in_pieces, textual).document
+
+    assert len([each for each, _ in textual.asked if each <= 30]) == 1
+    assert found.language == "en"
+    assert all(segment.estimated for segment in found.segments)
+    assert len(found.words) == 4 * len(SAID.split())
+    times = [time_s for word in found.words for time_s in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert max(s.end_s - s.start_s for s in found.segments) <= LONGEST_S
 
 
 class StoppedError(Exception):
@@ -235,12 +317,12 @@ class Mortal(Listener):
 
     lives: int = 1
 
-    def transcribe(self, samples: Any, language: str | None) -> Heard:
+    def transcribe(self, samples: Any, asked: Asked) -> Heard:
         """As long as it lives."""
         if not self.lives:
             raise StoppedError
         self.lives -= 1
-        return super().transcribe(samples, language)
+        return super().transcribe(samples, asked)
 
 
 @pytest.fixture

@@ -17,9 +17,13 @@ DEFAULTS: Mapping[str, str] = {
     "max_clips": str(_USUAL.max_clips),
     "min_clip_s": f"{_USUAL.min_clip_s:g}",
     "max_clip_s": f"{_USUAL.max_clip_s:g}",
+    "language": "",
+    "vocabulary": "",
+    "translate": "",
     "priority": "0",
 }
 OPTIONS = ("max_clips", "min_clip_s", "max_clip_s")
+SPEECH_OPTIONS = ("language", "vocabulary", "translate")
 WHOLE_NUMBERS = ("max_clips", "priority")
 # In the place of pydantic's words, which speak to programs.
 _FAULTS: Mapping[str, str] = {
@@ -28,6 +32,9 @@ _FAULTS: Mapping[str, str] = {
     "min_clip_s": "Give a number of seconds from 1 to 600.",
     "max_clip_s": "Give a number of seconds from 5 to 1200.",
     "priority": f"Give a whole number from -{MAX_PRIORITY} to 0.",
+    "language": "Give the code of a language, such as en, de or ja, or leave it empty.",
+    "vocabulary": "Give at most 50 names and words, of 60 letters each and 600 together.",
+    "translate": "Tick it, or do not.",
     "options": "The shortest clip must not be longer than the longest one.",
 }
 
@@ -58,8 +65,13 @@ class Form:
         Raises:
             ProblemError: ``invalid_request``; says which fields.
         """
-        typed = {name: _number(name, text) for name, text in self.typed.items()}
-        options = {name: typed.pop(name) for name in OPTIONS}
+        spoken = {name: self.typed[name] for name in SPEECH_OPTIONS if self.typed[name]}
+        typed = {name: _number(name, text) for name, text in self.typed.items() if name not in SPEECH_OPTIONS}
+        options: dict[str, Any] = {name: typed.pop(name) for name in OPTIONS} | spoken
+        if "vocabulary" in options:
+            options["vocabulary"] = options["vocabulary"].split(",")
+        if "translate" in options:
+            options["translate"] = True
         try:
             return SubmissionRequest.model_validate({**typed, "options": options})
         except ValidationError as error:
@@ -70,7 +82,7 @@ class Form:
         problem = error.problem
         errors: dict[str, str] = {}
         for each in problem.errors or ():
-            name = (each.pointer or "").rpartition("/")[2]
+            name = _field_of(each.pointer or "")
             own_words = problem.code != "invalid_request"
             if name in _FAULTS:
                 errors["min_clip_s" if name == "options" else name] = each.detail if own_words else _FAULTS[name]
@@ -87,6 +99,12 @@ class Form:
             "focus": next((name for name in DEFAULTS if name in self.errors), "url"),
             "more": changed or bool(self.errors.keys() - {"url"}),
         }
+
+
+def _field_of(pointer: str) -> str:
+    """The field that a fault lies in, be it in one of its terms."""
+    place = pointer.split("/")
+    return place[2] if len(place) > 2 and place[1] == "options" else place[-1]  # noqa: PLR2004 - /options/NAME
 
 
 def _number(name: str, text: str) -> str | int | float:

@@ -5,13 +5,15 @@ What does not: windows, silence and coverage (``work.transcribe``), clean times 
 same for all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from madvision_assets.domain.heard import HeardSegment
+from madvision_assets.domain.failures import LanguageUnavailableError, TranslationUnavailableError
+from madvision_assets.domain.heard import Asked, HeardSegment
+from madvision_assets.domain.languages import ENGLISH
 from madvision_assets.domain.provenance import Recipe
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Whisper's two tasks.
+TRANSCRIBE, TRANSLATE = "transcribe", "translate"
+# Made smaller by training on transcripts alone: asked to translate, they write down the language that they hear.
+ONLY_TRANSCRIBE = ("turbo", "distil")
 # Gets a fraction from 0 to 1, and a few words.
 Tell = Callable[[float, str], None]
 
@@ -32,10 +38,19 @@ class Device(StrEnum):
 
 @dataclass(frozen=True)
 class Heard:
-    """What was heard in one window: the language (ISO 639-1), and segments in time order, as the engine gives them."""
+    """What was heard in one window.
+
+    Attributes:
+        language: that is spoken (ISO 639-1); empty where the engine cannot tell.
+        segments: in time order, as the engine gives them.
+        cost_usd: paid to third parties for it, US dollars.
+        usage: what that was paid for, by name.
+    """
 
     language: str
     segments: tuple[HeardSegment, ...]
+    cost_usd: float = 0.0
+    usage: Mapping[str, int] = field(default_factory=dict)
 
 
 class SpeechEngine(Protocol):
@@ -52,17 +67,20 @@ class SpeechEngine(Protocol):
             DiskFullError: no room for them.
         """
 
-    def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
+    def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """Transcribe one window.
 
         Args:
             samples: mono, 16 kHz, -1 to 1; some of it is audible.
-            language: ISO 639-1, as heard in an earlier window; None where the engine is to find out.
+            asked: what its submitter wants, and the language of the video where an earlier window told it.
 
         Raises:
             ModelMissingError: no weights.
             OutOfGpuMemoryError: the GPU is full.
             TranscriptionFailedError: the engine broke.
+            TranslationUnavailableError: it is to translate, and its model cannot.
+            LanguageUnavailableError: its model does not hear the language.
+            Failure: of an engine behind an API, the leaves for that.
         """
 
     def check(self) -> tuple[bool, str]:
@@ -107,6 +125,7 @@ class EngineDescriptor:
         extra: the extra in ``pyproject.toml`` that lists its packages.
         devices: where it can run.
         models: what ``MADVISION_WHISPER_MODEL`` may be for it, in words.
+        default_model: its model where nobody has set one; None is that of the settings.
     """
 
     name: str
@@ -114,8 +133,22 @@ class EngineDescriptor:
     extra: str
     devices: tuple[Device, ...]
     models: str
+    default_model: str | None = None
 
     @property
     def needs(self) -> str:
         """For a person who chooses."""
         return f"on {' or '.join(self.devices)}; its model is {self.models}"
+
+
+def require_able(asked: Asked, model: str, *, is_multilingual: bool) -> None:
+    """Return where a Whisper of this name can do what is asked of it.
+
+    Raises:
+        TranslationUnavailableError: it hears English alone, or was made smaller without translations.
+        LanguageUnavailableError: it hears English alone, and is told of another language.
+    """
+    if asked.translate and (not is_multilingual or any(each in model.lower() for each in ONLY_TRANSCRIBE)):
+        raise TranslationUnavailableError(f"the model is {model}")
+    if asked.language not in {None, ENGLISH} and not is_multilingual:
+        raise LanguageUnavailableError(f"the model is {model}, and the language asked for is {asked.language}")

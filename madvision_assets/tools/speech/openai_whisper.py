@@ -12,9 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.speech import Device, EngineDescriptor, Heard, Tell
+from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Device, EngineDescriptor, Heard, Tell, require_able
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
 from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
 from madvision_assets.tools.speech.weights.named import still_to_come
@@ -47,16 +47,20 @@ class OpenAIWhisper:
         """See ``SpeechEngine``."""
         find_weights(self.model, self.models_folder, Form.CHECKPOINT, tell)
 
-    def transcribe(self, samples: "NDArray[np.float32]", language: str | None) -> Heard:
+    def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """See ``SpeechEngine``."""
         model = self._loaded()
+        require_able(asked, self.recipe().model or "", is_multilingual=model.is_multilingual)
         import torch
 
         torch.manual_seed(SEED)
         try:
             result: dict[str, Any] = model.transcribe(
                 samples,
-                language=language,
+                language=asked.language,
+                task=TRANSLATE if asked.translate else TRANSCRIBE,
+                initial_prompt=asked.prompt or None,
+                carry_initial_prompt=bool(asked.prompt),
                 word_timestamps=True,
                 condition_on_previous_text=False,
                 fp16=model.device.type == "cuda",

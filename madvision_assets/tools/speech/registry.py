@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from madvision_assets.domain.choices import chosen
-from madvision_assets.tools.speech import EngineDescriptor, faster_whisper, openai_whisper
+from madvision_assets.tools.speech import EngineDescriptor, api, faster_whisper, openai_whisper
 
 ENGINES: Mapping[str, EngineDescriptor] = {
-    engine.DESCRIPTOR.name: engine.DESCRIPTOR for engine in (faster_whisper, openai_whisper)
+    engine.DESCRIPTOR.name: engine.DESCRIPTOR for engine in (faster_whisper, openai_whisper, api)
 }
 AUTO = "auto"
 ON_CPU, ON_GPU = faster_whisper.ENGINE, openai_whisper.ENGINE

@@ -179,7 +179,12 @@ function fieldsAreValid() {
 function jobOf(file) {
   const number = (name) => Number(document.getElementById(name).value);
   const names = ["max_clips", "min_clip_s", "max_clip_s"].filter((name) => document.getElementById(name).value);
-  const options = JSON.stringify(Object.fromEntries(names.map((name) => [name, number(name)])));
+  const asked = Object.fromEntries(names.map((name) => [name, number(name)]));
+  const [language, vocabulary] = ["language", "vocabulary"].map((name) => document.getElementById(name).value.trim());
+  if (language) asked.language = language;
+  if (vocabulary) asked.vocabulary = vocabulary.split(",");
+  if (document.getElementById("translate").checked) asked.translate = true;
+  const options = JSON.stringify(asked);
   return { file, priority: String(number("priority")), options, announced: -1 };
 }
 

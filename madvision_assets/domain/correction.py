@@ -1,0 +1,61 @@
+"""A transcript as a person has corrected it: his words, at the times at which they were heard."""
+
+from dataclasses import replace
+
+from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.segments import as_segment
+from madvision_assets.domain.sentences import sentences
+from madvision_assets.domain.subtitles import BadSubtitlesError, Subtitles
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.word_alignment import is_unspaced, with_times
+from madvision_assets.domain.word_times import rising
+
+# A correction that ends before so much of what was said is one of something else.
+LEAST_SHARE = 0.5
+
+
+def corrected(old: Transcript, told: Subtitles) -> Transcript:
+    """The transcript with the text that a person gives.
+
+    A word that was heard keeps its time; others are laid between their neighbours, inside their cue. What a person
+    writes down is believed: each word has the probability 1.
+
+    Args:
+        old: what was heard.
+        told: what is said in truth, of the same video.
+
+    Returns:
+        The new transcript, not sealed; the language, unless it is told, and what is audible are those of the old one,
+        and what is covered is at most all of that.
+
+    Raises:
+        BadSubtitlesError: it is of another video, or of the beginning of this one alone.
+    """
+    if told.video_id not in {None, old.video_id}:
+        raise BadSubtitlesError(f"The file is of the video {told.video_id}, and this one is {old.video_id}.")
+    if old.segments and told.cues[-1].end_s < LEAST_SHARE * old.segments[-1].end_s:
+        ends_s, spoken_s = told.cues[-1].end_s, old.segments[-1].end_s
+        raise BadSubtitlesError(
+            f"The file ends after {ends_s:.0f} s, and somebody speaks until {spoken_s:.0f} s: it is of another video, "
+            "or of a part of this one."
+        )
+    known = [HeardWord(word.text, word.start_s, word.end_s) for word in old.words]
+    stretches = [HeardSegment(_joinable(cue.text), cue.start_s, min(cue.end_s, old.duration_s)) for cue in told.cues]
+    spoken = with_times(stretches, known)
+    words = iter(rising(word for each in spoken for word in each.words))
+    placed = [replace(each, words=tuple(next(words) for _ in each.words)) for each in spoken]
+    segments = tuple(as_segment(each, 0.0).model_copy(update={"id": n}) for n, each in enumerate(sentences(placed)))
+    return Transcript(
+        video_id=old.video_id,
+        language=told.language or old.language,
+        translated_from=old.translated_from,
+        duration_s=old.duration_s,
+        audible_s=old.audible_s,
+        covered_s=round(min(old.audible_s, sum(each.end_s - each.start_s for each in segments)), 3),
+        segments=segments,
+    )
+
+
+def _joinable(text: str) -> str:
+    """With the space before it that parts it from what was said before, where its script has one."""
+    return text if is_unspaced(text[:1]) else f" {text}"
