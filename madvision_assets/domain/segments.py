@@ -35,7 +35,9 @@ def clean_segments(
     """
     spoken = [segment for item in heard if (segment := _on_sound(item, audible)) is not None]
     audibly = [segment for segment in sentences(spoken) if _is_audible(segment.start_s, segment.end_s, audible)]
-    return [as_segment(segment, offset_s) for segment in _between_pauses(audibly, pauses)]
+    laid = _between_pauses(audibly, pauses)
+    # A word that was laid elsewhere may have made its sentence a long one.
+    return [as_segment(each, offset_s) for segment in laid for each in sentences([segment])]
 
 
 def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:

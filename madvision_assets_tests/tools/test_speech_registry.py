@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.tools.speech import EngineOptions, registry
+from madvision_assets.tools.speech import EngineOptions, faster_whisper, registry
 from madvision_assets.tools.speech.registry import ENGINES, find_engine
 
 
@@ -35,3 +35,17 @@ def test_a_name_that_no_engine_has_is_told_with_those_that_there_are_and_what_th
 
 def test_what_an_engine_is_given_does_not_show_the_key() -> None:
     assert "sk-hide-me" not in repr(EngineOptions("turbo", Path(), api_key="sk-hide-me"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "exactly"),
+    [("flags\t: fpu avx2 avx512_vnni", True), ("Features\t: fp asimd asimddp", True), ("flags\t: fpu avx avx2", False)],
+)
+def test_weights_are_bytes_only_where_the_processor_loses_nothing_by_that(
+    tmp_path: Path, flags: str, *, exactly: bool
+) -> None:
+    info = tmp_path / "cpuinfo"
+    info.write_text(f"processor\t: 0\n{flags}\n")
+
+    assert faster_whisper.adds_bytes_exactly(info) is exactly
+    assert not faster_whisper.adds_bytes_exactly(tmp_path / "none")
