@@ -46,7 +46,7 @@ from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.site_limits import SiteLimits
-from madvision_assets.work.staleness import Upgrader
+from madvision_assets.work.staleness import Upgrader, code_versions
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
@@ -144,11 +144,9 @@ def make_fingerprinted(settings: "Settings") -> Analyst:
 
 
 def make_upgrader(settings: "Settings", database: Database) -> Upgrader:
-    """Who has done again what was provisional; where this process has no key, whether the API is back is not asked."""
+    """Who has done again what was provisional; needs no key for that, and holds none."""
     analyst = make_fingerprinted(settings)
-    is_provisional = isinstance(analyst, OfflineAnalyst)
-    asks = settings.analyst_fallback is not None and settings.openai_api_key is not None
-    return Upgrader(database, analyst, is_provisional, settings.auto_redo, asks_first=asks)
+    return Upgrader(database, code_versions(analyst), isinstance(analyst, OfflineAnalyst), settings.auto_redo)
 
 
 def _analyst_options(settings: "Settings") -> AnalystOptions:

@@ -10,13 +10,12 @@ from typing import TypeVar
 
 from madvision_assets.domain.content_type import ContentKind, ContentType
 from madvision_assets.domain.documents import Made
-from madvision_assets.domain.failures import AnalystRateLimitedError, AnalystUnavailableError
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst import Analyst, Progress, Proposal
 from madvision_assets.tools.database import Database
+from madvision_assets.work.staleness import AWAY
 
-AWAY = (AnalystUnavailableError, AnalystRateLimitedError)
 # While it is away it is asked so often, by whoever comes; the others need not wait for what it does not say.
 ASKED_EVERY = timedelta(seconds=60)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from madvision_assets.domain.failures import Failure, Resource
+from madvision_assets.domain.failures import AnalystRateLimitedError, AnalystUnavailableError, Resource
 from madvision_assets.domain.lineage import NewestDocument
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.analyst import Analyst
@@ -19,6 +19,7 @@ from madvision_assets.tools.database import Database
 # What is redone gives way to what is new.
 REDO_PRIORITY = -10
 FINGERPRINT_HEX_DIGITS = 8
+AWAY = (AnalystUnavailableError, AnalystRateLimitedError)
 UPGRADED_AT_ONCE = 20
 # Looking costs a walk through the lineage.
 BUSY_PAUSE_S, IDLE_PAUSE_S = 120.0, 900.0
@@ -138,17 +139,15 @@ class Upgrader:
 
     Args:
         database: whose lineage is asked.
-        analyst: who does the work now.
-        is_provisional: whether what he makes is provisional, too.
+        versions: of what is made today.
+        is_provisional: whether that is provisional, too.
         auto_redo: whether all that would come out otherwise is to be redone.
-        asks_first: whether he is asked before, since somebody may have stood in for him because he was away.
     """
 
     database: Database
-    analyst: Analyst
+    versions: Mapping[PipelineStep, str]
     is_provisional: bool
     auto_redo: bool
-    asks_first: bool = False
     _looks_again_s: float = 0.0
 
     def upgrade(self) -> int:
@@ -156,18 +155,17 @@ class Upgrader:
         if time.monotonic() < self._looks_again_s or (self.is_provisional and not self.auto_redo):
             return 0
         from madvision_assets.tools.database.figures import Figures
+        from madvision_assets.tools.database.paid_calls import PaidCalls
 
         if Resource.ANALYST in {breaker.name for breaker in Figures(self.database).open_breakers()}:
             return 0  # a video that is done would wait in vain
-        found = [] if self.is_provisional else list(find(self.database, provisional, UPGRADED_AT_ONCE))
-        if self.auto_redo and not found:
-            found = list(find(self.database, changed_since(code_versions(self.analyst)), UPGRADED_AT_ONCE))
-        if found and self.asks_first:
-            try:
-                self.analyst.check()
-            except Failure:
-                found = []
-        self._looks_again_s = time.monotonic() + (BUSY_PAUSE_S if found else IDLE_PAUSE_S)
+        # While nobody knows whether the analyst is back, one video finds out; rules stand in again if he is not.
+        is_away = PaidCalls(self.database).failing([leaf.code for leaf in AWAY]) is not None
+        at_once = 1 if is_away else UPGRADED_AT_ONCE
+        found = [] if self.is_provisional else list(find(self.database, provisional, at_once))
+        if self.auto_redo and not found and not is_away:
+            found = list(find(self.database, changed_since(self.versions), UPGRADED_AT_ONCE))
+        self._looks_again_s = time.monotonic() + (IDLE_PAUSE_S if is_away or not found else BUSY_PAUSE_S)
         return redo(self.database, found)
 
 

@@ -135,7 +135,7 @@ def test_prices_of_a_file_count(command_line: CommandLine, tmp_path: Path) -> No
         (("--hours-per-day", "0"), "0 hours of video a day cannot be planned for."),
         (("--hours-per-day", "1", "--utilisation", "70"), "at most 1, not 70."),
         (("--hours-per-day", "1", "--video-minutes", "0"), "video_minutes must be above 0."),
-        (("--hours-per-day", "1", "--model", "gpt-9"), "'gpt-9' is not known. Known: gpt-4o, gpt-4o-mini."),
+        (("--hours-per-day", "1", "--model", "gpt-9"), "'gpt-9' is not known. Known: gpt-4o, gpt-4o-mini, gpt-6-luna."),
         (("--hours-per-day", "1", "--gpu", "p5.48xlarge"), "is not one of"),
         (("--hours-per-day", "1", "--offline", "--model", "gpt-4o"), "either --model or --offline"),
         (("--hours-per-day", "1", "--measured", "--offline"), "--measured knows speed and model"),

@@ -100,7 +100,7 @@ def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_run_again(
         database.migrate()
 
     database.check()
-    assert database.schema_state().current == "0006"
+    assert database.schema_state().current == "0007"
     assert "moods" not in inspect(database.engine).get_table_names()
     with next_version(tmp_path):
         database.migrate()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from madvision_assets.domain.paying import Came, Planned
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
@@ -16,6 +17,7 @@ from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.tables import breakers, lineage, video_processing_queue
 from madvision_assets.work import staleness
+from madvision_assets.work.ledger import Ledger
 from madvision_assets.work.staleness import REDO_PRIORITY, Upgrader, changed_since, code_versions, find, provisional
 from madvision_assets_tests.command_line import CommandLine
 
@@ -135,8 +137,8 @@ def test_what_was_provisional_is_redone_once_there_is_an_analyst_and_nothing_els
     by_rules(database, "web-rules")
     done(database, "web-old", content_type={"code_version": "1-00000000"})
 
-    assert Upgrader(database, OfflineAnalyst(), is_provisional=True, auto_redo=False).upgrade() == 0
-    upgrader = Upgrader(database, OPENAI, is_provisional=False, auto_redo=False)
+    assert Upgrader(database, code_versions(OfflineAnalyst()), is_provisional=True, auto_redo=False).upgrade() == 0
+    upgrader = Upgrader(database, code_versions(OPENAI), is_provisional=False, auto_redo=False)
     assert upgrader.upgrade() == 1
     assert named(database, provisional) == {}
     assert upgrader.upgrade() == 0
@@ -147,13 +149,25 @@ def test_nothing_is_upgraded_while_the_analyst_is_away(database: Database) -> No
     with database.writing() as connection:
         connection.execute(breakers.insert().values(name="analyst", state="open", details="", failures=3, trips=1))
 
-    assert Upgrader(database, OPENAI, is_provisional=False, auto_redo=True).upgrade() == 0
+    assert Upgrader(database, code_versions(OPENAI), is_provisional=False, auto_redo=True).upgrade() == 0
+
+
+def test_while_nobody_knows_whether_the_analyst_is_back_one_video_finds_out(database: Database) -> None:
+    for name in ("web-a", "web-b", "web-c"):
+        by_rules(database, name)
+    books = Ledger(database)
+    number = books.reserve(Planned("web-a", "content_type", "gpt-4o", "classify-2", 0.01, 60))
+    books.settle(number, Came(cause="analyst_unavailable"))
+    assert Upgrader(database, code_versions(OPENAI), is_provisional=False, auto_redo=True).upgrade() == 1
+
+    books.settle(books.reserve(Planned("web-a", "content_type", "gpt-4o", "classify-2", 0.01, 60)), Came(cost_usd=0.01))
+    assert Upgrader(database, code_versions(OPENAI), is_provisional=False, auto_redo=False).upgrade() == 2
 
 
 def test_all_that_is_stale_is_redone_by_itself_where_that_is_wanted(database: Database) -> None:
     done(database, "web-old", content_type={"code_version": "1-00000000"})
 
-    assert Upgrader(database, OPENAI, is_provisional=False, auto_redo=True).upgrade() == 1
+    assert Upgrader(database, code_versions(OPENAI), is_provisional=False, auto_redo=True).upgrade() == 1
 
 
 # --- the command ---

@@ -95,7 +95,11 @@ class Models:
 
     def prices(self) -> Mapping[str, Price]:
         """What the models cost of which that is known, by name."""
-        return {family.names[0]: family.price for family in reversed(self._families) if family.price}
+        found: dict[str, Price] = {}
+        for family in self._families:  # the operator's come first, and count
+            if family.price:
+                found.setdefault(family.names[0], family.price)
+        return found
 
     def assumed_price(self) -> Price:
         """What a model of unknown price is taken to cost under a ceiling: as much as the dearest one that is known."""
