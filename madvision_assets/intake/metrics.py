@@ -106,7 +106,8 @@ class TableFigures(Collector):
     def _ask(self) -> list[Metric]:
         up = GaugeMetricFamily("madvision_database_up", "Whether the database answered.")
         try:
-            families = [*self._queue(), self._failures(), *self._stages(), self._breakers(), self._submissions()]
+            families = [*self._queue(), self._failures(), *self._stages(), *self._paid()]
+            families += [self._breakers(), self._submissions()]
         except Failure:
             up.add_metric([], 0)
             return [up]
@@ -142,6 +143,19 @@ class TableFigures(Collector):
             seconds.add_metric([stage.asset], stage.materialisations, stage.wall_s)
             cost.add_metric([stage.asset], stage.cost_usd)
         return [seconds, cost]
+
+    def _paid(self) -> list[Metric]:
+        """Of all calls, those too of which nothing came."""
+        known = CounterMetricFamily("madvision_paid_calls_usd", "Known to be paid, US dollars.", labels=("step",))
+        doubt = GaugeMetricFamily(
+            "madvision_paid_calls_doubtful_usd",
+            "May be paid besides: nobody knows what became of it.",
+            labels=("step",),
+        )
+        for step, spent in self._figures.paid().items():
+            known.add_metric([step], spent.cost_usd)
+            doubt.add_metric([step], spent.doubtful_usd)
+        return [known, doubt]
 
     def _breakers(self) -> Metric:
         family = GaugeMetricFamily(

@@ -10,9 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from madvision_assets.domain.failures import ApiKeyInvalidError, NoAudioTrackError
 from madvision_assets.domain.health import SENSORS, Beating
+from madvision_assets.domain.paying import Came, Planned
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.figures import Figures
 from madvision_assets.tools.database.queue import Queue
+from madvision_assets.work.ledger import Ledger
 from madvision_assets_tests.intake.conftest import INTERNAL_KEY
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
 from madvision_assets_tests.stores import MADE_AT, raw_video
@@ -165,6 +167,9 @@ def _samples(intake: Intake) -> dict[tuple[str, ...], float]:
     }
 
 
+CALL = Planned("web-1", "content_type", "gpt-4o", "classify-2", worst_usd=0.5, lasts_s=60)
+
+
 def test_metrics_count_the_queue_the_failures_the_stages_and_the_requests(tmp_path: Path) -> None:
     with serving(settings_in(tmp_path)) as intake:
         database = intake.services.database
@@ -176,6 +181,9 @@ def test_metrics_count_the_queue_the_failures_the_stages_and_the_requests(tmp_pa
         made = raw_video()
         database.add_video(made.video_id, "http://x.example/")
         database.add_lineage(made, "file:///x")
+        books = Ledger(database)
+        books.settle(books.reserve(CALL), Came(cost_usd=0.25, cause="policy_refusal"))
+        books.settle(books.reserve(CALL), Came(doubtful_usd=0.5, cause="analyst_unavailable"))
 
         samples = _samples(intake)
 
@@ -188,6 +196,8 @@ def test_metrics_count_the_queue_the_failures_the_stages_and_the_requests(tmp_pa
     assert samples["madvision_stage_seconds_sum", "raw_video"] == 2.5
     assert samples["madvision_stage_seconds_count", "raw_video"] == 1
     assert samples["madvision_stage_cost_usd_total", "raw_video"] == 0
+    assert samples["madvision_paid_calls_usd_total", "content_type"] == 0.25
+    assert samples["madvision_paid_calls_doubtful_usd", "content_type"] == 0.5
     assert samples["madvision_submissions_total",] == 2
     assert samples["madvision_http_requests_total", "POST", "/public/video", "202"] == 2
     assert samples["madvision_http_request_seconds_count", "/public/video"] == 2

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.tools.database import Database, breakers
+from madvision_assets.tools.database.paid_calls import PaidCalls, Spent
 from madvision_assets.tools.database.tables import (
     heartbeats,
     lineage,
@@ -76,6 +77,10 @@ class Figures:
         query = select(lineage.c.asset, *sums).group_by(lineage.c.asset).order_by(lineage.c.asset)
         with self._database.reading() as connection:
             return [StageTotals(*row) for row in connection.execute(query)]
+
+    def paid(self) -> Mapping[str, Spent]:
+        """What calls were paid for, by stage, whatever came of them."""
+        return PaidCalls(self._database).by_step()
 
     def submissions(self) -> int:
         """How many submissions there are."""
