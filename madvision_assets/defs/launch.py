@@ -12,7 +12,7 @@ import dagster as dg
 import yaml  # type: ignore[import-untyped]
 
 from madvision_assets.defs import dagster_inside
-from madvision_assets.defs.assets import PIPELINE
+from madvision_assets.defs.assets import pipeline_of
 from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime import liveness
@@ -21,6 +21,7 @@ from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, COMMAND_LINE, SOURC
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failures import DatabaseUnavailableError
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.work.staleness import code_versions
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.leases import Taken
@@ -123,6 +124,7 @@ def run_video(
     """
     from madvision_assets.tools.database.errors import database_failures
 
+    analyst: Any = resources["analyst"]
     with database_failures(), liveness.process_announced(instance) as tags:
         liveness.end_lost_runs(instance)
         add_partition(instance, video_id)
@@ -131,7 +133,7 @@ def run_video(
             return RunReport()
         with _ends_told():
             result = dg.materialize(
-                PIPELINE,
+                pipeline_of(code_versions(analyst)),
                 resources=resources,
                 instance=instance,
                 partition_key=video_id,

@@ -15,6 +15,9 @@ from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Executor, Settings
+from madvision_assets.tools.analyst.offline import OfflineAnalyst
+from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
+from madvision_assets.work.staleness import code_versions
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 60
@@ -105,3 +108,13 @@ def test_dg_checks_the_definitions_and_lists_them(tmp_path: Path) -> None:
 
     assert "All definitions loaded successfully." in run_dg("check", "defs")
     assert {each["asset_key"] for each in json.loads(run_dg("list", "defs", "--json"))["assets"]} == set(PipelineStep)
+
+
+@pytest.mark.parametrize("key", [None, "sk-test"])
+def test_stages_have_the_version_of_whatever_decides_what_they_come_to(key: str | None) -> None:
+    settings = Settings(store_url="memory://", openai_api_key=key, _env_file=None)
+    analyst = OpenAIAnalyst("sk-test") if key else OfflineAnalyst()
+    assets = build_defs(settings).resolve_all_asset_specs()
+
+    versions = {PipelineStep(spec.key.to_user_string()): spec.code_version for spec in assets}
+    assert versions == code_versions(analyst)

@@ -68,6 +68,13 @@ def plain(text: str) -> str:
     return " ".join("".join(c for c in text.lower() if c.isalnum() or c == " ").split())
 
 
+def test_what_was_made_just_now_is_not_stale(command_line: CommandLine, first_run: Result) -> None:
+    assert "Nothing would come out otherwise." in command_line.run("stale").output
+    other = CommandLine(command_line.home, {"OPENAI_API_KEY": "sk-test"})
+    assert "content_type" in other.run("stale").output, "another analyst would see it otherwise"
+    assert first_run.exit_code == 0
+
+
 def test_the_sample_ends_in_at_least_three_clips(first_run: Result, made: Clips) -> None:
     assert made.outcome is Outcome.CLIPS
     assert len(made.clips) >= 3
