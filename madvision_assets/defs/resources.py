@@ -127,12 +127,17 @@ def make_analyst(settings: "Settings", database: Database, store: ObjectStore) -
     options = _analyst_options(settings)
     found = find_analyst(settings.analyst, options)
     price_known = found.price_known is not None and found.price_known(options)
-    ledger = Ledger(database, Ceilings(*settings.ceilings_usd(price_known=price_known)))
+    ledger = make_ledger(settings, database, price_known=price_known)
     analyst = found.make(options, Desk(ledger, KeptAnswers(store)))
     if settings.analyst_fallback is None or isinstance(analyst, OfflineAnalyst):
         return analyst
     stand_in = find_analyst(settings.analyst_fallback, options).make(options, Desk())
     return FallbackAnalyst(analyst, stand_in, database, settings.analyst_fallback_after_s)
+
+
+def make_ledger(settings: "Settings", database: Database, *, price_known: bool = True) -> Ledger:
+    """The books of paid calls, with the ceilings that were set; the default ones for prices that are known."""
+    return Ledger(database, Ceilings(*settings.ceilings_usd(price_known=price_known)))
 
 
 def make_fingerprinted(settings: "Settings") -> Analyst:
@@ -249,7 +254,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "database": database,
         "ingest": make_ingest(settings, store, quotas.note),
         "quotas": quotas,
-        "transcriber": Transcriber(store, make_speech_engine(settings)),
+        "transcriber": Transcriber(store, make_speech_engine(settings), make_ledger(settings, database)),
         "analyst": make_analyst(settings, database, store),
         "upgrader": make_upgrader(settings, database),
         "renderer": ClipRenderer(store),

@@ -2,19 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.heard import Asked
 from madvision_assets.domain.languages import ENGLISH, language_code
+from madvision_assets.domain.paying import Books, NoBooks
 from madvision_assets.domain.segments import clean_segments, covered_s, excerpt_starts, number_segments
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import Options, RawVideo
 from madvision_assets.domain.word_times import Span
 from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_windows
-from madvision_assets.tools.speech import Heard, SpeechEngine, TellsLanguage
+from madvision_assets.tools.speech import Heard, PaidEngine, SpeechEngine, TellsLanguage
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.paid_speech import PaidSpeech
 from madvision_assets.work.pieces import Pieces, name_of
 
 if TYPE_CHECKING:
@@ -36,10 +38,12 @@ class Transcriber:
     Args:
         store: where the audio is.
         engine: who hears the words.
+        books: where its calls are accounted for, where they are paid.
     """
 
     store: ObjectStore
     engine: SpeechEngine
+    books: Books = field(default_factory=NoBooks)
 
     def transcribe(self, raw_video: RawVideo, progress: Progress) -> Made[Transcript]:
         """What is said in a video; the engine is not asked where there is no sound, and for no piece twice.
@@ -51,6 +55,9 @@ class Transcriber:
         Raises:
             Failure: of the engine, of the audio, or of the store.
         """
+        if isinstance(self.engine, PaidEngine):
+            accounted = PaidSpeech(self.engine, self.books, raw_video.video_id)
+            return replace(self, engine=accounted).transcribe(raw_video, progress)
         options = raw_video.options
         pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, self.engine, _beside_language(options))
         with self.store.open(raw_video.audio.key) as audio:

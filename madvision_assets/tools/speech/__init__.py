@@ -91,6 +91,14 @@ class SpeechEngine(Protocol):
 
 
 @runtime_checkable
+class PaidEngine(SpeechEngine, Protocol):
+    """An engine whose hearing is paid for."""
+
+    def worst_usd(self, seconds: float) -> float:
+        """What so much sound costs at most, US dollars; 0 where its price is not known."""
+
+
+@runtime_checkable
 class TellsLanguage(Protocol):
     """An engine that can tell a language without transcribing, which is cheaper."""
 

@@ -109,6 +109,10 @@ class SpeechApi:
             parameters={"server": self._host, "temperature": 0, "price_known": self._price is not None},
         )
 
+    def worst_usd(self, seconds: float) -> float:
+        """See ``PaidEngine``: sound is sent twice where the first answer has no times, each file rounded up."""
+        return cost_usd(2 * seconds + seconds / UNTIMED_S + 2, self._price)
+
     @property
     def _endpoint(self) -> Endpoint:
         base_url = self.base_url or DEFAULT_BASE_URL
