@@ -293,6 +293,16 @@ class PolicyRefusalError(PermanentFailure):
     sentence = "The language model refused to analyse this transcript."
 
 
+class AnalystUnusableError(PermanentFailure):
+    """Asked again and again, the language model never answered in a form that can be used."""
+
+    code = "analyst_unusable"
+    sentence = (
+        "The language model gave no usable answer to this transcript, several times over. Requeue the video, or set "
+        "MADVISION_OPENAI_MODEL to another model."
+    )
+
+
 class TranscriptTooLargeError(PermanentFailure):
     """The language model takes no request of this size."""
 

@@ -17,6 +17,7 @@ from madvision_assets.domain.failures import (
     AnalystRateLimitedError,
     AnalystRejectedError,
     AnalystUnavailableError,
+    AnalystUnusableError,
     ApiKeyInvalidError,
     BudgetExhaustedError,
     Failure,
@@ -28,7 +29,7 @@ from madvision_assets.domain.paying import Came, Desk, Planned
 from madvision_assets.domain.selection import WEAK_BELOW, select
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
-from madvision_assets.tools.analyst import openai_session, prompts
+from madvision_assets.tools.analyst import manner, prompts
 from madvision_assets.tools.analyst.answers import MomentAnswer, Strength
 from madvision_assets.tools.analyst.models import Models, cost_usd
 from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
@@ -50,8 +51,9 @@ def server() -> Iterator[FakeOpenAI]:
 def fake(server: FakeOpenAI) -> FakeOpenAI:
     server.requests.clear()
     server.bills.clear()
-    openai_session.forget_manners()
+    manner.forget_manners()
     server.forget_script()
+    server.always(None)
     return server
 
 
@@ -607,6 +609,22 @@ def test_an_answer_is_paid_for_once_and_another_question_anew(fake: FakeOpenAI) 
     analyst(fake, desk=desk).classify(sample_talk(), SOURCE.model_copy(update={"title": "Another"}))
     analyst(fake, desk=desk, model="gpt-4o-mini").classify(sample_talk(), SOURCE)
     assert len(fake.completions) == 3
+
+
+def test_a_question_without_a_usable_answer_is_asked_otherwise_each_time_and_not_for_ever(fake: FakeOpenAI) -> None:
+    desk = Desk(Notes(), Kept())
+    fake.always(openai_faults.broken_json())
+    for _ in range(3):
+        with pytest.raises(AnalystBadAnswerError):
+            analyst(fake, desk=desk).classify(sample_talk(), SOURCE)
+    seeds = [request.body["seed"] for request in fake.completions]
+    assert len(set(seeds)) == len(seeds) == 6
+
+    with pytest.raises(AnalystUnusableError):
+        analyst(fake, desk=desk).classify(sample_talk(), SOURCE)
+    assert len(fake.completions) == 6
+    fake.always(None)
+    assert analyst(fake, desk=desk).classify(sample_talk(), SOURCE).document.kind is ContentKind.KNOWLEDGE
 
 
 def test_a_retry_reads_only_the_windows_that_were_not_read(fake: FakeOpenAI) -> None:

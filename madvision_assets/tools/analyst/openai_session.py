@@ -7,7 +7,6 @@ more, otherwise than before.
 
 import hashlib
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -20,14 +19,15 @@ from madvision_assets.domain.failures import (
     AnalystRateLimitedError,
     AnalystRejectedError,
     AnalystUnavailableError,
+    AnalystUnusableError,
     Failure,
-    PolicyRefusalError,
 )
 from madvision_assets.domain.paying import Came, Desk, Planned
-from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.tools.analyst.answers import Answer, json_in
+from madvision_assets.tools.analyst.completion import CutOffError, can_be, name_of, refuse_unfinished, text_of
 from madvision_assets.tools.analyst.errors import minded_parameter
+from madvision_assets.tools.analyst.manner import LIMITS, Manner, learn, manner_of, response_format
 from madvision_assets.tools.analyst.models import Family, Models, Price, Schema, cost_usd
 from madvision_assets.tools.analyst.openai_client import Client, Endpoint
 from madvision_assets.tools.analyst.prompts import Messages, Prompt
@@ -44,45 +44,14 @@ SEED = 20_261_122
 THOUGHT_TOKENS = 8_192
 # After the deadline whoever asks settles the call himself; by then he is dead.
 GRACE_S = 120.0
-LIMITS = ("max_completion_tokens", "max_tokens")
-RESPONSE_FORMAT = "response_format"
 # What the SDK's errors of a connection come from where nothing was sent.
 NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "LocalProtocolError")
-MAX_MODEL_CHARS = 200
+# So many tries of a stage may end without a usable answer to a question, each paid for twice.
+MAX_BAD = 3
 # Whoever asks for a longer wait is not waited for here: the queue does that.
 MAX_RETRY_AFTER_S = 60.0
 
 T = TypeVar("T")
-# What was found out of a model at an address, by this process.
-_learnt: dict[tuple[str, str], "Manner"] = {}
-_learning = threading.Lock()
-
-
-class CutOffError(AnalystBadAnswerError):
-    """The answer reached its length limit; told like its kind."""
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How a model is asked: the parameters that it takes, how it is told the form of its answer, what it minded."""
-
-    parameters: frozenset[str]
-    schema: Schema
-    minded: frozenset[str] = frozenset()
-
-    def without(self, parameter: str) -> "Manner | None":
-        """The manner after the API minded a parameter; None where nothing can be left out."""
-        if parameter == RESPONSE_FORMAT:
-            later = list(Schema)[list(Schema).index(self.schema) + 1 :]
-            return replace(self, schema=later[0]) if later else None
-        if parameter not in self.parameters:
-            return None
-        minded = self.minded | {parameter}
-        left = self.parameters - minded
-        # The limit of an answer has an old name and a new one.
-        if not left & {*LIMITS}:
-            left |= {*LIMITS} - minded
-        return Manner(left, self.schema, minded)
 
 
 @dataclass(frozen=True)
@@ -167,14 +136,23 @@ class Session:
             question: what is asked.
             read: makes of the answer's JSON what is wanted; raises ``AnalystBadAnswerError`` where it cannot.
         """
+        before = self._bad_before(question)
+        if before >= MAX_BAD:
+            self._note_bad(question, 0)  # whoever has it tried again by hand, has it asked anew
+            raise AnalystUnusableError(f"asked {2 * before} times")
+        seed = SEED + 2 * before
         try:
-            return self._asked(question, read, SEED)
+            return self._asked(question, read, seed)
         except CutOffError:
             raise
         except AnalystBadAnswerError as error:
             said = f"Your answer could not be used ({error.details}). Answer anew, exactly in the form asked for."
             again = replace(question, messages=[*question.messages, {"role": "user", "content": said}])
-            return self._asked(again, read, SEED + 1)
+        try:
+            return self._asked(again, read, seed + 1)
+        except AnalystBadAnswerError:
+            self._note_bad(question, before + 1)
+            raise
 
     def model_names(self) -> list[str]:
         """The names of the models that the API offers; costs nothing."""
@@ -199,6 +177,14 @@ class Session:
             cost_usd=round(self.cost_usd, 9),
             usage={name: value for name, value in vars(self.usage).items() if value or name != "recalled"},
         )
+
+    def _bad_before(self, question: Question) -> int:
+        """How many earlier tries of the stage had no usable answer to it."""
+        noted = self.desk.answers.recall(self.video_id, f"{self._key(question, SEED)}-bad") or ""
+        return int(noted) if noted.isdecimal() else 0
+
+    def _note_bad(self, question: Question, tries: int) -> None:
+        self.desk.answers.keep(self.video_id, f"{self._key(question, SEED)}-bad", str(tries))
 
     # --- one call ---
 
@@ -254,9 +240,9 @@ class Session:
         number, came = self.desk.books.reserve(planned), Came(self.endpoint.model, doubtful_usd=worst)
         try:
             completion = self._sent(came, messages, self._arguments(question, manner, room, seed), ends_s)
-            text = _text_of(completion)
+            text = text_of(completion)
             self._count(came, completion, messages, text)
-            _refuse_unfinished(completion)
+            refuse_unfinished(completion)
             value = read(json_in(text))
         except Failure as failure:
             came.cause = failure.code
@@ -290,7 +276,7 @@ class Session:
 
     def _count(self, came: Came, completion: "ChatCompletion", messages: Messages, text: str) -> None:
         """What the API says that it was, or what we count where it does not say, or says what cannot be."""
-        came.model = self.answered_by = _name(completion.model) or self.endpoint.model
+        came.model = self.answered_by = name_of(completion.model) or self.endpoint.model
         used = completion.usage
         told = (
             getattr(used, "prompt_tokens", None),
@@ -298,7 +284,7 @@ class Session:
             getattr(used, "completion_tokens", None),
         )
         counted = of_messages(messages), 0, estimated_tokens(text)
-        came.estimated = not _can_be(told, counted, self._most_tokens)
+        came.estimated = not can_be(told, counted, self._most_tokens)
         came.input_tokens, came.cached_tokens, came.output_tokens = counted if came.estimated else told  # type: ignore[assignment]
         tokens = came.input_tokens, came.cached_tokens, came.output_tokens
         price = self._price(came.model)
@@ -309,8 +295,7 @@ class Session:
 
     @property
     def _manner(self) -> Manner:
-        usual = Manner(self.family.parameters, self.family.schema_)
-        return _learnt.get((self.endpoint.base_url, self.endpoint.model), usual)
+        return manner_of((self.endpoint.base_url, self.endpoint.model), self.family)
 
     def _learn(self, manner: Manner, error: Failure) -> None:
         """Leave out what the API minded; raises its failure where it minded something else."""
@@ -318,8 +303,7 @@ class Session:
         without = manner.without(parameter) if parameter else None
         if without is None:
             raise error
-        with _learning:
-            _learnt[self.endpoint.base_url, self.endpoint.model] = without
+        learn((self.endpoint.base_url, self.endpoint.model), without)
 
     def _messages(self, question: Question, manner: Manner) -> Messages:
         if manner.schema is Schema.STRICT:
@@ -332,7 +316,7 @@ class Session:
     def _arguments(self, question: Question, manner: Manner, room: int, seed: int) -> dict[str, Any]:
         values: dict[str, Any] = {"temperature": TEMPERATURE, "seed": seed, **dict.fromkeys(LIMITS, room)}
         arguments = {name: value for name, value in values.items() if name in manner.parameters}
-        return arguments | _response_format(question.form, manner.schema)
+        return arguments | response_format(question.form, manner.schema)
 
     def _room(self, question: Question) -> int:
         wanted = question.room + (THOUGHT_TOKENS if self.family.reasoning else 0)
@@ -353,12 +337,6 @@ class Session:
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def forget_manners() -> None:
-    """Find out anew what models do not take."""
-    with _learning:
-        _learnt.clear()
-
-
 def _passes_soon(error: Exception) -> bool | float:
     """Whether a failure is likely to pass within seconds, or in how many it passes."""
     if not isinstance(error, AnalystUnavailableError | AnalystRateLimitedError):
@@ -366,55 +344,3 @@ def _passes_soon(error: Exception) -> bool | float:
     if error.retry_after_s is None:
         return True
     return error.retry_after_s if error.retry_after_s <= MAX_RETRY_AFTER_S else False
-
-
-def _response_format(form: type[Answer], schema: Schema) -> dict[str, Any]:
-    if schema is Schema.TEXT:
-        return {}
-    if schema is Schema.JSON:
-        return {RESPONSE_FORMAT: {"type": "json_object"}}
-    from openai.lib._pydantic import to_strict_json_schema
-
-    strict = {"name": form.__name__, "strict": True, "schema": to_strict_json_schema(form)}
-    return {RESPONSE_FORMAT: {"type": "json_schema", "json_schema": strict}}
-
-
-def _can_be(told: tuple[object, ...], counted: tuple[int, ...], most: int) -> bool:
-    """Whether these are numbers of tokens that a call can have: read, out of a cache, and written."""
-    if not all(isinstance(each, int) and not isinstance(each, bool) and 0 <= each <= most for each in told):
-        return False
-    read, cached, written = told
-    return cached <= read and not (read == 0 and counted[0]) and not (written == 0 and counted[2] > 1)  # type: ignore[operator]
-
-
-def _text_of(completion: "ChatCompletion") -> str:
-    """What the model wrote; the SDK takes whatever JSON a server sends, so that nothing is sure to be there.
-
-    Raises:
-        AnalystBadAnswerError: it is no completion.
-    """
-    from openai.types.chat import ChatCompletion
-
-    if not isinstance(completion, ChatCompletion):
-        raise AnalystBadAnswerError("the server does not answer as the OpenAI API does")
-    choices = completion.choices if isinstance(completion.choices, list) else []
-    content = getattr(getattr(choices[0], "message", None), "content", None) if choices else None
-    return content if isinstance(content, str) else ""
-
-
-def _name(told: object) -> str:
-    return cleaned(told, MAX_MODEL_CHARS) if isinstance(told, str) else ""
-
-
-def _refuse_unfinished(completion: "ChatCompletion") -> None:
-    if not completion.choices or not getattr(completion.choices[0], "message", None):
-        raise AnalystBadAnswerError("the response has no choices")
-    choice = completion.choices[0]
-    if choice.message.refusal:
-        raise PolicyRefusalError(str(choice.message.refusal))
-    if choice.finish_reason == "content_filter":
-        raise PolicyRefusalError("its content filter stopped the answer")
-    if choice.finish_reason == "length":
-        raise CutOffError("the answer was cut off at its length limit")
-    if not choice.message.content:
-        raise AnalystBadAnswerError("the answer is empty")

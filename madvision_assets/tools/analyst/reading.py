@@ -8,6 +8,7 @@ from madvision_assets.domain.content_type import ContentKind
 from madvision_assets.domain.failures import (
     AnalystBadAnswerError,
     AnalystRejectedError,
+    AnalystUnusableError,
     Failure,
     PolicyRefusalError,
     TranscriptTooLargeError,
@@ -15,7 +16,8 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.transcript import Segment
 from madvision_assets.domain.video import SourceMetadata
 from madvision_assets.tools.analyst.answers import MomentsAnswer, moments_of
-from madvision_assets.tools.analyst.openai_session import CutOffError, Question, Session
+from madvision_assets.tools.analyst.completion import CutOffError
+from madvision_assets.tools.analyst.openai_session import Question, Session
 from madvision_assets.tools.analyst.prompts import PROPOSE, propose_messages, transcript_block
 from madvision_assets.tools.analyst.windows import halves
 
@@ -23,7 +25,13 @@ TOKENS_PER_MOMENT, TOKENS_OF_AN_ANSWER = 220, 300
 # A window that is still too large then is one of few segments, and not the fault of its size.
 MAX_HALVINGS = 8
 # What speaks against one window, and not against those that are still to be read.
-OF_ONE_WINDOW = (AnalystBadAnswerError, PolicyRefusalError, AnalystRejectedError, TranscriptTooLargeError)
+OF_ONE_WINDOW = (
+    AnalystBadAnswerError,
+    AnalystUnusableError,
+    PolicyRefusalError,
+    AnalystRejectedError,
+    TranscriptTooLargeError,
+)
 
 
 def room_of(moments: int) -> int:

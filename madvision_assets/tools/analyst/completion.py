@@ -1,0 +1,64 @@
+"""What came back from a chat completion: the SDK takes whatever JSON a server sends, and nothing is sure to be there."""
+
+from typing import TYPE_CHECKING
+
+from madvision_assets.domain.failures import AnalystBadAnswerError, PolicyRefusalError
+from madvision_assets.domain.plain_text import cleaned
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletion
+
+MAX_MODEL_CHARS = 200
+
+
+class CutOffError(AnalystBadAnswerError):
+    """The answer reached its length limit; told like its kind."""
+
+
+def can_be(told: tuple[object, ...], counted: tuple[int, ...], most: int) -> bool:
+    """Whether these are numbers of tokens that a call can have: read, out of a cache, and written."""
+    if not all(isinstance(each, int) and not isinstance(each, bool) and 0 <= each <= most for each in told):
+        return False
+    read, cached, written = told
+    return cached <= read and not (read == 0 and counted[0]) and not (written == 0 and counted[2] > 1)  # type: ignore[operator]
+
+
+def text_of(completion: "ChatCompletion") -> str:
+    """What the model wrote; the SDK takes whatever JSON a server sends, so that nothing is sure to be there.
+
+    Raises:
+        AnalystBadAnswerError: it is no completion.
+    """
+    from openai.types.chat import ChatCompletion
+
+    if not isinstance(completion, ChatCompletion):
+        raise AnalystBadAnswerError("the server does not answer as the OpenAI API does")
+    choices = completion.choices if isinstance(completion.choices, list) else []
+    content = getattr(getattr(choices[0], "message", None), "content", None) if choices else None
+    return content if isinstance(content, str) else ""
+
+
+def name_of(told: object) -> str:
+    """The name of a model as a server tells it, fit to be read; empty where it tells none."""
+    return cleaned(told, MAX_MODEL_CHARS) if isinstance(told, str) else ""
+
+
+def refuse_unfinished(completion: "ChatCompletion") -> None:
+    """Raise what speaks against an answer before anybody reads it.
+
+    Raises:
+        PolicyRefusalError: the model declined, or was stopped.
+        CutOffError: it had no more room.
+        AnalystBadAnswerError: there is no answer.
+    """
+    if not completion.choices or not getattr(completion.choices[0], "message", None):
+        raise AnalystBadAnswerError("the response has no choices")
+    choice = completion.choices[0]
+    if choice.message.refusal:
+        raise PolicyRefusalError(str(choice.message.refusal))
+    if choice.finish_reason == "content_filter":
+        raise PolicyRefusalError("its content filter stopped the answer")
+    if choice.finish_reason == "length":
+        raise CutOffError("the answer was cut off at its length limit")
+    if not choice.message.content:
+        raise AnalystBadAnswerError("the answer is empty")
