@@ -1,4 +1,4 @@
-"""What came back from a chat completion: the SDK takes whatever JSON a server sends, and nothing is sure to be there."""
+"""What came back from a chat completion: the SDK takes whatever JSON a server sends, so that nothing is sure."""
 
 from typing import TYPE_CHECKING
 
