@@ -65,7 +65,7 @@ def write_headline(transcript: Transcript) -> Made[Headline]:
     return Made(Headline(video_id=transcript.video_id, text=text), Recipe(engine="capitals"))
 '''
 ASSET = '''
-@asset_of(PipelineStep.HEADLINE, code_version="1")
+@asset_of(PipelineStep.HEADLINE)
 def headline(
     context: dg.AssetExecutionContext, transcript: Transcript, runtime: dg.ResourceParam[StageRuntime]
 ) -> dg.MaterializeResult[Finished]:

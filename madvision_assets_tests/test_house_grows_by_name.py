@@ -35,7 +35,7 @@ class Metronome:
 
     def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """A word each half second."""
-        words = tuple(HeardWord("measure", n / 2, (n + 1) / 2) for n in range(len(samples) // 8000))
+        words = tuple(HeardWord(" measure", n / 2, (n + 1) / 2) for n in range(len(samples) // 8000))
         return Heard(asked.language or "nl", (HeardSegment("measure " * len(words), 0.0, len(words) / 2, words),))
 
     def check(self) -> tuple[bool, str]:
@@ -57,6 +57,7 @@ from dataclasses import dataclass
 from madvision_assets.domain.clips import Moment
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.documents import Made
+from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
@@ -68,6 +69,7 @@ class Editor:
     """See ``Analyst``."""
 
     options: AnalystOptions
+    desk: Desk
 
     def classify(
         self, transcript: Transcript, source: SourceMetadata, progress: Progress | None = None
@@ -87,13 +89,17 @@ class Editor:
         progress: Progress | None = None,
     ) -> Proposal:
         """See ``Analyst``."""
-        words = {"title": "All of it", "reason": "It is new.", "quote": "measure"}
+        words = {"title": "All of it", "reason": "It is new.", "quote": "measure measure measure measure"}
         moment = Moment(first_segment=0, last_segment=0, score=1.0, **words)
         return Proposal((moment,), provisional=False, recipe=Recipe(engine="editor"))
 
-    def check(self) -> str:
+    def check(self) -> tuple[bool, str]:
         """See ``Analyst``."""
-        return f"an editor of {self.options.model}"
+        return True, f"an editor of {self.options.model}"
+
+    def fingerprint(self, step: str) -> str:
+        """See ``Analyst``."""
+        return f"editor {step} {self.options.model}"
 
 
 DESCRIPTOR = AnalystDescriptor("editor", Editor, needs_key=True)
