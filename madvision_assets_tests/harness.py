@@ -117,6 +117,10 @@ class InstantTools:
         self._begin(PipelineStep.CLIP_CANDIDATES)
         return self.analyst.propose(*arguments)
 
+    def fingerprint(self, step: str) -> str:
+        """The offline analyst's."""
+        return self.analyst.fingerprint(step)
+
     def render(
         self, raw: RawVideo, spoken: Transcript, chosen: ClipCandidates, folder: Path, progress: Any
     ) -> Made[Clips]:
