@@ -13,7 +13,8 @@ from openai.types.chat import ChatCompletion
 from pydantic import BaseModel, ValidationError
 
 from madvision_assets.domain import failures
-from madvision_assets.tools.analyst.errors import classify_openai, retry_after_s
+from madvision_assets.domain.retry_after import retry_after_s
+from madvision_assets.tools.analyst.errors import classify_openai
 
 REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/chat/completions")
 COMPLETION = ChatCompletion(id="1", choices=[], created=0, model="gpt-4o", object="chat.completion")

@@ -29,7 +29,7 @@ from madvision_assets_tests.transcribing import transcribed
 pytestmark = pytest.mark.whole
 
 # Processors round differently: 3.0 to 4.9 % were measured on the sample talk, and 6.4 to 6.5 % on real voices.
-WORD_ERROR_LIMIT, REAL_WORD_ERROR_LIMIT = 0.06, 0.1
+WORD_ERROR_LIMIT, REAL_WORD_ERROR_LIMIT = 0.05, 0.1
 WORD_TIME_LIMIT_S = 0.06
 # Tone, then silence past the second window, then tone again: three windows, the second of them without sound.
 TONE_S, SILENT_UNTIL_S, LONG_S = 30.0, 1250.0, 1290.0
@@ -89,7 +89,7 @@ def plain(text: str) -> str:
     return " ".join("".join(c for c in text.lower() if c.isalnum() or c == " ").split())
 
 
-def test_the_sample_talk_is_heard_with_few_word_errors(heard: Transcript) -> None:
+def test_the_sample_talk_is_heard_with_under_five_percent_word_errors(heard: Transcript) -> None:
     said = plain(" ".join(s["text"] for s in spoken_sentences()))
 
     assert jiwer.wer(said, plain(heard.text)) < WORD_ERROR_LIMIT

@@ -11,11 +11,7 @@ answer  refusal, filter    the same again next time: permanent
 """
 
 import re
-import time
-from collections.abc import Mapping
-from email.utils import mktime_tz, parsedate_tz
 from json import JSONDecodeError
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -33,6 +29,7 @@ from madvision_assets.domain.failures import (
     TranscriptTooLargeError,
     UnexpectedError,
 )
+from madvision_assets.domain.retry_after import retry_after_s
 
 if TYPE_CHECKING:
     import openai
@@ -166,25 +163,3 @@ def _of_connection(error: "openai.APIConnectionError") -> Failure:
     if cause in {"UnsupportedProtocol", "LocalProtocolError"}:
         return AnalystMisconfiguredError(f"OPENAI_BASE_URL or the key is malformed ({cause})")
     return AnalystUnavailableError(f"{error.message.rstrip('.')} ({cause})")
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
-    """How long the API asks us to wait, seconds; None where it does not say (RFC 9110, section 10.2.3).
-
-    Args:
-        headers: of the response; ``retry-after-ms`` goes before ``retry-after``, which is in seconds or an HTTP date.
-    """
-    for name, unit_s in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        wait_s = _number(headers.get(name, ""))
-        if wait_s is not None:
-            return max(0.0, wait_s * unit_s)
-    date = parsedate_tz(headers.get("retry-after", ""))
-    return max(0.0, mktime_tz(date) - time.time()) if date else None
-
-
-def _number(text: str) -> float | None:
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    return number if isfinite(number) else None
