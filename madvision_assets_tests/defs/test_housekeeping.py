@@ -185,6 +185,7 @@ def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness)
             housekeeper=housekeeper(harness),
             upload_sweeper=upload_sweeper(harness),
             quotas=harness.resources()["quotas"],
+            upgrader=harness.resources()["upgrader"],
         )
         skip = answer.skip_reason if isinstance(answer, dg.SensorResult) else answer
         assert isinstance(skip, dg.SkipReason)
@@ -205,8 +206,8 @@ def test_the_sensor_deletes_what_uploads_left_and_nobody_needs(harness: Harness)
         files.put(place, 0, 1, name.encode())
 
     context = dg.build_sensor_context(instance=harness.instance)
-    quotas = harness.resources()["quotas"]
-    sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper, quotas=quotas)
+    others = {name: harness.resources()[name] for name in ("quotas", "upgrader")}
+    sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper, **others)
 
     (left,) = sweeper.store.list_keys("incoming")
     assert sweeper.store.get_bytes(left) == b"goes on"

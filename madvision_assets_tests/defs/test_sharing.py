@@ -157,7 +157,7 @@ def test_what_is_only_provisional_is_not_shared(harness: Harness) -> None:
     harness.tools.analyst = OfflineAnalyst()
     done(harness, "a", "b")
 
-    assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 2, CHOSEN: 2, CUT: 1}
+    assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 2, CHOSEN: 2, CUT: 2}
 
 
 def test_other_bytes_share_nothing(harness: Harness) -> None:

@@ -53,6 +53,15 @@ def test_clips_are_found_whatever_the_pauses_between_the_sections(section_pause_
     assert len(select(propose(talk), talk, Options(), talk.duration_s).candidates) >= 3
 
 
+@pytest.mark.parametrize("pace", [0.55, 1.0, 1.7, 3.0])
+def test_a_short_talk_gives_a_clip_however_its_sentences_fall(pace: float) -> None:
+    for lasts_s in range(30, 150, 7):
+        sentences = [(text, pace * start_s, pace * end_s) for text, start_s, end_s in spoken(SAMPLE_SECTIONS)]
+        talk = transcript_of([each for each in sentences if each[2] <= lasts_s])
+
+        assert select(propose(talk), talk, Options(), talk.duration_s).candidates, lasts_s
+
+
 def test_quotes_are_verbatim_and_reasons_read_like_a_persons() -> None:
     talk = sample_talk()
 

@@ -18,7 +18,7 @@ from madvision_assets.tools.analyst.titles import quote_of, reason_of, title_of
 
 ENGINE = "offline"
 # Raised whenever a rule or a weight changes what is proposed.
-RULES_VERSION = "2"
+RULES_VERSION = "3"
 # More than are wanted, so that the selection has a choice.
 PROPOSED_PER_CLIP = 2
 

@@ -80,7 +80,8 @@ def best_passages(
     """
     speech_s = sum(unit.end_s - unit.start_s for unit in timeline.units)
     wanted_s = wanted_length_s(speech_s, limits_s, clips)
-    search = _Search(timeline, features, scorer, left_out, (max(limits_s[0], SHORTEST_SHARE * wanted_s), wanted_s))
+    shortest_s = max(limits_s[0], SHORTEST_SHARE * wanted_s)
+    search = _Search(timeline, features, scorer, left_out, (shortest_s, wanted_s, limits_s[1]))
     best_first = sorted(search.found(), key=lambda found: (-found[0], found[1].first))
     room_s = MAX_SHARE * speech_s
     taken: list[Passage] = []
@@ -117,10 +118,10 @@ class _Search:
         features: TalkFeatures,
         scorer: Scorer,
         left_out: Sequence[bool],
-        lengths_s: tuple[float, float],
+        lengths_s: tuple[float, float, float],
     ) -> None:
         self._timeline, self._scorer = timeline, scorer
-        self._shortest_s, self._longest_s = lengths_s
+        self._shortest_s, self._longest_s, self._most_s = lengths_s
         self._stems = features.stems
         self._ends_s = [unit.end_s for unit in timeline.units]
         count = len(timeline.units)
@@ -154,7 +155,10 @@ class _Search:
     def _from(self, first: int) -> Iterator[tuple[float, int]]:
         start_s = self._timeline.units[first].start_s
         end = bisect_left(self._ends_s, start_s + self._shortest_s, lo=first)
-        after = min(bisect_left(self._ends_s, start_s + self._longest_s + 1e-6, lo=first), self._next_left_out[first])
+        after = bisect_left(self._ends_s, start_s + self._longest_s + 1e-6, lo=first)
+        if after <= end and end < len(self._ends_s) and self._ends_s[end] <= start_s + self._most_s + 1e-6:
+            after = end + 1  # the wanted length lies inside of a sentence: a bit more, rather than nothing
+        after = min(after, self._next_left_out[first])
         if end >= after:
             return
         step = max(1, (after - end) // ENDS_TRIED)
