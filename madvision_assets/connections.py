@@ -34,7 +34,7 @@ def make_aws_access(settings: "Settings") -> AwsAccess:
 
 def make_database(settings: "Settings") -> Database:
     """The database of our own tables."""
-    return Database(settings.effective_database_url)
+    return Database(settings.effective_database_url, settings.revision)
 
 
 def make_quota_rules(settings: "Settings") -> QuotaRules:

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
     home: Path = Path(".madvision")
     database_url: SecretStr | None = None
     store_url: str | None = None
+    revision: str = ""
     allow_private: bool = False
     refused_networks: Annotated[str, AfterValidator(_networks)] = ""
     executor: Executor = Executor.IN_PROCESS

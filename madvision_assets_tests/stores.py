@@ -8,7 +8,17 @@ from typing import Any, TypeVar
 import pytest
 
 from madvision_assets.domain.aws import AwsAccess
-from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome, Role
+from madvision_assets.domain.clips import (
+    Clip,
+    ClipCandidate,
+    ClipCandidates,
+    Clips,
+    Moment,
+    Outcome,
+    RejectedMoment,
+    RejectionRule,
+    Role,
+)
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.documents import Document, ObjectRef
 from madvision_assets.domain.provenance import InputRef, Recipe
@@ -115,3 +125,14 @@ def clips(raw: RawVideo, spoken: Transcript, candidates: ClipCandidates, **recip
     )  # fmt: skip
     made = Clips(video_id=VIDEO_ID, outcome=Outcome.CLIPS, outcome_reason="found", clips=(cut,))
     return sealed(made, raw, spoken, candidates, **recipe)
+
+
+def rejected() -> tuple[RejectedMoment, ...]:
+    """Moments that were not taken: two for want of a score, one for its quote."""
+    rules = (RejectionRule.WEAK, RejectionRule.WEAK, RejectionRule.QUOTE_NOT_FOUND)
+    return tuple(
+        RejectedMoment(
+            moment=Moment(first_segment=0, last_segment=0, title=f"No. {number}", reason="so", score=0.1), rule=rule
+        )
+        for number, rule in enumerate(rules)
+    )

@@ -22,6 +22,7 @@ FOLDER = Path(__file__).parent / "supabase" / "migrations"
 EPOCH = "20260101"
 HEADER = "-- Made by deployments/supabase/generate.py from revision {revision}; do not edit.\n"
 TABLE = re.compile(r"^CREATE TABLE (\w+)", re.MULTILINE)
+VIEW = re.compile(r"^CREATE VIEW (\w+)", re.MULTILINE)
 SERIAL = re.compile(r"^\s+(\w+) (?:BIG)?SERIAL\b")
 FUNCTION = re.compile(r"^\s*CREATE (?:OR REPLACE )?FUNCTION (\w+\([^)]*\))", re.MULTILINE)
 PUBLIC_KEY = "anon, authenticated"
@@ -91,6 +92,10 @@ def lock_sql(sql: str) -> str:
     for table in TABLE.findall(sql):
         statements.append(f"alter table public.{table} enable row level security;")
         statements.append(f"revoke all on table public.{table} from {PUBLIC_KEY};")
+    for view in VIEW.findall(sql):
+        # As whoever asks: else a view would show what its owner sees, whatever the tables allow.
+        statements.append(f"alter view public.{view} set (security_invoker = true);")
+        statements.append(f"revoke all on table public.{view} from {PUBLIC_KEY};")
     statements += [f"revoke all on sequence public.{name} from {PUBLIC_KEY};" for name in sequences(sql)]
     for function in FUNCTION.findall(sql):
         statements.append(f"revoke all on function public.{function} from public, {PUBLIC_KEY};")

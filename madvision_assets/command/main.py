@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from madvision_assets.command import evaluate, inbox, parts, queue, scale, stale, store, transcript
+from madvision_assets.command import evaluate, inbox, parts, query, queue, scale, stale, store, transcript
 from madvision_assets.command.display import (
     EXIT_FAILED,
     StageDisplay,
@@ -147,7 +147,7 @@ def serve(host: str, port: int) -> None:
 
 
 FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS)
-for command in (*chain.from_iterable(FAMILIES), stale.stale, store.store, transcript.transcript):
+for command in (*chain.from_iterable(FAMILIES), stale.stale, query.query, store.store, transcript.transcript):
     main.add_command(command)
 
 

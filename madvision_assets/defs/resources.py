@@ -47,6 +47,7 @@ from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.site_limits import SiteLimits
 from madvision_assets.work.staleness import Upgrader, code_versions
+from madvision_assets.work.summarising import Summariser
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
@@ -257,5 +258,6 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "transcriber": Transcriber(store, make_speech_engine(settings), make_ledger(settings, database)),
         "analyst": make_analyst(settings, database, store),
         "upgrader": make_upgrader(settings, database),
+        "summariser": Summariser(database, store),
         "renderer": ClipRenderer(store),
     }

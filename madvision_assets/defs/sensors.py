@@ -18,6 +18,7 @@ from madvision_assets.tools.room import DiskRoom
 from madvision_assets.work.dispatch import Dispatcher, Launch
 from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.staleness import Upgrader
+from madvision_assets.work.summarising import Summariser
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -110,14 +111,17 @@ def housekeeping(
     upload_sweeper: dg.ResourceParam[UploadSweeper],
     quotas: dg.ResourceParam[Quotas],
     upgrader: dg.ResourceParam[Upgrader],
+    summariser: dg.ResourceParam[Summariser],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
 
     What uploads left in the store, and nobody needs, goes too, and what was taken in for whom on days that are over.
-    What an analyst without a key stood in for is queued again once there is one who has it.
+    What an analyst without a key stood in for is queued again once there is one who has it. Documents of older
+    versions are summarised for the lineage.
     """
     quotas.sweep()
     upgraded = upgrader.upgrade()
+    summariser.summarise()
     swept_uploads = upload_sweeper.sweep()
     try:
         swept = housekeeper.sweep(context.instance, context.cursor or None)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from madvision_assets.lineage.queries import VideoLineage
+    from madvision_assets.tools.database import Database
     from madvision_assets.tools.database.rows import LineageRow
 
 TEXT_COLUMNS = (
@@ -52,6 +53,36 @@ def to_frame(lineage: "VideoLineage") -> "pd.DataFrame":
     for name in ("parameters", "usage"):
         columns[name] = pd.Series([json.dumps(getattr(row, name), sort_keys=True) for row in rows], dtype="string")
     return pd.DataFrame(columns)
+
+
+def view(database: "Database", name: str) -> "pd.DataFrame":
+    """A view of ``docs/analysts.md``, all of it.
+
+    Args:
+        database: whose.
+        name: of the view.
+
+    Returns:
+        A row for each of its rows, with its columns; times (``…_at``) are timezone-aware, UTC.
+
+    Raises:
+        QuestionRefusedError: there is no such view.
+        Failure: as ``Database`` raises it.
+    """
+    import pandas as pd
+
+    from madvision_assets.tools.database.asking import asked
+
+    if not name.isidentifier():
+        raise ValueError(f"{name!r} is not the name of a view")
+    with asked(database, f"SELECT * FROM {name}") as answer:  # noqa: S608 - a name, and one that cannot write
+        frame = pd.DataFrame(list(answer.rows), columns=list(answer.columns))
+    for column in frame.columns:
+        if column.endswith("_at"):
+            frame[column] = pd.to_datetime(frame[column], utc=True)
+        elif column.startswith("is_"):
+            frame[column] = frame[column].astype("boolean")
+    return frame
 
 
 def _stages(rows: "Iterable[LineageRow]") -> list[str]:

@@ -16,7 +16,7 @@ from madvision_assets.domain.failures import MissingInputError, NewerDocumentErr
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.statements import insert_lineage
+from madvision_assets.tools.database.statements import Told, insert_lineage
 from madvision_assets.tools.database.tables import lineage, video_processing_queue, videos
 from madvision_assets.tools.store.copying import AT_ONCE, POINTER, batched
 from madvision_assets.tools.store.documents import read_current, read_envelope
@@ -85,8 +85,8 @@ def _rebuild_stage(database: Database, store: ObjectStore, step: PipelineStep, k
         except (MissingInputError, NewerDocumentError, UnreadableDocumentError):
             continue
         with database.writing() as connection:
-            row = insert_lineage(video_id, document.provenance, store.uri(key), sqlite=database.is_sqlite)
-            connection.execute(row)
+            told = Told(video_id, document.provenance, store.uri(key))
+            connection.execute(insert_lineage(told, sqlite=database.is_sqlite))
         added += 1
     return added
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import SchemaOutdatedError, UnknownVideoError
+from madvision_assets.domain.summaries import summary_of
 from madvision_assets.domain.video import Options, RawVideo, Video, cut_id
 
 if TYPE_CHECKING:
@@ -26,15 +27,17 @@ class Database:
 
     Args:
         url: a SQLAlchemy URL: a SQLite file, whose folder is made when needed, or PostgreSQL.
+        revision: the commit that this program was built from; empty looks for a checkout.
 
     Raises:
         ValueError: neither of these; the message names MADVISION_DATABASE_URL.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, revision: str = "") -> None:
         from madvision_assets.tools.database import engines
 
         self._url: URL = engines.parse(url)
+        self._revision = revision
 
     def __repr__(self) -> str:
         """Shows the URL, without its password."""
@@ -225,8 +228,11 @@ class Database:
         from sqlalchemy.exc import IntegrityError
 
         from madvision_assets.tools.database import statements
+        from madvision_assets.tools.database.running_code import running_code
 
-        statement = statements.insert_lineage(document.video_id, document.origin, uri, sqlite=self.is_sqlite)
+        made_by = running_code(self._revision)
+        told = statements.Told(document.video_id, document.origin, uri, summary_of(document), made_by)
+        statement = statements.insert_lineage(told, sqlite=self.is_sqlite)
         with self.writing() as connection:
             statements.require_lease(connection, document.video_id, document.origin.run_id)
             try:

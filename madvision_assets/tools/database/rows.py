@@ -28,11 +28,15 @@ class LineageRow(Provenance):
         id: counts up in the order of writing.
         video_id: the partition.
         uri: of the document, in the store that it was written to.
+        package_version: of the program that made it; None where a version before it was told did.
+        code_commit: likewise, where it ran from a checkout or was built from one.
     """
 
     id: int
     video_id: VideoId
     uri: str
+    package_version: str | None = None
+    code_commit: str | None = None
 
 
 class SchemaState(Value):

@@ -1,5 +1,6 @@
 """Every statement that we send, built with SQLAlchemy Core for SQLite and PostgreSQL alike."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,11 +9,13 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
+from madvision_assets.domain.documents import Json
 from madvision_assets.domain.failures import QuotaSpentError, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
 from madvision_assets.domain.video import CUT_MARK, Options, RawVideo, Video
+from madvision_assets.tools.database.running_code import Code
 from madvision_assets.tools.database.tables import lineage, video_processing_queue, videos
 
 # Of videos of the same bytes so many are looked at.
@@ -84,17 +87,33 @@ def select_cuts(uncut_id: str) -> Executable:
     return select(column).where((column == uncut_id) | cut).order_by(videos.c.created_at, column).limit(MAX_SAME)
 
 
-def insert_lineage(video_id: str, made: Provenance, uri: str, *, sqlite: bool) -> Executable:
+@dataclass(frozen=True)
+class Told:
+    """What the lineage is told of a materialisation; ``summary`` and ``made_by`` are None where nobody knows them."""
+
+    video_id: str
+    made: Provenance
+    uri: str
+    summary: Json | None = None
+    made_by: Code | None = None
+
+
+def insert_lineage(told: Told, *, sqlite: bool) -> Executable:
     """The row of a materialisation, where it is not there yet."""
-    values = made.model_dump(mode="json", exclude={"created_at"})
+    values = told.made.model_dump(mode="json", exclude={"created_at"})
+    if told.made_by is not None:
+        values |= {"package_version": told.made_by.version, "code_commit": told.made_by.commit}
+    if told.summary is not None:
+        values["summary"] = told.summary
     insert = sqlite_insert(lineage) if sqlite else postgres_insert(lineage)
-    row = insert.values(**values, created_at=made.created_at, video_id=video_id, uri=uri)
+    row = insert.values(**values, created_at=told.made.created_at, video_id=told.video_id, uri=told.uri)
     return row.on_conflict_do_nothing(index_elements=["run_id", "asset", "video_id", "data_version"])
 
 
 def select_lineage(video_id: str) -> Executable:
     """The materialisations of a video, oldest first."""
-    return select(lineage).where(lineage.c.video_id == video_id).order_by(lineage.c.created_at, lineage.c.id)
+    told = [column for column in lineage.c if column is not lineage.c.summary]
+    return select(*told).where(lineage.c.video_id == video_id).order_by(lineage.c.created_at, lineage.c.id)
 
 
 def upsert_queue(video: Video, priority: int, now: datetime, *, sqlite: bool) -> Executable:

@@ -139,6 +139,9 @@ lineage = Table(
     Column("wall_s", Double, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("taken_from", Text),  # key of the document of another video whose work it is
+    Column("summary", JSON_DOCUMENT),  # see domain/summaries.py; None where an older version wrote the row
+    Column("package_version", Text),  # of the program that made it; likewise
+    Column("code_commit", Text),  # likewise, where it is known
     # Dagster runs a step at least once: the same materialisation told twice is one row.
     UniqueConstraint("run_id", "asset", "video_id", "data_version"),
     CheckConstraint("cost_usd >= 0", name="cost_usd"),

@@ -1,0 +1,121 @@
+"""What the lineage tells of a document's contents: the few facts that analysts ask of thousands of documents.
+
+Each is a JSON object, kept with the row of the materialisation; the views (``docs/analysts.md``) are made of them.
+"""
+
+from collections.abc import Callable, Mapping
+from statistics import fmean
+from typing import Any
+
+from madvision_assets.domain.clips import ClipCandidates, Clips, Role
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Document, Json
+from madvision_assets.domain.plain_text import cleaned
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import RawVideo
+
+TITLE_CHARS, REASON_CHARS = 200, 300
+# A talk of ten hours has some hundreds; a hostile analyst might propose more.
+MOST_MOMENTS = 1000
+
+
+def summary_of(document: Document) -> Json | None:
+    """The facts of a document; None of a kind that this version does not know.
+
+    Lengths are in seconds, sizes in bytes; texts of strangers are cleaned and shortened.
+    """
+    summarise = _OF.get(type(document))
+    return summarise(document) if summarise else None
+
+
+def _raw_video(document: RawVideo) -> Json:
+    return {
+        "title": cleaned(document.source.title, TITLE_CHARS),
+        "uploader": cleaned(document.source.uploader, TITLE_CHARS),
+        "duration_s": document.info.duration_s,
+        "width": document.info.width,
+        "height": document.info.height,
+        "size_bytes": document.media.size_bytes,
+    }
+
+
+def _transcript(document: Transcript) -> Json:
+    probabilities = [word.probability for word in document.words if word.probability is not None]
+    return {
+        "language": document.language,
+        "translated_from": document.translated_from,
+        "duration_s": document.duration_s,
+        "segments": len(document.segments),
+        "words": len(document.words),
+        "probability": round(fmean(probabilities), 4) if probabilities else None,
+    }
+
+
+def _content_type(document: ContentType) -> Json:
+    return {
+        "kind": document.kind.value,
+        "confidence": document.confidence.value,
+        "topics": [cleaned(topic, TITLE_CHARS) for topic in document.topics],
+        "provisional": document.provisional,
+    }
+
+
+def _clip_candidates(document: ClipCandidates) -> Json:
+    chosen = [
+        {
+            **_named(each.title, each.reason),
+            "rank": each.rank,
+            "rule": None,
+            "score": each.score,
+            "first_segment": each.first_segment,
+            "last_segment": each.last_segment,
+            "start_s": each.start_s,
+            "end_s": each.end_s,
+        }
+        for each in document.candidates
+    ]
+    rejected = [
+        {
+            **_named(each.moment.title, each.details),
+            "rank": None,
+            "rule": each.rule.value,
+            "score": each.moment.score,
+            "first_segment": each.moment.first_segment,
+            "last_segment": each.moment.last_segment,
+        }
+        for each in document.rejected
+    ]
+    return {
+        "outcome": document.outcome.value,
+        "provisional": document.provisional,
+        "unread_windows": len(document.failed_windows),
+        "moments": [*chosen, *rejected][:MOST_MOMENTS],
+    }
+
+
+def _clips(document: Clips) -> Json:
+    clips = []
+    for each in document.clips:
+        source = each.file(Role.SOURCE)
+        told = {
+            **_named(each.title, each.reason),
+            **each.model_dump(
+                include={"clip_id", "rank", "score", "start_s", "end_s", "duration_s", "width", "height"}
+            ),
+            "size_bytes": source.size_bytes if source else None,
+        }
+        clips.append(told)
+    return {"outcome": document.outcome.value, "provisional": document.provisional, "clips": clips}
+
+
+def _named(title: str, reason: str) -> dict[str, str]:
+    return {"title": cleaned(title, TITLE_CHARS), "reason": cleaned(reason, REASON_CHARS)}
+
+
+_OF: Mapping[type[Document], Callable[[Any], Json]] = {
+    RawVideo: _raw_video,
+    Transcript: _transcript,
+    ContentType: _content_type,
+    ClipCandidates: _clip_candidates,
+    Clips: _clips,
+}
