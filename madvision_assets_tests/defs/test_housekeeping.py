@@ -194,7 +194,7 @@ def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness)
 
     assert told() == "The backfill mine is under way: wait for its end, or cancel it."
     harness.instance.update_backfill(backfill.with_status(BulkActionStatus.COMPLETED_SUCCESS))  # type: ignore[no-untyped-call]
-    assert told() == "1 videos archived, 1 runs deleted, 0 uploads swept."
+    assert told() == "1 videos archived, 1 runs deleted, 0 uploads swept, 0 videos to be redone."
 
 
 def test_the_sensor_deletes_what_uploads_left_and_nobody_needs(harness: Harness) -> None:
