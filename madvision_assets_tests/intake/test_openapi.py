@@ -25,6 +25,8 @@ OPERATIONS = [
     ("delete", "/public/upload/{secret}"),
     ("post", "/internal/perform-video-processing"),
     ("get", "/video/{token}/clips/{name}"),
+    ("get", "/video/{token}/package.zip"),
+    ("get", "/video/{token}/timeline.{form}"),
     ("get", "/video/{token}/transcript.{form}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
