@@ -10,6 +10,7 @@ import click
 from pydantic import ValidationError
 
 from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
+from madvision_assets.command.naming import video_id_of
 from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
 from madvision_assets.domain.provenance import is_video_id
@@ -107,14 +108,17 @@ def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, fo
 
 
 @click.command()
-@click.argument("identity", metavar="[VIDEO_ID_OR_TOKEN]", required=False)
+@click.argument("identity", metavar="[VIDEO]", required=False)
 @click.option("--status", "status_name", type=click.Choice([each.value for each in QueueStatus]))
 @click.option("--cause", metavar="CODE", help="Only what failed or waits for this cause.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Videos to list.")
 @as_format
 @told_plainly
 def status(identity: str | None, status_name: str | None, cause: str | None, limit: int, form: str) -> None:
-    """Tell how the queue stands, or one video with its history."""
+    """Tell how the queue stands, or one video with its history.
+
+    VIDEO is an ID, a token, an address or file, or the ID of one of its clips.
+    """
     from madvision_assets.command import display_queue
     from madvision_assets.tools.database.operations import Operations
 
@@ -237,23 +241,6 @@ def _ids(named: Sequence[str]) -> set[str]:
     if impossible:
         raise UnknownVideoError(_named(impossible))
     return wanted
-
-
-def video_id_of(workplace: Workplace, identity: str) -> str:
-    """The ID of a video that is named by its ID or a token.
-
-    Raises:
-        UnknownVideoError: nobody submitted it.
-    """
-    from madvision_assets.tools.database.submissions import Submissions
-
-    try:
-        return workplace.database.get_video(identity).video_id
-    except UnknownVideoError:
-        tracked = Submissions(workplace.database).find(identity)
-        if tracked is None:
-            raise
-        return tracked.row.video_id
 
 
 def _require_cause(cause: str, operations: Any) -> None:

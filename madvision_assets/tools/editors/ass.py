@@ -35,13 +35,13 @@ def written(cues: Iterable[Cue], width: int, height: int) -> str:
 
 def _syllables(cue: Cue) -> Iterator[str]:
     """The words in their lines, each with the hundredths of a second that it takes, and the pauses between."""
-    at = _hundredths(cue.start_s)
+    at, last = _hundredths(cue.start_s), _hundredths(cue.end_s)
     breaks = _first_of_lines(cue)
     for number, word in enumerate(cue.words):
         if number:
             yield r"\N" if number in breaks else _space(cue.words[number - 1], word)
-        begin = max(at, _hundredths(word.start_s))
-        end = max(begin, _hundredths(word.end_s))
+        begin = min(last, max(at, _hundredths(word.start_s)))
+        end = min(last, max(begin, _hundredths(word.end_s)))
         if begin > at:
             yield rf"{{\k{begin - at}}}"
         yield rf"{{\k{end - begin}}}{word.text.translate(_PLAIN)}"
