@@ -28,7 +28,7 @@ from madvision_assets_tests.stores import sealed
 D = TypeVar("D", bound=Document)
 
 VIDEO_ID = "web-0123456789abcdef"
-# Begin and end of what is taken, seconds, best first: out of order, one that begins at 0, two that touch, one at the end.
+# Begin and end of what is taken, seconds, best first: one begins at 0, two touch, one is at the end.
 MOMENTS = ((3599.4, 3642.02), (0.0, 10.0), (61.337, 100.001), (100.001, 131.9), (7150.5, 7200.0))
 TITLES = ("Größe & <Maß>", "The first one", 'A "quoted" one', "What touches it", "結論 — the end")
 LENGTH_S = 7200.0

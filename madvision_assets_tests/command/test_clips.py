@@ -154,9 +154,7 @@ def test_a_folder_that_cannot_be_made_is_told_in_a_sentence(
     assert "Traceback" not in told.output
 
 
-def test_an_address_that_is_cut_in_several_ways_asks_which(
-    command_line: CommandLine, spellings: dict[str, str], tmp_path: Path
-) -> None:
+def test_an_address_that_is_cut_in_several_ways_asks_which(command_line: CommandLine, tmp_path: Path) -> None:
     workplace = command_line.workplace()
     address = "https://media.example.org/ways.mp4"
     ways = [workplace.register(address, Options(max_clips=count)).video_id for count in (1, 2)]

@@ -184,10 +184,10 @@ def large(intake: Intake) -> tuple[str, Path]:
 def read_positions(path: Path) -> list[int]:
     """How far each open file of this process that is ``path`` was read."""
     found = []
-    for fd in os.listdir("/proc/self/fd"):
+    for fd in Path("/proc/self/fd").iterdir():
         try:
-            if os.readlink(f"/proc/self/fd/{fd}") == str(path):
-                found.append(int(Path(f"/proc/self/fdinfo/{fd}").read_text().split()[1]))
+            if fd.readlink() == path:
+                found.append(int(Path(f"/proc/self/fdinfo/{fd.name}").read_text().split()[1]))
         except FileNotFoundError:
             continue
     return found

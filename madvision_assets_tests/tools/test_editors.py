@@ -1,6 +1,6 @@
 """Claims about what programs for editing read: the cuts are the clips', to the frame, at every rate and in every form.
 
-What we write ourselves is read back by others: the adapters of OpenTimelineIO, and lxml with a document type definition.
+What we write ourselves is read back by others: the adapters of OpenTimelineIO, and lxml with a document type.
 """
 
 from collections.abc import Callable
