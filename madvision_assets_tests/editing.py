@@ -125,7 +125,7 @@ def published(store: ObjectStore, video_id: str, *, address: str = SECRET_ADDRES
     )  # fmt: skip
     kept: list[Document] = []
 
-    def keep(document: D, *inputs: Document, **recipe: object) -> D:
+    def keep(document: D, *inputs: Document, **recipe: Any) -> D:
         kept.append(made := sealed(document, *inputs, **recipe))
         return made
 

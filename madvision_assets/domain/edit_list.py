@@ -24,21 +24,21 @@ class EditForm(StrEnum):
     """The form in which a program for editing takes an edit; its value is the suffix of the file.
 
     Attributes:
-        title: for a person.
+        program: who reads it, for a person.
         media_type: MIME type.
     """
 
-    title: str
+    program: str
     media_type: str
 
     @overload
     def __new__(cls, name: str) -> Self: ...
     @overload
-    def __new__(cls, name: str, title: str, media_type: str) -> Self: ...
-    def __new__(cls, name: str, title: str = "", media_type: str = "") -> Self:
+    def __new__(cls, name: str, program: str, media_type: str) -> Self: ...
+    def __new__(cls, name: str, program: str = "", media_type: str = "") -> Self:
         """A member; with its name alone, mypy takes it for a look-up."""
         member = str.__new__(cls, name)
-        member._value_, member.title, member.media_type = name, title, media_type
+        member._value_, member.program, member.media_type = name, program, media_type
         return member
 
     OTIO = "otio", "OpenTimelineIO", "application/json"

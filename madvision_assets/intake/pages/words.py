@@ -23,7 +23,7 @@ FORM_NAMES: Mapping[str, str] = {
     "vtt": "subtitles (WebVTT)",
     "json": "words with times (JSON)",
 }
-EDIT_NAMES: Mapping[str, str] = {form.value: form.title for form in EditForm}
+EDIT_NAMES: Mapping[str, str] = {form.value: form.program for form in EditForm}
 _FILE_NAMES: Mapping[str, str] = {
     Role.SOURCE: "Clip (MP4)",
     Role.CAPTIONS: "Captions (SRT)",
