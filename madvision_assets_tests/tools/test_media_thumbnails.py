@@ -15,8 +15,8 @@ from madvision_assets_tests import footage
 
 SHOWN = "testsrc=s=320x180:r=25:d={}"
 X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
-# Key frames as x264 likes them, each frame one, and a single one for the whole clip.
-KEYS = {"usual": (), "all": ("-g", "1"), "one": ("-g", "9999", "-sc_threshold", "0", "-bf", "3")}
+# A key frame every two seconds, each frame one, and a single one for the whole clip.
+KEYS = {"usual": ("-g", "50"), "all": ("-g", "1"), "one": ("-g", "9999", "-sc_threshold", "0", "-bf", "3")}
 
 
 @pytest.fixture(scope="module")
