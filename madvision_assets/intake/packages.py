@@ -14,11 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.edit_list import EditForm
-from madvision_assets.domain.failures import MissingInputError, StoreUnavailableError
+from madvision_assets.domain.failures import Failure, MissingInputError, StoreUnavailableError
 from madvision_assets.intake.clips import attachment, etags, whole
 from madvision_assets.intake.problems import ProblemError, documented
 from madvision_assets.intake.public import COMMON_PROBLEMS
-from madvision_assets.intake.services import services_of
+from madvision_assets.intake.services import services_of, tell_operators
 from madvision_assets.intake.status import require_tracked
 from madvision_assets.tools.store.documents import are_whole
 from madvision_assets.tools.store.objects import ObjectStore
@@ -144,7 +144,7 @@ class _Zipped:
             while left and (chunk := file.read(min(READ_BYTES, left))):
                 left -= len(chunk)
                 yield chunk
-        if left:  # the connection breaks off, which the client sees by the length
+        if left:
             raise StoreUnavailableError(f"{ref.key} is cut short by {left} bytes")
 
 
@@ -159,5 +159,7 @@ class _ZipResponse(StreamingResponse):
         """Answer the request."""
         try:
             await super().__call__(scope, receive, send)
+        except Failure as failure:  # the answer ends before its length, so that the server cuts the connection
+            tell_operators(failure)
         finally:
             await run_in_threadpool(self._zipped.close)
