@@ -23,6 +23,7 @@ SLUG_BYTES = 80  # with rank and suffix far below the 255 that file systems take
 SOURCE_NAME_BYTES = 120
 DIGITS = 3  # milliseconds
 _KEPT_CLASSES = "LMN"  # letters, the marks that belong to them, digits
+_UNSEEN = "Cf"  # what only steers a display, within a word too
 _UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*%]+')
 _OF_RECIPE = ("data_version", "code_version", "engine", "engine_version", "model", "prompt_version", "prompt_hash")
 
@@ -64,7 +65,8 @@ def file_stem(clip: Clip) -> str:
 def slug(title: str) -> str:
     """Letters and digits of the title in small letters, with hyphens between, at most 80 bytes; never empty."""
     composed = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", title).lower())
-    parts = "".join(c if unicodedata.category(c)[0] in _KEPT_CLASSES else " " for c in composed).split()
+    seen = (c for c in composed if unicodedata.category(c) != _UNSEEN)
+    parts = "".join(c if unicodedata.category(c)[0] in _KEPT_CLASSES else " " for c in seen).split()
     plain = "-".join(parts)
     short = plain.encode(errors="ignore")[:SLUG_BYTES].decode(errors="ignore")
     if short != plain and "-" in short:
