@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import IO, Any
 
@@ -138,7 +139,7 @@ def status(identity: str | None, status_name: str | None, cause: str | None, lim
 
 @click.command()
 @click.option("--cause", metavar="CODE", help="All that failed, were parked or wait for this cause, which is mended.")
-@click.option("--video", "named", metavar="ID", multiple=True, help="This video; - takes IDs from stdin.")
+@click.option("--video", "named", metavar="VIDEO", multiple=True, help="This video; - takes IDs from stdin.")
 @from_step_option("Do this stage and all later ones again.")
 @told_plainly
 def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) -> None:
@@ -150,14 +151,15 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) ->
         raise click.UsageError("Give either --cause CODE or --video ID.")
     from madvision_assets.tools.database.operations import Operations
 
-    operations = Operations(Workplace(load_settings()).database)
+    workplace = Workplace(load_settings())
+    operations = Operations(workplace.database)
     step = PipelineStep(from_step) if from_step else None
     if cause is not None:
         _require_cause(cause, operations)
         count = operations.requeue(cause=cause, from_step=step)
         echo(f"{_videos(count)} queued again that {cause} held up." if count else f"{cause} holds up no video.")
         return
-    wanted = _ids(named)
+    wanted = _ids([_meant(workplace, name) for name in named])
     extent = operations.extent(wanted)
     unknown = sorted(wanted - extent.known)
     if unknown:
@@ -241,6 +243,13 @@ def _ids(named: Sequence[str]) -> set[str]:
     if impossible:
         raise UnknownVideoError(_named(impossible))
     return wanted
+
+
+def _meant(workplace: Workplace, name: str) -> str:
+    """The ID of the video that is meant; what nobody submitted stays as it was typed."""
+    with suppress(UnknownVideoError):
+        return name if name == STANDARD_INPUT else video_id_of(workplace, name)
+    return name
 
 
 def _require_cause(cause: str, operations: Any) -> None:

@@ -61,7 +61,10 @@ def test_the_other_commands_take_the_same_names(
     lineage = command_line.run("lineage", spellings[spelling], "--format", "json")
     said = command_line.run("transcript", "export", spellings[spelling], "-", "--format", "json")
 
-    assert [each.exit_code for each in (status, lineage, said)] == [0, 0, 0], (status.output, lineage.output)
+    again = command_line.run("requeue", "--video", spellings[spelling])
+
+    assert [each.exit_code for each in (status, lineage, said, again)] == [0] * 4, (status.output, lineage.output)
+    assert "1 video queued again." in again.output
     assert json.loads(lineage.output)["video_id"] == spellings["id"]
     assert (json.loads(lineage.output)["clip"] is not None) is (spelling == "clip")
     assert json.loads(said.output)["video_id"] == spellings["id"]
