@@ -7,7 +7,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from madvision_assets.command import evaluate, inbox, parts, query, queue, scale, stale, store, transcript
+from madvision_assets.command import clips, evaluate, inbox, naming, parts, query, queue, scale, stale, store, transcript
 from madvision_assets.command.display import (
     EXIT_FAILED,
     StageDisplay,
@@ -80,16 +80,20 @@ def _tell_done(console: Console, workplace: Workplace, video_id: str, steps: lis
 
 
 @main.command()
-@click.argument("identity", metavar="VIDEO_OR_CLIP_ID")
+@click.argument("identity", metavar="VIDEO")
 @click.option("--format", "form", type=click.Choice(["tree", "table", "json", "csv", "mermaid"]), default="tree")
 @told_plainly
 def lineage(identity: str, form: str) -> None:
-    """Print from which exact versions, model and prompt each stage of a video was made."""
+    """Print from which exact versions, model and prompt each stage of a video was made.
+
+    VIDEO is an ID, a token, an address or file, or the ID of one of its clips, of which the words are told then.
+    """
     from madvision_assets.lineage import render
     from madvision_assets.lineage.queries import video_lineage
 
     workplace = Workplace(load_settings())
-    found = video_lineage(workplace.database, workplace.store, identity)
+    named = naming.find(workplace, identity)
+    found = video_lineage(workplace.database, workplace.store, named.clip_id or named.video_id)
     if form == "tree":
         make_console().print(render.to_tree(found))
         return
@@ -147,7 +151,7 @@ def serve(host: str, port: int) -> None:
 
 
 FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS)
-for command in (*chain.from_iterable(FAMILIES), stale.stale, query.query, store.store, transcript.transcript):
+for command in (*chain.from_iterable(FAMILIES), clips.clips, query.query, stale.stale, store.store, transcript.transcript):
     main.add_command(command)
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import IO, Any
 
@@ -10,6 +11,7 @@ import click
 from pydantic import ValidationError
 
 from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
+from madvision_assets.command.naming import video_id_of
 from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
 from madvision_assets.domain.provenance import is_video_id
@@ -107,14 +109,17 @@ def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, fo
 
 
 @click.command()
-@click.argument("identity", metavar="[VIDEO_ID_OR_TOKEN]", required=False)
+@click.argument("identity", metavar="[VIDEO]", required=False)
 @click.option("--status", "status_name", type=click.Choice([each.value for each in QueueStatus]))
 @click.option("--cause", metavar="CODE", help="Only what failed or waits for this cause.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Videos to list.")
 @as_format
 @told_plainly
 def status(identity: str | None, status_name: str | None, cause: str | None, limit: int, form: str) -> None:
-    """Tell how the queue stands, or one video with its history."""
+    """Tell how the queue stands, or one video with its history.
+
+    VIDEO is an ID, a token, an address or file, or the ID of one of its clips.
+    """
     from madvision_assets.command import display_queue
     from madvision_assets.tools.database.operations import Operations
 
@@ -134,7 +139,7 @@ def status(identity: str | None, status_name: str | None, cause: str | None, lim
 
 @click.command()
 @click.option("--cause", metavar="CODE", help="All that failed, were parked or wait for this cause, which is mended.")
-@click.option("--video", "named", metavar="ID", multiple=True, help="This video; - takes IDs from stdin.")
+@click.option("--video", "named", metavar="VIDEO", multiple=True, help="This video; - takes IDs from stdin.")
 @from_step_option("Do this stage and all later ones again.")
 @told_plainly
 def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) -> None:
@@ -146,14 +151,15 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) ->
         raise click.UsageError("Give either --cause CODE or --video ID.")
     from madvision_assets.tools.database.operations import Operations
 
-    operations = Operations(Workplace(load_settings()).database)
+    workplace = Workplace(load_settings())
+    operations = Operations(workplace.database)
     step = PipelineStep(from_step) if from_step else None
     if cause is not None:
         _require_cause(cause, operations)
         count = operations.requeue(cause=cause, from_step=step)
         echo(f"{_videos(count)} queued again that {cause} held up." if count else f"{cause} holds up no video.")
         return
-    wanted = _ids(named)
+    wanted = _ids([_meant(workplace, name) for name in named])
     extent = operations.extent(wanted)
     unknown = sorted(wanted - extent.known)
     if unknown:
@@ -239,21 +245,11 @@ def _ids(named: Sequence[str]) -> set[str]:
     return wanted
 
 
-def video_id_of(workplace: Workplace, identity: str) -> str:
-    """The ID of a video that is named by its ID or a token.
-
-    Raises:
-        UnknownVideoError: nobody submitted it.
-    """
-    from madvision_assets.tools.database.submissions import Submissions
-
-    try:
-        return workplace.database.get_video(identity).video_id
-    except UnknownVideoError:
-        tracked = Submissions(workplace.database).find(identity)
-        if tracked is None:
-            raise
-        return tracked.row.video_id
+def _meant(workplace: Workplace, name: str) -> str:
+    """The ID of the video that is meant; what nobody submitted stays as it was typed."""
+    with suppress(UnknownVideoError):
+        return name if name == STANDARD_INPUT else video_id_of(workplace, name)
+    return name
 
 
 def _require_cause(cause: str, operations: Any) -> None:

@@ -2,12 +2,15 @@
 
 import getpass
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from madvision_assets.command.display import echo, told_plainly
+from madvision_assets.command.naming import VIDEO, video_id_of
 from madvision_assets.command.workplace import Workplace
+from madvision_assets.domain.failures import UnknownVideoError
 from madvision_assets.domain.subtitles import READABLE
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.transcript_forms import Form, rendered
@@ -23,17 +26,20 @@ def transcript() -> None:
 
 
 @transcript.command()
-@click.argument("video_id")
+@click.argument("video", metavar=VIDEO)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @click.option("--format", "form", type=click.Choice([each.value for each in Form]), help="By default FILE's suffix.")
 @told_plainly
-def export(video_id: str, file: Path, form: str | None) -> None:
+def export(video: str, file: Path, form: str | None) -> None:
     """Write the transcript as SRT, WebVTT, text or JSON; - is standard output."""
     asked = form or file.suffix.removeprefix(".").lower()
     if asked not in set(Form):
         names = ", ".join(f".{each}" for each in Form)
         raise click.BadParameter(f"{file} tells no format: end it with one of {names}, or say --format.")
     workplace = Workplace(load_settings())
+    video_id = video
+    with suppress(UnknownVideoError):  # a store may have what the database has not, as after a restore
+        video_id = video_id_of(workplace, video)
     text = rendered(read_current(workplace.store, Transcript, video_id), Form(asked))
     if str(file) == STANDARD_OUTPUT:
         sys.stdout.write(text)
@@ -43,7 +49,7 @@ def export(video_id: str, file: Path, form: str | None) -> None:
 
 
 @transcript.command("import")
-@click.argument("video", metavar="VIDEO")
+@click.argument("video", metavar=VIDEO)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option(
     "--format", "form", type=click.Choice([each.value for each in READABLE]), help="By default FILE's suffix."
@@ -55,7 +61,6 @@ def take(video: str, file: Path, form: str | None) -> None:
     Words that were heard keep their times. It becomes a new version of the transcript, and the later stages are queued
     again. A video that is being processed is left alone.
     """
-    from madvision_assets.command.queue import video_id_of
     from madvision_assets.tools.database.queue import Queue
     from madvision_assets.work.correcting import Corrections
 

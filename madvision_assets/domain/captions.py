@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from madvision_assets.domain.sentences import SENTENCE_END
 from madvision_assets.domain.transcript import Word
@@ -20,15 +20,18 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+|\s+")
 
 @dataclass(frozen=True)
 class Cue:
-    """What stands on the screen from one time to another, seconds from the clip's start."""
+    """What stands on the screen from one time to another, seconds from the clip's start; its words as they are said."""
 
     start_s: float
     end_s: float
     lines: tuple[str, ...]
+    words: tuple["TimedText", ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
-class _Token:
+class TimedText:
+    """A word, or a piece of a long one, as it stands in a line; seconds from the clip's start."""
+
     text: str
     start_s: float
     end_s: float
@@ -46,10 +49,15 @@ def caption_cues(words: Iterable[Word], start_s: float, end_s: float) -> list[Cu
         start_s: of the clip in the video.
         end_s: likewise.
     """
-    tokens = [token for word in words if _inside(word, start_s, end_s) for token in _tokens(word, start_s, end_s)]
+    tokens = [token for word in words_inside(words, start_s, end_s) for token in _tokens(word, start_s, end_s)]
     groups = _joined(list(_groups(tokens)))
-    cues = [Cue(group[0].start_s, group[-1].end_s, _lines(group) or ()) for group in groups]
+    cues = [Cue(group[0].start_s, group[-1].end_s, _lines(group) or (), tuple(group)) for group in groups]
     return _timed(cues, end_s - start_s)
+
+
+def words_inside(words: Iterable[Word], start_s: float, end_s: float) -> list[Word]:
+    """The words of which most lies between these times."""
+    return [word for word in words if _inside(word, start_s, end_s)]
 
 
 def to_srt(cues: Iterable[Cue]) -> str:
@@ -96,18 +104,18 @@ def _inside(word: Word, start_s: float, end_s: float) -> bool:
     return (min(word.end_s, end_s) - max(word.start_s, start_s)) * 2 >= length_s
 
 
-def _tokens(word: Word, start_s: float, end_s: float) -> Iterator[_Token]:
+def _tokens(word: Word, start_s: float, end_s: float) -> Iterator[TimedText]:
     """The word, clamped into the clip; in pieces where it is longer than a line."""
     begin_s, stop_s = max(word.start_s, start_s) - start_s, min(max(word.end_s, word.start_s), end_s) - start_s
     text = _safe(word.text)
     pieces = [text[at : at + MAX_LINE_CHARS] for at in range(0, len(text), MAX_LINE_CHARS)]
     step_s = (stop_s - begin_s) / max(1, len(pieces))
     for index, piece in enumerate(pieces):
-        yield _Token(piece, begin_s + index * step_s, begin_s + (index + 1) * step_s)
+        yield TimedText(piece, begin_s + index * step_s, begin_s + (index + 1) * step_s)
 
 
-def _groups(tokens: Iterable[_Token]) -> Iterator[list[_Token]]:
-    group: list[_Token] = []
+def _groups(tokens: Iterable[TimedText]) -> Iterator[list[TimedText]]:
+    group: list[TimedText] = []
     for token in tokens:
         if group and not (_continues(group[-1], token) and _fits([*group, token])):
             yield group
@@ -117,17 +125,17 @@ def _groups(tokens: Iterable[_Token]) -> Iterator[list[_Token]]:
         yield group
 
 
-def _continues(previous: _Token, token: _Token) -> bool:
+def _continues(previous: TimedText, token: TimedText) -> bool:
     return token.start_s - previous.end_s < PAUSE_S and not SENTENCE_END.search(previous.text)
 
 
-def _fits(group: Sequence[_Token]) -> bool:
+def _fits(group: Sequence[TimedText]) -> bool:
     return group[-1].end_s - group[0].start_s <= MAX_CUE_S and _lines(group) is not None
 
 
-def _joined(groups: list[list[_Token]]) -> list[list[_Token]]:
+def _joined(groups: list[list[TimedText]]) -> list[list[TimedText]]:
     """Puts a group that is too short to read beside its neighbour, where no pause parts them and both fit."""
-    joined: list[list[_Token]] = []
+    joined: list[list[TimedText]] = []
     for group in groups:
         if joined and (_length_s(joined[-1]) < MIN_CUE_S or _length_s(group) < MIN_CUE_S):
             both = [*joined[-1], *group]
@@ -138,11 +146,11 @@ def _joined(groups: list[list[_Token]]) -> list[list[_Token]]:
     return joined
 
 
-def _length_s(group: Sequence[_Token]) -> float:
+def _length_s(group: Sequence[TimedText]) -> float:
     return group[-1].end_s - group[0].start_s
 
 
-def _lines(group: Sequence[_Token]) -> tuple[str, ...] | None:
+def _lines(group: Sequence[TimedText]) -> tuple[str, ...] | None:
     """One line where it fits, else the two most alike in length; None where two do not do."""
     whole = _text(group)
     if len(whole) <= MAX_LINE_CHARS:
@@ -152,7 +160,7 @@ def _lines(group: Sequence[_Token]) -> tuple[str, ...] | None:
     return min(fitting, key=lambda pair: abs(len(pair[0]) - len(pair[1])), default=None)
 
 
-def _text(group: Sequence[_Token]) -> str:
+def _text(group: Sequence[TimedText]) -> str:
     return joined_text(token.text for token in group)
 
 

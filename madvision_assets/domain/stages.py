@@ -261,6 +261,7 @@ class PipelineStep(StrEnum):
         "clips",
         Stage(
             document=Clips,
+            code_version="2",
             inputs=(RawVideo, Transcript, ClipCandidates),
             share=0.2,
             guard=None,

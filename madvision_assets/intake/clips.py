@@ -1,7 +1,6 @@
-"""The media of a clip, for whoever has the token: MP4, captions, subtitles, thumbnail."""
+"""The files of a clip, for whoever has the token: pictures, captions, words, facts."""
 
-import re
-import unicodedata
+import hashlib
 from typing import Annotated
 from urllib.parse import quote
 
@@ -10,26 +9,24 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable, RedirectResponse
 from starlette.types import Receive, Scope, Send
 
-from madvision_assets.domain.captions import vtt_of
+from madvision_assets.domain import sidecars
 from madvision_assets.domain.clips import Clip, Clips, Role
 from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import MissingInputError
+from madvision_assets.domain.sidecars import Sidecar
 from madvision_assets.intake.problems import ProblemError, documented
 from madvision_assets.intake.public import COMMON_PROBLEMS
 from madvision_assets.intake.services import services_of
-from madvision_assets.intake.status import SUBTITLES_SUFFIX, require_tracked
+from madvision_assets.intake.status import require_tracked
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.package import Package
 
 # What is read whole and sent as text; the others go out as they lie, in ranges.
-TEXT_TYPES = {
-    Role.CAPTIONS.suffix: f"{Role.CAPTIONS.media_type}; charset=utf-8",
-    SUBTITLES_SUFFIX: "text/vtt; charset=utf-8",
-}
-MEDIA_TYPES = {role.suffix: role.media_type for role in Role} | TEXT_TYPES
+TEXT_TYPES = {Role.CAPTIONS.suffix: f"{Role.CAPTIONS.media_type}; charset=utf-8"}
+MEDIA_TYPES = {each.media_type.partition(";")[0] for each in (*Role, *Sidecar)}
+SIDECARS = {each.suffix: each for each in Sidecar}
 LINK_EXPIRES_S = 3600.0
-MAX_NAME_BYTES = 120  # file systems take 255
-_UNSAFE_IN_NAMES = re.compile(r"[^\w ,()-]+")
 
 router = APIRouter(tags=["clips"])
 
@@ -40,7 +37,7 @@ router = APIRouter(tags=["clips"])
     responses={
         200: {
             "description": "The file",
-            "content": {each.partition(";")[0]: {"schema": {"type": "string"}} for each in MEDIA_TYPES.values()},
+            "content": {each: {"schema": {"type": "string"}} for each in sorted(MEDIA_TYPES)},
         },
         206: {"description": "The range of bytes asked for"},
         304: {"description": "The file is the one that the client has"},
@@ -66,33 +63,45 @@ def read_clip(
     name: str,
     download: Annotated[bool, Query(description="As a file to save, with a readable name.")] = False,
 ) -> Response:
-    """A file of a clip: ``CLIP_ID.mp4``, ``.srt``, ``.vtt`` or ``.jpg``. Ranges and ETags as usual."""
+    """A file of a clip: ``CLIP_ID.mp4``, ``.srt``, ``.jpg``, ``.vtt``, ``.ass``, ``.words.json``, ``.facts.json``.
+
+    Ranges and ETags as usual.
+    """
     services = services_of(request)
     tracked = require_tracked(services, token)
     clip, suffix = _clip(services.store, tracked.row.video_id, name)
-    ref = _object(clip, suffix)
-    headers = {
-        "ETag": f'"{ref.sha256}-{suffix}"',
-        "Cache-Control": "private, no-cache",  # kept, but asked for each time: the token may be forgotten
-        "Accept-Ranges": "none" if suffix in TEXT_TYPES else "bytes",
-    }
-    if headers["ETag"] in _etags(request):
-        return Response(status_code=304, headers=headers)
+    headers = {"Cache-Control": "private, no-cache"}  # kept, but asked for each time: the token may be forgotten
     if download:
-        name = quote(f"{clip.rank:02d} {readable_name(clip.title)}.{suffix}")
-        headers["Content-Disposition"] = f"attachment; filename=\"{clip.rank:02d}.{suffix}\"; filename*=UTF-8''{name}"
-    if suffix not in TEXT_TYPES:
-        return _file(services.store, ref, headers, MEDIA_TYPES[suffix])
-    captions = services.store.get_bytes(ref.key)
-    content = vtt_of(captions.decode()).encode() if suffix == SUBTITLES_SUFFIX else captions
-    return Response(content, headers=headers, media_type=MEDIA_TYPES[suffix])
+        headers["Content-Disposition"] = attachment(f"{sidecars.file_stem(clip)}.{suffix}")
+    if suffix in SIDECARS:
+        content = Package.read(services.store, tracked.row.video_id).sidecar(clip, SIDECARS[suffix])
+        if content is None:
+            raise ProblemError("unknown_clip", "What this file is made of is not in the store any more.")
+        return whole(request, content, SIDECARS[suffix].media_type, headers)
+    ref = _object(clip, suffix)
+    if suffix in TEXT_TYPES:
+        return whole(request, services.store.get_bytes(ref.key), TEXT_TYPES[suffix], headers)
+    headers |= {"ETag": f'"{ref.sha256}-{suffix}"', "Accept-Ranges": "bytes"}
+    if headers["ETag"] in etags(request):
+        return Response(status_code=304, headers=headers)
+    return _file(services.store, ref, headers)
 
 
-def readable_name(title: str) -> str:
-    """The title as part of a file name that every system takes."""
-    plain = _UNSAFE_IN_NAMES.sub(" ", unicodedata.normalize("NFC", title))
-    short = " ".join(plain.split()).encode()[:MAX_NAME_BYTES].decode(errors="ignore")
-    return short.strip(" .") or "clip"
+def attachment(name: str) -> str:
+    """The header that has a browser save a file under a name of ours."""
+    plain = name.encode("ascii", "ignore").decode()
+    plain = (
+        plain if plain == name else f"{name.partition('-')[0]}{name[name.index('.') :]}"
+    )  # rank and suffix, for old browsers
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name)}"
+
+
+def whole(request: Request, content: bytes, media_type: str, headers: dict[str, str]) -> Response:
+    """A small file in one piece, or 304 where the client has it."""
+    headers = {**headers, "ETag": f'"{hashlib.sha256(content).hexdigest()}"', "Accept-Ranges": "none"}
+    if headers["ETag"] in etags(request):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=media_type)
 
 
 def _clip(store: ObjectStore, video_id: str, name: str) -> tuple[Clip, str]:
@@ -108,26 +117,26 @@ def _clip(store: ObjectStore, video_id: str, name: str) -> tuple[Clip, str]:
 
 
 def _object(clip: Clip, suffix: str) -> ObjectRef:
-    of_suffix = {role.suffix: role for role in Role} | {SUBTITLES_SUFFIX: Role.CAPTIONS}
-    file = clip.files.get(of_suffix[suffix]) if suffix in of_suffix else None
-    if file is None:
-        raise ProblemError("unknown_clip")
-    return file
+    for role, file in clip.files.items():
+        if sidecars.suffix_of(role, file.key) == suffix:
+            return file
+    raise ProblemError("unknown_clip")
 
 
-def _etags(request: Request) -> set[str]:
+def etags(request: Request) -> set[str]:
+    """Of what the client has, without their mark of weakness."""
     given = request.headers.get("if-none-match", "")
     return {each.strip().removeprefix("W/") for each in given.split(",")}
 
 
-def _file(store: ObjectStore, ref: ObjectRef, headers: dict[str, str], media_type: str) -> Response:
+def _file(store: ObjectStore, ref: ObjectRef, headers: dict[str, str]) -> Response:
     link = store.presigned_url(ref.key, LINK_EXPIRES_S)
     if link is not None:
         return RedirectResponse(link, 307, {"Cache-Control": "no-store"})
     path = store.local_path(ref.key)
     if path is None or not path.is_file():
         raise ProblemError("not_found", "The file of this clip is not in the store any more.")
-    return _RangedFile(path, headers=headers, media_type=media_type, stat_result=path.stat())
+    return _RangedFile(path, headers=headers, media_type=ref.media_type, stat_result=path.stat())
 
 
 class _RangedFile(FileResponse):

@@ -23,6 +23,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "unknown_token": (404, "No submission has this token."),
     "unknown_upload": (404, "There is no such upload."),
     "unknown_clip": (404, "The video has no such clip."),
+    "no_clips": (404, "The video has no clips."),
     "no_transcript": (404, "The video has no transcript yet."),
     "not_found": (404, "There is nothing at this address."),
     "method_not_allowed": (405, "The method is not allowed here."),

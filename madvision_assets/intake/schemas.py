@@ -168,7 +168,7 @@ class ClipView(BaseModel):
     captions_url: Annotated[str | None, Field(description="SubRip (SRT).")]
     subtitles_url: Annotated[str | None, Field(description="WebVTT, for a track element.")]
     thumbnail_url: Annotated[str | None, Field(description="JPEG.")]
-    files: Annotated[dict[str, str], Field(description="Every file by its role, such as `source`, `captions`.")]
+    files: Annotated[dict[str, str], Field(description="Every file by its role, such as `source`, `words`.")]
 
 
 class VideoStatus(BaseModel):
@@ -203,6 +203,11 @@ class VideoStatus(BaseModel):
     transcript_urls: Annotated[
         dict[str, str],
         Field(description="What is said, by form: `txt`, `srt`, `vtt`, `json`; none before it is heard."),
+    ]
+    package_url: Annotated[str | None, Field(description="Every file of every clip, and the edits, as a ZIP.")]
+    timeline_urls: Annotated[
+        dict[str, str],
+        Field(description="The clips as an edit of the source, by form: `otio`, `fcpxml`, `xml` (Premiere), `edl`."),
     ]
     clips: list[ClipView]
     created_at: AwareDatetime

@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.clips import Clip, Clips, Role
+from madvision_assets.domain.edit_list import EditForm
 from madvision_assets.domain.failure_records import failure_of, public_details, public_sentence
 from madvision_assets.domain.failures import (
     Failure,
@@ -15,6 +16,7 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.next_steps import next_step
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.sidecars import Sidecar, suffix_of
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript_forms import Form
 from madvision_assets.intake.problems import ProblemError
@@ -24,7 +26,6 @@ from madvision_assets.tools.database.rows import QueueRow, TrackedVideo
 from madvision_assets.tools.store.documents import read_current
 
 STORE_LIMIT_S = 5.0
-SUBTITLES_SUFFIX = "vtt"  # made of the captions when asked for
 CLIPS_AWAY = "The clips are made, but the store that holds them cannot be reached just now. Look again in a minute."
 CLIPS_UNREADABLE = (
     "The clips are made, but their list cannot be read by this version of the system. Whoever runs it has been told; "
@@ -78,6 +79,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             "next_step": next_step(failure) if failure else None,
             "steps": [_step_view(step, row) for step in PipelineStep],
             **_transcript(services, row, f"{base_url}/video/{token}"),
+            **_package(f"{base_url}/video/{token}", has_clips=bool(clips)),
             "provisional": provisional,
             "clips": clips,
             "options": tracked.options,
@@ -100,15 +102,26 @@ def require_tracked(services: Services, token: str) -> TrackedVideo:
 def clip_view(clip: Clip, base_url: str) -> ClipView:
     """A clip with its links, which begin with ``base_url``."""
     base = f"{base_url}/{clip.clip_id}"
-    links = {role.value: f"{base}.{role.suffix}" for role in Role if role in clip.files}
+    links = {role: f"{base}.{suffix_of(role, file.key)}" for role, file in clip.files.items()}
+    links |= {each.value: f"{base}.{each.suffix}" for each in Sidecar if each.needs is None or each.needs in links}
     return ClipView(
         url=links.get(Role.SOURCE),
         captions_url=links.get(Role.CAPTIONS),
-        subtitles_url=f"{base}.{SUBTITLES_SUFFIX}" if Role.CAPTIONS in links else None,
+        subtitles_url=links.get(Sidecar.SUBTITLES),
         thumbnail_url=links.get(Role.THUMBNAIL),
         files=links,
         **clip.model_dump(include=set(ClipView.model_fields) - {"files"}),
     )
+
+
+def _package(base_url: str, *, has_clips: bool) -> dict[str, object]:
+    """Links to everything in one, and to the edit in each form."""
+    if not has_clips:
+        return {"package_url": None, "timeline_urls": {}}
+    return {
+        "package_url": f"{base_url}/package.zip",
+        "timeline_urls": {form.value: f"{base_url}/timeline.{form}" for form in EditForm},
+    }
 
 
 def _transcript(services: Services, row: QueueRow, base_url: str) -> dict[str, object]:

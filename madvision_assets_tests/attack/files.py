@@ -18,7 +18,7 @@ from pathlib import Path
 from madvision_assets.connections import make_store
 from madvision_assets.domain.cutting import plan_cut
 from madvision_assets.domain.video import Video, file_video_id
-from madvision_assets.tools.media import apart, cut, frames, probe
+from madvision_assets.tools.media import apart, cut, probe, thumbnails
 from madvision_assets.work.ingest import Ingest
 from madvision_assets_tests import claims, footage, odd_footage
 from madvision_assets_tests.attack import disguises as d
@@ -66,7 +66,7 @@ def _taken(path: Path, own: Path) -> Ended:
         probe.verify_decodes(media, raw.info.tracks)
         plan = plan_cut(0.0, min(CLIP_S, raw.info.duration_s), raw.info)
         cut.cut_clip(media, plan, clips / "clip.mp4", raw.info.tracks)
-        frames.thumbnail(clips / "clip.mp4", clips / "clip.jpg", 0.1)
+        thumbnails.thumbnail(clips / "clip.mp4", clips / "clip.jpg")
     return Ended(End.HARMLESS, raw.model_dump_json(), (scratch, clips, own / "home"))
 
 

@@ -25,13 +25,16 @@ OPERATIONS = [
     ("delete", "/public/upload/{secret}"),
     ("post", "/internal/perform-video-processing"),
     ("get", "/video/{token}/clips/{name}"),
+    ("get", "/video/{token}/package.zip"),
+    ("get", "/video/{token}/timeline.{form}"),
     ("get", "/video/{token}/transcript.{form}"),
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),
 ]
-# So nothing that could be wrong; any text may be an upload's secret.
-WITHOUT_INPUT = {("get", path) for path in ("/healthz", "/readyz", "/metrics", "/public/upload/{secret}")}
+# So nothing that could be wrong; any text may be an upload's secret, or a token.
+ANY_TEXT = ("/public/upload/{secret}", "/video/{token}/package.zip")
+WITHOUT_INPUT = {("get", path) for path in ("/healthz", "/readyz", "/metrics", *ANY_TEXT)}
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 GOOD, BAD = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 CASES = [

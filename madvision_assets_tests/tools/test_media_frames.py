@@ -1,4 +1,4 @@
-"""Claims about thumbnails and contact sheets."""
+"""Claims about contact sheets."""
 
 from io import BytesIO
 from pathlib import Path
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from madvision_assets.domain.failures import CorruptMediaError, Failure
-from madvision_assets.tools.media.frames import contact_sheet, thumbnail
+from madvision_assets.domain.failures import CorruptMediaError
+from madvision_assets.tools.media.frames import contact_sheet
 from madvision_assets_tests import footage
 
 
@@ -28,59 +28,6 @@ def pixels(jpeg: bytes) -> NDArray[np.uint8]:
     with av.open(BytesIO(jpeg), mode="r", format="jpeg_pipe") as container:
         grey = next(container.decode(video=0)).to_ndarray(format="gray")
     return grey.astype(np.uint8)
-
-
-def test_a_thumbnail_is_a_jpeg_of_the_asked_width_in_the_shape_of_the_clip(folder: Path, talking: Path) -> None:
-    thumbnail(talking, folder / "t.jpg", at_s=2.0)
-
-    jpeg = (folder / "t.jpg").read_bytes()
-    assert jpeg[:2] == b"\xff\xd8"
-    assert pixels(jpeg).shape == (360, 640)
-
-
-def test_a_thumbnail_shows_the_moment_asked_for(folder: Path) -> None:
-    clip = folder / "halves.mp4"
-    footage.ffmpeg(
-        "-f", "lavfi", "-i", "gradients=s=160x90:r=25:d=3:c0=black:c1=gray:n=2", "-f", "lavfi", "-i",
-        "testsrc=s=160x90:r=25:d=3", "-f", "lavfi", "-i", "sine=d=6", "-filter_complex", "[0][1]concat", clip,
-    )  # fmt: skip
-    thumbnail(clip, folder / "early.jpg", at_s=0.5, width=160)
-    thumbnail(clip, folder / "late.jpg", at_s=4.0, width=160)
-
-    early, late = (pixels((folder / name).read_bytes()) for name in ("early.jpg", "late.jpg"))
-    assert early.max() < 140
-    assert late.max() > 200
-
-
-def test_a_black_second_is_passed_over(folder: Path) -> None:
-    clip = folder / "black.mp4"
-    footage.ffmpeg(
-        "-f", "lavfi", "-i", "color=black:s=160x90:r=25:d=3", "-f", "lavfi", "-i", "testsrc=s=160x90:r=25:d=5",
-        "-f", "lavfi", "-i", "sine=d=8", "-filter_complex", "[0][1]concat", clip,
-    )  # fmt: skip
-
-    thumbnail(clip, folder / "seen.jpg", at_s=0.5)
-
-    assert pixels((folder / "seen.jpg").read_bytes()).std() > 30
-
-
-@pytest.mark.parametrize("at_s", [-5.0, 0.0, 5.99, 500.0])
-def test_any_time_gives_a_picture(folder: Path, talking: Path, at_s: float) -> None:
-    thumbnail(talking, folder / "any.jpg", at_s)
-
-    assert len((folder / "any.jpg").read_bytes()) > 1000
-
-
-def test_the_shortest_clip_and_slides_have_a_picture(folder: Path) -> None:
-    for clip in (footage.tiny(folder / "tiny.mp4"), footage.slides(folder / "slides.mp4")):
-        thumbnail(clip, folder / "short.jpg", at_s=0.05)
-        assert len((folder / "short.jpg").read_bytes()) > 500
-
-
-def test_what_does_not_decode_has_no_thumbnail(folder: Path, talking: Path) -> None:
-    with pytest.raises(Failure):
-        thumbnail(footage.garbled(folder / "garbled.mp4", talking), folder / "never.jpg", at_s=1.0)
-    assert not (folder / "never.jpg").exists()
 
 
 def noise(seed: int, width: int, height: int, folder: Path) -> bytes:

@@ -13,9 +13,9 @@ from madvision_assets.domain.tracks import Tracks
 from madvision_assets.domain.video import MediaInfo
 from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, extract_flac, read_windows
 from madvision_assets.tools.media.cut import cut_clip, inspect_clip
-from madvision_assets.tools.media.frames import thumbnail
 from madvision_assets.tools.media.normalise import to_mp4
 from madvision_assets.tools.media.probe import probe, verify_decodes
+from madvision_assets.tools.media.thumbnails import thumbnail
 from madvision_assets_tests import footage, odd_footage
 
 pytestmark = pytest.mark.whole
@@ -125,7 +125,7 @@ def test_a_preview_before_the_real_picture_is_passed_over_in_clips_checks_and_th
     made = to_mp4(source, tmp_path, info)
     made_info = probe(made)
     clip = clip_of(made, made_info)
-    thumbnail(clip, tmp_path / "picture.jpg", at_s=0.5)
+    thumbnail(clip, tmp_path / "picture.jpg")
     for shown in (clip, tmp_path / "picture.jpg"):
         red, green, _ = mean_colour(shown)
         assert red - green < 60

@@ -144,5 +144,7 @@ def _environment() -> Environment:
         step_names=words.STEP_NAMES,
         step_states=words.STEP_STATES,
         form_names=words.FORM_NAMES,
+        edit_names=words.EDIT_NAMES,
+        file_name=words.file_name,
     )
     return environment

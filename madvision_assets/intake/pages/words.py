@@ -5,10 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.clips import Outcome, Role
+from madvision_assets.domain.edit_list import EditForm
 from madvision_assets.domain.failures import FailureClass
 from madvision_assets.domain.next_steps import NextStep
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.sidecars import Sidecar
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import VideoStatus
 
@@ -20,6 +22,16 @@ FORM_NAMES: Mapping[str, str] = {
     "srt": "subtitles (SRT)",
     "vtt": "subtitles (WebVTT)",
     "json": "words with times (JSON)",
+}
+EDIT_NAMES: Mapping[str, str] = {form.value: form.program for form in EditForm}
+_FILE_NAMES: Mapping[str, str] = {
+    Role.SOURCE: "Clip (MP4)",
+    Role.CAPTIONS: "Captions (SRT)",
+    Role.THUMBNAIL: "Picture (JPEG)",
+    Sidecar.SUBTITLES: "Captions (WebVTT)",
+    Sidecar.STYLED: "Captions, word by word (ASS)",
+    Sidecar.WORDS: "Words with times (JSON)",
+    Sidecar.FACTS: "Facts (JSON)",
 }
 STEP_STATES: Mapping[str, str] = {
     "pending": "to come",
@@ -116,6 +128,11 @@ def shortened(address: str) -> str:
     if len(address) <= LONGEST_SHOWN_CHARS:
         return address
     return f"{address[: LONGEST_SHOWN_CHARS // 2]}…{address[-LONGEST_SHOWN_CHARS // 4 :]}"
+
+
+def file_name(role: str) -> str:
+    """What a file of a clip is called; one that this version has no name for by its role."""
+    return _FILE_NAMES.get(role) or role.replace("_", " ").capitalize()
 
 
 def clock(seconds: float) -> str:

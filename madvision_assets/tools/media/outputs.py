@@ -10,7 +10,7 @@ from typing import assert_never
 
 from madvision_assets.domain.captions import Cue, to_srt
 from madvision_assets.domain.clips import Role
-from madvision_assets.tools.media import frames
+from madvision_assets.tools.media import thumbnails
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,6 @@ def make(role: Role, clip: CutClip, out: Path) -> None:
         case Role.CAPTIONS:
             out.write_text(to_srt(clip.cues), encoding="utf-8")
         case Role.THUMBNAIL:
-            frames.thumbnail(clip.path, out, at_s=clip.duration_s / 3)
+            thumbnails.thumbnail(clip.path, out)
         case _:
             assert_never(role)
