@@ -5,15 +5,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from madvision_assets.domain.faces import MIN_DIFFERENCE, cuts
 from madvision_assets.tools.media import detector
-from madvision_assets.tools.media.container import choose_tracks, colour_of, opened
+from madvision_assets.tools.media.container import choose_tracks, colour_of, opened, pictures_from
 
 if TYPE_CHECKING:
     import numpy as np
     from av.audio.frame import AudioFrame
+    from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
     from numpy.typing import NDArray
 
 LOOKS_PER_S = 4.0
+I_FRAME = 1  # av.video.frame.PictureType.I
 DETECTOR_PX = 320  # the longer side of the picture that the detector gets
 SMALL_PX = 144  # likewise, of the picture by which shots and movement are told
 CELLS = 3  # a side: a cut changes all of the picture's grey levels, and not those of one corner
@@ -43,7 +46,9 @@ class _State:
     net: Any
     looks: list[dict[str, Any]] = field(default_factory=list)
     watches: list[_Watch] = field(default_factory=list)
-    differences: list[float] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)  # of the frames that were decoded
+    whole: list[bool] = field(default_factory=list)  # whether each is coded by itself
+    differences: list[float] = field(default_factory=list)  # of each from the one before
     histogram: "NDArray[np.float64] | None" = None
     before: "NDArray[np.int16] | None" = None  # the small picture of the look before
     luma: "NDArray[np.uint8] | None" = None  # of the frame before
@@ -53,8 +58,11 @@ class _State:
 def looked_at(source: BinaryIO, looks_per_s: float = LOOKS_PER_S) -> dict[str, Any]:
     """What ``domain.faces.Seen`` holds, and the fields of ``domain.tracks.Colour`` as ``colour``.
 
+    Frames on which no other depends are passed over, and blocks are not smoothed: half the work, and faces are seen all
+    the same. Where a shot may begin with such a frame, those around are decoded after all.
+
     Args:
-        source: a clip.
+        source: a clip, of one frame rate throughout.
         looks_per_s: how often faces are looked for.
 
     Raises:
@@ -64,22 +72,54 @@ def looked_at(source: BinaryIO, looks_per_s: float = LOOKS_PER_S) -> dict[str, A
 
     with opened(source) as container:
         tracks = choose_tracks(container)
-        fps = float(tracks.video.average_rate or 25)
+        video = tracks.video
+        fps = float(video.average_rate or 25)
         state = _State(max(1, round(fps / looks_per_s)), detector.load())
+        video.codec_context.options = {**video.codec_context.options, "skip_loop_filter": "all"}
+        video.codec_context.skip_frame = "NONREF"
         picture: VideoFrame | None = None
-        for frame in container.decode(*filter(None, (tracks.video, tracks.audio))):
+        for frame in container.decode(*filter(None, (video, tracks.audio))):
             if isinstance(frame, av.VideoFrame):
                 picture = frame
-                _see(state, frame)
+                _see(state, frame, _number(frame, video, fps))
             elif isinstance(frame, av.AudioFrame):
                 _hear(state, frame)
-        colour = colour_of(tracks.video, picture)
-    _end_watch(state)
+        _end_watch(state)
+        begins = [_begin(state, index, container, video, fps) for index in cuts(state.differences)]
+        colour = colour_of(video, picture)
     height, width = state.luma.shape if state.luma is not None else (0, 0)
     return {
-        "width": width, "height": height, "fps": fps, "frames": len(state.differences), "cuts": cuts(state.differences),
-        "looks": _with_sound(state, fps), "model": detector.NAME if state.net else "", "colour": colour,
+        "width": width, "height": height, "fps": fps, "cuts": begins, "looks": _with_sound(state, begins, fps),
+        "frames": max(video.frames, state.numbers[-1] + 1 if state.numbers else 0),
+        "model": detector.NAME if state.net else "", "colour": colour,
     }  # fmt: skip
+
+
+def _number(frame: "VideoFrame", video: "VideoStream", fps: float) -> int:
+    start_s = float((video.start_time or 0) * (video.time_base or 0))
+    return max(0, round(((frame.time or 0.0) - start_s) * fps))
+
+
+def _begin(state: _State, index: int, container: "InputContainer", video: "VideoStream", fps: float) -> int:
+    """The first frame of a shot that was seen to begin with a decoded frame, or with one just before it."""
+    before, number = state.numbers[index - 1], state.numbers[index]
+    if number - before <= 1 or state.whole[index]:  # encoders begin shots with a frame that is coded by itself
+        return number
+    video.codec_context.skip_frame = "DEFAULT"
+    start_s = float((video.start_time or 0) * (video.time_base or 0))
+    histogram, found = None, (0.0, number)
+    for frame in pictures_from(container, video, start_s + before / fps):
+        at = _number(frame, video, fps)
+        if at < before:
+            continue
+        luma = _luma(frame)
+        own = _histogram(_small(luma))
+        if histogram is not None and at > before:
+            found = max(found, (float(abs(own - histogram).sum()), at))
+        histogram = own
+        if at >= number:
+            break
+    return found[1]
 
 
 def packets(source: BinaryIO) -> dict[str, int]:
@@ -95,24 +135,29 @@ def packets(source: BinaryIO) -> dict[str, int]:
         return {"frames": frames, "width": video.width, "height": video.height, "sounds": sounds}
 
 
-def _see(state: _State, frame: "VideoFrame") -> None:
-    number = len(state.differences)
+def _see(state: _State, frame: "VideoFrame", number: int) -> None:
     luma = _luma(frame)
-    step = max(1, max(luma.shape) // SMALL_PX)
-    small = luma[::step, ::step]
+    small = _small(luma)
     histogram = _histogram(small)
     before = state.histogram
     difference = 0.0 if before is None else float(abs(histogram - before).sum() / 2)
+    state.numbers.append(number)
+    state.whole.append(frame.pict_type == I_FRAME)
     state.differences.append(round(difference, 4))
     state.histogram = histogram
     # Whether it is one is known only by what comes after; where all flickers, the next look is soon anyway.
     new_shot = difference > MIN_DIFFERENCE and len(state.looks) < 2 * (number // state.every) + SPARE_LOOKS
     if state.luma is not None and not new_shot:
         _watch(state, luma)
-    if number % state.every == 0 or new_shot:
+    if new_shot or not state.looks or number >= state.looks[-1]["frame"] + state.every:
         _end_watch(state)
         state.looks.append(_look(state, frame, number, small))
     state.luma = luma
+
+
+def _small(luma: "NDArray[np.uint8]") -> "NDArray[np.uint8]":
+    step = max(1, max(luma.shape) // SMALL_PX)
+    return luma[::step, ::step]
 
 
 def _look(state: _State, frame: "VideoFrame", number: int, small: "NDArray[np.uint8]") -> dict[str, Any]:
@@ -224,8 +269,12 @@ def _hear(state: _State, frame: "AudioFrame") -> None:
     state.loudness.append((frame.time or 0.0, float(np.mean((samples / whole) ** 2))))
 
 
-def _with_sound(state: _State, fps: float) -> list[dict[str, Any]]:
-    """The looks, each with how loud it is until the next."""
+def _with_sound(state: _State, begins: list[int], fps: float) -> list[dict[str, Any]]:
+    """The looks, each with how loud it is until the next; one at a new shot is where the shot begins."""
+    for index, begin in zip(cuts(state.differences), begins, strict=True):
+        for look in state.looks:
+            if look["frame"] == state.numbers[index]:
+                look["frame"] = begin
     at = 0
     for index, look in enumerate(state.looks):
         end_s = state.looks[index + 1]["frame"] / fps if index + 1 < len(state.looks) else float("inf")
