@@ -120,7 +120,7 @@ with open_harness(home, footage.talking(home / "talk.mp4")) as harness:
 
 # A rendition: the picture as a square, with the sound as it is.
 SQUARE = """
-        case Role.SQUARE:
+        case Role.ROUND:
             source = ffmpeg.source(clip.path)
             picture = source.video.filter("crop", "min(iw,ih)", "min(iw,ih)")
             ffmpeg.run(
@@ -157,7 +157,7 @@ with open_harness(home, talk, allow_private=True) as harness, serving(harness.se
         "answer": [fetched.status_code, fetched.headers["content-type"], fetched.headers["accept-ranges"]],
         "link": clip["files"]["square"].rpartition("/")[2],
         "shape": shape,
-        "key": made.clips[0].files[Role.SQUARE].key.rpartition(".")[2],
+        "key": made.clips[0].files[Role.ROUND].key.rpartition(".")[2],
         "verified": inspect(intake.services.database, intake.services.store).missing,
     }))
 """
@@ -269,4 +269,4 @@ def test_a_role_that_nothing_makes_does_not_type_check(house: House) -> None:
         after('    SOURCE = "source", "mp4", "video/mp4"\n', '    SQUARE = "square", "square.mp4", "video/mp4"\n'),
     )
 
-    assert "Role.SQUARE" in "\n".join(house.faults("tools/media/outputs.py"))
+    assert "Role.ROUND" in "\n".join(house.faults("tools/media/outputs.py"))

@@ -5,14 +5,15 @@ cameras Grundmann et al., 2011): it stands where it can, and moves straight wher
 before, so that nothing lags behind.
 """
 
+import math
 from collections.abc import Sequence
 
-# Of the cut-out's side in one frame: less than what is seen as a jerk, with a pixel left for rounding.
-MAX_STEP, ROUNDING_PX = 0.018, 1.0
+# Of the cut-out's side in one frame: more is seen as a jerk. Places are rounded to whole pixels in the end.
+MAX_STEP, ROUNDING_PX = 0.02, 0.12
 EASE_S = 0.24
 MIN_TOLERANCE_PX, TOLERANCE = 0.6, 0.0025  # of the cut-out's side: fewer knots, and nothing that is seen
 
-Knots = tuple[tuple[int, int], ...]
+Knots = tuple[tuple[int, float], ...]
 
 
 def crop_path(
@@ -31,7 +32,7 @@ def crop_path(
     string = taut_string(frames, low, high)
     first, end = span
     dense = [_at(frame, frames, string) for frame in range(first, end)]
-    step = max(0.1, MAX_STEP * crop - ROUNDING_PX)
+    step = max(ROUNDING_PX, math.floor(MAX_STEP * crop) - ROUNDING_PX)
     eased = _eased(_bounded(dense, step), round(EASE_S * fps))
     return simplified(eased, first, max(MIN_TOLERANCE_PX, TOLERANCE * crop))
 
@@ -57,7 +58,7 @@ def taut_string(times: Sequence[float], low: Sequence[float], high: Sequence[flo
 
 
 def simplified(values: Sequence[float], first: int, tolerance: float) -> Knots:
-    """The fewest knots by which no value is off by more than a tolerance (Douglas and Peucker), as whole pixels."""
+    """The fewest knots by which no value is off by more than a tolerance (Douglas and Peucker), to a tenth of a pixel."""
     keep = {0, len(values) - 1}
     waiting = [(0, len(values) - 1)]
     while waiting:
@@ -69,7 +70,7 @@ def simplified(values: Sequence[float], first: int, tolerance: float) -> Knots:
         if abs(values[worst] - values[begin] - slope * (worst - begin)) > tolerance:
             keep.add(worst)
             waiting += [(begin, worst), (worst, end)]
-    knots = [(first + at, round(values[at])) for at in sorted(keep)]
+    knots = [(first + at, round(values[at], 1)) for at in sorted(keep)]
     if len({place for _, place in knots}) == 1:
         return (knots[0],)
     return tuple(knots)

@@ -44,7 +44,7 @@ class Scene(Value):
     Attributes:
         first_frame: its first frame; it ends where the next begins.
         layout: how it is shown.
-        path: for ``crop``: where the cut-out's left or upper edge is, as (frame, pixel); on a line between.
+        path: for ``crop``: where the cut-out's left or upper edge is, as (frame, pixels); on a line between.
         tiles: for ``split``: the upper and the lower cut-out.
     """
 

@@ -57,7 +57,7 @@ def framing(seen: Seen, shape: Shape) -> Framing:
     crop = crop_size(shape, seen.width, seen.height)
     frame = _Frame(seen, shape, crop)
     if abs(crop[0] / crop[1] / (seen.width / seen.height) - 1) <= SAME_SHAPE:
-        scenes = [Scene(first_frame=0, layout=Layout.CROP, path=((0, 0),))]
+        scenes = [Scene(first_frame=0, layout=Layout.CROP, path=((0, 0.0),))]
     else:
         scenes = [scene for first, end in seen.shots for scene in _scenes(frame, first, end)]
     made = _made(frame, scenes)
@@ -90,7 +90,7 @@ def _made(frame: _Frame, scenes: Sequence[Scene]) -> Framing:
 
 def _middle(frame: _Frame, first: int) -> Scene:
     length, crop = frame.free
-    return Scene(first_frame=first, layout=Layout.CROP, path=((first, (length - crop) // 2),))
+    return Scene(first_frame=first, layout=Layout.CROP, path=((first, float((length - crop) // 2)),))
 
 
 def _scenes(frame: _Frame, first: int, end: int) -> list[Scene]:
@@ -102,7 +102,7 @@ def _scenes(frame: _Frame, first: int, end: int) -> list[Scene]:
         return [_middle(frame, first) if short and frame.seen.cuts else Scene(first_frame=first, layout=Layout.FIT)]
     faces = [track.everywhere(len(looks)) for track in tracks]
     together = [around(each) for each in zip(*faces, strict=True)]
-    if _fits(frame, together):
+    if len(tracks) == 1 or _fits(frame, together):
         return [_following(frame, looks, together, first, end)]
     turns = _turns(looks, tracks)
     if turns is not None:

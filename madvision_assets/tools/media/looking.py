@@ -250,11 +250,11 @@ def _luma(frame: "VideoFrame") -> "NDArray[np.uint8]":
         frame_8 = frame.reformat(format="gray")
         return _upright(frame_8.to_ndarray(), frame)
     plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return _upright(rows[:, : plane.width], frame)
 
 
-def _upright(picture: Any, frame: "VideoFrame") -> Any:
+def _upright(picture: "NDArray[Any]", frame: "VideoFrame") -> "NDArray[np.uint8]":
     """A picture as players turn it."""
     import numpy as np
 

@@ -20,6 +20,7 @@ LEAST_PEAK = 1e-5  # -100 dB: there is no less
 RATE_HZ, OVERSAMPLED_HZ = 48_000, 192_000  # peaks lie between samples (ITU-R BS.1770)
 ATTACK_MS, RELEASE_MS = 3, 60
 MAX_GAIN_DB = 40.0
+MAX_TRIES, NEAR_LU = 3, 1.0  # so little missing is there once it is added
 _LOUDNESS, _PEAK = "lavfi.r128.I", "lavfi.r128.true_peaks_ch"
 
 
@@ -59,7 +60,7 @@ class Levelling:
 
 
 def levelling(path: Path, folder: Path) -> Levelling:
-    """Measures all sound of a file; once more as it would come out, where peaks have to be held down.
+    """Measures all sound of a file; again as it would come out, where peaks have to be held down.
 
     Args:
         path: a media file.
@@ -75,8 +76,12 @@ def levelling(path: Path, folder: Path) -> Levelling:
     gain_db = min(MAX_GAIN_DB, TARGET_LUFS - found.lufs)
     if found.true_peak_db + gain_db <= PEAK_DB:
         return Levelling(gain_db)
-    limited = measure(path, folder, Levelling(gain_db, limited=True))
-    return Levelling(min(MAX_GAIN_DB, gain_db + TARGET_LUFS - limited.lufs), limited=True)
+    for _ in range(MAX_TRIES):
+        missing_db = TARGET_LUFS - measure(path, folder, Levelling(gain_db, limited=True)).lufs
+        gain_db = min(MAX_GAIN_DB, gain_db + missing_db)
+        if missing_db <= NEAR_LU:
+            break
+    return Levelling(gain_db, limited=True)
 
 
 def measure(path: Path, folder: Path, through: Levelling | None = None) -> Loudness:
