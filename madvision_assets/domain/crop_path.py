@@ -58,7 +58,7 @@ def taut_string(times: Sequence[float], low: Sequence[float], high: Sequence[flo
 
 
 def simplified(values: Sequence[float], first: int, tolerance: float) -> Knots:
-    """The fewest knots by which no value is off by more than a tolerance (Douglas and Peucker), to a tenth of a pixel."""
+    """The knots by which no value is off by more than a tolerance (Douglas and Peucker), to a tenth of a pixel."""
     keep = {0, len(values) - 1}
     waiting = [(0, len(values) - 1)]
     while waiting:

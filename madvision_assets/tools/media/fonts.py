@@ -38,6 +38,7 @@ def _noto(script: str, line_em: float) -> Font:
 
 
 LATIN = _noto("", 1.519)  # Greek, Cyrillic and Vietnamese as well
+ARABIC = _noto("Arabic", 2.169)
 EAST_ASIAN = Font("Noto Sans CJK JP", CJK, "noto_cjk_sans_jp_bold/NotoSansCJKjp-Bold.otf", 1.448)
 EMOJI = Font("Noto Emoji", NOTO, "manimgx_fonts/NotoEmoji[wght].ttf", 1.172)
 SYMBOLS = _noto("Symbols", 2.05)
@@ -46,7 +47,7 @@ BLOCKS: tuple[tuple[int, Font], ...] = (
     (0x0000, LATIN),
     (0x0530, _noto("Armenian", 1.36)),
     (0x0590, _noto("Hebrew", 1.36)),
-    (0x0600, (ARABIC := _noto("Arabic", 2.169))),
+    (0x0600, ARABIC),
     (0x0900, _noto("Devanagari", 1.906)),
     (0x0980, _noto("Bengali", 1.403)),
     (0x0A00, _noto("Gurmukhi", 1.304)),
