@@ -78,8 +78,8 @@ def figures() -> list[Figure]:
 
 
 def moving(out: Path) -> Path:
-    """A face that walks to and fro before something that moves a little."""
-    back = f"gradients=s=1920x1080:r=30:d={SECONDS}:speed=0.004:c0=0x334455:c1=0x667788,noise=alls=4:allf=t"
+    """A face that walks to and fro before a plain wall."""
+    back = f"color=c=0x445566:s=1920x1080:r=30:d={SECONDS}"
     over = "[1]scale=720:720[face];[0][face]overlay=x='600+500*sin(t/3)':y=200:shortest=1"
     footage.ffmpeg(
         "-f", "lavfi", "-i", back, "-loop", "1", "-i", PORTRAIT, "-f", "lavfi", "-i", f"sine=f=220:d={SECONDS}",
