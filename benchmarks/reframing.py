@@ -36,7 +36,7 @@ if bare:
 from madvision_assets.tools.media import ffmpeg
 run = ffmpeg._run
 def noted(command, *others):
-    if str(command[-1]).endswith(".captions.mp4"):
+    if any(argument.endswith(".captions.mp4") for argument in command):
         Path(folder, "command.json").write_text(json.dumps(command))
     return run(command, *others)
 ffmpeg._run = noted

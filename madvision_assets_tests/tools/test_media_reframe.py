@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from madvision_assets.domain.faces import Face, Seen
-from madvision_assets.domain.framing import Framing, Layout, changes
+from madvision_assets.domain.framing import Framing, Layout, Scene, changes
 from madvision_assets.domain.phrases import LETTERING
 from madvision_assets.domain.reframing import framing
 from madvision_assets.domain.renditions import CaptionStyle, Shape
@@ -141,6 +141,22 @@ def test_each_frame_shows_what_its_framing_says(mixed: Path, folder: Path, shape
     page = slide[height // 2 - 20 : height // 2 + 20]
     assert page[:, [1, -2]].mean() > 200  # the page is there from edge to edge
     assert slide[2:4].mean() < page[:, [1, -2]].mean() - 15  # with something darker above it
+
+
+def test_a_cut_out_of_ten_bits_that_begins_at_an_odd_pixel_keeps_its_colours(folder: Path) -> None:
+    still = speakers.video(folder / "still.mp4", [Shot(0.4, [Speaker(lambda _: (200.0, 60.0))])])
+    deep = folder / "deep.mp4"
+    footage.ffmpeg(
+        "-i", still, "-pix_fmt", "yuv420p10le", "-c:v", "libx264", "-profile:v", "high10", "-c:a", "copy", deep
+    )
+    seen, colour = look(deep)
+    scene = Scene(first_frame=0, layout=Layout.CROP, path=((0, 143.0),))
+    framed = framing(seen, Shape.SQUARE).model_copy(update={"scenes": (scene,)})
+    out = folder / "deep.square.mp4"
+    reframe.make(reframe.Pictures(deep, framed, seen.fps, colour, loudness.Levelling(), None, out, None), folder)
+    source, picture = next(pictures(deep)), next(pictures(out))
+    wanted = source[:, 143 : 143 + framed.crop_width].mean((0, 1))
+    assert abs(picture.mean((0, 1)) - wanted).max() < 6
 
 
 def test_captions_stay_in_the_safe_area_and_are_all_that_differs(moving: tuple[Path, Shot], folder: Path) -> None:

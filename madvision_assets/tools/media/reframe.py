@@ -19,6 +19,7 @@ BUDGET_S_PER_MEDIA_S = 10.0
 BACKGROUND_PX = 160  # the background's shorter side while it is blurred: of a blurred picture no more is seen
 BLUR = 6
 BACKGROUND_LIGHT = -0.12
+ONE_BYTE = ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12")
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ def _cropped(stream: Any, wanted: Pictures, stretch: _Stretch) -> Any:
         orders.write_text("".join(_orders(places, wanted.fps, name, axis)))
         stream = stream.filter("sendcmd", filename=str(orders))
     at = {"x": 0, "y": 0, axis: places[0]}
-    stream = stream.filter(name, framing.crop_width, framing.crop_height, at["x"], at["y"], exact=1)
+    stream = stream.filter(name, framing.crop_width, framing.crop_height, at["x"], at["y"], exact=_exact(wanted))
     return _scaled(stream, wanted, framing.finished)
 
 
@@ -197,12 +198,17 @@ def _split(stream: Any, wanted: Pictures, stretch: _Stretch) -> Any:
     upper = _even(height / 2)
     halves = []
     for copy, tile, high in zip(_copies(stream, 2, "split"), stretch.scene.tiles, (upper, height - upper), strict=True):
-        halves.append(_scaled(_tile(copy, tile), wanted, (width, high)))
+        halves.append(_scaled(_tile(copy, tile, wanted), wanted, (width, high)))
     return ffmpeg.filter(halves, "vstack")
 
 
-def _tile(stream: Any, tile: Tile) -> Any:
-    return stream.filter("crop", tile.width, tile.height, tile.left, tile.top, exact=1)
+def _tile(stream: Any, tile: Tile, wanted: Pictures) -> Any:
+    return stream.filter("crop", tile.width, tile.height, tile.left, tile.top, exact=_exact(wanted))
+
+
+def _exact(wanted: Pictures) -> int:
+    """Whether a cut-out may begin at any pixel: of two bytes a sample, ffmpeg would begin in the middle of one."""
+    return int(wanted.colour.pixel_format in ONE_BYTE)
 
 
 def _scaled(stream: Any, wanted: Pictures, size: tuple[int, int]) -> Any:
