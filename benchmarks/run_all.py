@@ -8,6 +8,7 @@ import cpu_speech
 import import_cost
 import pods
 import queue_size
+import reframing
 import row_to_finish
 import store_throughput
 import submissions_per_second
@@ -23,6 +24,7 @@ BENCHMARKS = (
     store_throughput,
     pods,
     cpu_speech,
+    reframing,
 )
 
 if __name__ == "__main__":

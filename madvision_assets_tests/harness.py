@@ -23,7 +23,7 @@ from madvision_assets.domain.documents import Made
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript
-from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata, Video
+from madvision_assets.domain.video import MediaInfo, Options, RawVideo, SourceMetadata, Video
 from madvision_assets.settings import Settings
 from madvision_assets.tools.analyst import Analyst, Proposal
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
@@ -172,9 +172,12 @@ class Harness:
     instance: dg.DagsterInstance
     definitions: dg.Definitions
 
-    def submit(self, name: str = "a", priority: int = 0, callback_url: str | None = None) -> Receipt:
+    def submit(
+        self, name: str = "a", priority: int = 0, callback_url: str | None = None, options: Options | None = None
+    ) -> Receipt:
         """Hand in the address of a video."""
-        video = Video(video_id=f"web-{name}", address=f"http://{name}.example.org/v.mp4")
+        address = f"http://{name}.example.org/v.mp4"
+        video = Video(video_id=f"web-{name}", address=address, options=options or Options())
         return self.submissions.add([NewSubmission(video, priority, callback_url)])[0]
 
     def row(self, name: str = "a") -> QueueRow:

@@ -133,7 +133,8 @@ def test_an_environment_that_was_copied_from_another_folder_is_made_anew(tmp_pat
     here, copy = tmp_path / "here", tmp_path / "copy"
     (here / ".venv" / "bin").mkdir(parents=True)
     (here / ".venv" / "bin" / "pip").write_text(f"#!{here}/.venv/bin/python\n")
-    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py", "deployments/local/models.txt"):
+    lists = ("deployments/local/models.txt", "deployments/docker/faces.txt")
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "setup.py", *lists):
         (here / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, here / name)
     make(here, "--touch", "install")

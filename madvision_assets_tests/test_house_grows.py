@@ -119,8 +119,8 @@ with open_harness(home, footage.talking(home / "talk.mp4")) as harness:
 """
 
 # A rendition: the picture as a square, with the sound as it is.
-SQUARE = """
-        case Role.SQUARE:
+ROUND = """
+        case Role.ROUND:
             source = ffmpeg.source(clip.path)
             picture = source.video.filter("crop", "min(iw,ih)", "min(iw,ih)")
             ffmpeg.run(
@@ -147,17 +147,17 @@ with open_harness(home, talk, allow_private=True) as harness, serving(harness.se
     [result] = harness.tick()
     status = intake.status(receipt["token"])
     [clip] = status["clips"]
-    fetched = intake.client.get(clip["files"]["square"])
-    (home / "square.mp4").write_bytes(fetched.content)
-    with av.open(str(home / "square.mp4")) as square:
-        shape = [square.streams.video[0].width, square.streams.video[0].height, len(square.streams.audio)]
+    fetched = intake.client.get(clip["files"]["round"])
+    (home / "round.mp4").write_bytes(fetched.content)
+    with av.open(str(home / "round.mp4")) as film:
+        shape = [film.streams.video[0].width, film.streams.video[0].height, len(film.streams.audio)]
     made = read_current(intake.services.store, Clips, receipt["video_id"])
     print(json.dumps({
         "roles": list(clip["files"]),
         "answer": [fetched.status_code, fetched.headers["content-type"], fetched.headers["accept-ranges"]],
-        "link": clip["files"]["square"].rpartition("/")[2],
+        "link": clip["files"]["round"].rpartition("/")[2],
         "shape": shape,
-        "key": made.clips[0].files[Role.SQUARE].key.rpartition(".")[2],
+        "key": made.clips[0].files[Role.ROUND].key.rpartition(".")[2],
         "verified": inspect(intake.services.database, intake.services.store).missing,
     }))
 """
@@ -242,11 +242,11 @@ def test_a_stage_without_a_row_is_refused_when_it_is_loaded(house: House) -> Non
 def test_a_rendition_is_a_role_and_what_makes_it(house: House, tmp_path: Path) -> None:
     house.edit(
         "domain/clips.py",
-        after('    SOURCE = "source", "mp4", "video/mp4"\n', '    SQUARE = "square", "square.mp4", "video/mp4"\n'),
+        after('    SOURCE = "source", "mp4", "video/mp4"\n', '    ROUND = "round", "round.mp4", "video/mp4"\n'),
     )
     house.edit(
         "tools/media/outputs.py",
-        ("        case _:\n", f"{SQUARE.lstrip(chr(10))}        case _:\n"),
+        ("        case _:\n", f"{ROUND.lstrip(chr(10))}        case _:\n"),
         ("import frames\n", "import ffmpeg, frames\n"),
     )
     (tmp_path / "home").mkdir()
@@ -254,9 +254,9 @@ def test_a_rendition_is_a_role_and_what_makes_it(house: House, tmp_path: Path) -
     told = house.ask(ASK_FOR_FILES, str(tmp_path / "home"))
 
     assert house.touched == {"domain/clips.py", "tools/media/outputs.py"}
-    assert told["roles"] == ["source", "square", "captions", "thumbnail"]
+    assert told["roles"] == ["source", "round", "captions", "thumbnail"]
     assert told["answer"] == [200, "video/mp4", "bytes"]
-    assert told["link"].endswith(".01.square.mp4")
+    assert told["link"].endswith(".01.round.mp4")
     assert told["shape"] == [180, 180, 1]
     assert told["key"] == "mp4"
     assert told["verified"] == []
@@ -266,7 +266,7 @@ def test_a_rendition_is_a_role_and_what_makes_it(house: House, tmp_path: Path) -
 def test_a_role_that_nothing_makes_does_not_type_check(house: House) -> None:
     house.edit(
         "domain/clips.py",
-        after('    SOURCE = "source", "mp4", "video/mp4"\n', '    SQUARE = "square", "square.mp4", "video/mp4"\n'),
+        after('    SOURCE = "source", "mp4", "video/mp4"\n', '    ROUND = "round", "round.mp4", "video/mp4"\n'),
     )
 
-    assert "Role.SQUARE" in "\n".join(house.faults("tools/media/outputs.py"))
+    assert "Role.ROUND" in "\n".join(house.faults("tools/media/outputs.py"))

@@ -7,7 +7,19 @@ from typing import Any
 import click
 from rich.console import Console
 
-from madvision_assets.command import clips, evaluate, inbox, naming, parts, query, queue, scale, stale, store, transcript
+from madvision_assets.command import (
+    clips,
+    evaluate,
+    inbox,
+    naming,
+    parts,
+    query,
+    queue,
+    scale,
+    stale,
+    store,
+    transcript,
+)
 from madvision_assets.command.display import (
     EXIT_FAILED,
     StageDisplay,
@@ -151,7 +163,14 @@ def serve(host: str, port: int) -> None:
 
 
 FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS)
-for command in (*chain.from_iterable(FAMILIES), clips.clips, query.query, stale.stale, store.store, transcript.transcript):
+for command in (
+    *chain.from_iterable(FAMILIES),
+    clips.clips,
+    query.query,
+    stale.stale,
+    store.store,
+    transcript.transcript,
+):
     main.add_command(command)
 
 

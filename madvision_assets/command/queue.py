@@ -16,6 +16,7 @@ from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
 from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
+from madvision_assets.domain.renditions import CaptionStyle, Shape
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.submitters import COMMAND_LINE
 from madvision_assets.domain.urgency import Ageing
@@ -26,6 +27,7 @@ BATCH = 500
 COMMENT = "#"
 STANDARD_INPUT = "-"
 MAX_NAMED = 5
+LISTS = ("vocabulary", "renditions")  # are typed with commas
 
 as_format = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
@@ -43,6 +45,9 @@ def cut_options(command: Callable[..., Any]) -> Callable[..., Any]:
         command
     )
     command = click.option("--language", metavar="CODE", help="That is spoken (ISO 639-1). Usually found out.")(command)
+    command = click.option("--captions", metavar="STYLE", help=f"Burn captions in: {', '.join(CaptionStyle)}.")(command)
+    shapes = f"Shapes beside the source's, with commas: {', '.join(Shape)}."
+    command = click.option("--renditions", metavar="SHAPES", help=shapes)(command)
     for name, kind, text in (
         ("--max-clip-s", float, f"What is said in a clip lasts at most so long. Usually {usual.max_clip_s:g}."),
         ("--min-clip-s", float, f"A clip lasts at least so long. Usually {usual.min_clip_s:g}."),
@@ -59,8 +64,9 @@ def options_of(asked: Mapping[str, Any]) -> Options:
         click.BadParameter: a value cannot be had; says which there are.
     """
     given = {name: value for name, value in asked.items() if value is not None}
-    if "vocabulary" in given:
-        given["vocabulary"] = given["vocabulary"].split(",")
+    for name in LISTS:
+        if name in given:
+            given[name] = given[name].split(",")
     try:
         options = Options.model_validate(given)
     except ValidationError as error:

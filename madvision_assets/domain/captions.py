@@ -83,9 +83,30 @@ def joined_text(texts: Iterable[str]) -> str:
     """Words or sentences as one text, with a space between where their script has one."""
     text = ""
     for each in texts:
-        spaced = text and not (_UNSPACED.match(text[-1]) and _UNSPACED.match(each))
-        text += (" " if spaced else "") + each
+        text += (" " if text and are_spaced(text, each) else "") + each
     return text
+
+
+def are_spaced(one: str, other: str) -> bool:
+    """Whether a space stands between two words: not between two of a script that has none."""
+    return not (_UNSPACED.match(one[-1:]) and _UNSPACED.match(other))
+
+
+def words_of_clip(words: Iterable[Word], start_s: float, end_s: float) -> list[Word]:
+    """The words of a stretch of the video, in seconds from its start and inside it, on one line each.
+
+    A word cut by the bounds is left out when most of it lies outside.
+    """
+    inside = (word for word in words if _inside(word, start_s, end_s) and _safe(word.text))
+    return [
+        Word(
+            text=_safe(word.text),
+            start_s=max(word.start_s, start_s) - start_s,
+            end_s=min(max(word.end_s, word.start_s), end_s) - start_s,
+            probability=word.probability,
+        )
+        for word in inside
+    ]
 
 
 def _vtt_lines(srt: str) -> Iterator[str]:

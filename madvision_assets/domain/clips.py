@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar, Self, overload
 from pydantic import Field
 
 from madvision_assets.domain.documents import Document, Json, ObjectRef, Upcaster
+from madvision_assets.domain.framing import Framing
 from madvision_assets.domain.provenance import Value
+from madvision_assets.domain.renditions import RENDITIONS
 
 
 class Outcome(StrEnum):
@@ -137,6 +139,22 @@ class Role(StrEnum):
     SOURCE = "source", "mp4", "video/mp4"
     CAPTIONS = "captions", "srt", "application/x-subrip"
     THUMBNAIL = "thumbnail", "jpg", "image/jpeg"
+    SOURCE_CAPTIONS = "source_captions", "captions.mp4", "video/mp4"
+    VERTICAL = "vertical", "vertical.mp4", "video/mp4"
+    VERTICAL_CAPTIONS = "vertical_captions", "vertical.captions.mp4", "video/mp4"
+    SQUARE = "square", "square.mp4", "video/mp4"
+    SQUARE_CAPTIONS = "square_captions", "square.captions.mp4", "video/mp4"
+    PORTRAIT = "portrait", "portrait.mp4", "video/mp4"
+    PORTRAIT_CAPTIONS = "portrait_captions", "portrait.captions.mp4", "video/mp4"
+
+    @property
+    def is_rendition(self) -> bool:
+        """Whether it is a picture that is made only where it is asked for."""
+        return self.value in RENDITIONS
+
+
+def _is_empty(value: Mapping[str, object]) -> bool:
+    return not value
 
 
 class Clip(Value):
@@ -149,6 +167,8 @@ class Clip(Value):
         duration_s: of the file, measured after cutting.
         audio_video_offset_s: start of the audio less start of the video, measured.
         files: what was made of it, by role: those of ``Role``, and, of a newer version, perhaps others.
+        framings: which part of it each other shape shows, by the shape's name.
+        failed: why a picture that was asked for is not there, by role: the failure's code and sentence.
     """
 
     clip_id: str
@@ -163,6 +183,8 @@ class Clip(Value):
     width: int
     height: int
     files: Mapping[str, ObjectRef]
+    framings: Annotated[Mapping[str, Framing], Field(exclude_if=_is_empty)] = {}
+    failed: Annotated[Mapping[str, str], Field(exclude_if=_is_empty)] = {}
 
     def file(self, role: Role) -> ObjectRef | None:
         """The file of this role; None where none was made, as a newer version may have it."""

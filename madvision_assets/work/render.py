@@ -15,6 +15,7 @@ from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import cut, ffmpeg, frames, outputs
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work import shaping
 
 Progress = Callable[[float, str], None]
 
@@ -67,8 +68,11 @@ class ClipRenderer:
     ) -> Clip:
         plan = plan_cut(candidate.start_s, candidate.end_s, raw_video.info)
         identity = clip_id(raw_video.video_id, candidate.rank)
-        paths = {role: folder / f"{identity}.{role.suffix}" for role in Role}
-        cut.cut_clip(source, plan, paths[Role.SOURCE], raw_video.info.tracks, progress=tell)
+        paths = {role: folder / f"{identity}.{role.suffix}" for role in Role if not role.is_rendition}
+        shapes = len(raw_video.options.pictures)
+        cut.cut_clip(
+            source, plan, paths[Role.SOURCE], raw_video.info.tracks, progress=lambda share: tell(share / (1 + shapes))
+        )
         seen = cut.inspect_clip(paths[Role.SOURCE], plan)
         made = outputs.CutClip(
             path=paths[Role.SOURCE],
@@ -77,6 +81,12 @@ class ClipRenderer:
         )
         for role, path in paths.items():
             outputs.make(role, made, path)
+        words = captions.words_of_clip(transcript.words, plan.start_s, plan.end_s)
+        finished = shaping.Finished(identity, paths[Role.SOURCE], plan.fps, words)
+        shaped = shaping.shape(
+            finished, raw_video.options, folder, lambda share: tell((1 + share * shapes) / (1 + shapes))
+        )  # fmt: skip
+        paths |= shaped.paths
         clip = Clip(
             clip_id=identity,
             rank=candidate.rank,
@@ -90,6 +100,8 @@ class ClipRenderer:
             width=seen.width,
             height=seen.height,
             files={role.value: self._store(path, raw_video.video_id, role) for role, path in paths.items()},
+            framings=shaped.framings,
+            failed=shaped.failed,
         )
         for path in paths.values():
             path.unlink()  # a video of many clips needs the disk of one

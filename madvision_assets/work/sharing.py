@@ -126,6 +126,7 @@ def _taken(other: D, own: Mapping[str, object]) -> Made[D]:
 def _says(kind: type[Document], document: Document) -> object:
     """What of an input decides what is made from it: of a video its bytes, and what is asked of what is made."""
     if isinstance(document, RawVideo):
-        options: object = document.options.speech if kind in WHATEVER_IS_ASKED else document.options
+        asked = document.options
+        options: object = asked.speech if kind in WHATEVER_IS_ASKED else asked.moments
         return document.media.sha256, options
     return document.model_dump(exclude={"video_id", "provenance"})

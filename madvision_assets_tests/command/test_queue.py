@@ -100,6 +100,17 @@ def test_each_way_to_cut_is_a_video_of_its_own_and_what_cannot_be_had_is_told(
     assert len(Operations(workplace.database).rows()) == 2
 
 
+def test_shapes_and_captions_are_asked_for_by_name(command_line: CommandLine, workplace: Workplace) -> None:
+    asked = command_line.run("submit", ONE, "--renditions", "vertical, square", "--captions", "bold").stdout.split()[0]
+
+    assert workplace.database.get_video(asked).options == Options.model_validate(
+        {"renditions": ["vertical", "square"], "captions": "bold"}
+    )
+    for how, known in ((("--renditions", "round"), "portrait"), (("--captions", "comic"), "karaoke")):
+        refused = command_line.run("submit", ONE, *how)
+        assert (refused.exit_code, how[0] in refused.stderr, known in refused.stderr) == (2, True, True)
+
+
 def test_of_a_list_the_good_lines_are_taken_and_the_bad_ones_are_told_with_their_numbers(
     command_line: CommandLine, workplace: Workplace
 ) -> None:

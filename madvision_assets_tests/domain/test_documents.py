@@ -49,7 +49,7 @@ def test_the_three_files_of_a_clip_of_version_1_are_files_by_role() -> None:
     clips = Clips.read(data(kept), "key").clips
 
     for clip, before in zip(clips, kept["clips"], strict=True):
-        files = {role: clip.files[role].model_dump() for role in Role}
+        files = {role: file.model_dump() for role, file in clip.files.items()}
         assert files == {
             Role.SOURCE: before["media"], Role.CAPTIONS: before["captions"], Role.THUMBNAIL: before["thumbnail"],
         }  # fmt: skip

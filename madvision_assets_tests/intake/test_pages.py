@@ -100,6 +100,7 @@ def test_a_refused_address_stands_there_again_with_the_reason_beside_it(
         ({"language": "klingon"}, "language"),
         ({"vocabulary": "x" * 61}, "vocabulary"),
         ({"vocabulary": ",".join(f"word{n}" for n in range(51))}, "vocabulary"),
+        ({"captions": "comic"}, "captions"),
         ({"priority": "1"}, "priority"),
     ],
 )
@@ -123,6 +124,20 @@ def test_what_was_typed_under_more_counts(client: httpx.Client, states: VideoSta
     assert tracked is not None
     assert tracked.options.model_dump() == {"max_clips": 3, "min_clip_s": 12.5, "max_clip_s": 40}
     assert tracked.row.priority == -5
+
+
+def test_what_is_asked_of_the_pictures_counts_and_stands_there_again(client: httpx.Client, states: VideoStates) -> None:
+    typed = {"vertical": "1", "portrait": "1", "captions": "karaoke"}
+
+    answer = client.post("/", data={"url": "https://example.org/pictures.mp4", **typed})
+    refused = client.post("/", data={"url": "x", **typed}).text
+
+    tracked = states.services.submissions.find(answer.headers["location"].removeprefix("/video/"))
+    assert tracked is not None
+    asked = tracked.options.model_dump(mode="json", exclude_defaults=True)
+    assert asked == {"renditions": ["vertical", "portrait"], "captions": "karaoke"}
+    assert ["checked" in _tag(refused, f'id="{shape}"') for shape in ("vertical", "square")] == [True, False]
+    assert "selected" in _tag(refused, 'value="karaoke"')
 
 
 def test_what_is_asked_of_the_words_counts_and_stands_there_again(client: httpx.Client, states: VideoStates) -> None:

@@ -7,11 +7,13 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from madvision_assets.domain.queue import MAX_PRIORITY
+from madvision_assets.domain.renditions import CaptionStyle, Shape
 from madvision_assets.domain.video import Options
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import SubmissionRequest
 
 _USUAL = Options()
+SHAPES = tuple(shape.value for shape in Shape if shape is not Shape.SOURCE)  # a box to tick for each
 DEFAULTS: Mapping[str, str] = {
     "url": "",
     "max_clips": str(_USUAL.max_clips),
@@ -20,10 +22,13 @@ DEFAULTS: Mapping[str, str] = {
     "language": "",
     "vocabulary": "",
     "translate": "",
+    **dict.fromkeys(SHAPES, ""),
+    "captions": "",
     "priority": "0",
 }
 OPTIONS = ("max_clips", "min_clip_s", "max_clip_s")
 SPEECH_OPTIONS = ("language", "vocabulary", "translate")
+PICTURE_OPTIONS = (*SHAPES, "captions")
 WHOLE_NUMBERS = ("max_clips", "priority")
 # In the place of pydantic's words, which speak to programs.
 _FAULTS: Mapping[str, str] = {
@@ -35,6 +40,7 @@ _FAULTS: Mapping[str, str] = {
     "language": "Give the code of a language, such as en, de or ja, or leave it empty.",
     "vocabulary": "Give at most 50 names and words, of 60 letters each and 600 together.",
     "translate": "Tick it, or do not.",
+    "captions": f"Choose one of the styles: {', '.join(CaptionStyle)}.",
     "options": "The shortest clip must not be longer than the longest one.",
 }
 
@@ -66,8 +72,12 @@ class Form:
             ProblemError: ``invalid_request``; says which fields.
         """
         spoken = {name: self.typed[name] for name in SPEECH_OPTIONS if self.typed[name]}
-        typed = {name: _number(name, text) for name, text in self.typed.items() if name not in SPEECH_OPTIONS}
+        worded = {*SPEECH_OPTIONS, *PICTURE_OPTIONS}
+        typed = {name: _number(name, text) for name, text in self.typed.items() if name not in worded}
         options: dict[str, Any] = {name: typed.pop(name) for name in OPTIONS} | spoken
+        options["renditions"] = [shape for shape in SHAPES if self.typed[shape]]
+        if self.typed["captions"]:
+            options["captions"] = self.typed["captions"]
         if "vocabulary" in options:
             options["vocabulary"] = options["vocabulary"].split(",")
         if "translate" in options:

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import Any, BinaryIO
 
 from madvision_assets.domain.failures import CorruptMediaError, Failure, TooCostlyError
-from madvision_assets.tools.media import audio, container, inspection, probe, thumbnails
+from madvision_assets.tools.media import audio, container, inspection, looking, probe, thumbnails
 from madvision_assets.tools.media.apart import ANSWER, ASK
 
 READ_BYTES = 1024 * 1024
@@ -27,6 +27,8 @@ JOBS: dict[str, Callable[..., Any]] = {
     "inspect": inspection.decoded_whole,
     "thumbnail": thumbnails.best_picture,
     "sound": audio.decoded,
+    "look": looking.looked_at,
+    "packets": looking.packets,
 }
 
 

@@ -4,7 +4,7 @@ import math
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -79,7 +79,13 @@ def target(streams: list[Any], path: Path, **options: Any) -> Any:
 
 
 def run(
-    stream: Any, *, timeout_s: float, what: str, progress: Progress | None = None, duration_s: float | None = None
+    stream: Any,
+    *,
+    timeout_s: float,
+    what: str,
+    progress: Progress | None = None,
+    duration_s: float | None = None,
+    reads: Sequence[Path] = (),
 ) -> None:
     """Runs a command line to its end.
 
@@ -89,6 +95,7 @@ def run(
         what: the work, for messages: "cutting a clip".
         progress: is told the share done, where ``duration_s`` is known.
         duration_s: of what is written, seconds.
+        reads: what filters read besides the inputs, and what does not lie beside the output.
 
     Raises:
         MediaToolMissingError: ffmpeg cannot be run.
@@ -99,7 +106,7 @@ def run(
         MediaToolError: anything else, and a timeout while the machine was busy.
     """
     command = _command(stream)
-    status, errors = _run(command, at_most_s(timeout_s), what, _teller(progress, duration_s))
+    status, errors = _run(command, at_most_s(timeout_s), what, _teller(progress, duration_s), reads)
     if status == NOT_STARTED:
         raise MediaToolMissingError(errors.strip())
     if status != 0:
@@ -176,10 +183,12 @@ def _teller(progress: Progress | None, duration_s: float | None) -> Callable[[by
     return tell
 
 
-def _run(command: list[str], timeout_s: float, what: str, tell: Callable[[bytes], None]) -> tuple[int, str]:
+def _run(
+    command: list[str], timeout_s: float, what: str, tell: Callable[[bytes], None], reads: Sequence[Path]
+) -> tuple[int, str]:
     """Exit status and the tail of stderr."""
     files = [Path(each.removeprefix("file:")) for each in command if each.startswith("file:")]
-    policy = Policy(read=(*files[:-1], Path(command[0])), write=(files[-1].parent,))
+    policy = Policy(read=(*files[:-1], *reads, Path(command[0])), write=(files[-1].parent,))
     child = ChildProcess(command, env=ENVIRONMENT, cwd=Path("/"), policy=policy, grace_s=0)
     try:
         with child:

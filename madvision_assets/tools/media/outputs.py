@@ -1,6 +1,7 @@
 """What is made of a clip that was cut: one function for each role of a file, and nothing else knows how.
 
-A new rendition is a row of ``Role`` and a case here.
+A new file is a row of ``Role`` and a case here. Pictures in other shapes, and with captions, take more than one clip's
+video: ``work.shaping`` makes them where they are asked for.
 """
 
 from collections.abc import Sequence
@@ -46,5 +47,10 @@ def make(role: Role, clip: CutClip, out: Path) -> None:
             out.write_text(to_srt(clip.cues), encoding="utf-8")
         case Role.THUMBNAIL:
             thumbnails.thumbnail(clip.path, out)
+        case (
+            Role.SOURCE_CAPTIONS | Role.VERTICAL | Role.VERTICAL_CAPTIONS | Role.SQUARE | Role.SQUARE_CAPTIONS
+            | Role.PORTRAIT | Role.PORTRAIT_CAPTIONS
+        ):  # fmt: skip
+            return
         case _:
             assert_never(role)

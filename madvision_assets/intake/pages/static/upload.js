@@ -184,6 +184,10 @@ function jobOf(file) {
   if (language) asked.language = language;
   if (vocabulary) asked.vocabulary = vocabulary.split(",");
   if (document.getElementById("translate").checked) asked.translate = true;
+  const shapes = ["vertical", "square", "portrait"].filter((name) => document.getElementById(name).checked);
+  if (shapes.length) asked.renditions = shapes;
+  const captions = document.getElementById("captions").value;
+  if (captions) asked.captions = captions;
   const options = JSON.stringify(asked);
   return { file, priority: String(number("priority")), options, announced: -1 };
 }

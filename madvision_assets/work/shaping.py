@@ -1,0 +1,129 @@
+"""Shaping: the pictures of a clip in other shapes, and with captions, as the submission asks for them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from madvision_assets.domain.clips import Role
+from madvision_assets.domain.faces import Seen
+from madvision_assets.domain.failures import BadClipError, Failure, MediaToolError, PermanentFailure
+from madvision_assets.domain.framing import Framing
+from madvision_assets.domain.reframing import faces_shown, framing
+from madvision_assets.domain.renditions import Shape
+from madvision_assets.domain.tracks import Colour
+from madvision_assets.domain.transcript import Word
+from madvision_assets.domain.video import Options
+from madvision_assets.tools.media import apart, burn, faces, loudness, reframe
+
+# What speaks against this rendition alone; what is everybody's, such as a full disk, ends the stage.
+OF_ONE = (PermanentFailure, MediaToolError, BadClipError)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished clip.
+
+    Attributes:
+        clip_id: its ID, with which the files' names begin.
+        path: its video.
+        fps: frames per second.
+        words: in seconds from its start, as ``domain.captions.words_of_clip`` gives them.
+    """
+
+    clip_id: str
+    path: Path
+    fps: Fraction
+    words: Sequence[Word]
+
+
+@dataclass
+class Shaped:
+    """What came of a clip's shapes.
+
+    Attributes:
+        paths: the files that were made.
+        framings: what each shape shows, by its name.
+        failed: why a file was not made, by its role.
+    """
+
+    paths: dict[Role, Path] = field(default_factory=dict)
+    framings: dict[str, Framing] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is found out once for all shapes of a clip."""
+
+    clip: Finished
+    seen: Seen
+    colour: Colour
+    levelling: loudness.Levelling
+
+
+def shape(clip: Finished, options: Options, folder: Path, tell: Callable[[float], None]) -> Shaped:
+    """Makes all pictures that are asked for; one that cannot be made leaves the others, and says why.
+
+    Args:
+        clip: the finished clip.
+        options: what is asked for.
+        folder: scratch, and where the files are made.
+        tell: is told the share done.
+
+    Raises:
+        Failure: what is not this clip's fault, such as a full disk.
+    """
+    shaped = Shaped()
+    if not options.pictures:
+        return shaped
+    with apart.one_child():
+        try:
+            seen, colour = faces.look(clip.path)
+            known = _Known(clip, seen, colour, loudness.levelling(clip.path, folder))
+        except OF_ONE as failure:
+            _note(shaped, options.pictures, options, failure)
+            return shaped
+        for number, each in enumerate(options.pictures):
+            try:
+                _one(shaped, known, each, options, folder)
+            except OF_ONE as failure:
+                _note(shaped, [each], options, failure)
+            tell((number + 1) / len(options.pictures))
+    return shaped
+
+
+def _one(shaped: Shaped, known: _Known, wanted: Shape, options: Options, folder: Path) -> None:
+    clip, framed = known.clip, framing(known.seen, wanted)
+    paths = {role: folder / f"{clip.clip_id}.{role.suffix}" for role in _roles(wanted, options)}
+    clean, captioned = paths.get(Role(wanted.value)), paths.get(Role(wanted.captioned))
+    burnt = None
+    if options.captions and captioned:
+        clip_s = known.seen.frames / float(clip.fps)
+        shown = faces_shown(known.seen, framed)
+        burnt = burn.captions(clip.words, clip_s, options.captions, wanted, framed.finished, shown)
+    pictures = reframe.Pictures(
+        clip.path, framed, float(clip.fps), known.colour, known.levelling, burnt, clean, captioned
+    )  # fmt: skip
+    try:
+        reframe.make(pictures, folder)
+        for path in paths.values():
+            reframe.check(path, pictures)
+    except Failure:
+        for path in paths.values():
+            path.unlink(missing_ok=True)
+        raise
+    shaped.paths |= paths
+    if wanted is not Shape.SOURCE:
+        shaped.framings[wanted.value] = framed
+
+
+def _roles(wanted: Shape, options: Options) -> list[Role]:
+    """The files of a shape: its clean one, which the source's own has already, and that with captions."""
+    clean = [] if wanted is Shape.SOURCE else [Role(wanted.value)]
+    return clean + ([Role(wanted.captioned)] if wanted in options.captioned else [])
+
+
+def _note(shaped: Shaped, shapes: Sequence[Shape], options: Options, failure: Failure) -> None:
+    for each in shapes:
+        shaped.failed |= dict.fromkeys((role.value for role in _roles(each, options)), f"{failure.code}: {failure}")
