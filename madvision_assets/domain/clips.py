@@ -139,6 +139,13 @@ class Role(StrEnum):
     THUMBNAIL = "thumbnail", "jpg", "image/jpeg"
 
 
+class Method(StrEnum):
+    """How a clip's frames came about: the source's own but for its ends, or all coded anew."""
+
+    COPIED = "copied"
+    CODED_ANEW = "coded_anew"
+
+
 class Clip(Value):
     """A clip that was cut, probed, decoded and stored.
 
@@ -149,6 +156,9 @@ class Clip(Value):
         duration_s: of the file, measured after cutting.
         audio_video_offset_s: start of the audio less start of the video, measured.
         files: what was made of it, by role: those of ``Role``, and, of a newer version, perhaps others.
+        method: how its frames came about; None in documents that do not say.
+        method_reason: why all of it was coded anew.
+        copied_frames: how many of its frames are the source's own bytes.
     """
 
     clip_id: str
@@ -163,10 +173,29 @@ class Clip(Value):
     width: int
     height: int
     files: Mapping[str, ObjectRef]
+    method: Method | None = None
+    method_reason: str = ""
+    copied_frames: int = 0
 
     def file(self, role: Role) -> ObjectRef | None:
         """The file of this role; None where none was made, as a newer version may have it."""
         return self.files.get(role)
+
+
+class FailedClip(Value):
+    """A moment of which no clip came, while others did.
+
+    Attributes:
+        rank: of its candidate.
+        title: of its candidate.
+        cause: code of the failure.
+        details: what is special to it.
+    """
+
+    rank: int
+    title: str
+    cause: str
+    details: str = ""
 
 
 def _files_by_role(clips: Json) -> Json:
@@ -182,6 +211,7 @@ class Clips(Document):
 
     Attributes:
         provisional: True where rules stood in for a language model.
+        failed: moments of which no clip came; without any clip, the whole fails.
     """
 
     asset: ClassVar[str] = "clips"
@@ -193,6 +223,7 @@ class Clips(Document):
     outcome_reason: str
     clips: tuple[Clip, ...] = ()
     provisional: bool = False
+    failed: tuple[FailedClip, ...] = ()
 
 
 def clip_id(video_id: str, rank: int) -> str:

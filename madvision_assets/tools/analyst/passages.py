@@ -156,7 +156,7 @@ class _Search:
         start_s = self._timeline.units[first].start_s
         end = bisect_left(self._ends_s, start_s + self._shortest_s, lo=first)
         after = bisect_left(self._ends_s, start_s + self._longest_s + 1e-6, lo=first)
-        if after <= end and end < len(self._ends_s) and self._ends_s[end] <= start_s + self._most_s + 1e-6:
+        if after <= end < len(self._ends_s) and self._ends_s[end] <= start_s + self._most_s + 1e-6:
             after = end + 1  # the wanted length lies inside of a sentence: a bit more, rather than nothing
         after = min(after, self._next_left_out[first])
         if end >= after:

@@ -7,11 +7,11 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any, BinaryIO
 
 from madvision_assets.domain.failures import CorruptMediaError, Failure, TooCostlyError
-from madvision_assets.tools.media import audio, container, frames, inspection, probe
+from madvision_assets.tools.media import audio, container, frames, inspection, key_frames, probe, smart
 from madvision_assets.tools.media.apart import ANSWER, ASK
 
 READ_BYTES = 1024 * 1024
@@ -25,6 +25,8 @@ JOBS: dict[str, Callable[..., Any]] = {
     "verify": probe.verified,
     "layout": container.layout,
     "inspect": inspection.decoded_whole,
+    "stretches": key_frames.stretches,
+    "smart": smart.cut,
     "thumbnail": frames.best_picture,
     "sound": audio.decoded,
 }
@@ -79,10 +81,13 @@ def main() -> None:
     os.dup2(2, 1)  # whatever else prints
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, int(sys.argv[1])) as orders:
         while True:
-            data, fds, _, _ = socket.recv_fds(orders, ORDER_BYTES, 1)
+            data, fds, _, _ = socket.recv_fds(orders, ORDER_BYTES, 2)
             if not data:
                 return
-            with closing(_stream(order := json.loads(data), fds[0])) as stream:
+            with ExitStack() as held:
+                stream = held.enter_context(closing(_stream(order := json.loads(data), fds[0])))
+                for fd in fds[1:]:
+                    order["options"]["beside"] = held.enter_context(os.fdopen(fd, "r+b"))
                 for message in _answers(order, stream):
                     out.write(json.dumps(message) + "\n")
                     out.flush()
