@@ -5,6 +5,7 @@ import sys
 import analyst_calls
 import cpu_per_video
 import cpu_speech
+import cutting
 import import_cost
 import pods
 import queue_size
@@ -23,6 +24,7 @@ BENCHMARKS = (
     store_throughput,
     pods,
     cpu_speech,
+    cutting,
 )
 
 if __name__ == "__main__":

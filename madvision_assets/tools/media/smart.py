@@ -74,7 +74,7 @@ def _cut(source: BinaryIO, out: BinaryIO, order: Order) -> dict[str, Any]:
         if sound is None:
             raise Doubt("it has no sound track")
         context = video.codec_context
-        if (context.width, context.height) != order.size_px:
+        if (context.width, context.height) != tuple(order.size_px):
             raise Doubt(f"it is coded in {context.width}x{context.height}")
         context.thread_count = 1
         samples = round(Fraction(order.frames * smart_sound.RATE_HZ) / order.rate)
@@ -90,7 +90,7 @@ def _cut(source: BinaryIO, out: BinaryIO, order: Order) -> dict[str, Any]:
             out.truncate()
             mp4.write(out, [made, sounds], source)
             out.flush()
-            found = smart_check.checked(out, order.frames, order.rate, picture.parts, made, picture.kept)
+            found = smart_check.checked(out, order.frames, order.rate, picture.parts, (made, sounds), picture.kept)
             if found["psnr_db"] >= smart_check.MIN_PSNR_DB:
                 return found
         raise Doubt(f"what is coded anew is {found['psnr_db']:.1f} dB from the source")

@@ -5,7 +5,7 @@ Runs in the sandboxed child, on the file as it was written. Every difference is 
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -29,7 +29,12 @@ STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
 
 
 def checked(
-    out: BinaryIO, frames: int, fps: Fraction, parts: Parts, picture: mp4.Track, kept: "Mapping[int, VideoFrame]"
+    out: BinaryIO,
+    frames: int,
+    fps: Fraction,
+    parts: Parts,
+    written: Sequence[mp4.Track],
+    kept: "Mapping[int, VideoFrame]",
 ) -> dict[str, Any]:
     """What was found, in the fields of ``cut.Smart``.
 
@@ -38,7 +43,7 @@ def checked(
         frames: how many it shall have.
         fps: its rate.
         parts: what was copied.
-        picture: what was written.
+        written: picture and sound.
         kept: frames of the source, by their index in the clip, near seams and edges.
 
     Raises:
@@ -50,7 +55,7 @@ def checked(
         with _opened(out, {"ignore_editlist": "1"}) as container:
             _starts(container)
         with _opened(out, {}) as container:
-            found = _packets(container, frames, fps, parts, picture)
+            found = _packets(container, frames, fps, parts, written)
             with only(container, container.streams.video[0].index):
                 worst_db = min(_compared(container, fps, parts, kept), default=0.0)
     except av.error.FFmpegError as error:
@@ -66,9 +71,9 @@ def _opened(out: BinaryIO, options: dict[str, str]) -> "InputContainer":
 
 
 def _packets(
-    container: "InputContainer", frames: int, fps: Fraction, parts: Parts, picture: mp4.Track
+    container: "InputContainer", frames: int, fps: Fraction, parts: Parts, written: Sequence[mp4.Track]
 ) -> dict[str, Any]:
-    """Starts, gaps and number of the frames, and the bytes of those that were copied."""
+    """Starts, gaps and number of the frames, and the bytes of all."""
     video, sound = container.streams.video[0], container.streams.audio[0]
     times: list[float] = []
     scale, sounds = float(video.time_base or 1), 0
@@ -76,14 +81,15 @@ def _packets(
         if not packet.size or packet.pts is None:
             continue
         if packet.stream_index == sound.index:
+            _same(bytes(packet), sounds, written[1])
             sounds += 1
             continue
         if not times and not (packet.is_keyframe and packet.pts == 0):
             raise Doubt("it does not begin with a key frame at 0")
-        _same(bytes(packet), len(times), parts, picture)
+        _same(bytes(packet), len(times), written[0], parts)
         times.append(packet.pts * scale)
     shown = sorted(times)
-    if len(times) != frames or not sounds:
+    if len(times) != frames or sounds != len(written[1].samples):
         raise Doubt(f"it has {len(times)} frames instead of {frames}, and {sounds} packets of sound")
     gap_s = max((b - a for a, b in pairwise(shown)), default=0.0)
     if gap_s * fps > MAX_GAP_FRAMES:
@@ -98,12 +104,16 @@ def _packets(
     }  # fmt: skip
 
 
-def _same(data: bytes, number: int, parts: Parts, picture: mp4.Track) -> None:
-    """A copied frame has the bytes that it has in the source."""
-    if parts.head <= number < parts.tail:
-        own = data[len(picture.samples[number].prefix) :]
-        if hashlib.sha256(own).digest() != parts.copied[number - parts.head].sha256:
-            raise Doubt(f"frame {number} is not as in the source")
+def _same(data: bytes, number: int, written: mp4.Track, parts: Parts | None = None) -> None:
+    """A frame has the bytes that were written, or those that it has in the source."""
+    sample = written.samples[number] if number < len(written.samples) else mp4.Sample(0, b"")
+    if sample.data is not None or parts is None:
+        is_same = data == sample.data
+    else:
+        own = data[len(sample.prefix) :]
+        is_same = hashlib.sha256(own).digest() == parts.copied[number - parts.head].sha256
+    if not is_same:
+        raise Doubt(f"frame {number} is not as it was written, or not as in the source")
 
 
 def _starts(container: "InputContainer") -> None:
