@@ -1,8 +1,9 @@
 """Ten clips of 45 s out of 30 minutes: ours beside ffmpeg's re-encoding, and beside the ``smartcut`` package.
 
-The source is two minutes of 1080p that are repeated, each frame with its number painted into it (16 blocks), and key
-frames 3 s apart in the mean. Ours reads it by ranges, as from S3. ``MADVISION_BENCH_MINUTES`` makes it shorter for a trial;
-``smartcut`` (not one of our dependencies) goes into a throw-away environment, and is left out where it cannot be had.
+The source is two minutes of 1080p that are repeated, each frame with its number painted into it (16 blocks), key
+frames 3 s apart in the mean. Ours reads it by ranges, as from S3. ``MADVISION_BENCH_MINUTES`` makes it shorter for a
+trial; ``smartcut`` (not one of our dependencies) goes into a throw-away environment, and is left out where it cannot be
+had.
 """
 
 import json

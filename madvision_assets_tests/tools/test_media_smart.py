@@ -1,7 +1,7 @@
 """Claims about clips whose frames are copied: exact with and without the edit list, and never on a doubt."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -13,7 +13,7 @@ import pytest
 
 from madvision_assets.domain.cutting import CutPlan, plan_cut, why_not_copied
 from madvision_assets.domain.failures import BadClipError, CorruptMediaError
-from madvision_assets.tools.media import key_frames, smart
+from madvision_assets.tools.media import apart, key_frames, smart
 from madvision_assets.tools.media.cut import Made, inspect_clip, make_clip
 from madvision_assets.tools.media.normalise import to_mp4
 from madvision_assets.tools.media.probe import probe
@@ -22,6 +22,14 @@ from madvision_assets_tests import footage
 from madvision_assets_tests.footage import Shown
 
 pytestmark = pytest.mark.whole
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_child() -> Iterator[None]:
+    """Starting a child takes longer than most of its jobs here."""
+    with apart.one_child():
+        yield
+
 
 FRONT = ("-movflags", "+faststart")
 AVC = ("-c:v", "libx264", "-preset", "veryfast", "-g", "40")

@@ -1,6 +1,6 @@
 """Claims about rendering: a clip that fails fails alone, what was rendered is not rendered again, little is read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,12 +10,21 @@ from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import BadClipError, MissingInputError
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo, SourceMetadata
+from madvision_assets.tools.media import apart
 from madvision_assets.tools.media.probe import probe
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets_tests import footage
 
 pytestmark = pytest.mark.whole
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_child() -> Iterator[None]:
+    """Starting a child takes longer than most of its jobs here."""
+    with apart.one_child():
+        yield
+
 
 VIDEO_ID = "web-1"
 AVC = ("-c:v", "libx264", "-preset", "veryfast", "-g", "40")

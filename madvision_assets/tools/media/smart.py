@@ -194,7 +194,8 @@ class _Picture:
         until = min(self._order.frames, end + KEPT_AROUND)
         keep = {first, first + 1, end - 2, end - 1, *range(first - KEPT_AROUND, first), *range(end, until)}
         previous, count = None, 0
-        for index, frame in self._decoded(coded, begin, max(0, first - KEPT_AROUND), until):
+        since = max(0, first - KEPT_AROUND, min(first, coded[begin].index))
+        for index, frame in self._decoded(coded, begin, since, until):
             if index in keep:
                 self.kept.setdefault(index, frame)
             if index < end:
