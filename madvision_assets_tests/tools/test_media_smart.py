@@ -9,15 +9,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 from madvision_assets.domain.cutting import CutPlan, plan_cut, why_not_copied
-from madvision_assets.domain.failures import BadClipError, CorruptMediaError
 from madvision_assets.tools.media import apart, key_frames, smart
 from madvision_assets.tools.media.cut import Made, inspect_clip, make_clip
 from madvision_assets.tools.media.normalise import to_mp4
 from madvision_assets.tools.media.probe import probe
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.render import CLIP_FAILURES
 from madvision_assets_tests import footage
 from madvision_assets_tests.footage import Shown
 
@@ -150,10 +151,12 @@ def test_the_edges_of_the_sound_are_faded(folder: Path) -> None:
     clip, _, made = clip_of(source, 2.0, 6.0)
 
     with av.open(str(clip)) as opened:
-        samples = [abs(frame.to_ndarray()[0]) for frame in opened.decode(audio=0)]
+        level = np.abs(np.concatenate([frame.to_ndarray()[0] for frame in opened.decode(audio=0)]))
     assert made.reason == ""
-    assert samples[0][:24].max() < 0.15 < samples[1].max()
-    assert samples[0][600:].max() > 0.4  # after the fade it is as loud as ever
+    assert level[:24].max() < 0.15
+    assert level[480:960].max() > 0.3  # as loud as ever after 10 ms
+    assert level[192_000 - 24 : 192_000].max() < 0.15
+    assert level[192_000 - 960 : 192_000 - 480].max() > 0.3
 
 
 def test_clips_that_touch_share_no_frame_and_leave_none_out(steady: Path) -> None:
@@ -177,7 +180,7 @@ def test_a_clip_at_the_limits_of_the_video_is_right(steady: Path, start_s: float
 def test_a_track_that_ends_early_is_filled(folder: Path, steady: Path, shorter: str) -> None:
     source = folder / f"short-{shorter}.mp4"
     tracks = ("-map", "0:v", "-map", "1:a") if shorter == "a" else ("-map", "1:v", "-map", "0:a")
-    footage.ffmpeg("-i", steady, "-t", "6.5", "-i", steady, *tracks, "-c", "copy", *FRONT, source)
+    footage.ffmpeg("-i", steady, "-t", "6.5", "-i", steady, *tracks, *AVC, "-c:a", "aac", *FRONT, source)
 
     clip, plan, made = clip_of(source, 1.0, 9.0)
 
@@ -186,8 +189,13 @@ def test_a_track_that_ends_early_is_filled(folder: Path, steady: Path, shorter: 
     inspect_clip(clip, plan)
 
 
-def test_nothing_of_the_source_metadata_is_in_a_clip(folder: Path) -> None:
-    clip, _, made = clip_of(footage.talking(folder / "talking.mp4", 12.0), 1.0, 11.8)
+def test_nothing_of_the_source_metadata_is_in_a_clip(folder: Path, steady: Path) -> None:
+    source = folder / "telling.mp4"
+    told = ("-metadata", "title=secret title", "-metadata", "location=+1+2/", "-metadata:s:v", "handler_name=secret")
+    footage.ffmpeg("-i", steady, "-c", "copy", *told, *FRONT, source)
+    assert b"secret" in source.read_bytes()
+
+    clip, _, made = clip_of(source, 1.0, 9.0)
 
     assert made.reason == ""
     assert b"secret" not in clip.read_bytes()
@@ -204,15 +212,6 @@ def open_gop(out: Path) -> Path:
 def one_frame_late(out: Path) -> Path:
     """One frame comes late: the rate is not quite constant."""
     return footage.numbered(out, 10.0, video=AVC, times="N/25+0.02*eq(N\\,120)", mux=FRONT)
-
-
-def garbled_inside(out: Path) -> Path:
-    """The bytes of one group of pictures are something else."""
-    whole = bytearray(footage.numbered(out, 10.0, video=AVC, mux=FRONT).read_bytes())
-    middle = len(whole) * 5 // 9
-    whole[middle : middle + len(whole) // 9] = b"\xff" * (len(whole) // 9)
-    out.write_bytes(whole)
-    return out
 
 
 @pytest.mark.parametrize(
@@ -234,11 +233,17 @@ def test_what_cannot_be_copied_is_coded_anew_and_says_why(folder: Path, make: ob
     assert inspect_clip(clip, plan).frames == plan.frames
 
 
-def test_a_damaged_group_gives_a_clip_that_plays_or_a_failure(folder: Path) -> None:
-    source = garbled_inside(folder / "garbled.mp4")
+@pytest.mark.parametrize("byte", [b"\0", b"\xff", b"\x05"])
+def test_a_damaged_group_gives_a_clip_that_plays_or_a_failure_of_that_clip(folder: Path, byte: bytes) -> None:
+    source = footage.numbered(folder / "damaged.mp4", 10.0, video=AVC, mux=FRONT)
     info = probe(source)
-    plan, out = plan_cut(2.0, 9.0, info), folder / "of-garbled.mp4"
-    with suppress(BadClipError, CorruptMediaError):
+    plan, out = plan_cut(2.0, 9.0, info), folder / "of-damaged.mp4"
+    whole = bytearray(source.read_bytes())
+    middle, length = len(whole) * 5 // 9, len(whole) // 9
+    whole[middle : middle + length] = byte * length
+    source.write_bytes(whole)
+
+    with suppress(*CLIP_FAILURES):
         made = make_clip(source, plan, out, info)
         assert made.reason != ""
         assert inspect_clip(out, plan).frames == plan.frames
@@ -288,7 +293,7 @@ def test_only_what_clips_need_is_read(folder: Path, tmp_path: Path) -> None:
     info = probe(source)
     store = ObjectStore.from_url("memory://")
     store.put_file(source, "long.mp4", "video/mp4")
-    plan = plan_cut(60.3, 75.0, info)
+    plan = plan_cut(60.3, 100.0, info)
     make_clip(source, plan, tmp_path / "whole.mp4", info)
 
     with store.partial("long.mp4", tmp_path / "part.mp4") as copy:
@@ -300,7 +305,7 @@ def test_only_what_clips_need_is_read(folder: Path, tmp_path: Path) -> None:
 
     assert made.reason == ""
     assert (tmp_path / "clip.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
-    assert copy.fetched_bytes - index_bytes < 1.3 * made.seen.size_bytes < source.stat().st_size / 4
+    assert copy.fetched_bytes - index_bytes < 1.3 * made.seen.size_bytes < source.stat().st_size / 2
 
 
 def test_a_copied_clip_comes_out_the_same_twice(steady: Path, folder: Path) -> None:
