@@ -17,6 +17,7 @@ from madvision_assets.domain.failures import (
     BadClipError,
     CorruptMediaError,
     Failure,
+    FailureClass,
     MediaToolError,
     MissingInputError,
     NotMediaError,
@@ -33,6 +34,7 @@ from madvision_assets.work.clip_source import CutSource
 Progress = Callable[[float, str], None]
 
 SHEET_COLUMNS = 3  # as wide as Dagster's window for it
+NOTES = "rendered"  # folder of the store
 NOTES_VERSION = 1  # of how clips are rendered: what was noted under another one is rendered again
 # What is the matter of one clip; everything else would meet the next one, too.
 CLIP_FAILURES = (BadClipError, CorruptMediaError, MediaToolError, NotMediaError, TooCostlyError)
@@ -67,7 +69,7 @@ class ClipRenderer:
                 for number, each in enumerate(missing):
                     tell = partial(_tell, progress, number, len(missing))
                     try:
-                        clips[each.rank] = self._one(each, source, folder, tell)
+                        clips[each.rank] = self._tried(each, source, folder, tell)
                     except CLIP_FAILURES as failure:
                         failed[each.rank] = failure
         if failed and not clips:
@@ -82,6 +84,15 @@ class ClipRenderer:
         )
         recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
         return Made(document, recipe)
+
+    def _tried(self, wanted: "_Wanted", source: CutSource, folder: Path, tell: Callable[[float], None]) -> Clip:
+        """The clip; what may be the moment's fault, such as a tool that a busy machine kept waiting, is tried twice."""
+        try:
+            return self._one(wanted, source, folder, tell)
+        except CLIP_FAILURES as failure:
+            if failure.failure_class is not FailureClass.TRANSIENT:
+                raise
+        return self._one(wanted, source, folder, tell)
 
     def _one(self, wanted: "_Wanted", source: CutSource, folder: Path, tell: Callable[[float], None]) -> Clip:
         plan, candidate, video_id = wanted.plan, wanted.candidate, wanted.raw_video.video_id
@@ -165,11 +176,12 @@ class _Wanted:
         made_from = (
             NOTES_VERSION, cut.ENCODING, [role.value for role in Role],
             self.raw_video.media.sha256, self.raw_video.info.model_dump(mode="json"),
+            self.raw_video.options.model_dump(mode="json"),
             hashlib.sha256(words.encode()).hexdigest(),
             self.candidate.model_dump(mode="json"),
         )  # fmt: skip
         digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-        return f"media/{self.raw_video.video_id}/{digest}.clip.json"
+        return f"{NOTES}/{self.raw_video.video_id}/{digest}"
 
 
 def _failed(candidate: ClipCandidate, failure: Failure) -> FailedClip:
