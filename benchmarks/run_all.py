@@ -5,6 +5,7 @@ import sys
 import analyst_calls
 import cpu_per_video
 import cpu_speech
+import cutting
 import import_cost
 import pods
 import queue_size
@@ -25,6 +26,7 @@ BENCHMARKS = (
     pods,
     cpu_speech,
     reframing,
+    cutting,
 )
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from madvision_assets.domain.clips import Clips, Role
 from madvision_assets.domain.documents import ObjectRef
+from madvision_assets.domain.failure_records import failure_of
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.health import Finding, Health
 from madvision_assets.domain.redaction import visible
@@ -101,6 +102,9 @@ def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
     if not in_table:
         for rank, file in files.items():
             console.print(f"{rank}  {file}", soft_wrap=True)
+    for failed in clips.failed:
+        sentence = failure_of(failed.cause, failed.details)
+        console.print(Text(f"Clip {failed.rank} could not be made: {failed.title}. {sentence}"))
     if clips.provisional:
         console.print("Provisional: rules chose these moments, for want of a language model.")
 

@@ -120,12 +120,9 @@ def candidates_fit_transcript(transcript: Transcript, clip_candidates: ClipCandi
 
 @check_of(PipelineStep.CLIPS)
 def clips_match_plan(clip_candidates: ClipCandidates, clips: Clips) -> dg.AssetCheckResult:
-    """Every candidate has its clip, as long as planned, with picture and sound starting together."""
-    problems = [
-        f"candidate {c.rank} has no clip"
-        for c in clip_candidates.candidates
-        if c.rank not in {k.rank for k in clips.clips}
-    ]
+    """Every candidate has its clip, as long as planned, with picture and sound starting together, or says why not."""
+    told = {clip.rank for clip in clips.clips} | {failed.rank for failed in clips.failed}
+    problems = [f"candidate {c.rank} has no clip" for c in clip_candidates.candidates if c.rank not in told]
     problems += [
         f"clip {c.rank} lasts {c.duration_s:.2f} s, planned were {c.end_s - c.start_s:.2f} s"
         for c in clips.clips
@@ -136,7 +133,8 @@ def clips_match_plan(clip_candidates: ClipCandidates, clips: Clips) -> dg.AssetC
         for c in clips.clips
         if abs(c.audio_video_offset_s) > CLIP_OFFSET_SLACK_S
     ]
-    return _verdict(problems, f"{len(clips.clips)} clips as planned ({clips.outcome.value}).")
+    without = f"; {len(clips.failed)} failed" if clips.failed else ""
+    return _verdict(problems, f"{len(clips.clips)} clips as planned ({clips.outcome.value}){without}.")
 
 
 def _holds(transcript: Transcript, candidate: ClipCandidate) -> bool:

@@ -117,7 +117,10 @@ def clip_candidates(chosen: ClipCandidates) -> Metadata:
 def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metadata:
     """The table of clips with their files, and their thumbnails on one sheet."""
     rows = [
-        [str(c.rank), c.title, timecode(c.start_s), timecode(c.end_s), f"{c.duration_s:.1f}", f"{c.score:.2f}"]
+        [
+            *(str(c.rank), c.title, timecode(c.start_s), timecode(c.end_s), f"{c.duration_s:.1f}", f"{c.score:.2f}"),
+            f"{c.method.value if c.method else ''} {c.method_reason}".strip(),
+        ]
         for c in made.clips
     ]
     files = {c.clip_id: [store.uri(file.key) for file in c.files.values()] for c in made.clips}
@@ -128,9 +131,12 @@ def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metad
         "clips": len(made.clips),
         "total_s": round(total_s, 2),
         "size_mib": round(sum(file.size_bytes for c in made.clips if (file := c.file(Role.SOURCE))) / MIB, 2),
-        "table": _table(("rank", "title", "from", "to", "seconds", "score"), rows),
+        "table": _table(("rank", "title", "from", "to", "seconds", "score", "cut"), rows),
         "files": dg.MetadataValue.json(files),
     }
+    if made.failed:
+        lost = [[str(each.rank), each.title, each.cause, each.details] for each in made.failed]
+        metadata["failed"] = _table(("rank", "title", "cause", "details"), lost)
     if contact_sheet:
         picture = base64.b64encode(contact_sheet).decode()
         metadata["contact_sheet"] = dg.MetadataValue.md(f"![thumbnails](data:image/jpeg;base64,{picture})")

@@ -157,6 +157,13 @@ def _is_empty(value: Mapping[str, object]) -> bool:
     return not value
 
 
+class Method(StrEnum):
+    """How a clip's frames came about: the source's own but for its ends, or all coded anew."""
+
+    COPIED = "copied"
+    CODED_ANEW = "coded_anew"
+
+
 class Clip(Value):
     """A clip that was cut, probed, decoded and stored.
 
@@ -169,6 +176,9 @@ class Clip(Value):
         files: what was made of it, by role: those of ``Role``, and, of a newer version, perhaps others.
         framings: which part of it each other shape shows, by the shape's name.
         failed: why a picture that was asked for is not there, by role: the failure's code and sentence.
+        method: how its frames came about; None in documents that do not say.
+        method_reason: why all of it was coded anew.
+        copied_frames: how many of its frames are the source's own bytes.
     """
 
     clip_id: str
@@ -185,10 +195,29 @@ class Clip(Value):
     files: Mapping[str, ObjectRef]
     framings: Annotated[Mapping[str, Framing], Field(exclude_if=_is_empty)] = {}
     failed: Annotated[Mapping[str, str], Field(exclude_if=_is_empty)] = {}
+    method: Method | None = None
+    method_reason: str = ""
+    copied_frames: int = 0
 
     def file(self, role: Role) -> ObjectRef | None:
         """The file of this role; None where none was made, as a newer version may have it."""
         return self.files.get(role)
+
+
+class FailedClip(Value):
+    """A moment of which no clip came, while others did.
+
+    Attributes:
+        rank: of its candidate.
+        title: of its candidate.
+        cause: code of the failure.
+        details: what is special to it.
+    """
+
+    rank: int
+    title: str
+    cause: str
+    details: str = ""
 
 
 def _files_by_role(clips: Json) -> Json:
@@ -204,6 +233,7 @@ class Clips(Document):
 
     Attributes:
         provisional: True where rules stood in for a language model.
+        failed: moments of which no clip came; without any clip, the whole fails.
     """
 
     asset: ClassVar[str] = "clips"
@@ -215,6 +245,7 @@ class Clips(Document):
     outcome_reason: str
     clips: tuple[Clip, ...] = ()
     provisional: bool = False
+    failed: tuple[FailedClip, ...] = ()
 
 
 def clip_id(video_id: str, rank: int) -> str:

@@ -23,6 +23,7 @@ MIN_PREROLL_S = 0.5
 MAX_PREROLL_S = 20.0
 PREROLL_GAPS = 4  # a codec may hold back a few frames, and with slides each of them is seconds long
 MIN_SIDE_PX = 2
+COPIED_CODECS = ("h264", "hevc")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,27 @@ def plan_cut(candidate_start_s: float, candidate_end_s: float, info: MediaInfo) 
     if aligned_s < info.video_start_s:
         preroll_s = aligned_s  # a seek goes to a picture: where none is shown yet, it would skip the sound before it
     return CutPlan(aligned_s, last - first, fps, preroll_s, _even(info.width), _even(info.height))
+
+
+def why_not_copied(plan: CutPlan, info: MediaInfo) -> str | None:
+    """Why the frames of a clip cannot be copied as they are coded; None where they perhaps can.
+
+    What only the packets tell (their times, their kinds) is seen when it is cut.
+    """
+    tracks = info.tracks
+    colour = tracks.colour if tracks is not None else None
+    reasons = {
+        f"{info.video_codec} is not copied": info.video_codec not in COPIED_CODECS,
+        "the picture is turned": info.rotation_deg != 0,
+        "the frame rate varies": info.max_frame_gap_s * float(plan.fps) > STEADY_GAP_FRAMES,
+        "the frame rate is another": abs(float(plan.fps) / info.fps - 1) > STANDARD_TOLERANCE if info.fps > 0 else True,
+        "the size is odd": (plan.width, plan.height) != (info.width, info.height),
+        "the picture is interlaced": tracks is not None and tracks.interlaced,
+        "the colours are HDR": colour is not None and colour.is_hdr,
+        "the range of the colours is full": colour is not None and colour.full_range,
+        "the file's tracks are not known": tracks is None or tracks.video is None or tracks.audio is None,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def clip_fps(info: MediaInfo) -> Fraction:

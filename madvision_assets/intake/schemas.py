@@ -171,6 +171,14 @@ class ClipView(BaseModel):
     files: Annotated[dict[str, str], Field(description="Every file by its role, such as `source`, `words`.")]
 
 
+class FailedClipView(BaseModel):
+    """A moment of which no clip came."""
+
+    rank: int
+    title: str
+    sentence: Annotated[str, Field(description="What happened and what to do, for a person.")]
+
+
 class VideoStatus(BaseModel):
     """Where a video stands."""
 
@@ -210,6 +218,9 @@ class VideoStatus(BaseModel):
         Field(description="The clips as an edit of the source, by form: `otio`, `fcpxml`, `xml` (Premiere), `edl`."),
     ]
     clips: list[ClipView]
+    failed_clips: Annotated[
+        list[FailedClipView], Field(description="Moments of which no clip came; the others are in `clips`.")
+    ] = []
     created_at: AwareDatetime
     updated_at: AwareDatetime
     finished_at: AwareDatetime | None

@@ -5,7 +5,7 @@ from concurrent.futures import TimeoutError as TooLate
 from urllib.parse import unquote, urlsplit
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS
-from madvision_assets.domain.clips import Clip, Clips, Role
+from madvision_assets.domain.clips import Clip, Clips, FailedClip, Role
 from madvision_assets.domain.edit_list import EditForm
 from madvision_assets.domain.failure_records import failure_of, public_details, public_sentence
 from madvision_assets.domain.failures import (
@@ -20,7 +20,7 @@ from madvision_assets.domain.sidecars import Sidecar, suffix_of
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript_forms import Form
 from madvision_assets.intake.problems import ProblemError
-from madvision_assets.intake.schemas import ClipView, StepView, VideoStatus
+from madvision_assets.intake.schemas import ClipView, FailedClipView, StepView, VideoStatus
 from madvision_assets.intake.services import Services, tell_operators
 from madvision_assets.tools.database.rows import QueueRow, TrackedVideo
 from madvision_assets.tools.store.documents import read_current
@@ -52,12 +52,13 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
     tracked = require_tracked(services, token)
     row = tracked.row
     failure = failure_of(row.failure_cause, row.failure_details)
-    message, clips, provisional = row.message, [], None
+    message, clips, failed, provisional = row.message, [], [], None
     if row.outcome is not None:
         try:
             made = _STORE_READERS.submit(read_current, services.store, Clips, row.video_id).result(STORE_LIMIT_S)
             provisional = made.provisional
             clips = [clip_view(clip, f"{base_url}/video/{token}/clips") for clip in made.clips]
+            failed = [_failed_view(each) for each in made.failed]
         except MissingInputError:
             message = CLIPS_GONE
         except (NewerDocumentError, UnreadableDocumentError) as unreadable:
@@ -82,9 +83,15 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             **_package(f"{base_url}/video/{token}", has_clips=bool(clips)),
             "provisional": provisional,
             "clips": clips,
+            "failed_clips": failed,
             "options": tracked.options,
         }
     )
+
+
+def _failed_view(failed: FailedClip) -> FailedClipView:
+    failure = failure_of(failed.cause, failed.details)
+    return FailedClipView(rank=failed.rank, title=failed.title, sentence=public_sentence(failure) if failure else "")
 
 
 def require_tracked(services: Services, token: str) -> TrackedVideo:

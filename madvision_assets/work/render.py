@@ -1,30 +1,49 @@
 """Render: from chosen moments to inspected clips in the store."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import hashlib
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from madvision_assets.domain import captions
-from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Role, clip_id
-from madvision_assets.domain.cutting import plan_cut
+from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, FailedClip, Method, Role, clip_id
+from madvision_assets.domain.cutting import CutPlan, plan_cut
 from madvision_assets.domain.documents import Made, ObjectRef
+from madvision_assets.domain.failures import (
+    BadClipError,
+    CorruptMediaError,
+    Failure,
+    FailureClass,
+    MediaToolError,
+    MissingInputError,
+    NotMediaError,
+    TooCostlyError,
+)
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import cut, ffmpeg, frames, outputs
+from madvision_assets.tools.store.documents import are_whole
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import shaping
+from madvision_assets.work.clip_source import CutSource
 
 Progress = Callable[[float, str], None]
 
 SHEET_COLUMNS = 3  # as wide as Dagster's window for it
+NOTES = "rendered"  # folder of the store
+NOTES_VERSION = 1  # of how clips are rendered: what was noted under another one is rendered again
+# What is the matter of one clip; everything else would meet the next one, too.
+CLIP_FAILURES = (BadClipError, CorruptMediaError, MediaToolError, NotMediaError, TooCostlyError)
 
 
 @dataclass(frozen=True)
 class ClipRenderer:
-    """Cuts, captions, inspects and stores clips; one that fails its inspection fails all, with its reason."""
+    """Cuts, captions, inspects and stores clips; one that fails says so, and the others are delivered."""
 
     store: ObjectStore
 
@@ -36,93 +55,148 @@ class ClipRenderer:
         folder: Path,
         progress: Progress,
     ) -> Made[Clips]:
-        """Render every candidate; ``folder`` is scratch.
+        """Render every candidate that was not rendered just so before; ``folder`` is scratch.
 
         Raises:
-            Failure: of ffmpeg, of a clip's inspection, or of the store; nothing is published then.
+            Failure: of the store or the disk, which is the matter of all; of the first clip where none came out.
         """
-        clips: list[Clip] = []
-        if chosen.candidates:
-            with self._source(raw_video.media, folder) as source:
-                for number, candidate in enumerate(chosen.candidates):
-                    tell = partial(_tell, progress, number, len(chosen.candidates))
-                    clips.append(self._one(raw_video, transcript, candidate, source, folder, tell))
+        wanted = [_Wanted(raw_video, transcript, candidate) for candidate in chosen.candidates]
+        clips = {each.rank: clip for each in wanted if (clip := self._rendered(each)) is not None}
+        missing = [each for each in wanted if each.rank not in clips]
+        failed: dict[int, Failure] = {}
+        if missing:
+            with CutSource.of(self.store, raw_video, folder) as source:
+                source.look([each.plan for each in missing if each.lies_inside])
+                for number, each in enumerate(missing):
+                    tell = partial(_tell, progress, number, len(missing))
+                    try:
+                        clips[each.rank] = self._tried(each, source, folder, tell)
+                    except CLIP_FAILURES as failure:
+                        failed[each.rank] = failure
+        if failed and not clips:
+            raise next(iter(failed.values()))
         document = Clips(
             video_id=raw_video.video_id,
             outcome=chosen.outcome,
             outcome_reason=chosen.outcome_reason,
-            clips=tuple(clips),
+            clips=tuple(clips[each.rank] for each in wanted if each.rank in clips),
             provisional=chosen.provisional,
+            failed=tuple(_failed(each.candidate, failed[each.rank]) for each in wanted if each.rank in failed),
         )
         recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
         return Made(document, recipe)
 
-    def _one(
-        self,
-        raw_video: RawVideo,
-        transcript: Transcript,
-        candidate: ClipCandidate,
-        source: Path,
-        folder: Path,
-        tell: Callable[[float], None],
-    ) -> Clip:
-        plan = plan_cut(candidate.start_s, candidate.end_s, raw_video.info)
-        identity = clip_id(raw_video.video_id, candidate.rank)
+    def _tried(self, wanted: "_Wanted", source: CutSource, folder: Path, tell: Callable[[float], None]) -> Clip:
+        """The clip; what may be the moment's fault, such as a tool that a busy machine kept waiting, is tried twice."""
+        try:
+            return self._one(wanted, source, folder, tell)
+        except CLIP_FAILURES as failure:
+            if failure.failure_class is not FailureClass.TRANSIENT:
+                raise
+        return self._one(wanted, source, folder, tell)
+
+    def _one(self, wanted: "_Wanted", source: CutSource, folder: Path, tell: Callable[[float], None]) -> Clip:
+        plan, candidate, options = wanted.plan, wanted.candidate, wanted.raw_video.options
+        identity = clip_id(wanted.raw_video.video_id, candidate.rank)
         paths = {role: folder / f"{identity}.{role.suffix}" for role in Role if not role.is_rendition}
-        shapes = len(raw_video.options.pictures)
-        cut.cut_clip(
-            source, plan, paths[Role.SOURCE], raw_video.info.tracks, progress=lambda share: tell(share / (1 + shapes))
-        )
-        seen = cut.inspect_clip(paths[Role.SOURCE], plan)
-        made = outputs.CutClip(
-            path=paths[Role.SOURCE],
-            duration_s=seen.duration_s,
-            cues=captions.caption_cues(transcript.words, plan.start_s, plan.end_s),
-        )
-        for role, path in paths.items():
-            outputs.make(role, made, path)
-        words = captions.words_of_clip(transcript.words, plan.start_s, plan.end_s)
-        finished = shaping.Finished(identity, paths[Role.SOURCE], plan.fps, words)
-        shaped = shaping.shape(
-            finished, raw_video.options, folder, lambda share: tell((1 + share * shapes) / (1 + shapes))
-        )  # fmt: skip
-        paths |= shaped.paths
-        clip = Clip(
-            clip_id=identity,
-            rank=candidate.rank,
-            title=candidate.title,
-            reason=candidate.reason,
-            score=candidate.score,
-            start_s=plan.start_s,
-            end_s=plan.end_s,
-            duration_s=seen.duration_s,
-            audio_video_offset_s=seen.audio_video_offset_s,
-            width=seen.width,
-            height=seen.height,
-            files={role.value: self._store(path, raw_video.video_id, role) for role, path in paths.items()},
-            framings=shaped.framings,
-            failed=shaped.failed,
-        )
-        for path in paths.values():
-            path.unlink()  # a video of many clips needs the disk of one
+        of_all = 1 + len(options.pictures)
+        try:
+            source.reach(plan)
+            more = partial(source.reach, plan, whole=True)
+            made = cut.make_clip(
+                source.path, plan, paths[Role.SOURCE], wanted.raw_video.info,
+                more=more, progress=lambda share: tell(share / of_all),
+            )  # fmt: skip
+            cues = captions.caption_cues(wanted.transcript.words, plan.start_s, plan.end_s)
+            cut_clip = outputs.CutClip(path=paths[Role.SOURCE], duration_s=made.seen.duration_s, cues=cues)
+            for role, path in paths.items():
+                outputs.make(role, cut_clip, path)
+            words = captions.words_of_clip(wanted.transcript.words, plan.start_s, plan.end_s)
+            finished = shaping.Finished(identity, paths[Role.SOURCE], plan.fps, words)
+            shaped = shaping.shape(
+                finished, options, folder, lambda share: tell((1 + share * (of_all - 1)) / of_all)
+            )  # fmt: skip
+            paths |= shaped.paths
+            clip = Clip(
+                clip_id=identity,
+                **candidate.model_dump(include={"rank", "title", "reason", "score"}),
+                start_s=plan.start_s,
+                end_s=plan.end_s,
+                **_measured(made.seen),
+                files={role.value: self._store(path, wanted.raw_video.video_id, role) for role, path in paths.items()},
+                method=Method.CODED_ANEW if made.reason else Method.COPIED,
+                method_reason=made.reason,
+                copied_frames=made.copied_frames,
+                framings=shaped.framings,
+                failed=shaped.failed,
+            )
+        finally:
+            for path in paths.values():
+                path.unlink(missing_ok=True)  # a video of many clips needs the disk of one
+        if not clip.failed:  # a picture that is missing is tried again
+            self.store.put_bytes(wanted.note_key, clip.model_dump_json().encode(), media_type="application/json")
         return clip
+
+    def _rendered(self, wanted: "_Wanted") -> Clip | None:
+        """The same clip, where an earlier try made it and its files are whole."""
+        try:
+            clip = Clip.model_validate_json(self.store.get_bytes(wanted.note_key), extra="ignore")
+        except (MissingInputError, ValidationError):
+            return None
+        return clip if are_whole(self.store, clip.files.values()) else None
 
     def _store(self, path: Path, video_id: str, role: Role) -> ObjectRef:
         return self.store.store_media(path, video_id, role.suffix.rpartition(".")[2], role.media_type)
 
-    @contextmanager
-    def _source(self, media: ObjectRef, folder: Path) -> Iterator[Path]:
-        """The video as a file: where it lies in a folder store, else a copy that is gone afterwards."""
-        local = self.store.local_path(media.key)
-        if local is not None:
-            yield local
-            return
-        copy = folder / Path(media.key).name
-        self.store.download(media.key, copy)
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A clip that is to be rendered, and all that it is made from."""
+
+    raw_video: RawVideo
+    transcript: Transcript
+    candidate: ClipCandidate
+
+    @property
+    def rank(self) -> int:
+        return self.candidate.rank
+
+    @property
+    def lies_inside(self) -> bool:
         try:
-            yield copy
-        finally:
-            copy.unlink(missing_ok=True)
+            return bool(self.plan)
+        except BadClipError:
+            return False
+
+    @cached_property
+    def plan(self) -> CutPlan:
+        try:
+            return plan_cut(self.candidate.start_s, self.candidate.end_s, self.raw_video.info)
+        except ValueError as error:
+            raise BadClipError(str(error)) from error
+
+    @cached_property
+    def note_key(self) -> str:
+        """Where the clip is noted once it is rendered: another input, or other code, is another note."""
+        words = self.transcript.model_dump_json(include={"segments"})
+        made_from = (
+            NOTES_VERSION, cut.ENCODING, [role.value for role in Role],
+            self.raw_video.media.sha256, self.raw_video.info.model_dump(mode="json"),
+            self.raw_video.options.model_dump(mode="json"),
+            hashlib.sha256(words.encode()).hexdigest(),
+            self.candidate.model_dump(mode="json"),
+        )  # fmt: skip
+        digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
+        return f"{NOTES}/{self.raw_video.video_id}/{digest}"
+
+
+def _measured(seen: cut.ClipInspection) -> dict[str, float]:
+    names = ("duration_s", "audio_video_offset_s", "width", "height")
+    return {name: getattr(seen, name) for name in names}
+
+
+def _failed(candidate: ClipCandidate, failure: Failure) -> FailedClip:
+    return FailedClip(rank=candidate.rank, title=candidate.title, cause=failure.code, details=failure.details)
 
 
 def contact_sheet(store: ObjectStore, made: Clips) -> bytes | None:

@@ -9,7 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 import madvision_assets.command
-from madvision_assets.command.display import VisibleConsole, echo
+from madvision_assets.command.display import VisibleConsole, echo, show_clips
+from madvision_assets.domain.clips import Clips, FailedClip, Outcome
+from madvision_assets.tools.store.objects import ObjectStore
 
 HOSTILE = "talk\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066\x00.mp4"
 OBEYED = ("\x1b", "\x07", "\x9b", "\u202e", "\u2066", "\x00")
@@ -47,3 +49,14 @@ def test_the_command_line_prints_in_no_other_way() -> None:
     }
 
     assert printing <= {"display.py"}
+
+
+def test_a_clip_that_failed_is_named_with_its_reason() -> None:
+    lost = FailedClip(rank=2, title="The accident", cause="bad_clip", details="it lasts 3.0 s")
+    clips = Clips(video_id="web-1", outcome=Outcome.CLIPS, outcome_reason="", failed=(lost,))
+    out = io.StringIO()
+
+    show_clips(VisibleConsole(file=out, color_system=None, width=300), clips, ObjectStore.from_url("memory://"))
+
+    assert "Clip 2 could not be made: The accident. A clip that was cut did not play" in out.getvalue()
+    assert "it lasts 3.0 s" in out.getvalue()

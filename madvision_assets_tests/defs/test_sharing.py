@@ -39,7 +39,7 @@ SHORT = Options(min_clip_s=1, max_clip_s=6)
 
 
 class Final(OfflineAnalyst):
-    """An analyst whose word counts as that of a language model, and who finds nothing: clips name media of their own."""
+    """One whose word counts as a language model's, and who finds nothing: clips name media of their own."""
 
     def classify(self, *given: Any) -> Made[ContentType]:
         """The verdict."""

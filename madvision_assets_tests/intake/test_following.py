@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from madvision_assets.domain.captions import vtt_of
-from madvision_assets.domain.clips import Clip, Clips, Outcome, Role
+from madvision_assets.domain.clips import Clip, Clips, FailedClip, Outcome, Role
 from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import (
     ApiKeyInvalidError,
@@ -55,8 +55,8 @@ def _put(store: ObjectStore, video_id: str, data: bytes, extension: str, media_t
     return ObjectRef(key=key, sha256=sha256, size_bytes=len(data), media_type=media_type)
 
 
-def _finish(intake: Intake, url: str) -> str:
-    """Have a video done, with one clip; gives its token."""
+def _finish(intake: Intake, url: str, *failed: FailedClip) -> str:
+    """Have a video done, with one clip and these that failed; gives its token."""
     queue, token, video_id = _begin(intake, url, PipelineStep.CLIPS)
     store = intake.services.store
     clip = Clip(
@@ -67,7 +67,7 @@ def _finish(intake: Intake, url: str) -> str:
             for role, data in ((Role.SOURCE, FILM), (Role.CAPTIONS, SRT.encode()), (Role.THUMBNAIL, b"\xff\xd8\xff"))
         },
     )  # fmt: skip
-    made = sealed(Clips(video_id=video_id, outcome=Outcome.CLIPS, outcome_reason="found", clips=(clip,)))
+    made = sealed(Clips(video_id=video_id, outcome=Outcome.CLIPS, outcome_reason="found", clips=(clip,), failed=failed))
     write_document(store, made)
     point_current(store, made)
     queue.finish_step(video_id, "run-1", PipelineStep.CLIPS, ends=True, made=made)
@@ -179,6 +179,21 @@ def test_a_local_file_is_shown_by_its_name_alone(intake: Intake) -> None:
 
 
 # --- clips ---
+
+
+def test_a_clip_that_failed_is_named_beside_the_others(intake: Intake) -> None:
+    lost = FailedClip(rank=2, title="The accident", cause="corrupt_media", details="a group of pictures")
+    token = _finish(intake, "https://media.example.org/lost.mp4", lost)
+
+    told = intake.status(token)
+
+    assert len(told["clips"]) == 1
+    (failed,) = told["failed_clips"]
+    assert (failed["rank"], failed["title"]) == (2, "The accident")
+    assert "damaged" in failed["sentence"]
+    page = intake.client.get(f"/video/{token}").text
+    assert "One clip is ready" in page
+    assert "No clip of “The accident”: " in page
 
 
 def test_a_finished_video_lists_its_clips_with_links_that_work(intake: Intake, done: dict[str, Any]) -> None:

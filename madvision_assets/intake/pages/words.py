@@ -180,7 +180,8 @@ def _tell_done(status: VideoStatus) -> Told:
         return Told("Done", "The clips are cut", status.message or "They cannot be listed at the moment.", Tone.GOOD)
     count = len(status.clips)
     headline = "One clip is ready" if count == 1 else f"{count} clips are ready"
-    return Told(headline, headline, "Best first. Watch them here, or take them with you.", Tone.GOOD)
+    lost = "".join(f" No clip of “{each.title}”: {each.sentence}" for each in status.failed_clips)
+    return Told(headline, headline, f"Best first. Watch them here, or take them with you.{lost}", Tone.GOOD)
 
 
 def size(size_bytes: int) -> str:

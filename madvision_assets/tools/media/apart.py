@@ -1,7 +1,8 @@
 """Runs what parses foreign media in a sandboxed child, which holds the one file and nothing else.
 
-The child (``child.py``) gets an open file, or a socket by which it asks for stretches of a stream of ours; it answers
-in lines of JSON: any number of blocks of bytes, then one result or one failure. Nothing is pickled either way.
+The child (``child.py``) gets an open file, or a socket by which it asks for stretches of a stream of ours, and for some
+jobs an open file of ours that it writes into (``beside``); it answers in lines of JSON: any number of blocks of bytes,
+then one result or one failure. Nothing is pickled either way.
 Inside ``one_child`` the same child does one job after the other: to start it takes longer than most of its jobs.
 """
 
@@ -14,7 +15,7 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -32,15 +33,21 @@ CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.
 WAIT_S = 5.0
 
 
-def result_of(job: str, source: Path | BinaryIO, **options: Any) -> Any:
+def result_of(job: str, source: Path | BinaryIO, *, beside: BinaryIO | None = None, **options: Any) -> Any:
     """What a job of the child says of a file or a seekable stream.
+
+    Args:
+        job: its name in ``child.JOBS``.
+        source: what it reads.
+        beside: an open file that it reads and writes, for jobs that make one.
+        options: of the job.
 
     Raises:
         TooCostlyError: it takes more memory or time than the file's size can need.
         CorruptMediaError: the decoder crashed over it.
         Failure: what the job raises; errors that a stream of ours raises pass unchanged.
     """
-    return next(message["result"] for message in _messages(job, source, options) if "result" in message)
+    return next(message["result"] for message in _messages(job, source, options, beside) if "result" in message)
 
 
 def bytes_of(job: str, source: Path | BinaryIO, **options: Any) -> Iterator[bytes]:
@@ -87,11 +94,11 @@ class _Child:
         self._process = None
         self._held.close()
 
-    def give(self, order: dict[str, Any], fd: int) -> ChildProcess:
-        """Hands an order and the file that it is about to the child."""
+    def give(self, order: dict[str, Any], fds: Sequence[int]) -> ChildProcess:
+        """Hands an order and the files that it is about to the child."""
         process = self._process or self._started()
         with contextlib.suppress(OSError):  # it is gone, which is told by its silence
-            socket.send_fds(self._orders, [json.dumps(order).encode()], [fd])
+            socket.send_fds(self._orders, [json.dumps(order).encode()], fds)
         return process
 
     def _started(self) -> ChildProcess:
@@ -113,7 +120,9 @@ class _Child:
 _kept: ContextVar[_Child | None] = ContextVar("kept", default=None)
 
 
-def _messages(job: str, source: Path | BinaryIO, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _messages(
+    job: str, source: Path | BinaryIO, options: dict[str, Any], beside: BinaryIO | None = None
+) -> Iterator[dict[str, Any]]:
     with contextlib.ExitStack() as held:
         stream = held.enter_context(_opened(source)) if isinstance(source, Path) else source
         size_bytes = stream.seek(0, os.SEEK_END)
@@ -127,21 +136,22 @@ def _messages(job: str, source: Path | BinaryIO, options: dict[str, Any]) -> Ite
             fd = served.fd
             order = {"size": size_bytes}
         order |= {"job": job, "options": options}
+        fds = [fd] if beside is None else [fd, beside.fileno()]
         kept = _kept.get()
         child = kept if kept is not None and not kept.busy else held.enter_context(_Child())
         try:
-            yield from _talk(child, order, fd, at_most_s(budget_s(size_bytes)))
+            yield from _talk(child, order, fds, at_most_s(budget_s(size_bytes)))
         except Failure:
             if served is not None and served.problem is not None:  # not the file's fault, but our stream's
                 raise served.problem from None
             raise
 
 
-def _talk(child: _Child, order: dict[str, Any], fd: int, time_limit_s: float) -> Iterator[dict[str, Any]]:
+def _talk(child: _Child, order: dict[str, Any], fds: Sequence[int], time_limit_s: float) -> Iterator[dict[str, Any]]:
     what, answered = f"reading the file ({order['job']})", False
     child.busy = True
     try:
-        process = child.give(order, fd)
+        process = child.give(order, fds)
         cpu_before_s = process.cpu_s
         try:
             for line in process.lines(time_limit_s=time_limit_s, stall_limit_s=time_limit_s, sign_of_life=lambda: 0):

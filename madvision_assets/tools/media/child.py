@@ -7,11 +7,11 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any, BinaryIO
 
 from madvision_assets.domain.failures import CorruptMediaError, Failure, TooCostlyError
-from madvision_assets.tools.media import audio, container, inspection, looking, probe, thumbnails
+from madvision_assets.tools.media import audio, container, inspection, key_frames, looking, probe, smart, thumbnails
 from madvision_assets.tools.media.apart import ANSWER, ASK
 
 READ_BYTES = 1024 * 1024
@@ -26,6 +26,8 @@ JOBS: dict[str, Callable[..., Any]] = {
     "layout": container.layout,
     "inspect": inspection.decoded_whole,
     "thumbnail": thumbnails.best_picture,
+    "stretches": key_frames.stretches,
+    "smart": smart.cut,
     "sound": audio.decoded,
     "look": looking.looked_at,
     "packets": looking.packets,
@@ -81,10 +83,13 @@ def main() -> None:
     os.dup2(2, 1)  # whatever else prints
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, int(sys.argv[1])) as orders:
         while True:
-            data, fds, _, _ = socket.recv_fds(orders, ORDER_BYTES, 1)
+            data, fds, _, _ = socket.recv_fds(orders, ORDER_BYTES, 2)
             if not data:
                 return
-            with closing(_stream(order := json.loads(data), fds[0])) as stream:
+            with ExitStack() as held:
+                stream = held.enter_context(closing(_stream(order := json.loads(data), fds[0])))
+                for fd in fds[1:]:
+                    order["options"]["beside"] = held.enter_context(os.fdopen(fd, "r+b"))
                 for message in _answers(order, stream):
                     out.write(json.dumps(message) + "\n")
                     out.flush()

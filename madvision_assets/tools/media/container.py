@@ -221,6 +221,20 @@ def decodable(tracks: "Iterable[_Track]") -> "list[_Track]":
     return [track for track in tracks if track.codec_context is not None]
 
 
+@contextmanager
+def only(container: "InputContainer", index: int) -> Iterator[None]:
+    """Inside, the bytes of other tracks are not read."""
+    from av.stream import Discard
+
+    for stream in container.streams:
+        stream.discard = Discard.default if stream.index == index else Discard.all
+    try:
+        yield
+    finally:
+        for stream in container.streams:
+            stream.discard = Discard.default
+
+
 def looks_like_media(head: bytes) -> bool:
     """Whether a file begins like one of the containers that we take."""
     return head.startswith(SIGNATURES) or head[4:8] in BOXES

@@ -1,12 +1,17 @@
-"""Cuts a clip to the frame, and inspects what came of it."""
+"""Cuts a clip to the frame, and inspects what came of it.
 
+Where its frames can be copied, only its ends are coded anew (``smart``); else all of it is.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from madvision_assets.domain.cutting import CutPlan
-from madvision_assets.domain.failures import BadClipError, Failure
+from madvision_assets.domain.cutting import CutPlan, why_not_copied
+from madvision_assets.domain.failures import BadClipError, CorruptMediaError, Failure, MediaToolError, TooCostlyError
 from madvision_assets.domain.tracks import Tracks
+from madvision_assets.domain.video import MediaInfo
 from madvision_assets.tools.media import colour
 from madvision_assets.tools.media.apart import result_of
 from madvision_assets.tools.media.audio import ON_TIME
@@ -14,6 +19,7 @@ from madvision_assets.tools.media.ffmpeg import BUDGET_FLOOR_S, Progress, run, s
 from madvision_assets.tools.media.probe import tracks_of
 
 AUDIO_RATE_HZ = 48_000
+FADE_S = 0.005
 MAX_DURATION_ERROR_S = 0.1
 MAX_AUDIO_VIDEO_OFFSET_S = 0.05
 # What a clip may take: its seconds, and those before them that are decoded, for each million pixels.
@@ -22,7 +28,9 @@ BUDGET_S_PER_MEDIA_S = 10.0
 ENCODING: dict[str, str | int | float | bool | None] = {
     "vcodec": "libx264", "preset": "veryfast", "crf": 20, "pix_fmt": "yuv420p",
     "acodec": "aac", "audio_bitrate": "160k", "ar": AUDIO_RATE_HZ, "ac": 2,
-    "format": "mp4", "movflags": "+faststart",
+    "format": "mp4",
+    # Signed offsets: the first frame is shown at 0, whether a player knows edit lists or not.
+    "movflags": "+faststart+negative_cts_offsets",
     # Nothing of the source's titles, places, devices or chapters goes into a clip.
     "map_metadata": -1, "map_chapters": -1, "fflags": "+bitexact", "flags": "+bitexact",
 }  # fmt: skip
@@ -47,6 +55,72 @@ class ClipInspection:
     height: int
     size_bytes: int
     frames: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """How a clip was made.
+
+    Attributes:
+        seen: what was found in it.
+        copied_frames: how many of its frames are the source's own bytes.
+        reason: why all of it was coded anew; empty where it was not.
+        psnr_db: how near to the source the frames at its seams and edges are; None where all was coded anew.
+    """
+
+    seen: ClipInspection
+    copied_frames: int = 0
+    reason: str = ""
+    psnr_db: float | None = None
+
+
+def make_clip(
+    path: Path,
+    plan: CutPlan,
+    out: Path,
+    info: MediaInfo,
+    *,
+    more: Callable[[], None] = lambda: None,
+    progress: Progress | None = None,
+) -> Made:
+    """Writes the planned clip, by copying where that is exact, and inspects it.
+
+    Args:
+        path: as for ``cut_clip``; where it has holes, what ``key_frames`` names for the plan is there.
+        plan: from ``plan_cut``.
+        out: the file to write.
+        info: what ``probe`` says of the source.
+        more: is called before all is coded anew, which reads more of the source.
+        progress: is told the share done.
+
+    Raises:
+        BadClipError: it did not come out as planned, even coded anew.
+        Failure: what ``cut_clip`` raises.
+    """
+    reason = why_not_copied(plan, info)
+    if reason is None:
+        found = _smart(path, plan, out, info)
+        if "doubt" not in found:
+            copied, psnr_db = found.pop("copied"), found.pop("psnr_db")
+            seen = ClipInspection(**found, size_bytes=out.stat().st_size)
+            return Made(seen, copied_frames=copied, psnr_db=psnr_db)
+        reason = found["doubt"]
+    more()
+    cut_clip(path, plan, out, info.tracks, progress=progress)
+    return Made(inspect_clip(out, plan), reason=reason)
+
+
+def _smart(path: Path, plan: CutPlan, out: Path, info: MediaInfo) -> dict[str, Any]:
+    """What ``smart.cut`` says; whatever goes wrong with the media is a doubt."""
+    tracks = tracks_of(path, info.tracks)
+    try:
+        with out.open("w+b") as file:
+            return result_of(  # type: ignore[no-any-return]
+                "smart", path, beside=file, tracks=(tracks.video, tracks.audio), start_s=plan.start_s + tracks.zero_s,
+                frames=plan.frames, fps=plan.fps.as_integer_ratio(), size_px=(plan.width, plan.height),
+            )  # fmt: skip
+    except (CorruptMediaError, TooCostlyError, MediaToolError) as failure:
+        return {"doubt": f"copying failed: {failure.code}"}
 
 
 def cut_clip(
@@ -107,7 +181,9 @@ def _sound(stream: Any, plan: CutPlan) -> Any:
     stream = stream.filter("asetpts", f"PTS-{plan.preroll_s:.6f}/TB")
     # Drops what lies before the start, pads what starts late, fills holes.
     stream = stream.filter("aresample", AUDIO_RATE_HZ, **ON_TIME)
-    return stream.filter("apad").filter("atrim", end_sample=samples).filter("asetpts", "PTS-STARTPTS")
+    stream = stream.filter("apad").filter("atrim", end_sample=samples).filter("asetpts", "PTS-STARTPTS")
+    stream = stream.filter("afade", type="in", duration=FADE_S)
+    return stream.filter("afade", type="out", duration=FADE_S, start_time=max(0.0, plan.duration_s - FADE_S))
 
 
 def inspect_clip(path: Path, plan: CutPlan) -> ClipInspection:

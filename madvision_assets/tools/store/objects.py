@@ -22,6 +22,7 @@ from madvision_assets.domain.failures import MissingInputError, StoreUnavailable
 from madvision_assets.tools.store.backends import Location, connect, parse_store_url, validate_key
 from madvision_assets.tools.store.errors import folder_failure, store_failures
 from madvision_assets.tools.store.files import copy_bytes
+from madvision_assets.tools.store.partial import PartialCopy
 from madvision_assets.tools.store.reader import open_ranged
 
 if TYPE_CHECKING:
@@ -253,6 +254,14 @@ class ObjectStore:
             with store_failures(key):
                 return path.open("rb")
         return open_ranged(self._backend, key, self.size_bytes(key))
+
+    def partial(self, key: str, path: Path) -> PartialCopy:
+        """A copy that holds only what is read of it, for objects of which little is needed.
+
+        Raises:
+            OSError: the file cannot be made.
+        """
+        return PartialCopy(self._backend, key, self.size_bytes(key), path)
 
     def local_path(self, key: str) -> Path | None:
         """Path of an object in a folder store, whether it is there or not, for reading only; None elsewhere."""
