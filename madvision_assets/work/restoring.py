@@ -85,8 +85,8 @@ def _rebuild_stage(database: Database, store: ObjectStore, step: PipelineStep, k
         except (MissingInputError, NewerDocumentError, UnreadableDocumentError):
             continue
         with database.writing() as connection:
-            told = Told(video_id, document.provenance, store.uri(key))
-            connection.execute(insert_lineage(told, sqlite=database.is_sqlite))
+            row = Told(video_id, document.provenance, store.uri(key))
+            connection.execute(insert_lineage(row, sqlite=database.is_sqlite))
         added += 1
     return added
 
