@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-
-from sqlalchemy import Row, select, update
+from typing import TYPE_CHECKING
 
 from madvision_assets.domain.failures import (
     DamagedDocumentError,
@@ -14,9 +13,11 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.stages import PipelineStep, is_stage
 from madvision_assets.domain.summaries import summary_of
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.tables import lineage
 from madvision_assets.tools.store.documents import read_version
 from madvision_assets.tools.store.objects import ObjectStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
 
 AT_ONCE = 100
 # What stands for a document that is gone, or that nobody here can read: it is not looked at again.
@@ -44,6 +45,10 @@ class Summariser:
         Raises:
             Failure: the database or the store cannot be used.
         """
+        from sqlalchemy import select, update
+
+        from madvision_assets.tools.database.tables import lineage
+
         columns = (lineage.c.id, lineage.c.asset, lineage.c.video_id, lineage.c.data_version)
         bare = select(*columns).where(lineage.c.summary.is_(None)).order_by(lineage.c.id).limit(limit)
         with self.database.reading() as connection:
@@ -56,7 +61,7 @@ class Summariser:
         return len(found)
 
 
-def _found(store: ObjectStore, rows: Iterable[Row[tuple[int, str, str, str]]]) -> Iterator[tuple[int, object]]:
+def _found(store: ObjectStore, rows: "Iterable[Row[tuple[int, str, str, str]]]") -> Iterator[tuple[int, object]]:
     for row_id, asset, video_id, data_version in rows:
         if not is_stage(asset):
             yield row_id, UNKNOWN
