@@ -29,7 +29,16 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.quotas import Taken
-from madvision_assets.domain.video import UPLOAD, MediaInfo, RawVideo, SourceMetadata, Upload, Video, file_video_id
+from madvision_assets.domain.video import (
+    UPLOAD,
+    MediaInfo,
+    RawVideo,
+    SourceMetadata,
+    Upload,
+    Video,
+    file_video_id,
+    uncut_id,
+)
 from madvision_assets.tools.download import Download, Downloader, OnSize
 from madvision_assets.tools.media import audio, ffmpeg, normalise, probe
 from madvision_assets.tools.room import DiskRoom
@@ -174,7 +183,7 @@ class Ingest:
         """
         name = PurePosixPath(received.ReceivedFile.of(video.address).name)
         try:
-            path = IncomingFiles(self.store).fetch(video.address, video.video_id, folder, progress)
+            path = IncomingFiles(self.store).fetch(video.address, uncut_id(video.video_id), folder, progress)
         except MissingInputError:
             path = self._kept(video.video_id, folder)
         return Download(path, SourceMetadata(extractor="upload", title=name.stem), engine_version="")
@@ -240,6 +249,6 @@ def local_file(video: Video) -> Download:
     if not path.is_file():
         raise NotMediaError(f"{path.name} is not a regular file")
     with path.open("rb") as file:
-        if file_video_id(hashlib.file_digest(file, "sha256").hexdigest()) != video.video_id:
+        if file_video_id(hashlib.file_digest(file, "sha256").hexdigest()) != uncut_id(video.video_id):
             raise FileChangedError(path.name)
     return Download(path=path, source=SourceMetadata(extractor="file", title=path.stem), engine_version="")

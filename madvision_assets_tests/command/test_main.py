@@ -170,6 +170,18 @@ def test_a_file_that_changed_since_it_was_submitted_is_not_taken_for_the_first(
     assert report.failure.cause == "file_changed"
 
 
+def test_a_file_that_is_cut_in_another_way_is_the_same_file(command_line: CommandLine, tmp_path: Path) -> None:
+    file = tmp_path / "talk.mp4"
+    file.write_bytes(b"first")
+    video_id = command_line.run("submit", str(file), "--max-clips", "2").output.split()[0]
+
+    with command_line.environment():
+        report = command_line.workplace().run(video_id, lambda _: (PipelineStep.RAW_VIDEO,), no_progress)
+
+    assert report.failure is not None
+    assert report.failure.cause == "not_media"
+
+
 def test_a_home_that_is_a_file_is_a_failure_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "home").touch()
 

@@ -199,9 +199,12 @@ def test_one_who_was_overtaken_changes_nothing(intake: Intake) -> None:
     assert intake.client.get(path).json()["submission"]["video_id"] == receipt_of(again)["video-id"]
 
 
-def test_raw_video_takes_the_very_bytes_over_and_the_store_has_them_once(intake: Intake, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [{}, {"options": json.dumps({"max_clips": 4})}])
+def test_raw_video_takes_the_very_bytes_over_and_the_store_has_them_once(
+    intake: Intake, tmp_path: Path, asked: dict[str, str]
+) -> None:
     film = footage.talking(tmp_path / "film.mp4", 5.0)
-    sent = uploader(intake, film.read_bytes(), chunk_size=100_000)
+    sent = uploader(intake, film.read_bytes(), chunk_size=100_000, metadata=asked)
     sent.upload()
     services, video_id = intake.services, receipt_of(sent)["video-id"]
     video = services.database.get_video(video_id)
