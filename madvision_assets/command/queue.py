@@ -20,7 +20,7 @@ from madvision_assets.domain.renditions import CaptionStyle, Shape
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.submitters import COMMAND_LINE
 from madvision_assets.domain.urgency import Ageing
-from madvision_assets.domain.video import Options, Video
+from madvision_assets.domain.video import Options, Video, seconds_of
 from madvision_assets.settings import load_settings
 
 BATCH = 500
@@ -28,6 +28,22 @@ COMMENT = "#"
 STANDARD_INPUT = "-"
 MAX_NAMED = 5
 LISTS = ("vocabulary", "renditions")  # are typed with commas
+
+
+class _VideoTime(click.ParamType):
+    """A place in a video."""
+
+    name = "TIME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds; raises ``click.BadParameter``."""
+        try:
+            return seconds_of(value) if isinstance(value, str) else float(value)
+        except ValueError as error:
+            self.fail(f"{str(error).capitalize()}.", param, ctx)
+
+
+VIDEO_TIME = _VideoTime()
 
 as_format = click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 
@@ -44,6 +60,12 @@ def cut_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option("--translate", is_flag=True, default=None, help="Write down in English what is said.")(
         command
     )
+    command = click.option("--title-language", metavar="CODE", help="Of the clips' names. Usually that spoken.")(
+        command
+    )
+    for name, text in (("--end-s", "Only what is said until then."), ("--start-s", "Only what is said from then on.")):
+        command = click.option(name, type=VIDEO_TIME, help=f"{text} Seconds, or 1:02:03.")(command)
+    command = click.option("--topic", metavar="TEXT", help="Only what is said about it.")(command)
     command = click.option("--language", metavar="CODE", help="That is spoken (ISO 639-1). Usually found out.")(command)
     command = click.option("--captions", metavar="STYLE", help=f"Burn captions in: {', '.join(CaptionStyle)}.")(command)
     shapes = f"Shapes beside the source's, with commas: {', '.join(Shape)}."

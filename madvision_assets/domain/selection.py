@@ -63,20 +63,25 @@ def select(moments: Iterable[Moment], transcript: Transcript, options: Options, 
         moments: proposed in any order; better ones are placed first, of those that are about as good the one that is
             least like those placed before it, in time and topic.
         transcript: what is said; segments may lack words.
-        options: how many and how long; see ``clip_limits_s``.
+        options: how many, how long (see ``clip_limits_s``), and between which times of the video.
         media_duration_s: no clip ends after it.
 
     Returns:
         Candidates by rank, every other moment with its rule, and how the stage ended.
     """
     moments = sorted(map(_clean, moments), key=lambda m: (-m.score, m.first_segment, m.last_segment))
-    if transcript.no_speech:
-        return _nothing(moments, RejectionRule.UNKNOWN_SEGMENT, Outcome.NO_SPEECH, "Nobody speaks in this video.")
+    asked_for = transcript.within(options.start_s, options.end_s)
+    if asked_for.no_speech:
+        where = "in this video" if transcript.no_speech else f"{_range_of(options)}, which is all that was asked for"
+        return _nothing(moments, RejectionRule.UNKNOWN_SEGMENT, Outcome.NO_SPEECH, f"Nobody speaks {where}.")
     shortest_s, longest_s = clip_limits_s(options)
     timeline = Timeline(transcript, media_duration_s, longest_s)
-    if shortage := _shortage(timeline, media_duration_s, shortest_s):
+    bounds = timeline.span_of(asked_for.segments[0].id, asked_for.segments[-1].id)
+    if shortage := _shortage(timeline, bounds, media_duration_s, shortest_s):
         return _nothing(moments, RejectionRule.TOO_SHORT, Outcome.TOO_SHORT, shortage)
-    chooser = _Chooser(timeline, shortest_s, longest_s, options.max_clips)
+    assert bounds is not None  # noqa: S101 - else there is a shortage
+    translated = options.title_language not in (None, transcript.language)
+    chooser = _Chooser(timeline, bounds, shortest_s, longest_s, options.max_clips, translated)
     spread = Spread(timeline, options.max_clips)
     while moments:
         moment = spread.next_of(moments)
@@ -124,9 +129,11 @@ class _Chooser:
     """Places one moment after the other, each around those that were placed before."""
 
     timeline: Timeline
+    bounds: Span
     shortest_s: float
     longest_s: float
     max_clips: int
+    translated: bool
     chosen: list[tuple[Span, Moment]] = field(default_factory=list)
     quotes: dict[Span, str] = field(default_factory=dict)
     rejected: list[RejectedMoment] = field(default_factory=list)
@@ -154,7 +161,7 @@ class _Chooser:
             rank=rank,
             start_s=start_s,
             end_s=end_s,
-            title=true_title(moment.title, self.timeline.text_of(span), quote),
+            title=true_title(moment.title, self.timeline.text_of(span), quote, translated=self.translated),
             reason=moment.reason,
             quote=quote,
             score=moment.score,
@@ -192,12 +199,14 @@ class _Chooser:
         span = self.timeline.span_of(moment.first_segment, moment.last_segment)
         if span is None:
             raise _NotTakenError(RejectionRule.UNKNOWN_SEGMENT, "its segments lie after the end of the media")
+        if not self.bounds.holds(span):
+            raise _NotTakenError(RejectionRule.UNKNOWN_SEGMENT, "it lies outside of the times that were asked for")
         return span
 
     def _quoted(self, moment: Moment, named: Span) -> tuple[Span, str]:
         """The units of the quote, in the moment or close to it, and how it is said there."""
-        last_unit = len(self.timeline.units) - 1
-        reach = Span(max(0, named.first - QUOTE_REACH_UNITS), min(last_unit, named.last + QUOTE_REACH_UNITS))
+        first, last = self.bounds.first, self.bounds.last
+        reach = Span(max(first, named.first - QUOTE_REACH_UNITS), min(last, named.last + QUOTE_REACH_UNITS))
         place = self.timeline.find(moment.quote, named) or self.timeline.find(moment.quote, reach)
         if place is None:
             raise _NotTakenError(RejectionRule.QUOTE_NOT_FOUND, "its segments do not say the quoted words")
@@ -212,7 +221,7 @@ class _Chooser:
 
     def _free_around(self, quote: Span) -> Span:
         """The units around the quote that no better moment has."""
-        first, last = 0, len(self.timeline.units) - 1
+        first, last = self.bounds.first, self.bounds.last
         for taken, better in self.chosen:
             if taken.last < quote.first:
                 first = max(first, taken.last + 1)
@@ -282,11 +291,17 @@ def _union(one: Span, other: Span) -> Span:
     return Span(min(one.first, other.first), max(one.last, other.last))
 
 
-def _shortage(timeline: Timeline, media_duration_s: float, shortest_s: float) -> str:
+def _range_of(options: Options) -> str:
+    """The times that were asked for, for a person."""
+    till = "its end" if options.end_s is None else f"{options.end_s:g} s"
+    return f"between {options.start_s:g} s and {till}"
+
+
+def _shortage(timeline: Timeline, bounds: Span | None, media_duration_s: float, shortest_s: float) -> str:
     """Why no clip can be long enough; empty where one can."""
     if media_duration_s < shortest_s:
         return f"The video lasts {media_duration_s:.1f} s; a clip needs {shortest_s:g} s."
-    start_s, end_s = timeline.cut_s(Span(0, len(timeline.units) - 1)) if timeline.units else (0.0, 0.0)
+    start_s, end_s = timeline.cut_s(bounds) if bounds else (0.0, 0.0)
     if end_s - start_s < shortest_s:
         return f"All that is said lies within {end_s - start_s:.1f} s; a clip needs {shortest_s:g} s."
     return ""

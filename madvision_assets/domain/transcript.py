@@ -1,6 +1,7 @@
 """The transcript: what is said, when, to the word."""
 
-from typing import Annotated, ClassVar
+from math import inf
+from typing import Annotated, ClassVar, Self
 
 from pydantic import Field
 
@@ -58,6 +59,12 @@ class Transcript(Document):
     def no_speech(self) -> bool:
         """Whether nobody speaks."""
         return not self.segments
+
+    def within(self, start_s: float, end_s: float | None) -> Self:
+        """With those of its segments alone that lie wholly in an interval, seconds; None is the end. IDs stay."""
+        last_s = inf if end_s is None else end_s
+        inside = tuple(each for each in self.segments if start_s <= each.start_s and each.end_s <= last_s)
+        return self.model_copy(update={"segments": inside})
 
     @property
     def text(self) -> str:

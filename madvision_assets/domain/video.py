@@ -27,9 +27,13 @@ UNREADABLE_KEY = re.compile(r"(^|/)\.{0,2}(/|$)|[\x00-\x1f\x7f]")
 
 
 MAX_TERMS, MAX_TERM_CHARS, MAX_VOCABULARY_CHARS = 50, 60, 600
+MAX_TOPIC_CHARS = 200
+MAX_DURATION_S = 1e6  # beyond every video
 NO_LANGUAGE = "give the code of a language that a Whisper knows (ISO 639-1), such as en, de or ja"
 SPEECH_OPTIONS = ("language", "translate", "vocabulary")
 PICTURE_OPTIONS = ("captions", "renditions")
+NO_TIME = "give a time in the video: seconds, or as 12:34 or 1:02:03"
+_TIME = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,6})?)", re.ASCII)
 NO_SHAPE = f"give shapes of which there are {', '.join(Shape)}"
 NO_STYLE = f"give a style of which there are {', '.join(CaptionStyle)}, or leave it out"
 
@@ -52,6 +56,19 @@ def _known_shapes(told: object) -> object:
     return tuple(Shape(name) for name in names if name)
 
 
+def seconds_of(text: str) -> float:
+    """The place in a video that a person typed, seconds: ``754``, ``12:34`` or ``1:02:03.5``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    told = _TIME.fullmatch(text.strip())
+    if told is None:
+        raise ValueError(NO_TIME)
+    hours, minutes, seconds = (float(part or 0) for part in told.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
 def _known_style(told: object) -> object:
     if not isinstance(told, str):
         return told
@@ -63,6 +80,10 @@ def _known_style(told: object) -> object:
 
 def _is_unasked(value: object) -> bool:
     return not value
+
+
+def _one_line(told: object) -> object:
+    return plain_term(told) if isinstance(told, str) else told
 
 
 def _terms(told: object) -> object:
@@ -96,6 +117,10 @@ class Options(Value):
         max_clips: at most so many clips.
         min_clip_s: a clip lasts at least so long, seconds.
         max_clip_s: what is said in it lasts at most so long, seconds; up to 0.8 s of air around it come on top.
+        topic: clips are taken of what is said about it alone; empty for all that is said.
+        start_s: clips are taken of what is said from here on, seconds from the start of the video.
+        end_s: and up to here; None for the end.
+        title_language: that clips are named in (ISO 639-1); None is the transcript's. Rules do not translate.
         language: that is spoken (ISO 639-1); None finds out.
         translate: write down in English what is said in another language.
         vocabulary: names and words that are likely to be said, spelt as they should be.
@@ -108,6 +133,16 @@ class Options(Value):
     min_clip_s: Annotated[float, Field(ge=1, le=600)] = 10.0
     max_clip_s: Annotated[float, Field(ge=5, le=1200)] = 60.0
     # What is not asked for is left out: documents and rows stay as they were, for versions before it too.
+    topic: Annotated[
+        str,
+        BeforeValidator(_one_line),
+        Field(max_length=MAX_TOPIC_CHARS, examples=["pricing"], exclude_if=_is_unasked),
+    ] = ""
+    start_s: Annotated[float, Field(ge=0, le=MAX_DURATION_S, exclude_if=_is_unasked)] = 0.0
+    end_s: Annotated[float | None, Field(gt=0, le=MAX_DURATION_S, examples=[600], exclude_if=_is_unasked)] = None
+    title_language: Annotated[
+        str | None, BeforeValidator(_known_language), Field(examples=["de"], exclude_if=_is_unasked)
+    ] = None
     language: Annotated[
         str | None, BeforeValidator(_known_language), Field(examples=["en"], exclude_if=_is_unasked)
     ] = None
@@ -126,6 +161,13 @@ class Options(Value):
         BeforeValidator(_known_shapes),
         Field(examples=[["vertical", "square"]], exclude_if=_is_unasked),
     ] = ()
+
+    @field_validator("end_s", mode="after")
+    @classmethod
+    def _after_the_start(cls, end_s: float | None, told: ValidationInfo) -> float | None:
+        if end_s is not None and end_s <= told.data.get("start_s", 0.0):
+            raise ValueError("end_s must be more than start_s")
+        return end_s
 
     @field_validator("renditions", mode="after")
     @classmethod

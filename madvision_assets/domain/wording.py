@@ -19,6 +19,7 @@ _SUFFIXES = ("ations", "ation", "ings", "ing", "edly", "ness", "ies", "ied", "ed
 _OTHER_SUFFIXES = ("en", "er", "es", "e", "n", "s", "a", "o", "i")  # plurals and cases of the languages that are listed
 _MIN_STEM_CHARS = 3
 SHORT_CHARS = 3
+MIN_ALIKE_CHARS = 4
 _ELIDING = frozenset({"fr", "it"})
 
 
@@ -53,6 +54,15 @@ def stem(word: str, language: str = "en") -> str:
         if word.endswith(suffix) and len(word) - len(suffix) >= _MIN_STEM_CHARS:
             return word.removesuffix(suffix)
     return word
+
+
+def has_form_of(stem: str, stems: Iterable[str]) -> bool:
+    """Whether a stem is among others, or begins as one of them does: admit and admitted, resign and resignation."""
+    if stem in (stems := frozenset(stems)):
+        return True
+    if len(stem) < MIN_ALIKE_CHARS:
+        return False
+    return any(len(each) >= MIN_ALIKE_CHARS and (each.startswith(stem) or stem.startswith(each)) for each in stems)
 
 
 def _unelided(word: str, language: str) -> str:

@@ -27,12 +27,13 @@ def choose(
         Failure: of the analyst.
     """
     options = raw_video.options
-    proposal = analyst.propose(transcript, content_type.kind, raw_video.source, options, progress)
+    asked_for = transcript.within(options.start_s, options.end_s)
+    proposal = analyst.propose(asked_for, content_type.kind, raw_video.source, options, progress)
     chosen = select(proposal.moments, transcript, options, raw_video.info.duration_s)
     document = ClipCandidates(
         video_id=raw_video.video_id,
         outcome=chosen.outcome,
-        outcome_reason=" ".join(filter(None, (chosen.outcome_reason, _unread(proposal.failed)))),
+        outcome_reason=" ".join(filter(None, (chosen.outcome_reason, *proposal.notes, _unread(proposal.failed)))),
         candidates=chosen.candidates,
         rejected=(*proposal.rejected, *chosen.rejected),
         failed_windows=proposal.failed,

@@ -87,6 +87,45 @@ def test_no_moments_at_all_end_as_nothing_insightful_with_a_reason() -> None:
     assert selection.outcome_reason
 
 
+# --- the part that was asked for ---
+
+
+def test_only_what_is_said_between_the_times_asked_for_becomes_a_clip_and_no_word_before_or_after_it() -> None:
+    talk = numbered(40)  # a sentence every 4.5 s from 1 s on
+    options = OPTIONS.model_copy(update={"start_s": 46.0, "end_s": 86.0})  # sentences 10 to 17
+
+    selection = run(talk, moment(2, 5, said(3)), moment(8, 12, said(11)), moment(16, 17, said(17)), options=options)
+
+    assert [each.rule for each in selection.rejected] == [RejectionRule.UNKNOWN_SEGMENT] * 2
+    [clip] = selection.candidates
+    assert clip.last_segment == 17
+    assert clip.start_s >= 46.0 - MAX_LEAD_S
+    assert clip.start_s >= talk.segments[clip.first_segment - 1].end_s
+    assert clip.end_s <= talk.segments[18].start_s
+
+
+@pytest.mark.parametrize(("times", "outcome"), [((500.0, 600.0), Outcome.NO_SPEECH), ((46.0, 51.0), Outcome.TOO_SHORT)])
+def test_times_in_which_no_clip_can_be_end_with_that(times: tuple[float, float], outcome: Outcome) -> None:
+    options = OPTIONS.model_copy(update={"start_s": times[0], "end_s": times[1]})
+
+    selection = run(numbered(40), moment(10, 14, said(11)), options=options)
+
+    assert selection.outcome is outcome
+    if outcome is Outcome.NO_SPEECH:
+        assert selection.outcome_reason == "Nobody speaks between 500 s and 600 s, which is all that was asked for."
+
+
+@pytest.mark.parametrize(
+    ("title", "kept"), [("Was uns Satz 3 lehrt", True), ("Satz 77 zeigt es", False), ("Warum das wichtig ist", True)]
+)
+def test_a_title_in_another_language_is_kept_unless_its_numbers_are_not_said(title: str, *, kept: bool) -> None:
+    options = OPTIONS.model_copy(update={"title_language": "de"})
+
+    [clip] = run(numbered(20), moment(2, 4, said(3), title=title), options=options).candidates
+
+    assert (clip.title == title) is kept
+
+
 # --- segments and quotes ---
 
 

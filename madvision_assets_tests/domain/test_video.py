@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from madvision_assets.domain.video import (
     cut_id,
     extractor_video_id,
     file_video_id,
+    seconds_of,
     uncut_id,
     web_video_id,
 )
@@ -53,6 +55,35 @@ def test_what_is_asked_of_the_words_has_an_id_of_its_own_and_what_is_not_asked_c
     assert [way.speech for way in ways] == [
         {}, {"language": "de"}, {"translate": True}, {"vocabulary": ["Dagster"]},
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("typed", "seconds"), [("754", 754), (" 12:34 ", 754), ("1:02:03.5", 3723.5), ("0:00", 0), ("90:00", 5400)]
+)
+def test_a_place_in_a_video_is_typed_as_seconds_or_as_a_clock_shows_it(typed: str, seconds: float) -> None:
+    assert seconds_of(typed) == seconds
+
+
+@pytest.mark.parametrize("typed", ["", "soon", "-5", "1:2:3:4", "nan", "1e3", "12:", ":30", "٣"])
+def test_what_is_no_place_in_a_video_is_told(typed: str) -> None:
+    with pytest.raises(ValueError, match="give a time in the video"):
+        seconds_of(typed)
+
+
+@pytest.mark.parametrize(
+    "asked", [{"start_s": 60, "end_s": 60}, {"end_s": 0}, {"start_s": -1}, {"topic": "x" * 201}, {"start_s": "nan"}]
+)
+def test_a_part_of_a_video_that_there_is_none_of_is_refused(asked: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Options.model_validate(asked)
+
+
+def test_a_topic_is_in_one_form_and_each_part_of_a_video_is_a_cut_of_its_own() -> None:
+    assert Options.model_validate({"topic": "  the \u202e price\n of it "}).topic == "the price of it"
+    ways = [Options(), Options(topic="pricing"), Options(start_s=60), Options(end_s=60), Options(title_language="de")]
+
+    assert len({cut_id("web-a", way) for way in ways}) == len(ways)
+    assert Options().model_dump(mode="json").keys() == {"max_clips", "min_clip_s", "max_clip_s"}
 
 
 @given(st.lists(st.text(max_size=80), max_size=60))

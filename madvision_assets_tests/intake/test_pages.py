@@ -98,6 +98,10 @@ def test_a_refused_address_stands_there_again_with_the_reason_beside_it(
         ({"min_clip_s": "90", "max_clip_s": "30"}, "min_clip_s"),
         ({"max_clip_s": "soon"}, "max_clip_s"),
         ({"language": "klingon"}, "language"),
+        ({"title_language": "klingon"}, "title_language"),
+        ({"topic": "x" * 201}, "topic"),
+        ({"start_s": "soon"}, "start_s"),
+        ({"start_s": "1:00", "end_s": "0:59"}, "end_s"),
         ({"vocabulary": "x" * 61}, "vocabulary"),
         ({"vocabulary": ",".join(f"word{n}" for n in range(51))}, "vocabulary"),
         ({"captions": "comic"}, "captions"),
@@ -151,6 +155,21 @@ def test_what_is_asked_of_the_words_counts_and_stands_there_again(client: httpx.
     assert tracked.options.speech == {"language": "de", "vocabulary": ["Ada Lovelace", "Dagster"], "translate": True}
     assert "checked" in _tag(refused, 'id="translate"')
     assert 'value="Ada Lovelace, , Dagster"' in _tag(refused, 'id="vocabulary"')
+
+
+def test_the_part_and_the_topic_that_are_asked_for_count_and_stand_there_again(
+    client: httpx.Client, states: VideoStates
+) -> None:
+    typed = {"topic": "the price", "start_s": "1:30", "end_s": "1:02:00", "title_language": "de"}
+
+    answer = client.post("/", data={"url": "https://example.org/part.mp4", **typed})
+    refused = client.post("/", data={"url": "x", **typed}).text
+
+    tracked = states.services.submissions.find(answer.headers["location"].removeprefix("/video/"))
+    assert tracked is not None
+    asked = tracked.options.model_dump(mode="json", exclude_defaults=True)
+    assert asked == {"topic": "the price", "start_s": 90, "end_s": 3720, "title_language": "de"}
+    assert 'value="1:30"' in _tag(refused, 'id="start_s"')
 
 
 def test_a_link_fills_the_address_in_and_no_more(client: httpx.Client) -> None:

@@ -8,10 +8,12 @@ import pytest
 from madvision_assets.domain.clips import Moment, Outcome
 from madvision_assets.domain.content_type import Confidence, ContentKind
 from madvision_assets.domain.selection import select
+from madvision_assets.domain.timeline import Span
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst.model import Weights
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
+from madvision_assets.tools.analyst.topic import Topic
 from madvision_assets_tests.builders import SAMPLE_SECTIONS, sample_talk, section_starts, spoken, transcript_of
 
 SOURCE = SourceMetadata(extractor="generic")
@@ -60,6 +62,32 @@ def test_a_short_talk_gives_a_clip_however_its_sentences_fall(pace: float) -> No
         talk = transcript_of([each for each in sentences if each[2] <= lasts_s])
 
         assert select(propose(talk), talk, Options(), talk.duration_s).candidates, lasts_s
+
+
+def test_of_a_topic_that_is_asked_for_each_moment_speaks_and_of_one_that_nobody_speaks_of_there_is_none() -> None:
+    talk = sample_talk()
+
+    about_brakes = propose(talk, Options(topic="old brakes"))
+    nothing = ANALYST.propose(talk, ContentKind.OTHER, SOURCE, Options(topic="quantum chromodynamics"))
+
+    assert 0 < len(about_brakes) < len(propose(talk))
+    for each in about_brakes:
+        said = " ".join(s.text for s in talk.segments[each.first_segment : each.last_segment + 1])
+        assert "brak" in said.lower()
+    assert nothing.moments == ()
+    assert nothing.notes == ("None of its words says that anything is about 'quantum chromodynamics'.",)
+
+
+def test_a_topic_in_a_script_without_spaces_is_found() -> None:
+    talk = transcript_of([("価格はとても大切です。" * 3, 10.0 * n, 10.0 * n + 9) for n in range(6)])
+
+    assert Topic("価格", [s.text for s in talk.segments], "ja").is_in(Span(0, 0))
+    assert not Topic("音楽", [s.text for s in talk.segments], "ja").is_in(Span(0, 5))
+
+
+@pytest.mark.parametrize(("wanted", "notes"), [("en", 0), (None, 0), ("de", 1)])
+def test_rules_say_that_they_do_not_translate_titles(wanted: str | None, notes: int) -> None:
+    assert len(ANALYST.propose(sample_talk(), ContentKind.OTHER, SOURCE, Options(title_language=wanted)).notes) == notes
 
 
 def test_quotes_are_verbatim_and_reasons_read_like_a_persons() -> None:

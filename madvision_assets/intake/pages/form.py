@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from madvision_assets.domain.queue import MAX_PRIORITY
 from madvision_assets.domain.renditions import CaptionStyle, Shape
-from madvision_assets.domain.video import Options
+from madvision_assets.domain.video import Options, seconds_of
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import SubmissionRequest
 
@@ -19,6 +19,10 @@ DEFAULTS: Mapping[str, str] = {
     "max_clips": str(_USUAL.max_clips),
     "min_clip_s": f"{_USUAL.min_clip_s:g}",
     "max_clip_s": f"{_USUAL.max_clip_s:g}",
+    "topic": "",
+    "start_s": "",
+    "end_s": "",
+    "title_language": "",
     "language": "",
     "vocabulary": "",
     "translate": "",
@@ -27,7 +31,8 @@ DEFAULTS: Mapping[str, str] = {
     "priority": "0",
 }
 OPTIONS = ("max_clips", "min_clip_s", "max_clip_s")
-SPEECH_OPTIONS = ("language", "vocabulary", "translate")
+TIMES = ("start_s", "end_s")
+WORDED_OPTIONS = ("topic", "title_language", "language", "vocabulary", "translate", *TIMES)
 PICTURE_OPTIONS = (*SHAPES, "captions")
 WHOLE_NUMBERS = ("max_clips", "priority")
 # In the place of pydantic's words, which speak to programs.
@@ -37,6 +42,10 @@ _FAULTS: Mapping[str, str] = {
     "min_clip_s": "Give a number of seconds from 1 to 600.",
     "max_clip_s": "Give a number of seconds from 5 to 1200.",
     "priority": f"Give a whole number from -{MAX_PRIORITY} to 0.",
+    "topic": "Give at most 200 letters.",
+    "start_s": "Give a time in the video: seconds, or as 12:34 or 1:02:03.",
+    "end_s": "Give a time in the video that is later than the first: seconds, or as 12:34 or 1:02:03.",
+    "title_language": "Give the code of a language, such as en, de or ja, or leave it empty.",
     "language": "Give the code of a language, such as en, de or ja, or leave it empty.",
     "vocabulary": "Give at most 50 names and words, of 60 letters each and 600 together.",
     "translate": "Tick it, or do not.",
@@ -71,8 +80,9 @@ class Form:
         Raises:
             ProblemError: ``invalid_request``; says which fields.
         """
-        spoken = {name: self.typed[name] for name in SPEECH_OPTIONS if self.typed[name]}
-        worded = {*SPEECH_OPTIONS, *PICTURE_OPTIONS}
+        spoken: dict[str, Any] = {name: self.typed[name] for name in WORDED_OPTIONS if self.typed[name]}
+        spoken |= {name: _time(spoken[name]) for name in TIMES if name in spoken}
+        worded = {*WORDED_OPTIONS, *PICTURE_OPTIONS}
         typed = {name: _number(name, text) for name, text in self.typed.items() if name not in worded}
         options: dict[str, Any] = {name: typed.pop(name) for name in OPTIONS} | spoken
         options["renditions"] = [shape for shape in SHAPES if self.typed[shape]]
@@ -115,6 +125,14 @@ def _field_of(pointer: str) -> str:
     """The field that a fault lies in, be it in one of its terms."""
     place = pointer.split("/")
     return place[2] if len(place) > 2 and place[1] == "options" else place[-1]  # noqa: PLR2004 - /options/NAME
+
+
+def _time(text: str) -> str | float:
+    """Seconds; the text where it is no time, which is refused later."""
+    try:
+        return seconds_of(text)
+    except ValueError:
+        return text
 
 
 def _number(name: str, text: str) -> str | int | float:

@@ -32,6 +32,7 @@ class Proposal:
         recipe: what did the work, and what it cost.
         rejected: moments that could not be understood, or are no talk, each with the rule.
         failed: stretches that could not be read, each with the cause.
+        notes: on what was asked for and cannot be had, a sentence each.
     """
 
     moments: tuple[Moment, ...]
@@ -39,6 +40,7 @@ class Proposal:
     recipe: Recipe
     rejected: tuple[RejectedMoment, ...] = ()
     failed: tuple[FailedWindow, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Analyst(Protocol):
@@ -61,7 +63,15 @@ class Analyst(Protocol):
         options: Options,
         progress: Progress | None = None,
     ) -> Proposal:
-        """Which moments are worth a clip; raises as ``classify`` does."""
+        """Which moments are worth a clip; raises as ``classify`` does.
+
+        Args:
+            transcript: that part of it which was asked for.
+            kind: of the video.
+            source: what its site says of it.
+            options: how many, how long, about what, and in which language they are named.
+            progress: gets a fraction from 0 to 1 and a few words.
+        """
 
     def check(self) -> tuple[bool, str]:
         """Whether all is well with whoever would read, and who that is in a few words; raises as ``classify`` does."""

@@ -15,6 +15,7 @@ from madvision_assets.tools.analyst.kinds import verdict_on
 from madvision_assets.tools.analyst.model import Scorer, Weights
 from madvision_assets.tools.analyst.passages import Passage, best_passages
 from madvision_assets.tools.analyst.titles import quote_of, reason_of, title_of
+from madvision_assets.tools.analyst.topic import Topic
 
 ENGINE = "offline"
 # Raised whenever a rule or a weight changes what is proposed.
@@ -60,11 +61,12 @@ class OfflineAnalyst:
         said_by = [speakers[unit.segment_id] for unit in timeline.units]
         features = features_of(timeline.units, said_by, transcript.language, source.title)
         scorer = Scorer(timeline.units, features, self._weights or Weights.shipped())
+        topic = Topic(options.topic, [unit.text for unit in timeline.units], transcript.language)
         left_out = said_for_the_show(timeline.units, features)
         clips, offered = options.max_clips, PROPOSED_PER_CLIP * options.max_clips
-        passages = best_passages(timeline, features, scorer, left_out, limits_s, clips, offered)
+        passages = best_passages(timeline, features, scorer, left_out, limits_s, clips, offered, topic.is_in)
         moments = tuple(_moment(timeline, features, scorer, passage) for passage in passages)
-        return Proposal(moments, provisional=True, recipe=_recipe())
+        return Proposal(moments, provisional=True, recipe=_recipe(), notes=_notes(transcript, options, len(moments)))
 
     def check(self) -> tuple[bool, str]:
         """See ``Analyst``."""
@@ -77,6 +79,15 @@ class OfflineAnalyst:
 
 def _recipe() -> Recipe:
     return Recipe(engine=ENGINE, engine_version=RULES_VERSION)
+
+
+def _notes(transcript: Transcript, options: Options, found: int) -> tuple[str, ...]:
+    notes = []
+    if options.topic and not found:
+        notes.append(f"None of its words says that anything is about {options.topic!r}.")
+    if options.title_language not in (None, transcript.language):
+        notes.append("Titles stay in the language of the talk: rules do not translate.")
+    return tuple(notes)
 
 
 def _end_s(transcript: Transcript) -> float:

@@ -119,7 +119,7 @@ class OpenAIAnalyst:
         count = _count(options, len(windows))
         per_clip = _segments_per_clip(transcript.segments, options)
         with self._session(transcript.video_id, CLIP_CANDIDATES) as session:
-            reader = Reader(session, source, kind, count, per_clip)
+            reader = Reader(session, source, kind, count, per_clip, options)
             for n, window in enumerate(windows):
                 message = f"Asking {self._endpoint.model} for moments ({n + 1} of {len(windows)})"
                 (progress or silent)(n / (len(windows) + 1), message)
@@ -165,7 +165,7 @@ class OpenAIAnalyst:
     def _windows(
         self, segments: Sequence[Segment], source: SourceMetadata, options: Options
     ) -> list[Sequence[Segment]]:
-        about = estimated_tokens(transcript_block(source, segments[:0]))
+        about = estimated_tokens(transcript_block(source, segments[:0], options.topic))
         most = max(200, self._room_for(room_of(_count(options, 1))) - about)
         return windows_of(segments, most, _tokens_of)
 

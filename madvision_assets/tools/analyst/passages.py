@@ -5,7 +5,7 @@ the best of all these stretches are taken that do not overlap.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, log
 from statistics import median
@@ -66,6 +66,7 @@ def best_passages(
     limits_s: tuple[float, float],
     clips: int,
     offered: int,
+    may_be: Callable[[Span], bool] = lambda _span: True,
 ) -> list[Passage]:
     """The best passages, best first, none over another.
 
@@ -77,11 +78,12 @@ def best_passages(
         limits_s: shortest and longest speech of a passage.
         clips: how many clips are wanted.
         offered: at most so many passages.
+        may_be: whether a stretch may be a passage.
     """
     speech_s = sum(unit.end_s - unit.start_s for unit in timeline.units)
     wanted_s = wanted_length_s(speech_s, limits_s, clips)
     shortest_s = max(limits_s[0], SHORTEST_SHARE * wanted_s)
-    search = _Search(timeline, features, scorer, left_out, (shortest_s, wanted_s, limits_s[1]))
+    search = _Search(timeline, features, scorer, left_out, (shortest_s, wanted_s, limits_s[1]), may_be)
     best_first = sorted(search.found(), key=lambda found: (-found[0], found[1].first))
     room_s = MAX_SHARE * speech_s
     taken: list[Passage] = []
@@ -119,7 +121,9 @@ class _Search:
         scorer: Scorer,
         left_out: Sequence[bool],
         lengths_s: tuple[float, float, float],
+        may_be: Callable[[Span], bool],
     ) -> None:
+        self._may_be = may_be
         self._timeline, self._scorer = timeline, scorer
         self._shortest_s, self._longest_s, self._most_s = lengths_s
         self._stems = features.stems
@@ -167,7 +171,8 @@ class _Search:
         for last in range(end, after, step):
             length = LENGTH_WORTH * log((self._ends_s[last] - start_s) / self._longest_s)
             form = opening + self._closing[last] - crossed + length
-            yield self._scorer.of(first, last) + form, last
+            if self._may_be(Span(first, last)):
+                yield self._scorer.of(first, last) + form, last
             crossed = max(crossed, *self._crossing[last : last + step])
 
     def _says_enough(self, span: Span) -> bool:

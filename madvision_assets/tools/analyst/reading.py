@@ -14,7 +14,7 @@ from madvision_assets.domain.failures import (
     TranscriptTooLargeError,
 )
 from madvision_assets.domain.transcript import Segment
-from madvision_assets.domain.video import SourceMetadata
+from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst.answers import MomentsAnswer, moments_of
 from madvision_assets.tools.analyst.completion import CutOffError
 from madvision_assets.tools.analyst.openai_session import Question, Session
@@ -49,6 +49,7 @@ class Reader:
         kind: likewise.
         count: moments that are asked for in each window.
         per_clip: fewest and most segments of a moment.
+        options: what is asked of the moments.
     """
 
     session: Session
@@ -56,6 +57,7 @@ class Reader:
     kind: ContentKind
     count: int
     per_clip: tuple[int, int]
+    options: Options
     moments: list[Moment] = field(default_factory=list)
     rejected: list[RejectedMoment] = field(default_factory=list)
     failed: list[FailedWindow] = field(default_factory=list)
@@ -88,7 +90,8 @@ class Reader:
     _was_read: bool = False
 
     def _asked(self, window: Sequence[Segment]) -> tuple[list[Moment], list[RejectedMoment]]:
-        messages = propose_messages(transcript_block(self.source, window), self.kind, self.count, self.per_clip)
+        data = transcript_block(self.source, window, self.options.topic)
+        messages = propose_messages(data, self.kind, self.count, self.per_clip, self.options)
         found = self.session.ask(Question(PROPOSE, messages, MomentsAnswer, room_of(self.count)), moments_of)
         self._was_read = True
         return found

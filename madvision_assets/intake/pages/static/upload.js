@@ -176,13 +176,20 @@ function fieldsAreValid() {
   return false;
 }
 
+// Seconds, 12:34 or 1:02:03; what is none is sent as it is, and refused with a sentence.
+function secondsOf(text) {
+  if (!/^(?:(?:\d{1,3}:)?\d{1,4}:)?\d{1,7}(?:\.\d{1,6})?$/.test(text)) return text;
+  return text.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
+}
+
 function jobOf(file) {
   const number = (name) => Number(document.getElementById(name).value);
   const names = ["max_clips", "min_clip_s", "max_clip_s"].filter((name) => document.getElementById(name).value);
   const asked = Object.fromEntries(names.map((name) => [name, number(name)]));
-  const [language, vocabulary] = ["language", "vocabulary"].map((name) => document.getElementById(name).value.trim());
-  if (language) asked.language = language;
-  if (vocabulary) asked.vocabulary = vocabulary.split(",");
+  const text = (name) => document.getElementById(name).value.trim();
+  for (const name of ["topic", "title_language", "language"]) if (text(name)) asked[name] = text(name);
+  for (const name of ["start_s", "end_s"]) if (text(name)) asked[name] = secondsOf(text(name));
+  if (text("vocabulary")) asked.vocabulary = text("vocabulary").split(",");
   if (document.getElementById("translate").checked) asked.translate = true;
   const shapes = ["vertical", "square", "portrait"].filter((name) => document.getElementById(name).checked);
   if (shapes.length) asked.renditions = shapes;

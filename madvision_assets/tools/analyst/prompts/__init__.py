@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from madvision_assets.domain.content_type import ContentKind
+from madvision_assets.domain.languages import NAMES
 from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.transcript import Segment
-from madvision_assets.domain.video import SourceMetadata
+from madvision_assets.domain.video import Options, SourceMetadata
 
 MAX_TITLE_CHARS = 300
 MAX_DESCRIPTION_CHARS = 600
@@ -41,12 +42,14 @@ class Prompt:
         text: the instructions, the same for every video.
         task: a template, filled in per video.
         criteria: what to look for, by the kind of the video; empty where it makes no difference.
+        wanted: added to the task where a topic is asked for.
     """
 
     version: str
     text: str
     task: str
     criteria: Mapping[str, str] = field(default_factory=dict)
+    wanted: str = ""
 
     @classmethod
     def read(cls, source: str) -> "Prompt":
@@ -58,7 +61,8 @@ class Prompt:
         try:
             told = tomllib.loads(source)
             text = told["text"].strip().replace("{data_rule}", _DATA_RULE)
-            return cls(told["version"], text, told["task"].strip(), told.get("criteria", {}))
+            wanted = told.get("wanted", "").strip()
+            return cls(told["version"], text, told["task"].strip(), told.get("criteria", {}), wanted)
         except (tomllib.TOMLDecodeError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"this is no prompt ({type(error).__name__}: {error})") from error
 
@@ -70,6 +74,7 @@ class Prompt:
     def hash_with(self, schema: Mapping[str, Any]) -> str:
         """The sha256 (hex) of the text, the unfilled task and the schema of the answer; no transcript in it."""
         parts = [self.text, self.task, json.dumps(self.criteria, sort_keys=True), json.dumps(schema, sort_keys=True)]
+        parts += filter(None, [self.wanted])
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def messages(self, data: str, **told: object) -> Messages:
@@ -100,19 +105,29 @@ def propose_messages(
     kind: ContentKind,
     count: int,
     segments: tuple[int, int],
-    language: str = "the language of the transcript",
+    options: Options,
 ) -> Messages:
-    """The messages that ask for at most ``count`` moments of so many segments (fewest, most)."""
+    """The messages that ask for at most ``count`` moments of so many segments (fewest, most), as the options say."""
     criteria = PROPOSE.criteria.get(kind.value, PROPOSE.criteria[ContentKind.OTHER.value])
     fewest, most = segments
+    language = NAMES[options.title_language].title() if options.title_language else "the language of the transcript"
+    wanted = f" {PROPOSE.wanted}" if options.topic else ""
     return PROPOSE.messages(
-        data, kind=kind.value, criteria=criteria, count=count, fewest=fewest, most=most, language=language
+        data,
+        kind=kind.value,
+        criteria=criteria,
+        count=count,
+        fewest=fewest,
+        most=most,
+        language=language,
+        wanted=wanted,
     )
 
 
-def transcript_block(source: SourceMetadata, segments: Sequence[Segment]) -> str:
-    """The source's own words and these segments, quoted."""
-    return data_block(_about(source, segments), ({"id": each.id, "text": cleaned(each.text)} for each in segments))
+def transcript_block(source: SourceMetadata, segments: Sequence[Segment], topic: str = "") -> str:
+    """The source's own words, the topic that is asked for, and these segments, quoted."""
+    about = _about(source, segments) | ({"wanted_topic": cleaned(topic, MAX_TITLE_CHARS)} if topic else {})
+    return data_block(about, ({"id": each.id, "text": cleaned(each.text)} for each in segments))
 
 
 def data_block(about: Mapping[str, object], lines: Iterable[Mapping[str, object]]) -> str:
