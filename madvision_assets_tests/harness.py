@@ -38,6 +38,8 @@ GREETING = "Hello there."
 Act = Callable[[], object]
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
+TITLE = "What we learned"
+
 
 @dataclass
 class InstantTools:
@@ -82,7 +84,7 @@ class InstantTools:
             container="mp4", duration_s=6, advertised_duration_s=6, width=320, height=180, fps=25,
             max_frame_gap_s=0.04, video_codec="h264", audio_codec="aac",
         )  # fmt: skip
-        source = SourceMetadata(extractor="quick")
+        source = SourceMetadata(extractor="quick", title=TITLE)
         document = RawVideo(
             video_id=video.video_id,
             address=video.address,

@@ -16,9 +16,11 @@ from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failure_records import failure_of
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.summaries import About
 from madvision_assets.domain.video import Video
 from madvision_assets.domain.wording import shortened
 from madvision_assets.tools.database import Database
+from madvision_assets.tools.database.newest import about_videos
 from madvision_assets.tools.database.operations import Attempt, Operations, QueueCount
 from madvision_assets.tools.database.queue import Queue, utc_now
 from madvision_assets.tools.database.rows import QueueRow
@@ -145,12 +147,15 @@ class VideoView:
 
     video: Video
     row: QueueRow | None
+    about: About
     attempts: Sequence[Attempt]
     now: datetime
 
     def show(self, console: Console) -> None:
         """What is known of it, then its history."""
         tell(console, f"Video {self.video.video_id}:", "bold", _plain(public_address(self.video.address)))
+        for label, text in _names(self.about):
+            tell(console, f"{label}:".ljust(11), "dim", text)
         if self.row is None:
             console.print(f"It was never queued. Queue it with: madvision requeue --video {self.video.video_id}")
             return
@@ -165,6 +170,7 @@ class VideoView:
         return {
             **self.video.model_dump(mode="json"),
             "address": public_address(self.video.address),
+            "about": self.about.model_dump(mode="json"),
             "queue": row.model_dump(mode="json") if row else None,
             "failure": _sentence(row.failure_cause, row.failure_details) if row else None,
             "attempts": [attempt.model_dump(mode="json") for attempt in self.attempts],
@@ -191,7 +197,8 @@ def look_at_video(database: Database, video_id: str) -> VideoView:
     if row is not None:
         shut = {breaker.name: breaker for breaker in operations.open_breakers()}
         row = row.behind(shut.get(row.resource or ""))
-    return VideoView(video, row, operations.history(video_id), utc_now())
+    about = about_videos(database, [video_id]).get(video_id, About())
+    return VideoView(video, row, about, operations.history(video_id), utc_now())
 
 
 def what_to_do(breaker: Breaker) -> str:
@@ -268,6 +275,15 @@ def _moment(row: QueueRow, now: datetime) -> str:
     if row.status is QueueStatus.QUEUED:
         return f"since {_span((now - row.next_attempt_at).total_seconds())}"
     return when(row.next_attempt_at, now) if row.status is QueueStatus.WAITING else ago(row.updated_at, now)
+
+
+def _names(about: About) -> Iterable[tuple[str, str]]:
+    if about.title:
+        yield "Title", about.title + (f" ({about.uploader})" if about.uploader else "")
+    told = [_span(about.duration_s)] if about.duration_s is not None else []
+    told += filter(None, (about.language, about.kind))
+    if told:
+        yield "It is", ", ".join(told)
 
 
 def _facts(row: QueueRow, now: datetime) -> Iterable[tuple[str, str]]:

@@ -13,6 +13,7 @@ from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain import health
+from madvision_assets.domain.summaries import About
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.room import DiskRoom
 from madvision_assets.work.dispatch import Dispatcher, Launch
@@ -25,6 +26,8 @@ from madvision_assets.work.webhooks import WebhookSender
 # The daemon looks every five seconds, and at five exactly a tick that began a moment late would cost the next one.
 TICK_S = 4
 HOUSEKEEPING_S = 59
+# What an operator filters runs by, and knows them by.
+HOST_TAG, TITLE_TAG = "madvision/host", "madvision/title"
 RUNNING = dg.DefaultSensorStatus.RUNNING
 
 
@@ -38,15 +41,20 @@ def queue_sensor(
     show_life(database, health.QUEUE_SENSOR)
     if not launches:
         return dg.SkipReason("Nothing is due, or as much is in flight as MADVISION_MAX_IN_FLIGHT allows.")
+    from madvision_assets.tools.database.newest import about_videos
+
+    video_ids = [launch.row.video_id for launch in launches]
+    known = about_videos(database, video_ids)
     return dg.SensorResult(
-        dynamic_partitions_requests=[videos.build_add_request([launch.row.video_id for launch in launches])],
-        run_requests=[run_request(launch) for launch in launches],
+        dynamic_partitions_requests=[videos.build_add_request(video_ids)],
+        run_requests=[run_request(launch, known.get(launch.row.video_id, About())) for launch in launches],
     )
 
 
-def run_request(launch: Launch) -> dg.RunRequest:
+def run_request(launch: Launch, about: About) -> dg.RunRequest:
     """The run of one attempt; asked for twice, it is one run."""
     row = launch.row
+    names = {HOST_TAG: row.source, TITLE_TAG: about.title}
     return dg.RunRequest(
         run_key=f"{row.video_id}:{row.attempt}",
         partition_key=row.video_id,
@@ -55,6 +63,7 @@ def run_request(launch: Launch) -> dg.RunRequest:
             ATTEMPT_TAG: str(row.attempt),
             SOURCE_TAG: "queue",
             "dagster/priority": str(launch.urgency),  # in the pools too
+            **{tag: name for tag, name in names.items() if name},
         },
     )
 

@@ -11,12 +11,45 @@ from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Document, Json
 from madvision_assets.domain.plain_text import cleaned
+from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 
 TITLE_CHARS, REASON_CHARS = 200, 300
 # A talk of ten hours has some hundreds; a hostile analyst might propose more.
 MOST_MOMENTS = 1000
+
+
+class About(Value):
+    """What a video is called, and what it is; empty or None where that is not known yet.
+
+    Attributes:
+        title: as its site or its file has it, cleaned, on one line.
+        uploader: likewise.
+        duration_s: of the video, seconds.
+        language: of the transcript, ISO 639-1.
+        kind: of the content.
+    """
+
+    title: str = ""
+    uploader: str = ""
+    duration_s: float | None = None
+    language: str | None = None
+    kind: str | None = None
+
+
+# The stages that tell it; each field stands in one of their summaries, and in no other's but what is heard of it again.
+TOLD_BY: Mapping[str, tuple[str, ...]] = {
+    "raw_video": ("title", "uploader", "duration_s"),
+    "transcript": ("language",),
+    "content_type": ("kind",),
+}
+
+
+def about(summaries: Mapping[str, Json | None]) -> About:
+    """What the newest summaries of a video's stages, by stage, say of it; another version's may lack anything."""
+    told = {name: (summaries.get(step) or {}).get(name) for step, names in TOLD_BY.items() for name in names}
+    return About.model_validate({name: value for name, value in told.items() if value is not None})
 
 
 def summary_of(document: Document) -> Json | None:

@@ -184,6 +184,12 @@ class VideoStatus(BaseModel):
 
     video_id: str
     url: str
+    title: Annotated[str | None, Field(description="As its site or its file has it; null before it is known.")]
+    uploader: Annotated[str | None, Field(description="Whose it is, as its site has it.")]
+    duration_s: Annotated[float | None, Field(description="Of the video; null before it is downloaded.")]
+    language: Annotated[str | None, Field(description="Of the transcript, ISO 639-1; null before it is heard.")]
+    kind: Annotated[str | None, Field(description="Of the content, such as `interview`; null before it is known.")]
+    host: Annotated[str | None, Field(description="Where it comes from: a site or a host; null for a file.")]
     status: QueueStatus
     pipeline_step: Annotated[PipelineStep, Field(description="The step under way, or the next one to be done.")]
     progress: Annotated[float, Field(description="Of the whole, 0 to 1.")]

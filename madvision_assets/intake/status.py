@@ -18,7 +18,9 @@ from madvision_assets.domain.next_steps import next_step
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.sidecars import Sidecar, suffix_of
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.summaries import About
 from madvision_assets.domain.transcript_forms import Form
+from madvision_assets.domain.video import UPLOAD
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import ClipView, FailedClipView, StepView, VideoStatus
 from madvision_assets.intake.services import Services, tell_operators
@@ -71,6 +73,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
         {
             **row.model_dump(),
             "url": _shown_address(tracked),
+            **_about(services, row),
             "message": message,
             "next_attempt_at": row.next_attempt_at if waits else None,
             "failure_details": public_sentence(failure) if failure else None,
@@ -87,6 +90,15 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             "options": tracked.options,
         }
     )
+
+
+def _about(services: Services, row: QueueRow) -> dict[str, object]:
+    """What the video is called, and what it is."""
+    from madvision_assets.tools.database.newest import about_videos
+
+    told = about_videos(services.database, [row.video_id]).get(row.video_id, About())
+    host = None if row.source.startswith(f"{UPLOAD}://") else row.source or None
+    return {**told.model_dump(), "title": told.title or None, "uploader": told.uploader or None, "host": host}
 
 
 def _failed_view(failed: FailedClip) -> FailedClipView:

@@ -161,6 +161,7 @@ class WebhookSender:
         message: dict[str, Any] = {
             "event": f"video.{delivery.status}",
             "video_id": delivery.video_id,
+            "title": delivery.title or None,
             "status": delivery.status,
             "outcome": delivery.outcome,
             "outcome_reason": delivery.outcome_reason,

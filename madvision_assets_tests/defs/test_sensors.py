@@ -18,7 +18,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests.databases import alter
-from madvision_assets_tests.harness import Harness, open_harness
+from madvision_assets_tests.harness import TITLE, Harness, open_harness
 
 pytestmark = pytest.mark.whole
 
@@ -40,6 +40,20 @@ def test_a_run_is_as_urgent_in_the_pools_as_its_video_has_become_by_waiting(harn
     assert request.tags["dagster/priority"] == "3"
 
 
+def test_runs_are_found_by_the_title_of_their_video_once_it_is_known_and_by_why_they_failed(harness: Harness) -> None:
+    harness.submit()
+    harness.tools.plan(HEARD, ConnectionLostError("it broke off"))
+
+    [failed] = harness.tick()
+    [request] = harness.ask()
+
+    run = harness.instance.get_run_by_id(failed.run_id)
+    assert run is not None
+    assert run.tags["madvision/cause"] == "connection_lost"
+    assert "madvision/title" not in run.tags
+    assert request.tags["madvision/title"] == TITLE
+
+
 def selected(request: dg.RunRequest) -> list[str]:
     return [key.to_user_string() for key in request.asset_selection or ()]
 
@@ -52,6 +66,7 @@ def test_a_new_row_becomes_a_partition_and_one_run_of_all_stages_and_is_done_by_
     assert (request.run_key, request.partition_key) == ("web-a:1", "web-a")
     assert request.tags["dagster/priority"] == "7"
     assert request.tags["madvision/attempt"] == "1"
+    assert request.tags["madvision/host"] == "a.example.org"
     assert selected(request) == [step.value for step in PipelineStep]
     assert harness.instance.has_dynamic_partition("videos", "web-a")
     assert harness.row().status is QueueStatus.RUNNING

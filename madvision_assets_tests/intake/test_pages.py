@@ -17,6 +17,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages.render import MEDIA_TYPES, STATIC_FOLDER
 from madvision_assets.intake.services import make_services
+from madvision_assets_tests import stores
 from madvision_assets_tests.intake.serving import settings_in
 from madvision_assets_tests.intake.video_states import VideoStates, served
 from madvision_assets_tests.real_servers import S3Server
@@ -291,6 +292,31 @@ def test_each_clip_is_there_to_watch_and_to_take(client: httpx.Client, states: V
     links = re.findall(r'(?:src|href|poster)="(/video/[^"]+/clips/[^"]+)"', unfolded)
     assert [link.rpartition(".")[2] for link in links] == ["jpg", "mp4", "vtt", "mp4?download=1", "srt?download=1"] * 2
     assert {client.get(link).status_code for link in links} == {200}
+
+
+def test_a_video_has_its_name_on_its_page_and_in_its_status(client: httpx.Client, states: VideoStates) -> None:
+    shown = states.done("https://named.example.org/v.mp4", Outcome.NO_SPEECH)
+    before = client.get(shown.path).text
+    raw = stores.raw_video()
+    named = raw.source.model_copy(update={"title": "Why <b>old</b> bicycles", "uploader": "Ada"})
+    run = raw.provenance.model_copy(update={"run_id": f"run-{shown.row.video_id}"})
+    raw = raw.model_copy(update={"video_id": shown.row.video_id, "source": named, "provenance": run})
+    states.services.database.add_lineage(raw, "there")
+
+    page = client.get(shown.path).text
+    status = client.get("/public/video/status", headers={"Authorization": f"Bearer {shown.token}"}).json()
+
+    assert '<p class="facts" dir="auto">named.example.org</p>' in before
+    assert '<p class="name" dir="auto">Why &lt;b&gt;old&lt;/b&gt; bicycles</p>' in page
+    assert "Ada · 1 min 0 s · named.example.org" in page
+    assert {name: status[name] for name in ("title", "uploader", "duration_s", "language", "kind", "host")} == {
+        "title": "Why <b>old</b> bicycles",
+        "uploader": "Ada",
+        "duration_s": 60,
+        "language": None,
+        "kind": None,
+        "host": "named.example.org",
+    }
 
 
 def test_what_a_title_smuggles_in_stays_text(client: httpx.Client, states: VideoStates) -> None:

@@ -126,8 +126,11 @@ def test_a_signature_of_another_secret_body_or_time_is_refused(header: str, body
 def test_the_end_of_a_video_is_told_once_signed_and_with_its_outcome(
     database: Database, clock: Clock, site: Site
 ) -> None:
-    receipt = asked(database, clock, site.serve("/hook", b"ok"))
     raw = stores.raw_video()
+    database.add_video("web-a", "https://example.org/web-a")
+    named = raw.source.model_copy(update={"title": "What we learned"})
+    database.add_lineage(raw.model_copy(update={"source": named, "video_id": "web-a"}), "there")
+    receipt = asked(database, clock, site.serve("/hook", b"ok"))
     spoken = stores.transcript(raw, "one")
     chosen = stores.clip_candidates(raw, spoken, stores.content_type(raw, spoken))
     made = stores.clips(raw, spoken, chosen).model_copy(update={"provisional": True})
@@ -143,6 +146,7 @@ def test_the_end_of_a_video_is_told_once_signed_and_with_its_outcome(
     assert told(hit) == {
         "event": "video.done",
         "video_id": "web-a",
+        "title": "What we learned",
         "status": "done",
         "outcome": "clips",
         "outcome_reason": "three seconds",

@@ -16,6 +16,7 @@ from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.stages import PipelineStep
 
 STEP = "pipeline_step"
+CAUSE_TAG = "madvision/cause"  # that an operator filters runs by
 
 
 class StoppedError(dg.DagsterError, dg.DagsterExecutionInterruptedError):
@@ -44,6 +45,7 @@ def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> It
         with interrupts_end_the_run(lambda: step_of(context)):
             yield
     except Failure as failure:
+        _tag(context, failure)
         raise as_dagster_failure(failure, step) from failure
 
 
@@ -93,6 +95,13 @@ def of_dagster_failure(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failu
     """Where and why, out of the metadata of such a failure, as plain values; None of any other."""
     failure = from_record(metadata)
     return (PipelineStep(str(metadata[STEP])), failure) if failure else None
+
+
+def _tag(context: dg.AssetExecutionContext, failure: Failure) -> None:
+    try:
+        context.instance.add_run_tags(context.run_id, {CAUSE_TAG: failure.code})
+    except Exception as error:  # noqa: BLE001 - whatever keeps Dagster's database from it, the failure itself counts
+        context.log.warning("The run could not be tagged with its cause: %s", error)
 
 
 def _tell(context: dg.AssetExecutionContext, lease: RunLease | None, word: Callable[[RunLease], None]) -> None:

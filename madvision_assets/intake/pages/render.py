@@ -138,6 +138,7 @@ def _environment() -> Environment:
         shortened=words.shortened,
         clock=words.clock,
         length=words.length,
+        facts=words.facts,
         size=words.size,
         percent=words.percent,
         utc=words.utc,

@@ -8,6 +8,7 @@ from enum import StrEnum
 from madvision_assets.domain.clips import Outcome, Role
 from madvision_assets.domain.edit_list import EditForm
 from madvision_assets.domain.failures import FailureClass
+from madvision_assets.domain.languages import NAMES
 from madvision_assets.domain.next_steps import NextStep
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.sidecars import Sidecar
@@ -140,6 +141,18 @@ def clock(seconds: float) -> str:
     minutes, rest_s = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest_s:02}" if hours else f"{minutes}:{rest_s:02}"
+
+
+def facts(status: VideoStatus) -> str:
+    """What is known of a video besides its title, on one line; empty before anything is."""
+    told = (
+        status.uploader,
+        length(status.duration_s) if status.duration_s is not None else None,
+        NAMES.get(status.language, status.language).title() if status.language else None,
+        status.kind,
+        status.host,
+    )
+    return " \u00b7 ".join(filter(None, told))
 
 
 def length(seconds: float) -> str:

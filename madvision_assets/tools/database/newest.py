@@ -1,12 +1,15 @@
 """The newest documents of all videos, as the lineage tells of them."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
+from madvision_assets.domain.documents import Json
 from madvision_assets.domain.lineage import NewestDocument
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep, is_stage
+from madvision_assets.domain.summaries import TOLD_BY, About, about
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.tables import lineage, video_processing_queue
 
@@ -28,3 +31,22 @@ def newest_documents(database: Database) -> Iterator[NewestDocument]:
             if is_stage(asset):
                 step = PipelineStep(asset)
                 yield NewestDocument(video_id, step, code, engine, model or "", prompt or "", cost_usd, wall_s)
+
+
+def about_videos(database: Database, video_ids: Collection[str]) -> Mapping[str, About]:
+    """What these videos are called, by their IDs; without those of which nothing is known; raises as ``Database``."""
+    of_these = lineage.c.video_id.in_(video_ids), lineage.c.asset.in_(TOLD_BY)
+    newest = select(func.max(lineage.c.id)).where(*of_these).group_by(lineage.c.video_id, lineage.c.asset)
+    query = select(lineage.c.video_id, lineage.c.asset, lineage.c.summary).where(lineage.c.id.in_(newest))
+    summaries: dict[str, dict[str, Json | None]] = defaultdict(dict)
+    with database.reading() as connection:
+        for video_id, asset, summary in connection.execute(query):
+            summaries[video_id][asset] = summary
+    return {video_id: about(told) for video_id, told in summaries.items()}
+
+
+def title_of(video_id: ColumnElement[str]) -> ScalarSelect[str]:
+    """The title of each row's video, as its newest download has it; to be a column of a query."""
+    title = lineage.c.summary["title"].as_string()
+    newest = select(title).where(lineage.c.video_id == video_id, lineage.c.asset == PipelineStep.RAW_VIDEO.value)
+    return newest.order_by(lineage.c.id.desc()).limit(1).scalar_subquery()

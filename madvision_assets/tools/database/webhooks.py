@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.breakers import CLOCK_SLACK_S
+from madvision_assets.tools.database.newest import title_of
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import (
     processing_attempts,
@@ -37,6 +38,7 @@ class Delivery:
         status: of the queue, when the attempt ended.
         outcome: how it ended well; None too where the video was queued again since.
         finished_at: when the attempt ended.
+        title: of the video, as far as it is known.
     """
 
     id: int
@@ -51,6 +53,7 @@ class Delivery:
     failure_cause: str | None
     failure_details: str | None
     finished_at: datetime
+    title: str | None
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> 
             history.c.failure_cause,
             history.c.failure_details,
             func.coalesce(history.c.ended_at, queue.c.finished_at, told.c.created_at).label("finished_at"),
+            title_of(told.c.video_id).label("title"),
         )
         .join_from(told, submissions, submissions.c.token_hash == told.c.token_hash)
         .outerjoin(queue, as_it_ended)
