@@ -82,7 +82,7 @@ coverage: $(READY)
 
 test-long: $(READY)
 	@echo "== Long tests"
-	@$(BIN)/python -m pytest -m 'long and not campaign' -rP
+	@$(BIN)/python -m pytest -m 'long and not campaign' -n 2 --dist loadfile --durations 25 --durations-min 4 -rP
 
 # Faults of all kinds, at moments that follow from SEED, which is told where none is given; see tests' chaos/campaign.py.
 FAULTS ?= 12

@@ -102,9 +102,9 @@ class Hosts:
         self._talk = footage.talking(folder / "talk.mp4", 3.0)
         self._good = self._talk.read_bytes()
         *plain, flaky, limited, dead, half_dead = sites
-        for n in range(66):
+        for n in range(36):
             self._add_good("good", plain[n % len(plain)])
-        for n in range(24):
+        for n in range(10):
             self._add_good("clips", plain[n % len(plain)], outcome="clips", options=SHORT_CLIPS)
         for site in plain:
             self._add_good("slow", site, bytes_per_s=len(self._good))

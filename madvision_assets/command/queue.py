@@ -30,7 +30,7 @@ MAX_NAMED = 5
 LISTS = ("vocabulary", "renditions")  # are typed with commas
 
 
-class _VideoTime(click.ParamType):
+class _VideoTime(click.ParamType[float]):
     """A place in a video."""
 
     name = "TIME"

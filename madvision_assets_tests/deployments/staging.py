@@ -45,7 +45,7 @@ GPU_NODE = Node(
 )
 CPU_NODE = Node("cpu-1", {})
 START_LIMIT_S = 120
-STAGE_LIMIT_S = 240
+STAGE_LIMIT_S = 420
 TERMINATE = """
 mutation Terminate($runs: [String!]!) {
   terminateRuns(runIds: $runs) { ... on TerminateRunsResult { terminateRunResults { __typename } } }

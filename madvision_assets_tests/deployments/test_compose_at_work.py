@@ -42,7 +42,7 @@ PASSWORD = "0123456789abcdef"
 DAGSTER_PASSWORD = "fedcba9876543210"
 PASSWORD_HASH = "$2a$14$bPmuET6.7grmSoxfOFO9MOVtbv5WEVmsg1qzHw.XZjp/wVMNr7v7a"  # of that, by caddy hash-password
 LIMIT_S = 180
-TALK_LIMIT_S = 240
+TALK_LIMIT_S = 480
 VARIABLE = re.compile(r"\$\{(\w+)(?:(:[-?+])((?:[^{}$]|\$\{[^}]*\})*))?\}")
 
 

@@ -16,7 +16,7 @@ from madvision_assets_tests.real_servers import S3Server
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(1200),
     NEEDS_KUBECTL,
 ]
 TRANSCRIPT = PipelineStep.TRANSCRIPT

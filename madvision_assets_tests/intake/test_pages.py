@@ -299,6 +299,7 @@ def test_a_video_has_its_name_on_its_page_and_in_its_status(client: httpx.Client
     before = client.get(shown.path).text
     raw = stores.raw_video()
     named = raw.source.model_copy(update={"title": "Why <b>old</b> bicycles", "uploader": "Ada"})
+    assert raw.provenance is not None
     run = raw.provenance.model_copy(update={"run_id": f"run-{shown.row.video_id}"})
     raw = raw.model_copy(update={"video_id": shown.row.video_id, "source": named, "provenance": run})
     states.services.database.add_lineage(raw, "there")

@@ -20,6 +20,7 @@ def known(database: Database) -> Database:
 def test_a_video_is_called_what_its_newest_documents_say_on_one_line_of_bounded_length(known: Database) -> None:
     raw = stores.raw_video()
     spoken = stores.transcript(raw, "one")
+    assert raw.provenance is not None
     later = raw.provenance.model_copy(update={"run_id": "another"})
     named = raw.source.model_copy(update={"title": HOSTILE, "uploader": "Ada"})
     renamed = raw.model_copy(update={"source": named, "provenance": later})
