@@ -200,6 +200,26 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) ->
 
 
 @click.command()
+@click.argument("named", metavar="VIDEO...", nargs=-1, required=True)
+@told_plainly
+def cancel(named: tuple[str, ...]) -> None:
+    """Stop videos that wait or are being processed; - takes IDs from stdin.
+
+    What is finished is kept: madvision requeue --video VIDEO goes on from there. Whoever is at work on one ends at its
+    next sign of life.
+    """
+    from madvision_assets.tools.database.queue import Queue
+
+    workplace = Workplace(load_settings())
+    queue = Queue(workplace.database)
+    asked = sorted(_ids([_meant(workplace, name) for name in named]))
+    stopped = [video_id for video_id in asked if queue.cancel(video_id)]
+    echo(f"{_videos(len(stopped))} stopped.")
+    if left := sorted(set(asked) - set(stopped)):
+        tell(make_console(stderr=True), "note:", "yellow", f"Over already, or never queued: {_named(left)}")
+
+
+@click.command()
 @click.argument("named", metavar="VIDEO_ID...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @told_plainly
@@ -304,4 +324,4 @@ def _videos(count: int) -> str:
     return f"{count:,} video{'s' * (count != 1)}"
 
 
-COMMANDS = (submit, status, requeue, forget)
+COMMANDS = (submit, status, requeue, cancel, forget)

@@ -321,6 +321,29 @@ def partitions(workplace: Workplace) -> list[str]:
         return list(instance.get_dynamic_partitions(str(videos.name)))
 
 
+# --- cancel ---
+
+
+def test_what_waits_or_is_being_processed_is_stopped_and_can_be_requeued_and_what_is_over_is_told(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    queued, running, over = submitted(command_line, ONE, TWO, THREE)
+    lease = start(workplace, running, PipelineStep.TRANSCRIPT)
+    fail(workplace, over, PipelineStep.RAW_VIDEO, PrivateVideoError())
+
+    result = command_line.run("cancel", queued, running, over)
+
+    assert result.stdout == "2 videos stopped.\n"
+    assert f"Over already, or never queued: {over}" in result.stderr
+    for video_id, step in ((queued, PipelineStep.RAW_VIDEO), (running, PipelineStep.TRANSCRIPT)):
+        row = Queue(workplace.database).get(video_id)
+        assert row is not None
+        assert (row.status.value, row.failure_cause, row.pipeline_step) == ("failed", "cancelled", step)
+    assert not Queue(workplace.database).beat(lease), "whoever was at work has no lease any more"
+    command_line.run("requeue", "--video", running)
+    assert status_of(workplace, running) == "queued"
+
+
 def test_forgetting_asks_with_what_goes_and_leaves_nothing_of_the_video_and_all_of_others(
     command_line: CommandLine, workplace: Workplace
 ) -> None:

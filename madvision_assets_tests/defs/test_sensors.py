@@ -54,6 +54,23 @@ def test_runs_are_found_by_the_title_of_their_video_once_it_is_known_and_by_why_
     assert request.tags["madvision/title"] == TITLE
 
 
+def test_who_is_at_work_on_a_video_that_is_cancelled_publishes_nothing_and_it_goes_on_where_it_stopped(
+    harness: Harness,
+) -> None:
+    harness.submit()
+    harness.tools.plan(HEARD, lambda: harness.queue.cancel("web-a"))
+
+    [result] = harness.tick()
+
+    assert not result.success
+    assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.FAILED, "cancelled")
+    assert harness.ask() == []
+    Operations(make_database(harness.settings)).requeue(video_ids=["web-a"])
+    [request] = harness.ask()
+    assert selected(request) == [HEARD.value, KIND.value, CHOSEN.value, CUT.value]
+    assert harness.launch(request).success
+
+
 def selected(request: dg.RunRequest) -> list[str]:
     return [key.to_user_string() for key in request.asset_selection or ()]
 

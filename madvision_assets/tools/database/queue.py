@@ -19,6 +19,7 @@ from sqlalchemy import Connection, and_, case, literal, or_, select
 from madvision_assets.domain.breakers import Breaker, BreakerRules, BreakerState, breaker_name
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import (
+    CancelledError,
     Failure,
     FailureClass,
     Resource,
@@ -318,6 +319,23 @@ class Queue:
             ended = row.model_copy(update={"run_id": run_id or None})
             endings.failed(connection, ended, step, verdict, now)
         return verdict.status
+
+    def cancel(self, video_id: str) -> bool:
+        """Stop a video that waits or is being processed; whoever is at work on it notices by its lease, and ends.
+
+        Returns:
+            Whether it was stopped: False where it had ended, or was never queued.
+        """
+        now = self._now()
+        with self._database.writing() as connection:
+            row = leases.lock(connection, video_id)
+            if row is None or row.status.is_final:
+                return False
+            if row.status is not QueueStatus.RUNNING:
+                row = leases.open_attempt(connection, row, None, now)
+            verdict = self._judge(connection, row, CancelledError("by an operator"), now)
+            endings.failed(connection, row, row.pipeline_step, verdict, now)
+        return True
 
     # --- details ---
 
