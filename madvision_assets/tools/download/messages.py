@@ -40,6 +40,7 @@ class ErrorReport(Value):
         status: HTTP status, where the chain holds one.
         retry_after_s: what the site asked for, seconds.
         code: of a leaf of the taxonomy, where the child decided itself.
+        is_bug: code of the downloader broke, and not the site or the network.
     """
 
     types: tuple[str, ...] = ()
@@ -47,6 +48,7 @@ class ErrorReport(Value):
     status: int | None = None
     retry_after_s: float | None = None
     code: str | None = None
+    is_bug: bool = False
 
 
 class Progress(Value):
