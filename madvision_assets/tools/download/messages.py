@@ -52,12 +52,16 @@ class ErrorReport(Value):
 
 
 class Progress(Value):
-    """How far the download is: ``fraction`` of the bytes (or fragments), 0 to 1; of ``size_bytes`` (0: not known)."""
+    """How far the download is: ``fraction`` of the bytes (or fragments), 0 to 1; of ``size_bytes`` (0: not known).
+
+    ``arriving``: bytes are to come, and are not only put together.
+    """
 
     kind: Literal["progress"] = "progress"
     fraction: float
     text: str
     size_bytes: int = 0
+    arriving: bool = True
 
 
 class Success(Value):
