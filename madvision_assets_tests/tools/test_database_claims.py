@@ -308,9 +308,10 @@ def test_what_is_listed_as_next_is_what_is_claimed_next(database: Database, cloc
     for number in range(24):
         host = "away.example" if number in {5, 6} else "example.org"
         submit(database, number, priority=number * 7 % 5 - 2, host=host, at=clock.now)
-        clock.move(47)
+        clock.move(23)
         if number % 3 == 0:
             submit_as(database, (ONE, TWO, THREE)[number % 2], 200 + number, priority=-number % 2, at=clock.now)
+        clock.move(24)
     submit(database, 90, priority=1, at=clock.now + timedelta(days=1))  # by a clock that was ahead
     for number in (8, 9, 10):
         for status in ("running", "waiting"):

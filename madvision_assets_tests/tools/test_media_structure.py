@@ -1,13 +1,14 @@
 """Claims about files that claim: what their bytes cannot hold is refused at once, for good, and within a GiB."""
 
+import io
 from pathlib import Path
 
 import pytest
 
-from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.failures import Failure, UnsupportedColourError
 from madvision_assets.tools.media import ffmpeg, structure
 from madvision_assets.tools.media.probe import probe
-from madvision_assets_tests import footage, odd_footage
+from madvision_assets_tests import claims, footage, odd_footage
 
 
 def test_uncompressed_sound_of_an_hour_is_no_claim(tmp_path: Path) -> None:
@@ -29,6 +30,43 @@ def test_all_work_on_a_file_has_one_limit_of_time(tmp_path: Path) -> None:
             with pytest.raises(Failure, match="longer than 0 s"):
                 work()
     assert probe(talk).duration_s > 0
+
+
+def record(profile: int, compatible: int) -> bytes:
+    """What a file says of its Dolby Vision: version, profile and level, layers, compatibility."""
+    return bytes((1, 0, profile << 1, 0x35, compatible << 4)) + bytes(19)
+
+
+def dolby_vision(out: Path, profile: int, compatible: int) -> Path:
+    """A video whose track says that it is Dolby Vision."""
+
+    def with_record(kind: bytes, payload: bytes) -> bytes:
+        if kind != b"stsd" or payload[12:16] != b"avc1":
+            return payload
+        entry = payload[8:] + claims.box(b"dvcC", record(profile, compatible))
+        return payload[:8] + len(entry).to_bytes(4) + entry[4:]
+
+    return claims.claiming(out, with_record)
+
+
+def test_dolby_vision_that_nothing_else_shows_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedColourError, match=r"green and purple.*profile 5"):
+        probe(dolby_vision(tmp_path / "talk.mp4", 5, 0))
+
+
+def test_matroska_says_so_in_what_it_adds_to_blocks() -> None:
+    def matroska(profile: int, compatible: int) -> io.BytesIO:
+        told = b"\x41\xe7\x84dvcC\x41\xed\x98" + record(profile, compatible)
+        return io.BytesIO(b"\x1a\x45\xdf\xa3" + bytes(3000) + b"\x41\xe4" + bytes((0x80 | len(told),)) + told)
+
+    with pytest.raises(UnsupportedColourError):
+        structure.refuse_claims(matroska(5, 0))
+    structure.refuse_claims(matroska(8, 1))
+
+
+@pytest.mark.parametrize(("profile", "compatible"), [(8, 1), (8, 4), (7, 6), (10, 1)])
+def test_dolby_vision_with_a_base_of_its_own_is_taken(tmp_path: Path, profile: int, compatible: int) -> None:
+    assert probe(dolby_vision(tmp_path / "talk.mp4", profile, compatible)).duration_s > 0
 
 
 def copying(path: Path) -> object:

@@ -73,6 +73,7 @@ class QueueRow(Value):
         attempt: counts the attempts; the fencing token of the one under way.
         failure_cause: code of the taxonomy; None while all is well.
         next_attempt_at: a waiting video is tried again from then on.
+        turn_of: the client who takes turns with others by it.
         turn_s: when a client's queued video has its turn among those of other clients, seconds since 1970.
         heartbeat_at: the running worker's last sign of life.
         run_id: the Dagster run of the last attempt.
@@ -95,6 +96,7 @@ class QueueRow(Value):
     failure_cause: str | None
     failure_details: str | None
     next_attempt_at: AwareDatetime
+    turn_of: str | None = None
     turn_s: float | None = None
     heartbeat_at: AwareDatetime | None
     run_id: str | None
