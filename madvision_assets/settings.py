@@ -99,6 +99,7 @@ class Settings(BaseSettings):
     max_bytes: Annotated[int, Field(gt=0)] = 20 * GIB
     sandbox_memory_bytes: Annotated[int, Field(ge=GIB // 4)] = GIB
     download_timeout_s: Annotated[float, Field(gt=0)] = 2 * HOUR_S
+    download_min_bytes_per_s: Annotated[int, Field(ge=0)] = 20_000
     sources_file: Path | None = None
     ytdlp_folder: Path | None = None
     ytdlp_max_age_weeks: Annotated[int, Field(ge=1)] = 8

@@ -23,6 +23,9 @@ STORE = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TO
 DAGSTER = frozenset({"DAGSTER_PG_PASSWORD"})
 DAGSTERS_SECRET, DAGSTERS_KEY = "madvision-postgresql", "postgresql-password"
 
+# Files that sources.toml refers to (docs/operations.md, "Sites"); only who downloads has them.
+SITES_SECRET, SITES_READER = "madvision-site-secrets", PipelineStep.RAW_VIDEO.part
+
 PARTS: Mapping[str, frozenset[str]] = {
     "intake": DATABASE | STORE | {"MADVISION_INTERNAL_KEY"},
     "consumer": DATABASE | STORE | {"MADVISION_INBOX_URL"},

@@ -20,12 +20,12 @@ from typing import Any
 import dagster as dg
 import yaml  # type: ignore[import-untyped]
 from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import construct_dagster_k8s_job, get_user_defined_k8s_config
+from dagster_k8s.job import UserDefinedDagsterK8sConfig, construct_dagster_k8s_job, get_user_defined_k8s_config
 from dagster_k8s.launcher import K8sRunLauncher
-from keys import DAGSTERS_SECRET, PARTS
+from keys import DAGSTERS_SECRET, PARTS, SITES_SECRET
 from kubernetes.client import ApiClient  # type: ignore[import-untyped]
 
-from madvision_assets.defs.compute import op_tags
+from madvision_assets.defs.compute import k8s_executor_config, op_tags
 from madvision_assets.domain.stages import PipelineStep
 
 Json = dict[str, Any]
@@ -45,6 +45,7 @@ contexts: [{name: nowhere, context: {cluster: nowhere, user: nobody}}]
 clusters: [{name: nowhere, cluster: {server: "http://127.0.0.1:9"}}]
 users: [{name: nobody, user: {token: none}}]
 """
+SITES_FOLDER = "./sources"
 SECRET = re.compile(r"PASSWORD|PASS$|SECRET|TOKEN|_KEY|_URL$|S3_ENV")
 RENDER_LIMIT_S = 60
 NO_SECRET = {"MADVISION_STORE_URL", "MADVISION_PUBLIC_URL", "AWS_ENDPOINT_URL", "BACKUP_URL"}
@@ -81,6 +82,11 @@ class Part:
             name for part in PARTS if f"{OURS}{part}" in self.secrets for name in PARTS[part] - {"DAGSTER_PG_PASSWORD"}
         }
         return sorted(own | ({"DAGSTER_PG_PASSWORD"} if DAGSTERS_SECRET in self.secrets else set()))
+
+    @property
+    def files(self) -> list[str]:
+        """The Secret whose files lie in its pod."""
+        return [SITES_SECRET] if SITES_SECRET in self.secrets else []
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,8 @@ def dagster_job(launcher: Json, step: PipelineStep | None) -> Json:
         tags = {name: json.dumps(value) for name, value in op_tags(step).items()}  # as Dagster keeps them
         own = get_user_defined_k8s_config(tags)
         context = context.merge(K8sContainerContext(run_k8s_config=own))
+        executors = k8s_executor_config(None)["per_step_k8s_config"].get(step.value, {})
+        context = context.merge(K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(executors)))
     job = construct_dagster_k8s_job(
         context.get_k8s_job_config("madvision/pipeline:0.2.0", made),
         args=["dagster", "api", "execute_run"],
@@ -299,7 +307,13 @@ def _parts_table(overlay: Overlay, parts: Iterable[Part]) -> str:
 def _row(overlay: Overlay, part: Part) -> tuple[str, ...]:
     rights = overlay.rights_of(part)
     told = "as the chart says" if rights is None else ", ".join(rights) or "nothing, no token"
-    return (part.name, ", ".join(overlay.policies_of(part)) or "none", _listed(part.reads), part.account, told)
+    return (
+        part.name,
+        ", ".join(overlay.policies_of(part)) or "none",
+        _listed([*part.reads, *part.files]),
+        part.account,
+        told,
+    )
 
 
 def _policies_table(overlay: Overlay, other: Overlay | None = None) -> str:
@@ -350,10 +364,15 @@ def secrets_of_service(service: Json) -> list[str]:
     return sorted(name for name in names if SECRET.search(name) and name not in NO_SECRET)
 
 
+def _files_of_service(service: Json) -> list[str]:
+    """The folder of a service with files that may be secrets."""
+    return [SITES_FOLDER] if any(each.startswith(f"{SITES_FOLDER}:") for each in service.get("volumes", [])) else []
+
+
 def _compose_tables() -> str:
     read = compose()
     services = [
-        (name, ", ".join(each["networks"]), _listed(secrets_of_service(each)))
+        (name, ", ".join(each["networks"]), _listed([*secrets_of_service(each), *_files_of_service(each)]))
         for name, each in read["services"].items()
     ]
     networks = []

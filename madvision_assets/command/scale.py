@@ -197,7 +197,7 @@ def _prices(listed: Path | None) -> dict[str, Price]:
     from madvision_assets.tools.analyst.models import Models
 
     table = dict(PRICES)
-    for model, price in Models().prices().items():
+    for model, price in Models(load_settings().models_file).prices().items():
         for kind, usd in (("input", price.input), ("output", price.output)):
             table[f"{model}.{kind}"] = Price(usd, "million tokens", "OpenAI, API pricing (tools/analyst/models.toml)")
     if listed is None:

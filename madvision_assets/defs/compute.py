@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from madvision_assets.defs import dagster_inside
-from madvision_assets.domain.stages import PipelineStep, Pool
+from madvision_assets.domain.stages import PipelineStep, Pool, Reach
 
 
 def limit_pools(instance: dg.DagsterInstance) -> None:
@@ -21,6 +21,8 @@ GPU_RESOURCES = {"nvidia.com/gpu": "1"}
 # What a stage may reach; the network policies go by it (deployments/kubernetes/base/network.yaml).
 REACH_LABEL = "madvision.io/reach"
 DISK = "ephemeral-storage"
+# Where sources.toml lies in a pod, and beside it what it refers to: file:/etc/madvision/site-secrets/NAME.
+ETC, SOURCES, SITE_SECRETS = "/etc/madvision", "madvision-sources", "site-secrets"
 
 # Step pods may use the store and nothing of Kubernetes; when room is short, they give way to the standing parts.
 STEP_POD = {
@@ -80,9 +82,30 @@ def k8s_executor_config(gpu_image: str | None) -> dict[str, Any]:
         gpu_image: image of the pods on GPUs; None for that of the others.
     """
     on_gpu = [step.value for step in PipelineStep if step.stage.needs.gpu]
-    image = {step: {"container_config": {"image": gpu_image}} for step in on_gpu} if gpu_image else {}
+    own = {step: {"container_config": {"image": gpu_image}} for step in on_gpu} if gpu_image else {}
+    own |= {step.value: _sites() for step in PipelineStep if step.stage.needs.reach is Reach.INTERNET}
     # With its owner gone, a step's pod goes too, and holds no GPU for a run that was lost.
-    return {"enable_owner_references": True, "per_step_k8s_config": image}
+    return {"enable_owner_references": True, "per_step_k8s_config": own}
+
+
+def _sites() -> dict[str, Any]:
+    """What is said of sites, and the files with secrets that it refers to, where there are any: for whoever downloads.
+
+    Added to the pod's own volumes and variables.
+    """
+    volumes = [
+        {"name": "sources", "config_map": {"name": SOURCES}},
+        {"name": SITE_SECRETS, "secret": {"secret_name": f"madvision-{SITE_SECRETS}", "optional": True}},
+    ]
+    mounts = [
+        {"name": "sources", "mount_path": f"{ETC}/sources", "read_only": True},
+        {"name": SITE_SECRETS, "mount_path": f"{ETC}/{SITE_SECRETS}", "read_only": True},
+    ]
+    variable = {"name": "MADVISION_SOURCES_FILE", "value": f"{ETC}/sources/sources.toml"}
+    return {
+        "container_config": {"env": [variable], "volume_mounts": mounts},
+        "pod_spec_config": {"volumes": volumes},
+    }
 
 
 # For a lost pod only: failures of the taxonomy leave an asset with retries forbidden, since the queue owns those.

@@ -93,6 +93,7 @@ def make_downloader(settings: "Settings") -> Downloader:
         max_bytes=settings.max_bytes,
         max_duration_s=settings.max_duration_s,
         time_limit_s=settings.download_timeout_s,
+        min_bytes_per_s=settings.download_min_bytes_per_s,
         open_proxy=partial(EgressProxy, refused=networks_of(settings.refused_networks)),
         wheels=Wheels(settings.ytdlp_folder),
         etiquette=Etiquette(make_sources(settings), read_secret),
@@ -239,7 +240,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     sites = SiteLimits(database, queue, make_sources(settings))
     return {
         "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
-        "runtime": make_runtime(settings, Sharing(store, database), queue),
+        "runtime": make_runtime(settings, Sharing(store, database, quotas.note), queue),
         "dispatcher": Dispatcher(
             queue, store, settings.max_in_flight, gates=(quotas.check_video, sites.check), full=sites.full
         ),

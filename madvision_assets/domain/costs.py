@@ -33,6 +33,7 @@ PUTS_PER_VIDEO, PUTS_PER_CLIP, GETS_PER_VIDEO, GETS_PER_VIEW = 14, 3, 40, 4
 
 # The run's own pod stays for all of it.
 RUN_CORES = 0.25
+PRIVATE_ENDPOINTS, ZONES = 4, 2  # deployments/aws/network.yaml: S3, STS, ECR twice
 STANDING_CORES = 3.0  # webserver, daemon, code server, two of the intake
 
 
@@ -230,6 +231,7 @@ def _computing(plan: Plan) -> list[tuple[str, str, float]]:
         ("Kubernetes", "eks", _HOURS_PER_DAY),
         ("load balancer", "load_balancer", _HOURS_PER_DAY),
         ("NAT gateway", "nat.hour", _HOURS_PER_DAY),
+        ("private endpoints", "endpoint.hour", PRIVATE_ENDPOINTS * ZONES * _HOURS_PER_DAY),
         ("PostgreSQL", "postgresql.hour", _HOURS_PER_DAY),
     ]
 
@@ -243,6 +245,7 @@ def _keeping(plan: Plan) -> list[tuple[str, str, float]]:
     rows_gb = plan.videos_per_day * DATABASE_GB_PER_VIDEO * plan.retention_days
     return [
         ("download", "nat.traffic", plan.source_gb_per_day),
+        ("store: by its endpoint", "endpoint.traffic", plan.source_gb_per_day + plan.clips_gb_per_day),
         ("PostgreSQL: rows", "postgresql.storage", rows_gb / DAYS_PER_MONTH),
         ("store: media", "s3.storage", plan.stored_gb / DAYS_PER_MONTH),
         ("store: writing", "s3.put", puts / 1000),

@@ -286,6 +286,16 @@ class TooCostlyError(PermanentFailure):
     )
 
 
+class UnsupportedColourError(PermanentFailure):
+    """Dolby Vision without a base that anything else shows."""
+
+    code = "unsupported_colour"
+    sentence = (
+        "The pictures of this video are in colours that only players of Dolby Vision show, so its clips would come out "
+        "green and purple. Export it as HDR10, HLG or SDR, and give that file."
+    )
+
+
 class PolicyRefusalError(PermanentFailure):
     """The language model declines, and would decline again."""
 

@@ -40,7 +40,7 @@ _OF_LEAF: Mapping[type[f.Failure], NextStep] = {
         (
             f.EmptyFileError, f.NotMediaError, f.CorruptMediaError, f.NoAudioTrackError, f.NoVideoTrackError,
             f.TooLargeError, f.TooLongError, f.TooCostlyError, f.TranscriptTooLargeError, f.PolicyRefusalError,
-            f.SpeechRefusedError,
+            f.SpeechRefusedError, f.UnsupportedColourError,
         ),
         NextStep.GIVE_ANOTHER_FILE,
     ),

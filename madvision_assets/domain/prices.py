@@ -48,6 +48,8 @@ PRICES: Mapping[str, Price] = MappingProxyType(
         "load_balancer": Price(0.0225, "hour", "AWS, Elastic Load Balancing pricing: its hours alone"),
         "nat.hour": Price(0.045, "hour", "AWS, Amazon VPC pricing: a NAT gateway"),
         "nat.traffic": Price(0.045, "GB", "AWS, Amazon VPC pricing: what a NAT gateway passes on"),
+        "endpoint.hour": Price(0.01, "hour", "AWS, PrivateLink pricing: an interface endpoint in one zone"),
+        "endpoint.traffic": Price(0.01, "GB", "AWS, PrivateLink pricing: what an endpoint passes on, the first PB"),
         "postgresql.hour": Price(0.065, "hour", f"{_RDS}: db.t4g.medium, one zone"),
         "postgresql.storage": Price(0.115, "GB month", f"{_RDS}: gp3"),
         "s3.storage": Price(0.023, "GB month", f"{_S3}: Standard, the first 50 TB"),

@@ -3,6 +3,10 @@
 A video that is due gains a step of priority in every so many seconds, so that a steady stream of more urgent ones
 starves nobody. All gain alike: a step of priority is a head start of that time, and of two that are due the same one
 always comes first.
+
+Clients of the public routes take turns: each of a client's videos that wait counts as due so much later than the one
+before. So one who submits a thousand is at the turn of whoever submits one with his first, and nobody waits for the
+others; alone, he is served as fast as there are workers.
 """
 
 import math
@@ -10,6 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from madvision_assets.domain.queue import MAX_PRIORITY
+
+# As long as a client's video takes at most to be served, whoever submits one does not meet a backlog of his.
+CLIENT_TURN_S = 3600.0
 
 
 @dataclass(frozen=True)

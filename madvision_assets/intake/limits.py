@@ -124,7 +124,10 @@ def _host_of(url: str) -> str:
 
 
 def client_of(scope: Scope) -> str:
-    """Who asks: the address, of which IPv6 gives every customer a whole network."""
+    """Who asks: the address, of which IPv6 gives every customer a whole network.
+
+    Whoever comes by 6to4 has 65,536 of these by one address of IPv4, and is known by that; likewise by Teredo.
+    """
     host = str((scope.get("client") or ("unknown",))[0])
     try:
         address = ip_address(host)
@@ -132,7 +135,8 @@ def client_of(scope: Scope) -> str:
         return host
     if not isinstance(address, IPv6Address):
         return host
-    return str(address.ipv4_mapped or IPv6Network((int(address), IPV6_CUSTOMER_BITS), strict=False))
+    tunnelled = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+    return str(tunnelled or IPv6Network((int(address), IPV6_CUSTOMER_BITS), strict=False))
 
 
 def limit_callbacks(request: Request, urls: Sequence[str | None]) -> None:

@@ -2,9 +2,10 @@
 
 import math
 import time
+from contextlib import suppress
 from functools import lru_cache
 
-from madvision_assets.domain.failures import QuotaSpentError
+from madvision_assets.domain.failures import Failure, QuotaSpentError
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.work.quotas import Quotas
 
@@ -36,6 +37,11 @@ class QuotaDoor:
         spent = self._spent(submitter, int(time.monotonic() / REMEMBERED_S))
         if spent is not None:
             raise ProblemError("quota_spent", spent[0], headers={"Retry-After": str(spent[1])})
+
+    def note(self, submitter: str, place: str, size_bytes: int) -> None:
+        """A client sent bytes of a file; where the database is away, they are not counted."""
+        with suppress(Failure):
+            self._quotas.note_sent(submitter, place, size_bytes)
 
     def _ask(self, submitter: str, _tick: int) -> tuple[str, int] | None:
         """What to tell, and for how many seconds it holds; None where there is something left."""

@@ -97,8 +97,7 @@ class Ingest:
             return self._take(video, folder, progress, need)
 
     def _take(self, video: Video, folder: Path, progress: Progress, need: OnSize) -> Made[RawVideo]:
-        with self._counted(video.video_id, folder):
-            fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text), need)
+        fetched = self._fetch(video, folder, lambda f, text: progress(DOWNLOAD_SHARE * f, text), need)
         try:
             with ffmpeg.within(ffmpeg.budget_s(fetched.path.stat().st_size)):
                 return self._taken(video, fetched, folder, progress)
@@ -168,15 +167,20 @@ class Ingest:
             return local_file(video)
         need(received.ReceivedFile.of(video.address).size_bytes if scheme == received.SCHEME else 0)
         if scheme == UPLOAD:
-            path = self.uploads.fetch(video.address, folder / "download", progress)
+            with self._counted(video.video_id, folder):
+                path = self.uploads.fetch(video.address, folder / "download", progress)
             name = PurePosixPath(Upload.of(video.address).key)
             return Download(path, SourceMetadata(extractor=UPLOAD, title=name.stem), engine_version="")
         if scheme == received.SCHEME:
             return self._received(video, folder / "download", progress)
-        return self.downloader.fetch(video.address, folder / "download", progress, need)
+        return self.downloader.fetch(
+            video.address, folder / "download", progress, need, lambda n: self._note(video.video_id, Taken(n))
+        )
 
     def _received(self, video: Video, folder: Path, progress: Progress) -> Download:
         """A file that was sent to us; once it was taken over, only what was kept of it is still there.
+
+        Its bytes were counted as they came.
 
         Raises:
             NotFoundError: nothing is.

@@ -56,7 +56,10 @@ class Quotas:
             self._payer(video_id)
 
     def note(self, video_id: str, taken: Taken) -> None:
-        """Something of a video was taken in: the first of its submitters pays who has something left of today."""
+        """Something of a video was taken in: of its submitters the last one pays who has something left of today.
+
+        Else whoever asks again for what failed for another would have it on the other's share.
+        """
         if not self.rules.is_limited or taken == Taken():
             return
         try:
@@ -65,6 +68,11 @@ class Quotas:
             payer = self._intakes.submitters_of(video_id)[0]
         if payer is not None:
             self._intakes.add(payer, video_id, taken, self.now())
+
+    def note_sent(self, submitter: str, place: str, size_bytes: int) -> None:
+        """Somebody sent us bytes of a file, whatever becomes of it; ``place`` is where it is kept."""
+        if self.rules.is_limited and is_client(submitter):
+            self._intakes.add(submitter, place, Taken(size_bytes=size_bytes), self.now())
 
     def sweep(self) -> None:
         """Forget what was taken in before yesterday."""

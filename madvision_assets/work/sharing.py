@@ -6,7 +6,8 @@ Each video keeps its own partition, documents and lineage; ``taken_from`` says w
 media of its own, such as clips, is made anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -21,6 +22,7 @@ from madvision_assets.domain.failures import (
     UnreadableDocumentError,
 )
 from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo, Video, uncut_id
 from madvision_assets.tools.database import Database
@@ -41,10 +43,12 @@ class Sharing:
     Args:
         store: where the documents are.
         database: which knows the videos of the same bytes.
+        account: is told of a video that takes over a download; it is cut, if not fetched, and as long as the first.
     """
 
     store: ObjectStore
     database: Database
+    account: Callable[[str, Taken], None] = lambda _video_id, _taken: None
 
     def find(self, kind: type[D], inputs: Sequence[Document], code_version: str) -> Made[D] | None:
         """A document of another video that is made from just such inputs, as one of this video; None without any.
@@ -79,7 +83,10 @@ class Sharing:
             for each in self.database.cuts_of(uncut_id(video_id)):
                 other = self._download(each, code_version) if each != video_id else None
                 if other is not None:
-                    return self._as_own(other, video)
+                    own = self._as_own(other, video)
+                    with suppress(Failure):  # a database that is away: better uncounted than downloaded again
+                        self.account(video_id, Taken(media_s=other.info.duration_s))
+                    return own
         except Failure:  # likewise
             pass
         return None

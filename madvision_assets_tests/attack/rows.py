@@ -16,7 +16,6 @@ from madvision_assets.domain.failures import (
     HostUnresolvedError,
     IncompleteDownloadError,
     SourceServerError,
-    UnexpectedError,
 )
 from madvision_assets_tests.attack.canaries import Canaries
 
@@ -35,7 +34,7 @@ class End(StrEnum):
 # What a site can always make look as if another try would help.
 OF_THE_SITE = (
     ConnectionLostError, DownloadTimeoutError, ExtractionFailedError, HostUnresolvedError, IncompleteDownloadError,
-    SourceServerError, UnexpectedError,
+    SourceServerError,
 )  # fmt: skip
 REFUSED = (End.AT_THE_DOOR, End.BY_THE_PROXY)
 FAILS_OR_HARMLESS = (End.FOR_GOOD, End.HARMLESS)

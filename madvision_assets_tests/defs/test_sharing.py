@@ -14,6 +14,7 @@ from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, RawVideo, Video, cut_id
@@ -189,6 +190,26 @@ def test_what_was_taken_over_outlives_the_video_that_it_is_of(harness: Harness, 
     done(harness, "c")
     assert calls(harness)[HEARD] == 1
     assert current(harness, "c", HEARD).origin.taken_from == heard.origin.taken_from
+
+
+def test_another_cut_counts_as_long_as_the_first_though_nothing_is_fetched(tmp_path: Path) -> None:
+    database, store = Database(f"sqlite:///{tmp_path}/db.sqlite"), ObjectStore.from_url("memory://")
+    database.ensure_schema()
+    path = tmp_path / "media.bin"
+    path.write_bytes(b"any")
+    first = stores.raw_video()
+    media = store.store_media(path, first.video_id, "mp4", "video/mp4")
+    raw = first.model_copy(update={"media": media, "audio": media})
+    other = cut_id(raw.video_id, SHORT)
+    for video_id in (raw.video_id, other):
+        database.add_video(video_id, raw.address)
+    write_document(store, raw)
+    point_current(store, raw)
+    counted: list[tuple[str, Taken]] = []
+    sharing = Sharing(store, database, lambda *told: counted.append(told))
+
+    assert sharing.find_download(other, raw.origin.code_version) is not None
+    assert counted == [(other, Taken(media_s=raw.info.duration_s))]
 
 
 def test_what_names_media_of_its_own_is_not_taken_over(tmp_path: Path) -> None:

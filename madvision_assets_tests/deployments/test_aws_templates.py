@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cfnlint.decode.cfn_yaml import load  # type: ignore[import-untyped]
 
+from madvision_assets.domain.costs import PRIVATE_ENDPOINTS, ZONES
 from madvision_assets_tests.deployments.cloudformation import FOLDER, GUIDE, TEMPLATES
 
 
@@ -45,6 +46,13 @@ def test_a_wrong_parameter_is_told_what_is_right(template: Path) -> None:
 def test_a_likely_slip_does_not_pass(template: str, parameter: str, wrong: str) -> None:
     pattern = load(FOLDER / f"{template}.yaml")["Parameters"][parameter]["AllowedPattern"]
     assert not re.fullmatch(pattern, wrong)
+
+
+def test_an_estimate_counts_the_private_endpoints_that_there_are() -> None:
+    text = (FOLDER / "network.yaml").read_text()
+
+    assert text.count("VpcEndpointType: Interface") == PRIVATE_ENDPOINTS
+    assert len(re.findall(r"^  PrivateSubnet[A-Z]:$", text, re.MULTILINE)) == ZONES
 
 
 def test_the_guide_sets_parameters_that_there_are() -> None:

@@ -177,8 +177,19 @@ def test_the_gpu_is_all_that_tells_the_code_servers_apart() -> None:
 def test_mounted_files_are_there_and_volumes_are_declared() -> None:
     mounts = {mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])}
 
-    assert [path for path in mounts if path.startswith("./") and not (FOLDER / path).is_file()] == []
+    assert [path for path in mounts if path.startswith("./") and not (FOLDER / path).exists()] == []
     assert {name for name in mounts if re.match(r"[a-z]", name)} == COMPOSE["volumes"].keys()
+
+
+def test_what_is_said_of_sites_lies_with_its_secrets_where_downloads_are_and_nowhere_else() -> None:
+    mounting = {
+        name for name, each in SERVICES.items() if any("./sources" in mount for mount in each.get("volumes", []))
+    }
+    told = {name for name, each in SERVICES.items() if "MADVISION_SOURCES_FILE" in each.get("environment", {})}
+
+    assert mounting == told == {"code-server", "code-server-gpu"}
+    assert (FOLDER / "sources" / "sources.toml").is_file()
+    assert "/deployments/compose/sources/*" in (FOLDER.parents[1] / ".gitignore").read_text().splitlines()
 
 
 def test_the_workspace_points_at_the_code_server() -> None:

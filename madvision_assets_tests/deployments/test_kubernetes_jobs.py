@@ -11,11 +11,15 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster_k8s import client as dagster_k8s_client
-from reach import dagster_job, launcher_of
+from keys import SITES_SECRET
+from reach import ROOT, dagster_job, launcher_of
 from sqlalchemy import make_url
 
+from madvision_assets.connections import make_sources
 from madvision_assets.defs.compute import GPU_NODE_LABEL
+from madvision_assets.domain.sources import Sources
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.settings import Settings
 from madvision_assets_tests.databases import new_database
 from madvision_assets_tests.deployments.test_kubernetes_manifests import (
     CHECK,
@@ -66,6 +70,26 @@ def test_dagster_opens_the_instance_without_a_cluster_as_step_pods_do(instance: 
     assert not instance.run_retries_enabled
     assert instance.get_concurrency_config().run_queue_config is not None
     assert instance._run_launcher is None, "a step pod has no token to load it with"
+
+
+def test_who_downloads_has_what_is_said_of_sites_with_its_secrets_and_its_own_scratch_besides() -> None:
+    for step in PipelineStep:
+        spec = dagster_job(launcher_of(overlay("self-hosted")), step)["spec"]["template"]["spec"]
+        (container,) = spec["containers"]
+        volumes = {volume["name"]: volume for volume in spec["volumes"]}
+        files = {each["name"]: each.get("value") for each in container["env"]}.get("MADVISION_SOURCES_FILE")
+
+        assert {"home", "tmp"} < volumes.keys()
+        assert volumes.keys() == {each["name"] for each in container["volumeMounts"]}
+        if step is not PipelineStep.RAW_VIDEO:
+            assert (files, volumes.keys() & {"sources", "site-secrets"}) == (None, set())
+            continue
+        mounts = {each["name"]: each for each in container["volumeMounts"]}
+        assert files == f"{mounts['sources']['mountPath']}/sources.toml"
+        assert volumes["site-secrets"]["secret"] == {"secretName": SITES_SECRET, "optional": True}
+        assert all(mounts[name]["readOnly"] for name in ("sources", "site-secrets"))
+        template = ROOT / "deployments/kubernetes/base/sources.toml"
+        assert make_sources(Settings(_env_file=None, sources_file=template)) == Sources()
 
 
 @pytest.mark.parametrize("step", [None, *PipelineStep])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from keys import DAGSTERS_SECRET, PARTS
+from keys import DAGSTERS_SECRET, PARTS, SITES_SECRET
 
 from madvision_assets.defs.compute import GPU_NODE_LABEL, GPU_RESOURCES, GPU_TAINT, op_tags
 from madvision_assets.domain.stages import PipelineStep
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KUBERNETES = ROOT / "deployments" / "kubernetes"
 OVERLAYS = sorted(path.name for path in (KUBERNETES / "overlays").iterdir())
 # Made by deployments/reach/keys.py, since they are secret; the certificate's is made by cert-manager.
-SECRETS_FROM_OUTSIDE = {*(f"madvision-{part}" for part in PARTS), DAGSTERS_SECRET, "madvision-tls"}
+SECRETS_FROM_OUTSIDE = {*(f"madvision-{part}" for part in PARTS), DAGSTERS_SECRET, SITES_SECRET, "madvision-tls"}
 # By the chart's own service account.
 RUNS_WITHOUT_OURS = {"helm"}
 TIME_LIMIT_S = 180

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from keys import DAGSTER, DAGSTERS_SECRET, PARTS
+from keys import DAGSTER, DAGSTERS_SECRET, PARTS, SITES_READER, SITES_SECRET
 from reach import DOCUMENT, OVERLAYS, Overlay, Part, compose, document, read_overlay, secrets_of_service
 
 from madvision_assets.domain import networks
@@ -167,6 +167,7 @@ def test_every_part_reads_its_own_secret_and_the_password_of_dagsters_database_w
     for part in of(name).parts:
         reads = PARTS.get(part.name, frozenset())
         own = {f"madvision-{part.name}"} if reads else set()
+        own |= {SITES_SECRET} if part.name == SITES_READER else set()
         assert part.secrets == own | ({DAGSTERS_SECRET} if reads & DAGSTER else set()), part.name
         assert set(part.reads) == reads
 

@@ -27,7 +27,7 @@ TABLE = {
     "small.input": Price(0.2, "million tokens", "a test"),
     "small.output": Price(0.8, "million tokens", "a test"),
 }
-STANDING = {"services: pods", "Kubernetes", "load balancer", "NAT gateway", "PostgreSQL"}
+STANDING = {"services: pods", "Kubernetes", "load balancer", "NAT gateway", "private endpoints", "PostgreSQL"}
 AMOUNTS = ("bitrate_mbps", "clips_per_video", "clip_seconds", "views_per_clip", "retention_days", "pod_start_s")
 hours = st.floats(0.01, 10_000)
 
@@ -102,6 +102,7 @@ def test_bytes_by_hand() -> None:
     found = cost_lines(given_, TABLE)
 
     assert line(found, "download").quantity == pytest.approx(36.0)
+    assert line(found, "store: by its endpoint").quantity == pytest.approx(36.0 + 6.0)
     assert line(found, "clips: views").quantity == pytest.approx(60.0)
     sound_gb = 10 * 3600 * 0.13 / 8000
     assert line(found, "store: media").quantity == pytest.approx(36 + 6 + sound_gb)

@@ -192,6 +192,17 @@ def test_a_network_of_ipv6_addresses_is_one_client(limited: Intake) -> None:
     assert _submit_as(limited, "2001:db8:1:3::1") == 202
 
 
+@pytest.mark.parametrize(
+    ("one", "two"), [("2002:cb00:7101:1::1", "2002:cb00:7101:2::1"), ("203.0.113.1", "2002:cb00:7101::1")]
+)
+def test_whoever_comes_by_6to4_is_one_client_by_whatever_of_his_networks(one: str, two: str) -> None:
+    limited = RateLimits(1)
+    scope = {"method": "POST", "path": "/public/video"}
+    limited.admit({**scope, "client": (one, 1)})
+    with pytest.raises(ProblemError):
+        limited.admit({**scope, "client": (two, 1)})
+
+
 def test_a_batch_costs_one_for_each_hundred_addresses(limited: Intake) -> None:
     videos = [{"url": f"{ADDRESS}?n={n}"} for n in range(201)]
     first = limited.client.post("/public/videos", json={"videos": videos})

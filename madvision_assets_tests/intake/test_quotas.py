@@ -3,14 +3,16 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from madvision_assets.domain.quotas import Taken, seconds_left
+from madvision_assets.domain.quotas import Taken, day_of, seconds_left
 from madvision_assets.tools.database.intakes import Intakes
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.work.dispatch import Dispatcher
 from madvision_assets.work.quotas import Quotas
+from madvision_assets_tests.intake.sending import VERSION, asked_for, begin, patched, some_bytes
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
+from madvision_assets_tests.waiting import wait_for
 
-MINUTES = 60.0
+MINUTES, LIMIT_S = 60.0, 60.0
 OTHER = {"X-Forwarded-For": "198.51.100.7"}
 
 
@@ -55,6 +57,20 @@ def test_what_was_submitted_before_waits_and_page_and_api_say_so(tmp_path: Path)
     assert datetime.fromisoformat(status["next_attempt_at"]).strftime("%H:%M") == "00:00"
     assert "goes on by itself after midnight" in status["failure_sentence"]
     assert status["failure_sentence"] in page
+
+
+def test_bytes_of_files_count_as_they_come_also_of_those_that_are_given_up(tmp_path: Path) -> None:
+    data = some_bytes(2.5)
+    with serving(settings_in(tmp_path, quota_bytes_per_day=2 * len(data))) as intake:
+        for _ in range(2):
+            path = begin(intake, len(data) + 1)
+            assert patched(intake, path, 0, data).status_code == 204
+            assert intake.client.delete(path, headers=VERSION).status_code == 204
+
+        submitter = intake.services.submitters.name("127.0.0.1")
+        since = day_of(datetime.now(UTC))
+        assert Intakes(intake.services.database).taken(submitter, since).size_bytes == 2 * len(data)
+        wait_for(lambda: asked_for(intake, 10).status_code == 429, LIMIT_S)
 
 
 def test_a_submission_knows_its_client_by_name_alone(tmp_path: Path) -> None:

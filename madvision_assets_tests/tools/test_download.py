@@ -339,6 +339,17 @@ def test_a_download_over_its_time_limit_is_ended_and_leaves_no_process(
     assert list((tmp_path / "folder").glob("*.part"))
 
 
+def test_a_site_that_sends_too_slowly_is_left_with_what_came_and_a_slow_one_is_not(site: Site, tmp_path: Path) -> None:
+    body = random.Random(3).randbytes(1_500_000)  # noqa: S311 - any bytes will do
+    patient = replace(DOWNLOADER, min_bytes_per_s=40_000, pace_window_s=3.0)
+    trickle = site.serve("/trickle.mp4", body, content_type="video/mp4", bytes_per_s=2_000)
+    with pytest.raises(f.DownloadTimeoutError, match="kB a second; at least 40 are asked for"):
+        patient.fetch(trickle, tmp_path / "trickle", lambda *_: None)
+    assert any((tmp_path / "trickle").iterdir())
+    slow = site.serve("/slow.mp4", body, content_type="video/mp4", bytes_per_s=200_000)
+    assert patient.fetch(slow, tmp_path / "slow", lambda *_: None).path.read_bytes() == body
+
+
 def test_a_child_that_ignores_the_polite_signal_is_killed_with_its_own_children(tmp_path: Path) -> None:
     program = (
         "import signal, subprocess, sys\n"

@@ -20,6 +20,13 @@ from madvision_assets_tests.tools.challenge import extractor_wheel, player, whee
 pytestmark = pytest.mark.whole
 
 BODY = random.Random(3).randbytes(1_500_000)  # noqa: S311 - any bytes will do
+BROKEN = """
+from yt_dlp.extractor.common import InfoExtractor
+class BrokenIE(InfoExtractor):
+    _VALID_URL = r"http://[^/]+/broken"
+    def _real_extract(self, url):
+        {line}
+"""
 VIDEO = {"Content-Type": "video/mp4"}
 
 
@@ -134,6 +141,18 @@ def test_a_plugin_is_taken_out_of_the_pinned_folder_alone(site: Site, fetch: Fet
     extractor_wheel(tmp_path / "folder" / "yt-dlp-plugins")
     with pytest.raises(f.UnsupportedAddressError):
         fetch(site.html("/watch-challenge/one"))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{}["premium"]', 'None["login"]', "None.copyright", 'int("captcha")', 'self._html_search_regex("x", "", "login")'],
+)
+def test_an_extractor_that_breaks_over_a_page_is_at_fault_and_not_the_video(
+    site: Site, fetch: Fetch, tmp_path: Path, line: str
+) -> None:
+    wheel(tmp_path / "wheels", "broken", {"yt_dlp_plugins/extractor/broken.py": BROKEN.format(line=line)})
+    with pytest.raises(f.ExtractionFailedError):
+        fetch(site.html("/broken"), replace(DOWNLOADER, wheels=Wheels(tmp_path / "wheels")))
 
 
 def test_a_newer_yt_dlp_out_of_the_folder_is_used_and_told(site: Site, fetch: Fetch, tmp_path: Path) -> None:

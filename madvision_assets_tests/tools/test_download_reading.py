@@ -175,6 +175,32 @@ def test_a_cause_decides_where_the_words_say_nothing() -> None:
     assert isinstance(classify(describe(ZeroDivisionError("ours"))), f.UnexpectedError)
 
 
+@pytest.mark.parametrize(
+    "bug",
+    [KeyError("premium"), TypeError("'login' is None"), AttributeError("no 'captcha'"), ValueError("copyright claim")],
+    ids=repr,
+)
+def test_a_bug_of_an_extractor_is_its_own_whatever_stands_in_it(bug: Exception) -> None:
+    wrapping = yt_dlp.utils.ExtractorError("An extractor error has occurred.", cause=bug)
+    assert isinstance(classify(describe(wrapping)), f.ExtractionFailedError)
+    found = yt_dlp.utils.RegexNotFoundError("Unable to extract login form")
+    assert isinstance(classify(describe(found)), f.ExtractionFailedError)
+
+
+def test_what_an_extractor_has_worded_for_people_is_read_whatever_it_stumbled_over() -> None:
+    worded = yt_dlp.utils.ExtractorError("This video is private", cause=KeyError("player"), expected=True)
+    assert isinstance(classify(describe(worded)), f.PrivateVideoError)
+
+
+def test_what_breaks_in_code_of_ours_that_yt_dlp_calls_is_ours() -> None:
+    def hook(_info: object, **_: object) -> None:
+        usable_formats({"formats": 1})
+
+    with yt_dlp.YoutubeDL({"quiet": True, "match_filter": hook}) as ydl, pytest.raises(TypeError) as caught:
+        ydl.process_video_result({"id": "x", "title": "x", "url": "http://x.example/a.mp4"}, download=True)
+    assert isinstance(classify(describe(caught.value)), f.UnexpectedError)
+
+
 def test_a_failure_of_ours_keeps_its_code_and_details() -> None:
     failure = classify(describe(wrapped(f.TooLongError("7200 s"))))
     assert (type(failure), failure.details) == (f.TooLongError, "7200 s")

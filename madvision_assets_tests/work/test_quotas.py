@@ -96,6 +96,17 @@ def test_whoever_has_something_left_pays_for_a_video_that_others_wanted_too(hous
     assert Intakes(house.database).taken(GREEDY, since) == ALL
 
 
+def test_whoever_asks_again_for_what_failed_for_another_pays_for_it_himself(house: House) -> None:
+    house.submit(MODEST, "shared")
+    house.clock.move(1)
+    house.submit(GREEDY, "shared")
+    house.quotas.note("web-shared", Taken(media_s=60.0))
+
+    since = MIDNIGHT - timedelta(days=1)
+    assert Intakes(house.database).taken(GREEDY, since) == Taken(media_s=60.0)
+    assert Intakes(house.database).taken(MODEST, since) == Taken()
+
+
 @pytest.mark.parametrize("submitter", [COMMAND_LINE, None], ids=["the operator's", "of an older version"])
 def test_what_is_no_clients_is_nobodys_share(house: House, submitter: str | None) -> None:
     house.submit(submitter, "own")

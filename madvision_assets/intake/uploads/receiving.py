@@ -138,8 +138,12 @@ class Receiver:
         return Receipt(token, callback_secret, queued)
 
     def confirm(self, row: UploadRow, offset_bytes: int, chain: str) -> UploadRow | None:
-        """What came is kept; None where this writer was overtaken."""
-        return self.uploads.confirm(row, offset_bytes, chain, self._settings.upload_expires_s)
+        """What came is kept, and of the client's share; None where this writer was overtaken."""
+        confirmed = self.uploads.confirm(row, offset_bytes, chain, self._settings.upload_expires_s)
+        if confirmed is not None:
+            submitter = self._services.submitters.name(row.client)
+            self._services.quotas.note(submitter, row.place, offset_bytes - row.offset_bytes)
+        return confirmed
 
     def check_room(self, client: str, more_bytes: int) -> None:
         """Return where so many more bytes of this client may be kept.

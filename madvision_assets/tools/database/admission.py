@@ -42,6 +42,8 @@ def _compiled(dialect: Dialect) -> tuple[Compiled, ...]:
         _parameter("priority", video_processing_queue.c.priority),
         _parameter("now", video_processing_queue.c.created_at),
         sqlite=sqlite,
+        client=_parameter("client", video_processing_queue.c.turn_of),
+        now_s=_parameter("now_s", video_processing_queue.c.turn_s),
     )
     if sqlite:
         return tuple(each.compile(dialect=dialect) for each in (_upsert_video(sqlite=True), queueing, _insert()))

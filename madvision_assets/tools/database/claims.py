@@ -1,14 +1,17 @@
 """Which videos are due, those whose turn it is first, and among them those that probe a breaker.
 
 Whoever waits gains urgency (``domain.urgency``), so the index by priority gives each level of priority in the order of
-its turns, and the levels are merged here: as many as can still have a say, of each as many rows as are wanted.
+its turns, once for those that are served as they are due and once for clients, who take turns. The levels are merged
+here: as many as can still have a say, of each as many rows as are wanted.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, literal, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, TextClause, and_, case, func, or_, select, text
 
 from madvision_assets.domain.breakers import CLOCK_SLACK_S
 from madvision_assets.domain.queue import QueueStatus
@@ -16,18 +19,34 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import accusations, breakers
 from madvision_assets.tools.database.rows import QueueRow
-from madvision_assets.tools.database.tables import DUE_STATES
+from madvision_assets.tools.database.tables import DUE_STATES, IN_LINE, TAKING_TURNS
 from madvision_assets.tools.database.tables import video_processing_queue as queue
 
 # Any number, as long as nothing else in the database takes the same.
 _POSTGRES_LOCK = 0x6D61_6476_636C
 DAY_S = 86_400.0
+JULIAN_1970 = 2_440_587.5  # the day, as SQLite counts them
 
 _URGENCY = (queue.c.priority.desc(), queue.c.next_attempt_at, queue.c.video_id)
 # Whoever failed least is the likeliest to tell something of what it probes, rather than of itself.
 _LIKELIEST = (queue.c.retry, queue.c.lost_workers, queue.c.attempt, *_URGENCY)
 
-Turn = Callable[[QueueRow], tuple[int, datetime, str]]
+Turn = Callable[[QueueRow], tuple[int, datetime, datetime, str]]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Rows that are claimed in the order of one index: its condition, and its time."""
+
+    rows: TextClause
+    at: ColumnElement[Any]
+
+    def moment(self, at: Any) -> datetime:
+        """A value of its time."""
+        return at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
+
+
+_IN_LINE, _TURNS = _Line(IN_LINE, queue.c.next_attempt_at), _Line(TAKING_TURNS, queue.c.turn_s)
 
 
 def room_for(connection: Connection, max_in_flight: int) -> int:
@@ -47,8 +66,8 @@ def choose(
     one is left where the breaker is one that every step uses.
     """
 
-    def turn(row: QueueRow) -> tuple[int, datetime, str]:
-        return (*ageing.turn(row.priority, row.next_attempt_at, now), row.video_id)
+    def turn(row: QueueRow) -> tuple[int, datetime, datetime, str]:
+        return (*ageing.turn(row.priority, row.turn_at, now), row.turn_at, row.video_id)
 
     shut = breakers.not_closed(connection)
     if not shut:
@@ -80,26 +99,30 @@ def is_due(now: datetime) -> ColumnElement[bool]:
 
 def in_turn(now: datetime, ageing: Ageing, *, sqlite: bool) -> tuple[ColumnElement[Any], ...]:
     """What sorts rows that are due as they will be claimed."""
-    due_at = queue.c.next_attempt_at
-    dated_ahead = case((due_at > _soon(now), 1), else_=0)
+    due_at, turn_s = queue.c.next_attempt_at, queue.c.turn_s
+    dated_ahead = case((turn_s.is_(None) & (due_at > _soon(now)), 1), else_=0)
+    since_1970_s = (func.julianday(due_at) - JULIAN_1970) * DAY_S if sqlite else func.extract("epoch", due_at)
+    turn_s = func.coalesce(turn_s, since_1970_s)
     if not ageing.step_s:
-        return dated_ahead, -queue.c.priority, due_at, queue.c.video_id
-    due_at_s = func.julianday(due_at) * DAY_S if sqlite else func.extract("epoch", due_at)
-    now_s = func.julianday(literal(now, due_at.type)) * DAY_S if sqlite else literal(now.timestamp())
-    since_s = case((due_at > now, now_s), else_=due_at_s)
-    return dated_ahead, since_s - queue.c.priority * ageing.step_s, due_at, queue.c.video_id
+        return dated_ahead, -queue.c.priority, turn_s, queue.c.video_id
+    since_s = case((turn_s > now.timestamp(), now.timestamp()), else_=turn_s)
+    return dated_ahead, since_s - queue.c.priority * ageing.step_s, turn_s, queue.c.video_id
 
 
 def _next_in_turn(
     connection: Connection, room: int, now: datetime, ageing: Ageing, turn: Turn, not_at: Iterable[str] = ()
 ) -> list[QueueRow]:
     """The rows whose turn it is, but for those whose next step is guarded by one of these breakers."""
-    levels = connection.execute(_levels()).tuples().all()
+    levels = [
+        (ageing.turn(priority, line.moment(at), now), priority, line)
+        for line in (_IN_LINE, _TURNS)
+        for priority, at in connection.execute(_levels(line)).tuples()
+    ]
     found: list[QueueRow] = []
-    for first, priority in sorted((ageing.turn(priority, due_at, now), priority) for priority, due_at in levels):
+    for first, priority, line in sorted(levels, key=itemgetter(0)):
         if len(found) == room and turn(found[-1])[:2] < first:
             break  # nor can any level after it
-        found = sorted(found + _rows(connection, _oldest(now, priority, room, not_at)), key=turn)[:room]
+        found = sorted(found + _rows(connection, _oldest(line, now, priority, room, not_at)), key=turn)[:room]
     if len(found) < room:  # a clock went back, and what it had dated ahead comes in nobody's place
         seen = {row.video_id for row in found}
         rest = [row for row in _rows(connection, _most_urgent(now, room, not_at)) if row.video_id not in seen]
@@ -107,24 +130,25 @@ def _next_in_turn(
     return found
 
 
-def _levels() -> Select[tuple[int, datetime]]:
+def _levels(line: _Line) -> Select[tuple[int, Any]]:
     """Each priority among rows that may be due, with the earliest time of its rows; each is one look into the index."""
-    highest = select(queue.c.priority).where(DUE_STATES).order_by(queue.c.priority.desc()).limit(1).scalar_subquery()
+    highest = select(queue.c.priority).where(line.rows).order_by(queue.c.priority.desc()).limit(1).scalar_subquery()
     levels = select(highest.label("priority")).cte("levels", recursive=True)
     mine = queue.c.priority < levels.c.priority
-    below = select(queue.c.priority).where(DUE_STATES, mine).order_by(queue.c.priority.desc()).limit(1)
+    below = select(queue.c.priority).where(line.rows, mine).order_by(queue.c.priority.desc()).limit(1)
     next_level = select(below.correlate(levels).scalar_subquery()).select_from(levels)
     levels = levels.union_all(next_level.where(levels.c.priority.is_not(None)))
-    earliest = select(queue.c.next_attempt_at).where(DUE_STATES, queue.c.priority == levels.c.priority)
-    earliest = earliest.order_by(queue.c.next_attempt_at).limit(1).correlate(levels)
+    earliest = select(line.at).where(line.rows, queue.c.priority == levels.c.priority)
+    earliest = earliest.order_by(line.at).limit(1).correlate(levels)
     return select(levels.c.priority, earliest.scalar_subquery()).where(levels.c.priority.is_not(None))
 
 
-def _oldest(now: datetime, priority: int, limit: int, not_at: Iterable[str]) -> Select[tuple[str]]:
+def _oldest(line: _Line, now: datetime, priority: int, limit: int, not_at: Iterable[str]) -> Select[tuple[str]]:
     """Of one priority those that have been due for longest; what waits for later is not even looked at."""
-    mine = (queue.c.priority == priority, queue.c.next_attempt_at <= _soon(now))
-    query = select(queue.c.video_id).where(DUE_STATES, *mine, is_due(now))
-    return _unless_at(query.order_by(queue.c.next_attempt_at, queue.c.video_id).limit(limit), not_at)
+    query = select(queue.c.video_id).where(line.rows, queue.c.priority == priority, is_due(now))
+    if line is _IN_LINE:
+        query = query.where(queue.c.next_attempt_at <= _soon(now))
+    return _unless_at(query.order_by(line.at, queue.c.video_id).limit(limit), not_at)
 
 
 def _soon(now: datetime) -> datetime:
@@ -133,7 +157,7 @@ def _soon(now: datetime) -> datetime:
 
 
 def _most_urgent(now: datetime, limit: int, not_at: Iterable[str]) -> Select[tuple[str]]:
-    query = select(queue.c.video_id).where(DUE_STATES, is_due(now)).order_by(*_URGENCY).limit(limit)
+    query = select(queue.c.video_id).where(IN_LINE, is_due(now)).order_by(*_URGENCY).limit(limit)
     return _unless_at(query, not_at)
 
 

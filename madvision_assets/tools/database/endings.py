@@ -35,6 +35,7 @@ def done(connection: Connection, row: QueueRow, made: Clips, now: datetime, **va
         "message": "",
         "failure_cause": None,
         "failure_details": None,
+        "turn_s": None,
         "lost_workers": 0,
         "outcome": made.outcome.value,
         "outcome_reason": made.outcome_reason,

@@ -34,10 +34,10 @@ class Intakes:
             connection.execute(intakes.insert().values(submitter=submitter, video_id=video_id, **row))
 
     def submitters_of(self, video_id: str) -> list[str | None]:
-        """Who submitted a video, the first one first."""
+        """Who submitted a video, whoever did last first."""
         query = select(submissions.c.submitter).where(submissions.c.video_id == video_id)
         with self._database.reading() as connection:
-            found = connection.execute(query.order_by(submissions.c.created_at)).scalars().all()
+            found = connection.execute(query.order_by(submissions.c.created_at.desc())).scalars().all()
         return list(dict.fromkeys(found))
 
     def forget_before(self, moment: datetime) -> None:

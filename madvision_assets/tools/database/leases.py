@@ -79,6 +79,7 @@ def open_attempt(connection: Connection, row: QueueRow, run_id: str | None, now:
         finished_at=None,
         failure_cause=None,
         failure_details=None,
+        turn_s=None,
         message=STARTING,
     )
     if row.status is QueueStatus.RUNNING:

@@ -1,5 +1,6 @@
 """What the database gives back, as frozen values."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BeforeValidator
@@ -72,6 +73,8 @@ class QueueRow(Value):
         attempt: counts the attempts; the fencing token of the one under way.
         failure_cause: code of the taxonomy; None while all is well.
         next_attempt_at: a waiting video is tried again from then on.
+        turn_of: the client who takes turns with others by it.
+        turn_s: when a client's queued video has its turn among those of other clients, seconds since 1970.
         heartbeat_at: the running worker's last sign of life.
         run_id: the Dagster run of the last attempt.
         from_step: this step and all later ones are to be done again.
@@ -93,6 +96,8 @@ class QueueRow(Value):
     failure_cause: str | None
     failure_details: str | None
     next_attempt_at: AwareDatetime
+    turn_of: str | None = None
+    turn_s: float | None = None
     heartbeat_at: AwareDatetime | None
     run_id: str | None
     from_step: Step | None
@@ -103,6 +108,11 @@ class QueueRow(Value):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     finished_at: AwareDatetime | None
+
+    @property
+    def turn_at(self) -> datetime:
+        """When it is its turn; it is sorted by that."""
+        return self.next_attempt_at if self.turn_s is None else datetime.fromtimestamp(self.turn_s, UTC)
 
     def behind(self, breaker: Breaker | None) -> "QueueRow":
         """As somebody outside sees it: a video whose turn has come waits where its next step's breaker is open."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Insert, case, select
+from sqlalchemy import Connection, Executable, Insert, case, func, null, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
@@ -14,6 +14,7 @@ from madvision_assets.domain.failures import QuotaSpentError, SupersededError, U
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
+from madvision_assets.domain.urgency import CLIENT_TURN_S
 from madvision_assets.domain.video import CUT_MARK, Options, RawVideo, Video
 from madvision_assets.tools.database.running_code import Code
 from madvision_assets.tools.database.tables import lineage, video_processing_queue, videos
@@ -122,8 +123,20 @@ def upsert_queue(video: Video, priority: int, now: datetime, *, sqlite: bool) ->
     return queue_upsert(video.video_id, video.source, resource, priority, now, sqlite=sqlite)
 
 
-def queue_upsert(video_id: Any, source: Any, resource: Any, priority: Any, now: Any, *, sqlite: bool) -> Insert:
+def queue_upsert(
+    video_id: Any,
+    source: Any,
+    resource: Any,
+    priority: Any,
+    now: Any,
+    *,
+    sqlite: bool,
+    client: Any = None,
+    now_s: Any = None,
+) -> Insert:
     """Queue a video; gives its row. Each argument is a value or a parameter to be bound.
+
+    With a client, who may be NULL, the video waits for the next of his turns.
 
     One that is on its way only becomes more urgent; one that failed for good is tried again, since somebody asks for
     it; one that is done or parked stays as it is. One that waits for the quota of whoever submitted it before is due at
@@ -152,6 +165,8 @@ def queue_upsert(video_id: Any, source: Any, resource: Any, priority: Any, now: 
         source=source,
         resource=resource,
         created_at=now,
+        turn_of=client,
+        turn_s=None if client is None else _next_turn_s(client, now_s),
         **fresh,
     )
     failed = table.c.status == QueueStatus.FAILED.value
@@ -166,7 +181,18 @@ def queue_upsert(video_id: Any, source: Any, resource: Any, priority: Any, now: 
     waits_for_quota = (table.c.status == QueueStatus.WAITING.value) & (table.c.failure_cause == QuotaSpentError.code)
     due_at = statement.excluded.next_attempt_at
     change["next_attempt_at"] = case((failed | waits_for_quota, due_at), else_=table.c.next_attempt_at)
+    told_s, known_s = statement.excluded.turn_s, table.c.turn_s
+    sooner = failed | (known_s.is_not(None) & (told_s.is_(None) | (told_s < known_s)))  # whoever's turn comes first
+    change |= {name: case((sooner, statement.excluded[name]), else_=table.c[name]) for name in ("turn_of", "turn_s")}
     return statement.on_conflict_do_update(index_elements=[table.c.video_id], set_=change).returning(*table.c)
+
+
+def _next_turn_s(client: Any, now_s: Any) -> Any:
+    """When a client's next turn is: now, or so much after that of his last video that waits."""
+    others = video_processing_queue.alias("others")
+    mine = select(func.max(others.c.turn_s)).where(others.c.turn_of == client, others.c.turn_s.is_not(None))
+    after_s = mine.scalar_subquery() + CLIENT_TURN_S
+    return case((client.is_(None), null()), (after_s > now_s, after_s), else_=now_s)
 
 
 def queue_known(connection: Connection, video_id: str, now: datetime) -> None:

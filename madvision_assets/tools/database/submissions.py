@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
+from madvision_assets.domain.submitters import is_client
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database, admission, webhooks
 from madvision_assets.tools.database.queue import utc_now
@@ -197,7 +198,9 @@ class Submissions:
                 "p_callback_url": wanted.callback_url,
                 "p_callback_secret": secret,
                 "p_submitter": wanted.submitter,
+                "p_client": wanted.submitter if is_client(wanted.submitter) else None,
                 "p_now": now,
+                "p_now_s": now.timestamp(),
             },
         )
         if wanted.callback_url and row.status.is_final:

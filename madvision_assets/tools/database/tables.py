@@ -152,6 +152,9 @@ lineage = Table(
 
 # Who may move from which state to which is kept by a trigger, made by migration 0002.
 DUE_STATES = text("status IN ('queued', 'waiting')")
+# Of these, the rows whose turn is when they are due; and those of clients, who take turns (``domain.urgency``).
+IN_LINE = text("status IN ('queued', 'waiting') AND turn_s IS NULL")
+TAKING_TURNS = text("status IN ('queued', 'waiting') AND turn_s IS NOT NULL")
 video_processing_queue = Table(
     "video_processing_queue",
     metadata,
@@ -178,6 +181,8 @@ video_processing_queue = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    Column("turn_of", Text),  # the client who takes turns with others by it, until it is claimed first
+    Column("turn_s", Double),  # when, seconds since 1970; each of a client's videos that are queued is an hour later
     CheckConstraint(one_of("status", QueueStatus), name="status"),
     CheckConstraint("progress >= 0 AND progress <= 1", name="progress"),
     CheckConstraint("step_progress >= 0 AND step_progress <= 1", name="step_progress"),
@@ -191,8 +196,23 @@ video_processing_queue = Table(
         text("priority DESC"),
         "next_attempt_at",
         "video_id",
-        sqlite_where=DUE_STATES,
-        postgresql_where=DUE_STATES,
+        sqlite_where=IN_LINE,
+        postgresql_where=IN_LINE,
+    ),
+    Index(
+        "ix_video_processing_queue_turn",
+        text("priority DESC"),
+        "turn_s",
+        "video_id",
+        sqlite_where=TAKING_TURNS,
+        postgresql_where=TAKING_TURNS,
+    ),
+    Index(
+        "ix_video_processing_queue_turn_of",
+        "turn_of",
+        "turn_s",
+        sqlite_where=text("turn_s IS NOT NULL"),
+        postgresql_where=text("turn_s IS NOT NULL"),
     ),
     Index(None, "status", "pipeline_step"),
     Index(None, "failure_cause"),

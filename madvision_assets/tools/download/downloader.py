@@ -40,6 +40,7 @@ from madvision_assets.tools.download.errors import classify
 from madvision_assets.tools.download.manners import Etiquette
 from madvision_assets.tools.download.messages import Job, Message, Problem, Progress, Success
 from madvision_assets.tools.download.metadata import source_metadata
+from madvision_assets.tools.download.pace import Pace
 from madvision_assets.tools.download.readiness import Readiness
 from madvision_assets.tools.download.wheels import Wheels
 from madvision_assets.tools.sandbox.policy import FILE_BYTES, Policy, python_paths
@@ -50,6 +51,7 @@ CHILD = "madvision_assets.tools.download.child"
 LOOK = "from madvision_assets.tools.download.readiness import look; print(look().model_dump_json())"
 LOOK_LIMIT_S = 120.0
 STALL_LIMIT_S = 120.0
+PACE_WINDOW_S = 180.0
 BUSY_SHARE = 0.5
 ROOM_BYTES = 1 << 20
 CUT_NOTE = "cut.txt"
@@ -77,6 +79,10 @@ class FilteringProxy(Protocol):
     @property
     def url(self) -> str:
         """Where it listens."""
+
+    @property
+    def received_bytes(self) -> int:
+        """How much came through it from outside."""
 
     @property
     def refusals(self) -> Sequence[str]:
@@ -149,6 +155,8 @@ class Downloader:
         time_limit_s: of one ``fetch``, seconds.
         open_proxy: makes the proxy, given ``allow_private``, and what is put between us and the site (``Way``).
         stall_limit_s: without progress, seconds.
+        min_bytes_per_s: slower ones are ended, and gone on with later; 0 for no lowest speed.
+        pace_window_s: over so many seconds it is measured.
         wheels: the yt-dlp that is preferred to the installed one.
         etiquette: what the operator says of sites.
     """
@@ -160,11 +168,18 @@ class Downloader:
     time_limit_s: float
     open_proxy: Callable[..., AbstractContextManager[FilteringProxy]]
     stall_limit_s: float = STALL_LIMIT_S
+    min_bytes_per_s: int = 0
+    pace_window_s: float = PACE_WINDOW_S
     wheels: Wheels = field(default_factory=Wheels)
     etiquette: Etiquette = field(default_factory=Etiquette)
 
     def fetch(
-        self, address: str, folder: Path, progress: OnProgress, on_size: OnSize = lambda _size_bytes: None
+        self,
+        address: str,
+        folder: Path,
+        progress: OnProgress,
+        on_size: OnSize = lambda _size_bytes: None,
+        on_received: OnSize = lambda _size_bytes: None,
     ) -> Download:
         """Downloads the video at an address into a folder of its own, going on where an earlier call stopped.
 
@@ -173,6 +188,7 @@ class Downloader:
             folder: kept between tries of the same address; made where it is missing.
             progress: told the fraction done (0 to 1, never falling) and a text, a few times a second.
             on_size: told how large it is to become, as often as that changes.
+            on_received: told in the end how many bytes came from outside, in vain or not.
 
         Raises:
             Failure: a leaf that says why there is no download; what came so far stays in the folder.
@@ -193,7 +209,10 @@ class Downloader:
                 plugins=self.wheels.folder and self.wheels.folder.absolute(),
                 manners=manners,
             )
-            answer = self._run(job, progress, on_size)
+            try:
+                answer = self._run(job, progress, on_size, lambda: proxy.received_bytes)
+            finally:
+                on_received(proxy.received_bytes)
             if isinstance(answer, Problem):
                 answer = _without(secrets_in(address), answer)
                 raise _no_room_in(folder) or _failure(answer, proxy)
@@ -223,9 +242,9 @@ class Downloader:
                     raise DownloaderUnusableError(child.last_words) from error
         return found.told(datetime.now(UTC).date(), max_age_weeks)
 
-    def _run(self, job: Job, progress: OnProgress, on_size: OnSize) -> Success | Problem:
+    def _run(self, job: Job, progress: OnProgress, on_size: OnSize, received: Callable[[], int]) -> Success | Problem:
         """The child's last message."""
-        wheels, told_bytes = self.wheels.verified(), 0
+        wheels, told_bytes, pace = self.wheels.verified(), 0, self._pace(job.manners.max_bytes_per_s)
         environment, policy = (
             child_environment(job.folder, job.proxy, wheels),
             child_policy(job.folder, wheels, self._folder_bytes, job.proxy),
@@ -236,11 +255,13 @@ class Downloader:
                 for line in child.lines(
                     time_limit_s=self.time_limit_s,
                     stall_limit_s=self.stall_limit_s,
-                    sign_of_life=lambda: self._size_within_limit(job.folder),
+                    sign_of_life=lambda: pace.looked(received(), self._size_within_limit(job.folder)),
                 ):
                     message = _MESSAGE.validate_json(line)
                     if not isinstance(message, Progress):
                         return message
+                    pace.begin() if message.arriving else pace.rest()
+                    pace.look(received())
                     if message.size_bytes > told_bytes:
                         told_bytes = message.size_bytes
                         on_size(told_bytes)
@@ -256,6 +277,11 @@ class Downloader:
         if child.was_short_of_memory:
             raise TooCostlyError(f"fetching it ended for want of memory: {_hide(secrets_in(job.address), words)}")
         raise WorkerLostError(f"the downloader ended with status {status}: {_hide(secrets_in(job.address), words)}")
+
+    def _pace(self, at_most: int | None) -> Pace:
+        """The lowest speed; where the operator keeps a site slow, half of that at most."""
+        least = min(self.min_bytes_per_s, at_most / 2) if at_most else self.min_bytes_per_s
+        return Pace(least, self.pace_window_s)
 
     @property
     def _folder_bytes(self) -> int:

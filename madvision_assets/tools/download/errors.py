@@ -2,13 +2,15 @@
 
 The order of the rules matters: sites word a rate limit as "video unavailable", and an outage as "service unavailable",
 so the recoverable reasons are looked for before the final ones. Within a rule, the exception's class and the HTTP
-status count as much as words, and addresses are cut out of the words first: a title is no reason.
+status count as much as words, and addresses are cut out of the words first: a title is no reason. Where the downloader
+itself broke over what a site sent (a ``KeyError`` of an extractor), the words are its own and no reason either.
 
 The words are the far side's, so they accuse the video or its host and nothing that others share: whether the disk is
 full or ffmpeg missing, the parent finds out by itself (``downloader``).
 """
 
 import re
+import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -30,17 +32,19 @@ _NOISE = re.compile(r"^(?:ERROR: )?(?:\[[\w:+-]+\] )?| \(caused by .*")
 
 @dataclass(frozen=True)
 class Rule:
-    """One reason: any of its types, statuses or words is enough."""
+    """One reason: any of its types, statuses or words is enough, or that it is a bug of the downloader."""
 
     leaf: type[f.Failure]
     words: str = ""
     types: frozenset[str] = frozenset()
     statuses: frozenset[int] = frozenset()
+    bugs: bool = False
 
     def fits(self, report: ErrorReport, text: str) -> bool:
         """Whether the report gives this reason; ``text`` is its message without addresses."""
         return (
-            report.status in self.statuses
+            (self.bugs and report.is_bug)
+            or report.status in self.statuses
             or not self.types.isdisjoint(report.types)
             or bool(self.words and re.search(self.words, text, re.IGNORECASE))
         )
@@ -51,6 +55,8 @@ RULES = (
     Rule(f.RefusedAddressError, re.escape(egress.REFUSED)),
     Rule(f.HostUnresolvedError, re.escape(egress.UNRESOLVED)),
     Rule(f.ConnectionLostError, f"{re.escape(egress.UNREACHABLE)}|{re.escape(egress.BROKEN_ANSWER)}"),
+    # Before all words: "Unable to extract login form" or KeyError('premium') ask nobody to log in.
+    Rule(f.ExtractionFailedError, types=frozenset({"RegexNotFoundError", "compat_HTMLParseError"}), bugs=True),
     # Says its reason by its class alone, and quotes nothing but the address.
     Rule(f.UnsupportedAddressError, types=frozenset({"UnsupportedError"})),
     Rule(
@@ -157,12 +163,10 @@ LEAF_OF_TYPE: dict[str, type[f.Failure]] = {
     "UnavailableVideoError": f.IncompleteDownloadError,  # raised where the file could not be written
     "PostProcessingError": f.MediaToolError,
     "MemoryError": f.TooCostlyError,
-    "compat_HTMLParseError": f.ExtractionFailedError,
     "EntryNotInPlaylist": f.ExtractionFailedError,
     "ExtractorError": f.ExtractionFailedError,
     "HTTPError": f.ExtractionFailedError,
     "ReExtractInfo": f.ExtractionFailedError,
-    "RegexNotFoundError": f.ExtractionFailedError,
     "RequestError": f.ExtractionFailedError,
     "_RequiredError": f.ExtractionFailedError,
     "DownloadError": f.ExtractionFailedError,
@@ -190,11 +194,12 @@ def describe(error: BaseException) -> ErrorReport:
     """The report of an exception: its own class and those of its causes, which yt-dlp keeps in several places."""
     chain = _causes(error)
     own = next((each for each in chain if isinstance(each, f.Failure)), None)
-    text = own.details if own else str(error)
+    text = own.details if own else _text(error)
     statuses = [status for each in chain if isinstance(status := getattr(each, "status", None), int)]
     return ErrorReport(
         types=tuple(base.__name__ for each in reversed(chain) for base in type(each).__mro__),
         message=" ".join(text.encode("utf-8", "replace").decode().split())[:MAX_MESSAGE_CHARS],
+        is_bug=_is_bug(error, chain),
         status=statuses[-1] if statuses else None,
         retry_after_s=next((wait for each in chain if (wait := _retry_after_s(each)) is not None), None),
         code=own.code if own else None,
@@ -224,6 +229,40 @@ def _causes(error: BaseException) -> list[BaseException]:
             original = getattr(each, "exc_info", None) or (None, None)
             upcoming += [each.__cause__, getattr(each, "cause", None), original[1]]
     return chain
+
+
+def _text(error: BaseException) -> str:
+    """What an exception says; Python's own say little without their class."""
+    return str(error) if _is_of_yt_dlp(error) else f"{type(error).__name__}: {error}"
+
+
+def _is_bug(error: BaseException, chain: list[BaseException]) -> bool:
+    """Whether yt-dlp's own code broke, most of all an extractor over a page that it does not expect.
+
+    The network's errors, the machine's (``OSError``) and what an extractor has worded for people are none, nor is what
+    breaks in code of ours that yt-dlp calls.
+    """
+    # yt-dlp hands on the original in place of the extractor's error around it, which is then the context.
+    worded = any(getattr(each, "expected", False) for each in (*chain, error.__context__))
+    if worded or any(base.__name__ == "RequestError" for each in chain for base in type(each).__mro__):
+        return False
+    wrapped = any(map(_is_of_yt_dlp, chain))
+    return any(
+        not isinstance(each, OSError | MemoryError | f.Failure)
+        and not _is_of_yt_dlp(each)
+        and (wrapped if (place := _broken_in(each)) is None else place.startswith("yt_dlp"))
+        for each in chain
+    )
+
+
+def _is_of_yt_dlp(error: BaseException) -> bool:
+    return type(error).__module__.startswith("yt_dlp")
+
+
+def _broken_in(error: BaseException) -> str | None:
+    """The module of yt-dlp's, its plugins' or ours that an exception comes out of; None where there is none."""
+    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return next((name for name in reversed(names) if name.startswith(("yt_dlp", "madvision_assets"))), None)
 
 
 def _retry_after_s(error: BaseException) -> float | None:

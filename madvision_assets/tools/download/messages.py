@@ -40,6 +40,7 @@ class ErrorReport(Value):
         status: HTTP status, where the chain holds one.
         retry_after_s: what the site asked for, seconds.
         code: of a leaf of the taxonomy, where the child decided itself.
+        is_bug: code of the downloader broke, and not the site or the network.
     """
 
     types: tuple[str, ...] = ()
@@ -47,15 +48,20 @@ class ErrorReport(Value):
     status: int | None = None
     retry_after_s: float | None = None
     code: str | None = None
+    is_bug: bool = False
 
 
 class Progress(Value):
-    """How far the download is: ``fraction`` of the bytes (or fragments), 0 to 1; of ``size_bytes`` (0: not known)."""
+    """How far the download is: ``fraction`` of the bytes (or fragments), 0 to 1; of ``size_bytes`` (0: not known).
+
+    ``arriving``: bytes are to come, and are not only put together.
+    """
 
     kind: Literal["progress"] = "progress"
     fraction: float
     text: str
     size_bytes: int = 0
+    arriving: bool = True
 
 
 class Success(Value):

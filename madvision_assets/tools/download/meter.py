@@ -61,7 +61,7 @@ class Meter:
     def on_postprocess(self, state: dict[str, Any]) -> None:
         """yt-dlp's postprocessor hook: merging and mending come after the last byte."""
         if state.get("status") == "started" and state.get("postprocessor") != "MoveFiles":
-            self._say(Progress(fraction=self._fraction, text="putting the file together"))
+            self._say(Progress(fraction=self._fraction, text="putting the file together", arriving=False))
 
     def _report(self, *, force: bool) -> None:
         now_s = time.monotonic()

@@ -86,7 +86,7 @@ def usable_formats(info: dict[str, Any]) -> None:
         info["formats"] = []
     for each in (info, *(info.get("formats") or ())):
         extension = each.get("ext")
-        if extension is not None and extension.lower() not in _UnsafeExtensionError.ALLOWED_EXTENSIONS:
+        if extension is not None and str(extension).lower() not in _UnsafeExtensionError.ALLOWED_EXTENSIONS:
             each["ext"] = FALLBACK_EXTENSION  # a script's address, such as get.php, that answers with a video
 
 
@@ -99,8 +99,9 @@ def _admission(job: Job, on_choice: Hook) -> Callable[..., None]:
             raise PlaylistError(f"{info.get('playlist_count') or 'several'} videos")
         if info.get("is_live") or info.get("live_status") in {"is_live", "is_upcoming"}:
             raise LiveStreamError
-        if (info.get("duration") or 0) > job.max_duration_s:
-            raise TooLongError(f"{info['duration']:.0f} s, at most {job.max_duration_s:.0f} s are taken")
+        duration_s = info.get("duration")  # of an entry of a list it is as the site wrote it
+        if isinstance(duration_s, int | float) and duration_s > job.max_duration_s:
+            raise TooLongError(f"{duration_s:.0f} s, at most {job.max_duration_s:.0f} s are taken")
         if not incomplete:
             chosen = info.get("requested_formats") or [info]
             refuse_too_large(sum(each.get("filesize") or 0 for each in chosen), job.max_bytes)

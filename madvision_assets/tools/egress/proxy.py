@@ -63,6 +63,7 @@ class EgressProxy:
         upstream: str | None = None,
         token_provider: str | None = None,
     ) -> None:
+        self.received_bytes = 0
         self.refusals: list[str] = []
         self.unresolved: list[str] = []
         self.upstream_troubles: list[str] = []
@@ -198,6 +199,9 @@ class EgressProxy:
                     source = key.fileobj
                     if not isinstance(source, socket.socket) or not (data := source.recv(CHUNK_BYTES)):
                         return
+                    if source is upstream:
+                        with self._lock:
+                            self.received_bytes += len(data)
                     target, change = routes[source]
                     target.sendall(change(data))
 

@@ -43,9 +43,10 @@ STDERR_TAIL_BYTES = 4096
 ROOM_BYTES = 1 << 20
 BUSY_SHARE = 0.5
 VERSION_TIMEOUT_S = 30
-# 100 MB: 290 s. Re-encoding an hour of an old recorder's 200 MB takes about as long on two cores.
-BUDGET_FLOOR_S = 150.0
-BUDGET_S_PER_MB = 1.4
+# 100 MB: 255 s, and 40 more to look at what is stored of it. Re-encoding an hour of an old recorder's 200 MB takes
+# nearly what that has on two cores.
+BUDGET_FLOOR_S = 90.0
+BUDGET_S_PER_MB = 1.65
 # Neither proxies nor credentials of ours are ffmpeg's business.
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "AV_LOG_FORCE_NOCOLOR": "1"}
 

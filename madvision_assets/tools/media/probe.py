@@ -26,6 +26,7 @@ from madvision_assets.tools.media.container import (
     sounds_from,
     zero_s,
 )
+from madvision_assets.tools.media.ffmpeg import within
 from madvision_assets.tools.media.heard import SAMPLE_BLOCKS, choose_sound
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 MISSING_SHARE = 0.02
 MISSING_S = 1.0
 SAMPLE_POINTS = 6
+VERIFY_LIMIT_S = 40.0
 SAMPLE_FRAMES = 5
 ABOUT_AS_LONG = 0.95
 STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "tiff", "webp", "gif"})
@@ -203,7 +205,11 @@ def _longest_first(container: "InputContainer", measures: dict[int, _Measure]) -
 
 
 def verify_decodes(
-    source: Path | BinaryIO, tracks: "ChosenTracks | None" = None, points: int = 5, seconds: float = 1.0
+    source: Path | BinaryIO,
+    tracks: "ChosenTracks | None" = None,
+    points: int = 5,
+    seconds: float = 1.0,
+    limit_s: float = VERIFY_LIMIT_S,
 ) -> Decoded:
     """Decodes some seconds at several points, evenly spread from begin to end.
 
@@ -212,13 +218,16 @@ def verify_decodes(
         tracks: those to decode, as ``probe`` chose them; None for the first of each kind.
         points: at how many points.
         seconds: at each.
+        limit_s: it may take so long, seconds; a second may hold a thousand pictures.
 
     Raises:
+        TooCostlyError: it takes longer.
         CorruptMediaError: a point gives no picture, or the file gives no sound.
         Failure: what ``probe`` raises for a file that is no video.
     """
     chosen = (None, None) if tracks is None else (tracks.video, tracks.audio)
-    return Decoded(**apart.result_of("verify", source, points=points, seconds=seconds, chosen=chosen))
+    with within(limit_s):
+        return Decoded(**apart.result_of("verify", source, points=points, seconds=seconds, chosen=chosen))
 
 
 def verified(source: BinaryIO, points: int, seconds: float, chosen: Sequence[int | None]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from madvision_assets.domain.failures import TooCostlyError
+from madvision_assets.tools.media import dolby_vision
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -33,6 +34,8 @@ PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"edts", b"moof", b"traf
 TABLES = (b"stts", b"ctts")
 TABLE_BYTES = 8 + 8 * MAX_SAMPLES
 FIELDS_BYTES = 96  # of any other box, as many as are looked at
+ENTRIES_BYTES = 64 * 1024  # of what is said of a track's coding
+PICTURE_ENTRY_BYTES = 94  # up to the boxes in the first entry of a picture
 SOUND = b"soun"
 
 
@@ -61,16 +64,21 @@ class _Track:
 
 
 def refuse_claims(source: BinaryIO) -> None:
-    """Looks through the boxes of an MP4 or MOV; leaves the stream at its start.
+    """Looks through the boxes of an MP4 or MOV, and the head of a Matroska; leaves the stream at its start.
 
     Raises:
         TooCostlyError: it claims more tracks, edits, samples, boxes or pixels than any video has.
+        UnsupportedColourError: its pictures cannot be shown.
     """
     source.seek(4)
     kind = source.read(4)
     size = source.seek(0, os.SEEK_END)
     if kind in (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"moof", b"styp", b"pnot"):
         _look(source, 0, size, _Claims(), [_Track()])
+    source.seek(0)
+    head = source.read(dolby_vision.HEAD_BYTES)
+    if head.startswith(dolby_vision.MATROSKA):
+        dolby_vision.refuse_in_matroska(head)
     source.seek(0)
 
 
@@ -121,7 +129,7 @@ def _look(source: BinaryIO, at: int, end: int, claims: _Claims, tracks: list[_Tr
             _look_into_packed(source, begin, stop, claims, tracks)
         else:
             source.seek(begin)
-            limit = TABLE_BYTES if kind in TABLES else FIELDS_BYTES
+            limit = TABLE_BYTES if kind in TABLES else ENTRIES_BYTES if kind == b"stsd" else FIELDS_BYTES
             _count(kind, source.read(min(limit, stop - begin)), claims, tracks[-1])
         if kind in (b"trak", b"traf"):
             counted = claims.samples + sum(track.counted for track in tracks)
@@ -149,6 +157,10 @@ def _count(kind: bytes, fields: bytes, claims: _Claims, track: _Track) -> None:
         claims.samples += number(4)
     elif kind == b"stsd" and track.handler == b"vide":
         refuse_picture(number(40, 2), number(42, 2))
+        inside = io.BytesIO(fields)
+        for record, begin, stop in _boxes(inside, PICTURE_ENTRY_BYTES, len(fields)):
+            if record in dolby_vision.RECORDS:
+                dolby_vision.refuse_record(fields[begin:stop])
 
 
 def _counts(table: bytes) -> int:

@@ -1,0 +1,39 @@
+"""Clients take turns: which of them a queued video is of, and when it is its turn among theirs.
+
+An older version of the program passes over both, and works on.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+TABLE = "video_processing_queue"
+DUE = "ix_video_processing_queue_due"
+DUE_COLUMNS = [sa.text("priority DESC"), "next_attempt_at", "video_id"]
+
+
+def upgrade() -> None:
+    op.add_column(TABLE, sa.Column("turn_of", sa.Text))
+    op.add_column(TABLE, sa.Column("turn_s", sa.Double))
+    op.drop_index(DUE, TABLE)
+    _index(DUE, DUE_COLUMNS, "status IN ('queued', 'waiting') AND turn_s IS NULL")
+    columns = [sa.text("priority DESC"), "turn_s", "video_id"]
+    _index("ix_video_processing_queue_turn", columns, "status IN ('queued', 'waiting') AND turn_s IS NOT NULL")
+    _index("ix_video_processing_queue_turn_of", ["turn_of", "turn_s"], "turn_s IS NOT NULL")
+
+
+def downgrade() -> None:
+    for name in ("turn_of", "turn"):
+        op.drop_index(f"ix_{TABLE}_{name}", TABLE)
+    op.drop_index(DUE, TABLE)
+    for column in ("turn_s", "turn_of"):
+        op.drop_column(TABLE, column)
+    _index(DUE, DUE_COLUMNS, "status IN ('queued', 'waiting')")
+
+
+def _index(name: str, columns: list[object], where: str) -> None:
+    op.create_index(name, TABLE, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
