@@ -37,7 +37,7 @@ def test_a_loop_inside_a_stretch_is_cut_after_its_third_time() -> None:
 
     found = without_loops(looped)
 
-    assert texts(found) == " ".join([BEFORE, A, A, A, AFTER])
+    assert texts(found) == f"{BEFORE} {A} {A} {A} {AFTER}"
     assert (found[1].start_s, found[1].end_s) == (found[1].words[0].start_s, found[1].words[-1].end_s)
     assert found[1].text.split() == " ".join([A] * 3).split()
 
