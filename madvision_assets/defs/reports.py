@@ -68,6 +68,7 @@ def transcript(heard: Transcript, usage: Mapping[str, int] | None = None) -> Met
         "skipped": _listed(heard.skipped),
         "doubtful_s": round(sum(each.end_s - each.start_s for each in heard.doubtful), 3),
         "doubtful": _listed(heard.doubtful),
+        **_reference(heard),
         **_work(usage or {}, heard.audible_s),
         "segments": len(heard.segments),
         "words": len(heard.words),
@@ -84,6 +85,17 @@ def _listed(stretches: Sequence[Stretch]) -> str:
     shown = ", ".join(f"{timecode(s.start_s)} to {timecode(s.end_s)}" for s in stretches[:PREVIEW_SEGMENTS])
     more = len(stretches) - PREVIEW_SEGMENTS
     return shown + (f" and {more} more" if more > 0 else "")
+
+
+def _reference(heard: Transcript) -> Metadata:
+    """How it differs from the publisher's captions, where there are any."""
+    if heard.reference is None:
+        return {}
+    return {
+        "captions_words": heard.reference.words,
+        "captions_language": heard.reference.language or "(not told)",
+        "word_error_rate_against_captions": heard.reference.word_error_rate,
+    }
 
 
 def _work(usage: Mapping[str, int], audible_s: float) -> Metadata:

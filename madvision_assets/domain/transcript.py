@@ -30,6 +30,21 @@ class Doubtful(Stretch):
     probability: float
 
 
+class Reference(Value):
+    """The publisher's own captions, and how what was heard differs from them.
+
+    Attributes:
+        language: of them, as the source has it; empty where it does not say.
+        words: how many they have.
+        word_error_rate: words to be put in, left out or exchanged for each of theirs; numbers and names are spelt in
+            many ways, so that it is never 0.
+    """
+
+    language: str
+    words: int
+    word_error_rate: float
+
+
 def _is_unsaid(value: object) -> bool:
     return not value
 
@@ -65,6 +80,7 @@ class Transcript(Document):
         segments: in time order, not overlapping.
         skipped: what no engine was given, since there is no sound in it: the longer silences, in time order.
         doubtful: what the engine hardly believes itself, in time order.
+        reference: how it differs from the publisher's captions; None where there are none to compare with.
     """
 
     asset: ClassVar[str] = "transcript"
@@ -77,6 +93,7 @@ class Transcript(Document):
     translated_from: str | None = None
     skipped: Annotated[tuple[Stretch, ...], Field(exclude_if=_is_unsaid)] = ()
     doubtful: Annotated[tuple[Doubtful, ...], Field(exclude_if=_is_unsaid)] = ()
+    reference: Annotated[Reference | None, Field(exclude_if=_is_unsaid)] = None
 
     @property
     def no_speech(self) -> bool:

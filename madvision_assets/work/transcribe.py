@@ -12,6 +12,7 @@ from madvision_assets.domain.doubt import doubtful
 from madvision_assets.domain.heard import Asked
 from madvision_assets.domain.languages import ENGLISH, language_code
 from madvision_assets.domain.paying import Books, NoBooks
+from madvision_assets.domain.publisher_captions import compared
 from madvision_assets.domain.segments import clean_segments, covered_s, number_segments
 from madvision_assets.domain.silence import parts, within
 from madvision_assets.domain.transcript import Segment, Stretch, Transcript
@@ -20,6 +21,7 @@ from madvision_assets.domain.word_times import Span, overlap_s
 from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_windows
 from madvision_assets.tools.speech import Heard, PaidEngine, SpeechEngine, TellsProgress
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.captions import captions_of
 from madvision_assets.work.languages import Election, Survey, survey
 from madvision_assets.work.paid_speech import PaidSpeech
 from madvision_assets.work.pieces import Pieces, name_of
@@ -39,11 +41,13 @@ class Transcriber:
         store: where the audio is.
         engine: who hears the words.
         books: where its calls are accounted for, where they are paid.
+        prefer_captions: take what a publisher's captions say, where there are any, and hear nothing.
     """
 
     store: ObjectStore
     engine: SpeechEngine
     books: Books = field(default_factory=NoBooks)
+    prefer_captions: bool = False
 
     def transcribe(self, raw_video: RawVideo, progress: Progress) -> Made[Transcript]:
         """What is said in a video; the engine is not asked where there is no sound, and for no piece twice.
@@ -58,6 +62,9 @@ class Transcriber:
         if isinstance(self.engine, PaidEngine):
             accounted = PaidSpeech(self.engine, self.books, raw_video.video_id)
             return replace(self, engine=accounted).transcribe(raw_video, progress)
+        captions = captions_of(self.store, raw_video)
+        if captions is not None and self.prefer_captions and captions.answer(raw_video.options):
+            return captions.made(self.store, raw_video, WINDOW_S)
         started_s = time.monotonic()
         options = raw_video.options
         pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, self.engine, _beside_language(options))
@@ -67,6 +74,9 @@ class Transcriber:
             found = survey(audio, election, options.language, pieces, WINDOW_S, partial(_fetching, progress))
             audio.seek(0)
             document = self._heard(audio, raw_video, found, pieces, progress)
+        if captions is not None:
+            reference = compared(document, captions.told, captions.language)
+            document = document.model_copy(update={"reference": reference})
         recipe = self.engine.recipe()
         asked = {name: _as_parameter(value) for name, value in options.speech.items()}
         idle_ms = round(1000 * max(0.0, time.monotonic() - started_s - pieces.here_s))

@@ -1,5 +1,7 @@
 """Claims about silences: only the long ones are left out, with air around what is said."""
 
+from itertools import pairwise
+
 import hypothesis.strategies as st
 from hypothesis import given
 
@@ -31,4 +33,4 @@ def test_all_sound_is_in_one_part(steps: list[tuple[float, float]]) -> None:
     assert all(any(start_s <= a and b <= end_s for start_s, end_s in found) for a, b in audible)
     assert all(a < b for a, b in found)
     assert sorted(found) == found
-    assert all(before[1] <= after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in pairwise(found))
