@@ -31,6 +31,7 @@ def offered(*languages: str, spoken: str | None = None, form: str = "vtt") -> Ma
         (offered("en", form="json3"), None),
         ({"automatic_captions": {"en": [{"ext": "vtt", "url": ADDRESS}]}}, None),
         ({"subtitles": "nonsense"}, None),
+        ({"subtitles": {"en": [{"ext": "vtt", "url": ADDRESS, "protocol": "m3u8_native"}]}}, None),
         ({"subtitles": {"en": [{"ext": "vtt", "url": "file:///etc/passwd"}]}}, None),
     ],
 )

@@ -81,7 +81,13 @@ def _readable(each: object) -> tuple[str, str] | None:
     by_form = {
         str(entry["ext"]).lower(): str(entry["url"])
         for entry in entries
-        if isinstance(entry, Mapping) and entry.get("ext") and str(entry.get("url")).startswith(("http://", "https://"))
+        if isinstance(entry, Mapping) and entry.get("ext") and _is_file(entry)
     }
     form = next((form for form in FORMS if form in by_form), None)
     return (form, by_form[form]) if form else None
+
+
+def _is_file(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is one file, and no playlist of parts."""
+    protocol, address = entry.get("protocol"), str(entry.get("url"))
+    return protocol in {None, "http", "https"} and address.startswith(("http://", "https://"))
