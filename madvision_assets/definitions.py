@@ -31,7 +31,9 @@ def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | 
 def make_executor(settings: "Settings") -> dg.ExecutorDefinition:
     """One process per run by default: a tenth of the CPU of a process per stage."""
     if settings.executor == "k8s":
-        return patient_k8s_executor().configured(compute.k8s_executor_config(settings.gpu_image), name="k8s")
+        return patient_k8s_executor().configured(
+            compute.k8s_executor_config(settings.gpu_image, speech_api=settings.whisper_engine == "api"), name="k8s"
+        )
     return dg.multiprocess_executor if settings.executor == "multiprocess" else dg.in_process_executor
 
 

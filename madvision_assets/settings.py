@@ -107,6 +107,7 @@ class Settings(BaseSettings):
     # Of engines and analysts the registries in tools/ know the names.
     whisper_engine: str = "auto"
     whisper_model: str = "turbo"
+    prefer_captions: bool = False
 
     analyst: str | None = None
     analyst_fallback: Literal["offline"] | None = None

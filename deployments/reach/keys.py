@@ -2,6 +2,7 @@
 
     python deployments/reach/keys.py secrets.env | kubectl apply -f -
 
+With ``--speech-api`` the transcript's pod has the key of the API too, for MADVISION_WHISPER_ENGINE=api.
 ``secrets.env`` has a line NAME=VALUE for each secret (deployments/kubernetes/secrets.env.example). What a stage reads
 besides database and store stands in its row (domain/stages.py); tests hold all of it against what the code reads.
 """
@@ -15,7 +16,7 @@ from typing import Any
 
 from dotenv import dotenv_values
 
-from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.stages import HEARS_BY_API, PipelineStep
 
 DATABASE = frozenset({"MADVISION_DATABASE_URL"})
 STORE = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
@@ -46,12 +47,15 @@ class KeysError(Exception):
     """The secrets cannot be given out as they are; the message says what to mend."""
 
 
-def secrets_of(given: Mapping[str, str], namespace: str = "madvision") -> list[dict[str, Any]]:
+def secrets_of(
+    given: Mapping[str, str], namespace: str = "madvision", *, speech_api: bool = False
+) -> list[dict[str, Any]]:
     """The Secrets of all parts; one without any entry where nothing is set that the part reads.
 
     Args:
         given: each secret by the name of its variable.
         namespace: where the parts run.
+        speech_api: whether speech is heard behind an API.
 
     Raises:
         KeysError: one that has to be there is missing, or nobody reads one.
@@ -60,7 +64,11 @@ def secrets_of(given: Mapping[str, str], namespace: str = "madvision") -> list[d
         raise KeysError(f"{', '.join(missing)}: missing or empty.")
     if unread := sorted(given.keys() - EVERY):
         raise KeysError(f"{', '.join(unread)}: no part reads it as a secret. What is none belongs into madvision-env.")
-    parts = {f"madvision-{part}": _among(given, reads - DAGSTER) for part, reads in PARTS.items()}
+    more = {PipelineStep.TRANSCRIPT.part: HEARS_BY_API.secrets} if speech_api else {}
+    parts = {
+        f"madvision-{part}": _among(given, (reads | more.get(part, frozenset())) - DAGSTER)
+        for part, reads in PARTS.items()
+    }
     (password,) = _among(given, DAGSTER).values()
     return [
         _secret(namespace, name, data) for name, data in {**parts, DAGSTERS_SECRET: {DAGSTERS_KEY: password}}.items()
@@ -82,12 +90,14 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path, help="NAME=VALUE lines; - is standard input")
     parser.add_argument("--namespace", default="madvision")
+    parser.add_argument("--speech-api", action="store_true", help="for MADVISION_WHISPER_ENGINE=api")
     given = parser.parse_args(arguments)
     try:
         lines = sys.stdin if given.file == Path("-") else given.file.open()
         with lines:
             read = dotenv_values(stream=lines, interpolate=False)
-        items = secrets_of({name: value for name, value in read.items() if value}, given.namespace)
+        kept = {name: value for name, value in read.items() if value}
+        items = secrets_of(kept, given.namespace, speech_api=given.speech_api)
     except (OSError, KeysError) as error:
         print(f"{given.file}: {error}", file=sys.stderr)
         return 1

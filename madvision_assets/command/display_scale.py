@@ -23,6 +23,7 @@ from madvision_assets.domain.sizing import PoolSize, sizes
 from madvision_assets.domain.stages import Pool
 
 CENT_USD = 0.01
+MINUTES_PER_HOUR = 60
 
 
 @dataclass(frozen=True)
@@ -140,8 +141,12 @@ class Estimate:
             "--measured takes them from this installation's history."
         )
         load = self.plan.load
+        hearing = measured.hearing_s if measured else {}
+        told = ", ".join(f"{name} {seconds * MINUTES_PER_HOUR:,.1f} s" for name, seconds in sorted(hearing.items()))
+        held = f"A GPU is held for {self.plan.gpu_s_per_hour():,.0f} s for an hour of video"
         return [
             stages,
+            f"{held} (as transcripts told: {told})." if told else f"{held}, loading and idling among them.",
             f"Workers are busy {load.utilisation:.0%} of the time at the peak, which is {load.peak:g} times the mean.",
             f"In the store at the steady state: {self.plan.stored_gb:,.0f} GB.",
             f"List prices of AWS in {prices.REGION}, {prices.AS_OF}, to be checked; --prices puts others in place.",

@@ -93,7 +93,7 @@ def transcript(
         document = made.document
         return stage.done(
             made,
-            reports.transcript(document),
+            reports.transcript(document, made.recipe.usage),
             checks.transcript_covers_speech(document),
             checks.transcript_in_order(raw_video, document),
         )

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from madvision_assets.defs import dagster_inside
-from madvision_assets.domain.stages import PipelineStep, Pool, Reach
+from madvision_assets.domain.stages import HEARS_BY_API, Needs, PipelineStep, Pool, Reach
 
 
 def limit_pools(instance: dg.DagsterInstance) -> None:
@@ -41,7 +41,10 @@ JOB_SPEC = {"backoff_limit": 0, "ttl_seconds_after_finished": 3600}
 
 def op_tags(step: PipelineStep) -> dict[str, Any]:
     """The tags of a stage: what its pod is made of; a pod that waits for its node uses up the deadline too."""
-    needs = step.stage.needs
+    return {"dagster-k8s/config": _pod(step, step.stage.needs)}
+
+
+def _pod(step: PipelineStep, needs: Needs) -> dict[str, Any]:
     memory, disk = needs.memory_gib, needs.disk_gib
     requests = {"cpu": _cpu(needs.cores), "memory": _gib(memory[0]), **({DISK: _gib(disk[0])} if disk else {})}
     limits = {"memory": _gib(memory[1]), **({DISK: _gib(disk[1])} if disk else {})}
@@ -51,14 +54,12 @@ def op_tags(step: PipelineStep) -> dict[str, Any]:
         pod |= {"node_selector": GPU_NODE_LABEL, "tolerations": [GPU_TAINT]}
     container = {"resources": {"requests": requests, "limits": limits}, "env_from": _variables(step)}
     return {
-        "dagster-k8s/config": {
-            "container_config": container,
-            "pod_template_spec_metadata": {"annotations": STAY, "labels": {REACH_LABEL: needs.reach.value}},
-            "pod_spec_config": pod,
-            "job_spec_config": {**JOB_SPEC, "active_deadline_seconds": needs.deadline_s},
-            # These in place of the run's: merged deeply, the pod would have the run's secrets too.
-            "merge_behavior": "SHALLOW",
-        }
+        "container_config": container,
+        "pod_template_spec_metadata": {"annotations": STAY, "labels": {REACH_LABEL: needs.reach.value}},
+        "pod_spec_config": pod,
+        "job_spec_config": {**JOB_SPEC, "active_deadline_seconds": needs.deadline_s},
+        # These in place of the run's: merged deeply, the pod would have the run's secrets too.
+        "merge_behavior": "SHALLOW",
     }
 
 
@@ -75,14 +76,19 @@ def _gib(size: float) -> str:
     return f"{size:g}Gi" if size >= 1 else f"{size * 1024:g}Mi"
 
 
-def k8s_executor_config(gpu_image: str | None) -> dict[str, Any]:
+def k8s_executor_config(gpu_image: str | None, *, speech_api: bool = False) -> dict[str, Any]:
     """What ``k8s_job_executor`` is told beyond the tags of the stages.
 
     Args:
         gpu_image: image of the pods on GPUs; None for that of the others.
+        speech_api: speech is heard behind an API: by a pod without a GPU, which reaches what the analyst's do.
     """
-    on_gpu = [step.value for step in PipelineStep if step.stage.needs.gpu]
-    own = {step: {"container_config": {"image": gpu_image}} for step in on_gpu} if gpu_image else {}
+    on_gpu = [step for step in PipelineStep if step.stage.needs.gpu]
+    own: dict[str, dict[str, Any]] = {}
+    if gpu_image:
+        own = {step.value: {"container_config": {"image": gpu_image}} for step in on_gpu}
+    if speech_api:
+        own = {step.value: _on_a_usual_node(_pod(step, HEARS_BY_API)) for step in on_gpu}
     own |= {step.value: _sites() for step in PipelineStep if step.stage.needs.reach is Reach.INTERNET}
     # With its owner gone, a step's pod goes too, and holds no GPU for a run that was lost.
     return {"enable_owner_references": True, "per_step_k8s_config": own}
@@ -106,6 +112,11 @@ def _sites() -> dict[str, Any]:
         "container_config": {"env": [variable], "volume_mounts": mounts},
         "pod_spec_config": {"volumes": volumes},
     }
+
+
+def _on_a_usual_node(pod: dict[str, Any]) -> dict[str, Any]:
+    """Without what the stage's own tags say of nodes with GPUs, which an absent key would leave."""
+    return {**pod, "pod_spec_config": {**pod["pod_spec_config"], "node_selector": {}, "tolerations": []}}
 
 
 # For a lost pod only: failures of the taxonomy leave an asset with retries forbidden, since the queue owns those.

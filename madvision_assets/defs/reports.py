@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -10,7 +10,7 @@ import dagster as dg
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
-from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.transcript import Stretch, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo
 from madvision_assets.domain.wording import timecode
 from madvision_assets.tools.store.objects import ObjectStore
@@ -51,13 +51,25 @@ def _tracks(info: MediaInfo) -> str:
     return "; ".join(told)
 
 
-def transcript(heard: Transcript) -> Metadata:
-    """Length, language and the first part of what is said."""
+def transcript(heard: Transcript, usage: Mapping[str, int] | None = None) -> Metadata:
+    """Length, languages, the first part of what is said, what was left out or is in doubt, and what hearing it took.
+
+    Args:
+        heard: the transcript.
+        usage: of its recipe, with the milliseconds that engine, loading and GPU took.
+    """
     rows = [[timecode(s.start_s), timecode(s.end_s), s.text] for s in heard.segments[:PREVIEW_SEGMENTS]]
     more = len(heard.segments) - len(rows)
     preview = markdown_table(("from", "to", "text"), rows) if rows else "*Nobody speaks.*"
     return {
         "language": heard.language,
+        "languages": ", ".join(f"{each} {seconds:.0f} s" for each, seconds in heard.languages.items()),
+        "skipped_s": round(sum(each.end_s - each.start_s for each in heard.skipped), 3),
+        "skipped": _listed(heard.skipped),
+        "doubtful_s": round(sum(each.end_s - each.start_s for each in heard.doubtful), 3),
+        "doubtful": _listed(heard.doubtful),
+        **_reference(heard),
+        **_work(usage or {}, heard.audible_s),
         "segments": len(heard.segments),
         "words": len(heard.words),
         "no_speech": heard.no_speech,
@@ -66,6 +78,34 @@ def transcript(heard: Transcript) -> Metadata:
         "duration_s": heard.duration_s,
         "preview": dg.MetadataValue.md(preview + (f"\n\n*{more} more segments*" if more > 0 else "")),
     }
+
+
+def _listed(stretches: Sequence[Stretch]) -> str:
+    """From when to when, the first of them."""
+    shown = ", ".join(f"{timecode(s.start_s)} to {timecode(s.end_s)}" for s in stretches[:PREVIEW_SEGMENTS])
+    more = len(stretches) - PREVIEW_SEGMENTS
+    return shown + (f" and {more} more" if more > 0 else "")
+
+
+def _reference(heard: Transcript) -> Metadata:
+    """How it differs from the publisher's captions, where there are any."""
+    if heard.reference is None:
+        return {}
+    return {
+        "captions_words": heard.reference.words,
+        "captions_language": heard.reference.language or "(not told)",
+        "word_error_rate_against_captions": heard.reference.word_error_rate,
+    }
+
+
+def _work(usage: Mapping[str, int], audible_s: float) -> Metadata:
+    """Seconds of engine, loading, GPU and idling, those that are known; and the first by the hour of sound."""
+    seconds = {name.removesuffix("ms") + "s": ms / 1000 for name, ms in usage.items() if name.endswith("_ms")}
+    if audible_s and "engine_s" in seconds:
+        seconds["engine_s_per_audio_hour"] = round(3600 * seconds["engine_s"] / audible_s, 1)
+    if audible_s and "gpu_s" in seconds:
+        seconds["gpu_s_per_audio_hour"] = round(3600 * seconds["gpu_s"] / audible_s, 1)
+    return dict(seconds)
 
 
 def content_type(verdict: ContentType) -> Metadata:

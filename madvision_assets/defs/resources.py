@@ -256,7 +256,9 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "database": database,
         "ingest": make_ingest(settings, store, quotas.note),
         "quotas": quotas,
-        "transcriber": Transcriber(store, make_speech_engine(settings), make_ledger(settings, database)),
+        "transcriber": Transcriber(
+            store, make_speech_engine(settings), make_ledger(settings, database), settings.prefer_captions
+        ),
         "analyst": make_analyst(settings, database, store),
         "upgrader": make_upgrader(settings, database),
         "summariser": Summariser(database, store),

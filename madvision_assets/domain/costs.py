@@ -46,12 +46,15 @@ class Measured:
         minutes: of video, in all.
         seconds: that each step took for a minute of video.
         usd: paid to third parties for a minute of video, by step, US dollars.
+        hearing_s: of the transcripts, seconds for a minute of video of the engine, of loading its model (which is
+            part of that), of a GPU as it counted, and of idling, by those names; what nobody told is missing.
     """
 
     videos: int
     minutes: float
     seconds: Mapping[PipelineStep, float]
     usd: Mapping[PipelineStep, float]
+    hearing_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def extent(self) -> str:
@@ -146,6 +149,11 @@ class Plan:
         )
         of_the_video_s = effort.per_video_s + effort.per_clip_second_s * self.clips_per_video * self.clip_seconds
         return of_the_minute_s + of_the_video_s / self.video_minutes
+
+    def gpu_s_per_hour(self) -> float:
+        """Seconds that a GPU is held for an hour of video, its pod's start and its idling among them."""
+        seconds = self.seconds()
+        return sum(seconds[step] for step in PipelineStep if step.stage.needs.gpu) * _SECONDS_PER_MINUTE
 
     def tokens_per_day(self) -> tuple[float, float]:
         """Tokens that the model reads and writes."""

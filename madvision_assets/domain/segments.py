@@ -6,17 +6,16 @@ from dataclasses import replace
 from itertools import islice
 
 from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.loops import MAX_REPEATS, REFRAIN_S, without_loops
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.transcript import Segment, Word
-from madvision_assets.domain.word_alignment import spread
-from madvision_assets.domain.word_times import Span, between_pauses, on_sound, overlap_s, rising
+from madvision_assets.domain.word_alignment import letters, spread
+from madvision_assets.domain.word_times import Span, between_pauses, into_sound, on_sound, overlap_s, rising
 
 # Engines invent text in silence: a segment must overlap audible sound by at least this share of itself.
 MIN_AUDIBLE_SHARE = 0.1
 # What they invent they do not believe themselves: of hum and noise a word is made with a probability of a few percent.
 MIN_PROBABILITY = 0.2
-# And they fall into loops: of the same text said again and again, so many are kept.
-MAX_REPEATS = 3
 
 
 def clean_segments(
@@ -34,7 +33,9 @@ def clean_segments(
         Segments in time order, shifted by ``offset_s``, not overlapping; those in silence are left out.
     """
     spoken = [segment for item in heard if (segment := _on_sound(item, audible)) is not None]
-    audibly = [segment for segment in sentences(spoken) if _is_audible(segment.start_s, segment.end_s, audible)]
+    audibly = [
+        segment for segment in sentences(without_loops(spoken)) if _is_audible(segment.start_s, segment.end_s, audible)
+    ]
     laid = _between_pauses(audibly, pauses)
     # A word that was laid elsewhere may have made its sentence a long one.
     return [as_segment(each, offset_s) for segment in laid for each in sentences([segment])]
@@ -43,9 +44,10 @@ def clean_segments(
 def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """The segments of a whole audio: loops cut short, no overlaps, IDs counting from 0."""
     kept: list[Segment] = []
-    repeats = 0
+    repeats, before = 0, None
     for segment in segments:
-        repeats = repeats + 1 if kept and segment.text == kept[-1].text else 1
+        repeats = repeats + 1 if before is not None and _is_repeated(before, segment) else 1
+        before = segment
         if repeats <= MAX_REPEATS:
             kept.append(segment)
     numbered: list[Segment] = []
@@ -83,7 +85,7 @@ def _on_sound(item: HeardSegment, audible: Sequence[Span]) -> HeardSegment | Non
         if not _is_audible(whole.start_s, whole.end_s, audible):
             return None
         item = spread(replace(item, start_s=whole.start_s, end_s=whole.end_s), audible)
-    words = on_sound(rising(item.words), audible)
+    words = into_sound(on_sound(rising(item.words), audible), audible)
     if not words:
         return None
     start_s, end_s = words[0].start_s, words[-1].end_s
@@ -109,6 +111,12 @@ def _between_pauses(segments: Sequence[HeardSegment], pauses: Sequence[Span]) ->
         start_s, end_s = (words[0].start_s, words[-1].end_s) if words else (segment.start_s, segment.end_s)
         out.append(HeardSegment(segment.text, start_s, end_s, words))
     return out
+
+
+def _is_repeated(before: Segment, segment: Segment) -> bool:
+    """Whether a segment says the same again at once; one of signs alone has no letters to tell that by."""
+    said = letters(segment.text)
+    return said == letters(before.text) and segment.start_s - before.end_s < REFRAIN_S
 
 
 def _after(segment: Segment, free_from_s: float, number: int) -> Segment:

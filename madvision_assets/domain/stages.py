@@ -142,6 +142,18 @@ ASKS_AN_API = Needs(
 )
 
 
+# Speech that is heard behind an API: ten minutes of sound lie in memory and go out; the wait is for the server.
+HEARS_BY_API = Needs(
+    cores=1,
+    memory_gib=(1, 2),
+    disk_gib=None,
+    gpu=False,
+    reach=Reach.ANALYST,
+    secrets=frozenset({OPENAI_KEY}),
+    deadline_s=4 * 3600,
+)
+
+
 OF_THE_ANALYST = frozenset({"analyst", "openai_model", "openai_base_url"})
 
 
@@ -219,7 +231,7 @@ class PipelineStep(StrEnum):
             ),
             effort=Effort(times_speech=1.0),
             resumes=False,
-            settings=frozenset({"whisper_engine", "whisper_model"}),
+            settings=frozenset({"whisper_engine", "whisper_model", "prefer_captions"}),
         ),
     )
     CONTENT_TYPE = (

@@ -9,6 +9,7 @@ from madvision_assets.domain.transcript import Segment, Transcript, Word
 
 # A paragraph ends where a speaker pauses so long, and with the first sentence that ends behind so many letters.
 PARAGRAPH_PAUSE_S, PARAGRAPH_CHARS = 2.0, 600
+IN_JSON = ("video_id", "language", "duration_s", "segments", "skipped", "doubtful")
 
 
 class Form(StrEnum):
@@ -54,9 +55,12 @@ def paragraphs(segments: Sequence[Segment]) -> Iterator[str]:
 
 
 def to_json(transcript: Transcript) -> str:
-    """Language, model, sentences and words with their times in seconds; what ``import`` takes back."""
+    """Language, model, sentences and words with their times in seconds; what ``import`` takes back.
+
+    And, where there are any, what is in doubt and the silences that were skipped.
+    """
     model = transcript.provenance.model if transcript.provenance else None
-    said = transcript.model_dump(mode="json", include={"video_id", "language", "duration_s", "segments"})
+    said = transcript.model_dump(mode="json", include=set(IN_JSON))
     return json.dumps({**said, "model": model}, ensure_ascii=False, indent=1) + "\n"
 
 

@@ -322,8 +322,15 @@ class MediaInfo(Value):
     tracks: Tracks | None = None
 
 
+class PublisherCaptions(Value):
+    """Captions that people made, as the source hands them out; ``language`` is empty where it does not say."""
+
+    file: ObjectRef
+    language: str = ""
+
+
 class RawVideo(Document):
-    """Manifest of a downloaded video: the media and its audio are in the store."""
+    """Manifest of a downloaded video: the media and its audio are in the store, and captions where it has any."""
 
     asset: ClassVar[str] = "raw_video"
 
@@ -333,6 +340,7 @@ class RawVideo(Document):
     info: MediaInfo
     source: SourceMetadata
     options: Options = Options()
+    captions: Annotated[PublisherCaptions | None, Field(exclude_if=_is_unasked)] = None
 
 
 def web_video_id(address: str) -> str:

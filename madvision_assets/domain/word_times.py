@@ -37,6 +37,39 @@ def on_sound(words: tuple[HeardWord, ...], audible: Sequence[Span]) -> tuple[Hea
     return _mirrored(_out_of_silence_before(_mirrored(words), mirrored))
 
 
+def into_sound(words: tuple[HeardWord, ...], audible: Sequence[Span]) -> tuple[HeardWord, ...]:
+    """The words of a stretch, none between two others lying wholly in a silence: it is moved to the nearer sound.
+
+    Args:
+        words: in time order, not overlapping.
+        audible: spans in time order, on the same clock.
+    """
+    placed = list(words)
+    starts = [start_s for start_s, _ in audible]
+    for at in range(1, len(placed) - 1):
+        before, word, after = placed[at - 1 : at + 2]
+        nearest = bisect_right(starts, word.start_s)
+        if not 0 < nearest < len(audible) or audible[nearest - 1][1] > word.start_s or starts[nearest] < word.end_s:
+            continue  # some of it is in sound, or nothing is on one of its sides
+        ended_s, onset_s = audible[nearest - 1][1], audible[nearest][0]
+        if word.start_s - ended_s <= onset_s - word.end_s:
+            before, word = _at_end(before, word, ended_s)
+        else:
+            after, word = map(_turned, _at_end(_turned(after), _turned(word), -onset_s))
+        if before.end_s <= word.start_s and word.end_s <= after.start_s:
+            placed[at - 1 : at + 2] = before, word, after
+    return tuple(placed)
+
+
+def _at_end(before: HeardWord, word: HeardWord, ended_s: float) -> tuple[HeardWord, HeardWord]:
+    """Two words, the second at the end of a sound; where the first takes all of that, it gives a little of it."""
+    start_s = max(before.end_s, ended_s - max(LEFT_S, word.end_s - word.start_s))
+    if ended_s - start_s < LEFT_S:
+        start_s = max(before.start_s + MIN_WORD_S, ended_s - LEFT_S)
+        before = replace(before, end_s=min(before.end_s, start_s))
+    return before, replace(word, start_s=start_s, end_s=max(ended_s, start_s + MIN_WORD_S))
+
+
 def between_pauses(words: Sequence[HeardWord], pauses: Sequence[Span]) -> tuple[HeardWord, ...]:
     """The words with their edges moved to those of the pauses that they lie beside.
 
@@ -70,8 +103,11 @@ def overlap_s(span: Span, others: Iterable[Span]) -> float:
 
 def _mirrored(words: tuple[HeardWord, ...]) -> tuple[HeardWord, ...]:
     """The words as they are heard backwards."""
-    turned = reversed(words)
-    return tuple(replace(word, start_s=-word.end_s, end_s=-word.start_s) for word in turned)
+    return tuple(map(_turned, reversed(words)))
+
+
+def _turned(word: HeardWord) -> HeardWord:
+    return replace(word, start_s=-word.end_s, end_s=-word.start_s)
 
 
 def _out_of_silence_before(words: tuple[HeardWord, ...], audible: Sequence[Span]) -> tuple[HeardWord, ...]:

@@ -32,6 +32,7 @@ from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.video import (
     UPLOAD,
     MediaInfo,
+    PublisherCaptions,
     RawVideo,
     SourceMetadata,
     Upload,
@@ -57,7 +58,9 @@ DURATION_SLACK_SHARE = 0.03
 DOWNLOAD_SHARE = 0.7  # of the progress bar
 
 # Python's table differs from system to system.
+CAPTION_SUFFIXES, MAX_CAPTION_BYTES = (".vtt", ".srt"), 2 << 20
 MEDIA_TYPES = {".mp4": "video/mp4", ".mkv": "video/x-matroska", ".webm": "video/webm", ".flac": "audio/flac"}
+MEDIA_TYPES |= {".vtt": "text/vtt", ".srt": "application/x-subrip"}
 
 
 @dataclass(frozen=True)
@@ -135,6 +138,7 @@ class Ingest:
             info=info,
             source=fetched.source,
             options=video.options,
+            captions=self._captions(fetched, video.video_id),
         )
         self._note(video.video_id, Taken(media_s=info.duration_s))
         return Made(document, self._recipe(fetched))
@@ -215,6 +219,13 @@ class Ingest:
         if info.duration_s < promised_s - slack_s:
             raise IncompleteDownloadError(f"{info.duration_s:.1f} s arrived of {promised_s:.1f} s")
 
+    def _captions(self, fetched: Download, video_id: str) -> PublisherCaptions | None:
+        """Those that came with it, where they can be kept; whether they can be read, their reader tells."""
+        path = fetched.captions
+        if path is None or not path.is_file() or not 0 < path.stat().st_size <= MAX_CAPTION_BYTES:
+            return None
+        return PublisherCaptions(file=self._store(path, video_id), language=fetched.captions_language)
+
     def _store(self, path: Path, video_id: str) -> ObjectRef:
         media_type = MEDIA_TYPES.get(path.suffix, "application/octet-stream")
         return self.store.store_media(path, video_id, path.suffix.lstrip("."), media_type)
@@ -255,4 +266,7 @@ def local_file(video: Video) -> Download:
     with path.open("rb") as file:
         if file_video_id(hashlib.file_digest(file, "sha256").hexdigest()) != uncut_id(video.video_id):
             raise FileChangedError(path.name)
-    return Download(path=path, source=SourceMetadata(extractor="file", title=path.stem), engine_version="")
+    beside = (path.with_suffix(suffix) for suffix in CAPTION_SUFFIXES)
+    captions = next((each for each in beside if each.is_file()), None)
+    source = SourceMetadata(extractor="file", title=path.stem)
+    return Download(path=path, source=source, engine_version="", captions=captions)

@@ -1,6 +1,7 @@
 """What stages took and cost so far: the ``lineage`` table for the seconds and dollars, the store for the durations."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import func, select
@@ -17,6 +18,7 @@ from madvision_assets.tools.store.objects import ObjectStore
 NEWEST = 500  # videos
 AT_ONCE = 16
 MINUTE_S = 60.0
+MS = "_ms"  # of what is counted in milliseconds in the usage of a transcript
 
 
 def measure(database: Database, store: ObjectStore, newest: int = NEWEST) -> Measured | None:
@@ -47,7 +49,22 @@ def measure(database: Database, store: ObjectStore, newest: int = NEWEST) -> Mea
         minutes=minutes,
         seconds={step: wall_s / minutes for step, (wall_s, _) in sums.items()},
         usd={step: cost_usd / minutes for step, (_, cost_usd) in sums.items()},
+        hearing_s=_hearing_s(database, list(counted), minutes),
     )
+
+
+def _hearing_s(database: Database, video_ids: Sequence[str], minutes: float) -> dict[str, float]:
+    """What hearing took by kind, seconds for a minute of video; of the last transcript of each."""
+    newest = (
+        select(func.max(lineage.c.id))
+        .where(lineage.c.video_id.in_(video_ids), lineage.c.asset == PipelineStep.TRANSCRIPT.value)
+        .group_by(lineage.c.video_id)
+    )
+    sums = Counter[str]()
+    with database.reading() as connection:
+        for (usage,) in connection.execute(select(lineage.c.usage).where(lineage.c.id.in_(newest))):
+            sums.update({name: ms for name, ms in (usage or {}).items() if name.endswith(MS)})
+    return {name.removesuffix(MS): ms / 1000 / minutes for name, ms in sums.items()}
 
 
 def _last_of_each_stage(database: Database, newest: int) -> Mapping[str, Mapping[PipelineStep, tuple[float, float]]]:

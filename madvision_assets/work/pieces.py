@@ -21,6 +21,8 @@ from madvision_assets.tools.speech import Heard, SpeechEngine
 from madvision_assets.tools.store.objects import ObjectStore
 
 FOLDER = "pieces"
+# In the usage of a transcript: what hearing took, milliseconds.
+ENGINE_MS, LOAD_MS, GPU_MS = "engine_ms", "load_ms", "gpu_ms"
 _HEARD = TypeAdapter(Heard)
 
 
@@ -44,12 +46,14 @@ class Pieces:
     engine: SpeechEngine
     asked: Mapping[str, object] = field(default_factory=dict)
     _paid: list[Heard] = field(default_factory=list, init=False)
+    _made: list[Heard] = field(default_factory=list, init=False)
 
     def heard(self, name: str, hear: Callable[[], Heard]) -> Heard:
         """What was heard of a piece, else what is heard of it now; either has its cost."""
         found = self.get(name)
         if found is None:
             found = hear()
+            self._made.append(found)
             self.put(name, found)
         self._paid.append(found)
         return found
@@ -61,11 +65,17 @@ class Pieces:
 
     @property
     def usage(self) -> dict[str, int]:
-        """What that was paid for, by name."""
+        """What that was paid for, by name, and the milliseconds of work in it: of engine, loading and GPU."""
         usage = Counter[str]()
         for heard in self._paid:
             usage.update(heard.usage)
+            usage.update({name: round(1000 * seconds) for name, seconds in _work_s(heard).items() if seconds})
         return dict(usage)
+
+    @property
+    def here_s(self) -> float:
+        """How long an engine worked on those that were heard by this try, seconds."""
+        return sum(heard.took_s for heard in self._made)
 
     def get(self, name: str) -> Heard | None:
         """What was heard of a piece; None where that is not known, or cannot be read."""
@@ -87,6 +97,10 @@ class Pieces:
         decides: list[object] = [self.audio.sha256, self.engine.recipe().identity()]
         said = json.dumps([*decides, self.asked] if self.asked else decides, sort_keys=True)
         return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+
+def _work_s(heard: Heard) -> dict[str, float]:
+    return {ENGINE_MS: heard.took_s, LOAD_MS: heard.load_s, GPU_MS: heard.gpu_s}
 
 
 def name_of(start_s: float, end_s: float, language: str | None) -> str:

@@ -102,6 +102,9 @@ class Sharing:
     def _as_own(self, other: RawVideo, video: Video) -> Made[RawVideo]:
         media, audio = (self.store.copy_media(each, video.video_id) for each in (other.media, other.audio))
         own = {"video_id": video.video_id, "media": media, "audio": audio, "options": video.options}
+        if other.captions is not None:
+            file = self.store.copy_media(other.captions.file, video.video_id)
+            own["captions"] = other.captions.model_copy(update={"file": file})
         return _taken(other, own)
 
     def _of(self, kind: type[D], video_id: str, inputs: Sequence[Document], code_version: str) -> D | None:
@@ -135,5 +138,6 @@ def _says(kind: type[Document], document: Document) -> object:
     if isinstance(document, RawVideo):
         asked = document.options
         options: object = asked.speech if kind in WHATEVER_IS_ASKED else asked.moments
-        return document.media.sha256, options
+        captions = document.captions.file.sha256 if document.captions and kind is Transcript else ""
+        return document.media.sha256, options, captions
     return document.model_dump(exclude={"video_id", "provenance"})

@@ -1,34 +1,36 @@
 """Transcribe: from the audio in the store to what is said, whichever engine hears it."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, BinaryIO
+from functools import partial
+from typing import BinaryIO
 
 from madvision_assets.domain.documents import Made
+from madvision_assets.domain.doubt import doubtful
 from madvision_assets.domain.heard import Asked
 from madvision_assets.domain.languages import ENGLISH, language_code
 from madvision_assets.domain.paying import Books, NoBooks
-from madvision_assets.domain.segments import clean_segments, covered_s, excerpt_starts, number_segments
-from madvision_assets.domain.transcript import Segment, Transcript
+from madvision_assets.domain.publisher_captions import compared
+from madvision_assets.domain.segments import clean_segments, covered_s, number_segments
+from madvision_assets.domain.silence import parts, within
+from madvision_assets.domain.transcript import Segment, Stretch, Transcript
 from madvision_assets.domain.video import Options, RawVideo
-from madvision_assets.domain.word_times import Span
+from madvision_assets.domain.word_times import Span, overlap_s
 from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_windows
-from madvision_assets.tools.speech import Heard, PaidEngine, SpeechEngine, TellsLanguage
+from madvision_assets.tools.speech import Heard, PaidEngine, SpeechEngine, TellsProgress
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.captions import captions_of
+from madvision_assets.work.languages import Election, Survey, survey
 from madvision_assets.work.paid_speech import PaidSpeech
 from madvision_assets.work.pieces import Pieces, name_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 Progress = Callable[[float, str], None]
 
 WINDOW_S = 600.0  # bounds memory and paces progress; split where it is quietest
-EXCERPT_S = 30.0  # what Whisper hears at once
-FIRST_EXCERPTS = 4
-LANGUAGE = "language"  # the piece that has the language elected
+IDLE_MS = "idle_ms"  # in the usage: how long the last try held its place while no engine worked, milliseconds
+LEAST_SKIPPED_S = 0.1  # less is only rounded
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,13 @@ class Transcriber:
         store: where the audio is.
         engine: who hears the words.
         books: where its calls are accounted for, where they are paid.
+        prefer_captions: take what a publisher's captions say, where there are any, and hear nothing.
     """
 
     store: ObjectStore
     engine: SpeechEngine
     books: Books = field(default_factory=NoBooks)
+    prefer_captions: bool = False
 
     def transcribe(self, raw_video: RawVideo, progress: Progress) -> Made[Transcript]:
         """What is said in a video; the engine is not asked where there is no sound, and for no piece twice.
@@ -58,94 +62,145 @@ class Transcriber:
         if isinstance(self.engine, PaidEngine):
             accounted = PaidSpeech(self.engine, self.books, raw_video.video_id)
             return replace(self, engine=accounted).transcribe(raw_video, progress)
+        captions = captions_of(self.store, raw_video)
+        if captions is not None and self.prefer_captions and captions.answer(raw_video.options):
+            return captions.made(self.store, raw_video, WINDOW_S)
+        started_s = time.monotonic()
         options = raw_video.options
         pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, self.engine, _beside_language(options))
+        usual = language_code(raw_video.source.language or "")
         with self.store.open(raw_video.audio.key) as audio:
-            language = self._language(audio, options, pieces, progress)
+            election = Election(self.engine, usual)
+            found = survey(audio, election, options.language, pieces, WINDOW_S, partial(_fetching, progress))
             audio.seek(0)
-            document = self._heard(audio, raw_video, language, pieces, progress)
+            document = self._heard(audio, raw_video, found, pieces, progress)
+        if captions is not None:
+            reference = compared(document, captions.told, captions.language)
+            document = document.model_copy(update={"reference": reference})
         recipe = self.engine.recipe()
         asked = {name: _as_parameter(value) for name, value in options.speech.items()}
-        paid = {"cost_usd": pieces.cost_usd, "usage": pieces.usage}
+        idle_ms = round(1000 * max(0.0, time.monotonic() - started_s - pieces.here_s))
+        paid = {"cost_usd": pieces.cost_usd, "usage": {**pieces.usage, IDLE_MS: idle_ms}}
         return Made(document, recipe.model_copy(update={"parameters": {**recipe.parameters, **asked}, **paid}))
 
-    def _language(self, audio: BinaryIO, options: Options, pieces: Pieces, progress: Progress) -> str | None:
-        """The language asked for, else that which most of the speech is in; None where it is too short to tell.
-
-        It is told by excerpts from all over: what an engine goes by, the first half minute with sound, may be music or
-        a greeting.
-        """
-        excerpts: list[NDArray[np.float32]] = []
-        for window in read_windows(audio, WINDOW_S):
-            spans = audible_spans(window.samples, RATE_HZ)
-            wanted = FIRST_EXCERPTS if isinstance(self.engine, TellsLanguage) and not excerpts else 1
-            for start_s in excerpt_starts(spans, EXCERPT_S, wanted):
-                at = round(start_s * RATE_HZ)
-                excerpts.append(window.samples[at : at + round(EXCERPT_S * RATE_HZ)].copy())
-        if excerpts:
-            self.engine.prepare(lambda share, text: progress(0.0, f"{text}: {share:.0%}"))
-        if options.language or len(excerpts) <= 1:
-            return options.language
-        return pieces.heard(LANGUAGE, lambda: self._elected(excerpts)).language or None
-
-    def _elected(self, excerpts: "Sequence[NDArray[np.float32]]") -> Heard:
-        """The language that most of the excerpts are in, by how sure that is; none where nobody speaks in any."""
-        votes: dict[str, float] = {}
-        usage, cost_usd = Counter[str](), 0.0
-        for excerpt in excerpts:
-            heard, sure = self._language_of(excerpt)
-            usage.update(heard.usage)
-            cost_usd += heard.cost_usd
-            if sure and not heard.language:  # nor will it tell of the others
-                break
-            votes[heard.language] = votes.get(heard.language, 0.0) + sure
-        elected = max(votes, key=lambda each: votes[each]) if any(votes.values()) else ""
-        return Heard(elected, (), cost_usd, dict(usage))
-
-    def _language_of(self, excerpt: "NDArray[np.float32]") -> tuple[Heard, float]:
-        if isinstance(self.engine, TellsLanguage):
-            language, sure = self.engine.language_of(excerpt)
-            return Heard(language, ()), sure
-        heard = self.engine.transcribe(excerpt, Asked())
-        return heard, float(any(segment.text.strip() for segment in heard.segments))
-
     def _heard(
-        self, audio: BinaryIO, raw_video: RawVideo, language: str | None, pieces: Pieces, progress: Progress
+        self, audio: BinaryIO, raw_video: RawVideo, found: Survey, pieces: Pieces, progress: Progress
     ) -> Transcript:
-        """Window by window, in a language; None for that of the first one with words."""
-        expected_s, heard_s = raw_video.info.duration_s, 0.0
-        segments: list[Segment] = []
-        audible: list[Span] = []
+        """Part by part, each in its language; None for that of the first one with words."""
         asked = Asked(translate=raw_video.options.translate, vocabulary=raw_video.options.vocabulary)
+        hearing = _Hearing(self.engine, asked, pieces, _Course(found.audible_s, progress))
         for window in read_windows(audio, WINDOW_S):
-            spans = audible_spans(window.samples, RATE_HZ)
-            progress(window.start_s / max(expected_s, window.end_s), f"hearing from {window.start_s / 60:.1f} min on")
-            if spans:
-                heard = self._piece(window, replace(asked, language=language), pieces)
-                language = language or heard.language or None
-                quiet = pauses(window.samples, RATE_HZ)
-                segments += clean_segments(heard.segments, window.start_s, spans, quiet)
-            audible += [(window.start_s + start_s, window.start_s + end_s) for start_s, end_s in spans]
-            heard_s = window.end_s
-            progress(heard_s / max(expected_s, heard_s), f"{heard_s / 60:.1f} min heard")
-        numbered = number_segments(segments)
-        spoken = language or language_code(raw_video.source.language or "") or ENGLISH
+            hearing.hear(window, found)
+        numbered = number_segments(hearing.segments)
+        spoken = _most(numbered) or hearing.language or language_code(raw_video.source.language or "") or ENGLISH
         return Transcript(
             video_id=raw_video.video_id,
             language=ENGLISH if asked.translate else spoken,
             translated_from=spoken if asked.translate and spoken != ENGLISH else None,
-            duration_s=round(heard_s, 3),
-            audible_s=round(sum(end_s - start_s for start_s, end_s in audible), 3),
-            covered_s=covered_s(numbered, audible),
-            segments=numbered,
+            duration_s=round(hearing.heard_s, 3),
+            audible_s=round(sum(end_s - start_s for start_s, end_s in hearing.audible), 3),
+            covered_s=covered_s(numbered, hearing.audible),
+            segments=tuple(_told(segment, "" if asked.translate else spoken) for segment in numbered),
+            skipped=tuple(Stretch(start_s=round(a, 3), end_s=round(b, 3)) for a, b in hearing.skipped()),
+            doubtful=doubtful(numbered),
         )
 
-    def _piece(self, window: AudioWindow, asked: Asked, pieces: Pieces) -> Heard:
-        """What is heard in a window, by whoever heard it first."""
+
+@dataclass
+class _Course:
+    """How far it is: seconds of sound that are heard, of all that there are."""
+
+    audible_s: float
+    progress: Progress
+    done_s: float = 0.0
+
+    def tell(self, more_s: float) -> None:
+        """So much of a part is heard beside all parts before it."""
+        at_s = min(self.audible_s, self.done_s + more_s)
+        said = f"{at_s / 60:.1f} of {self.audible_s / 60:.1f} min of sound heard"
+        self.progress(at_s / self.audible_s if self.audible_s else 1.0, said)
+
+
+@dataclass
+class _Hearing:
+    """One audio under way: what is heard of it so far."""
+
+    engine: SpeechEngine
+    asked: Asked
+    pieces: Pieces
+    course: _Course
+    language: str | None = None
+    segments: list[Segment] = field(default_factory=list)
+    audible: list[Span] = field(default_factory=list)
+    given: list[Span] = field(default_factory=list)
+    heard_s: float = 0.0
+
+    def hear(self, window: AudioWindow, found: Survey) -> None:
+        """A window, whose longer silences are left out, in as many parts as it has languages."""
+        spans = audible_spans(window.samples, RATE_HZ)
+        for start_s, end_s, language in found.inside(window.start_s, window.end_s):
+            inside = (start_s - window.start_s, end_s - window.start_s)
+            for from_s, until_s in parts(inside, spans):
+                first, last = round(from_s * RATE_HZ), round(until_s * RATE_HZ)
+                part = AudioWindow(window.start_s + first / RATE_HZ, window.samples[first:last])
+                self._hear_part(part, within((from_s, until_s), spans), language or self.language)
+        self.audible += [(window.start_s + start_s, window.start_s + end_s) for start_s, end_s in spans]
+        self.heard_s = window.end_s
+        self.course.tell(0.0)
+
+    def skipped(self) -> list[Span]:
+        """What no engine was given."""
+        edges = [0.0, *(time_s for span in self.given for time_s in span), self.heard_s]
+        pairs = zip(edges[::2], edges[1::2], strict=True)
+        return [(from_s, until_s) for from_s, until_s in pairs if until_s - from_s >= LEAST_SKIPPED_S]
+
+    def _hear_part(self, part: AudioWindow, spans: Sequence[Span], language: str | None) -> None:
+        heard = self._piece(part, replace(self.asked, language=language), spans)
+        self.language = self.language or heard.language or language
+        quiet = pauses(part.samples, RATE_HZ)
+        said = language or heard.language
+        made = clean_segments(heard.segments, part.start_s, spans, quiet)
+        self.segments += [segment.model_copy(update={"language": said}) for segment in made]
+        self.given.append((part.start_s, part.end_s))
+        self.course.done_s += sum(end_s - start_s for start_s, end_s in spans)
+
+    def _piece(self, part: AudioWindow, asked: Asked, spans: Sequence[Span]) -> Heard:
+        """What is heard in a part, by whoever heard it first."""
         if asked.language == ENGLISH:  # there is nothing to translate, and a model need not be able to
             asked = replace(asked, translate=False)
-        name = name_of(window.start_s, window.end_s, asked.language)
-        return pieces.heard(name, lambda: self.engine.transcribe(window.samples, asked))
+        name = name_of(part.start_s, part.end_s, asked.language)
+        return self.pieces.heard(name, lambda: self._by_engine(part, asked, spans))
+
+    def _by_engine(self, part: AudioWindow, asked: Asked, spans: Sequence[Span]) -> Heard:
+        def tell(done_s: float) -> None:
+            self.course.tell(overlap_s((0.0, done_s), spans))
+
+        tell(0.0)
+        started_s = time.monotonic()
+        if isinstance(self.engine, TellsProgress):
+            heard = self.engine.transcribe_telling(part.samples, asked, tell)
+        else:
+            heard = self.engine.transcribe(part.samples, asked)
+        return replace(heard, took_s=round(time.monotonic() - started_s, 3))
+
+
+def _most(segments: Sequence[Segment]) -> str:
+    """The language of most of what is said; empty where nobody told any."""
+    spoken = Counter[str]()
+    for segment in segments:
+        if segment.language:
+            spoken[segment.language] += round(1000 * (segment.end_s - segment.start_s))
+    return max(spoken, key=lambda each: spoken[each], default="")
+
+
+def _told(segment: Segment, usual: str) -> Segment:
+    """The segment, with its language where that is another than the usual one, which is empty in a translation."""
+    language = segment.language if usual and segment.language != usual else ""
+    return segment.model_copy(update={"language": language})
+
+
+def _fetching(progress: Progress, share: float, text: str) -> None:
+    progress(0.0, f"{text}: {share:.0%}")
 
 
 def _beside_language(options: Options) -> dict[str, object]:

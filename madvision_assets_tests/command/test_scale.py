@@ -206,6 +206,8 @@ def add_lineage(workplace: Workplace, video_id: str, step: PipelineStep, wall_s:
         "data_version": "1",
     }
     cost_usd = 0.3 if step is PipelineStep.CLIP_CANDIDATES else 0.0
+    if step is PipelineStep.TRANSCRIPT:
+        values["usage"] = {"engine_ms": round(600 * wall_s), "requests": 1}
     values |= {"uri": "", "inputs": [], "cost_usd": cost_usd, "wall_s": wall_s, "created_at": NOW}
     with workplace.database.writing() as connection:
         connection.execute(lineage.insert().values(**values))
@@ -236,6 +238,7 @@ def check_history(workplace: Workplace) -> None:
     assert found.seconds[PipelineStep.TRANSCRIPT] == pytest.approx(600 / 30)
     assert found.seconds[PipelineStep.RAW_VIDEO] == pytest.approx(2 / 30)
     assert found.usd[PipelineStep.CLIP_CANDIDATES] == pytest.approx(0.6 / 30)
+    assert found.hearing_s == {"engine": pytest.approx(0.6 * 600 / 30)}
     newest = measure(workplace.database, workplace.store, newest=1)
     assert newest is not None
     assert newest.minutes == 20.0
@@ -251,6 +254,7 @@ def test_an_estimate_by_the_history_says_so(command_line: CommandLine) -> None:
     assert "measured on 1 video of 10 minutes in all" in [line["price"]["source"] for line in found["lines"]]
     shown = command_line.run("cost", "estimate", "--hours-per-day", "24", "--measured").stdout
     assert "measured on 1 video of 10 minutes" in shown
+    assert "engine 360.0 s" in " ".join(shown.split())
 
 
 def test_a_video_whose_manifest_is_gone_does_not_count(command_line: CommandLine) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import UserDefinedDagsterK8sConfig
 
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs import compute
@@ -62,6 +64,23 @@ def test_only_the_transcript_goes_to_the_gpu_nodes() -> None:
     transcript = compute.op_tags(PipelineStep.TRANSCRIPT)["dagster-k8s/config"]
     assert transcript["pod_spec_config"]["node_selector"] == compute.GPU_NODE_LABEL
     assert compute.GPU_TAINT in transcript["pod_spec_config"]["tolerations"]
+
+
+def test_speech_behind_an_api_is_heard_without_a_gpu_by_a_pod_that_reaches_it() -> None:
+    own = compute.k8s_executor_config("gpu-image", speech_api=True)["per_step_k8s_config"]["transcript"]
+    tags = compute.op_tags(PipelineStep.TRANSCRIPT)["dagster-k8s/config"]
+    both = [K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(each)) for each in (tags, own)]
+
+    pod = both[0].merge(both[1]).run_k8s_config
+
+    assert "nvidia.com/gpu" not in json.dumps(pod.to_dict())
+    assert not pod.pod_spec_config["node_selector"]
+    assert not pod.pod_spec_config["tolerations"]
+    assert pod.pod_template_spec_metadata["labels"][compute.REACH_LABEL] == "analyst"
+    assert pod.pod_spec_config["service_account_name"] == "madvision-step"
+    assert {"secret_ref": {"name": "madvision-transcript"}} in pod.container_config["env_from"]
+    plain = compute.k8s_executor_config("gpu-image")["per_step_k8s_config"]["transcript"]
+    assert plain == {"container_config": {"image": "gpu-image"}}
 
 
 def test_the_checks_are_their_assets_own_and_money_is_guarded_by_blocking_ones(definitions: dg.Definitions) -> None:

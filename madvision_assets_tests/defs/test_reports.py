@@ -4,7 +4,7 @@ import pytest
 
 from madvision_assets.defs import reports
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
-from madvision_assets.domain.transcript import Segment, Transcript
+from madvision_assets.domain.transcript import Doubtful, Reference, Segment, Stretch, Transcript
 from madvision_assets.domain.wording import timecode
 
 
@@ -28,6 +28,26 @@ def test_a_long_transcript_is_shown_in_part_and_says_so() -> None:
     heard = Transcript(video_id="v", language="en", duration_s=100, audible_s=50, covered_s=50, segments=segments)
 
     assert "70 more segments" in reports.transcript(heard)["preview"].value
+
+
+def test_a_transcript_tells_its_languages_what_was_left_out_what_is_in_doubt_and_what_hearing_took() -> None:
+    segments = tuple(
+        Segment(id=n, start_s=10.0 * n, end_s=10.0 * n + 6, text="Words.", language="fr" * (n == 2)) for n in range(3)
+    )
+    heard = Transcript(
+        video_id="v", language="en", duration_s=100, audible_s=36, covered_s=18, segments=segments,
+        skipped=(Stretch(start_s=30, end_s=70),), doubtful=(Doubtful(start_s=10, end_s=12, probability=0.3),),
+        reference=Reference(language="en", words=50, word_error_rate=0.08),
+    )  # fmt: skip
+
+    told = reports.transcript(heard, {"engine_ms": 7200, "gpu_ms": 3600, "requests": 1})
+
+    assert told["languages"] == "en 12 s, fr 6 s"
+    assert (told["skipped_s"], told["skipped"]) == (40, "0:30.0 to 1:10.0")
+    assert (told["doubtful_s"], told["doubtful"]) == (2, "0:10.0 to 0:12.0")
+    assert told["word_error_rate_against_captions"] == 0.08
+    assert (told["engine_s"], told["engine_s_per_audio_hour"], told["gpu_s_per_audio_hour"]) == (7.2, 720, 360)
+    assert "requests" not in told
 
 
 def test_a_verdict_without_topics_says_none() -> None:

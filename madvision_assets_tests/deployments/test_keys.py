@@ -171,6 +171,16 @@ def test_each_part_gets_a_secret_of_its_own_with_what_it_reads() -> None:
     assert all(data[name] == GIVEN[name] for data in made.values() for name in data)
 
 
+def test_the_transcripts_pod_has_the_key_of_an_api_only_where_speech_is_heard_behind_one() -> None:
+    plain, with_api = (
+        {each["metadata"]["name"]: set(each["stringData"]) for each in secrets_of(GIVEN, speech_api=speech_api)}
+        for speech_api in (False, True)
+    )
+
+    assert with_api.pop("madvision-transcript") - plain.pop("madvision-transcript") == {"OPENAI_API_KEY"}
+    assert with_api == plain
+
+
 def test_what_is_not_set_is_in_no_secret_and_every_part_has_one_all_the_same() -> None:
     made = {each["metadata"]["name"]: each["stringData"] for each in secrets_of(dict.fromkeys(REQUIRED, "x"))}
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from madvision_assets.domain.transcript import Segment, Transcript, Word
+from madvision_assets.domain.subtitles import read_subtitles
+from madvision_assets.domain.transcript import Doubtful, Segment, Stretch, Transcript, Word
 from madvision_assets.domain.transcript_forms import Form, paragraphs, rendered
 
 
@@ -73,6 +74,21 @@ def test_json_has_every_time_and_the_model() -> None:
     assert told["language"] == "en"
     assert told["segments"] == SAID.model_dump(mode="json")["segments"]
     assert told.keys() == {"video_id", "language", "duration_s", "segments", "model"}
+
+
+def test_json_tells_what_is_in_doubt_and_what_was_skipped_and_is_taken_back() -> None:
+    more = {
+        "skipped": (Stretch(start_s=10.0, end_s=3600.0),),
+        "doubtful": (Doubtful(start_s=1.0, end_s=2.0, probability=0.3),),
+        "segments": (SAID.segments[0], SAID.segments[2].model_copy(update={"language": "nl"})),
+    }
+
+    told = rendered(SAID.model_copy(update=more), Form.JSON)
+
+    assert json.loads(told)["skipped"] == [{"start_s": 10.0, "end_s": 3600.0}]
+    assert json.loads(told)["doubtful"] == [{"start_s": 1.0, "end_s": 2.0, "probability": 0.3}]
+    assert [each.get("language") for each in json.loads(told)["segments"]] == [None, "nl"]
+    assert len(read_subtitles(told.encode(), Form.JSON, 3700.0).cues) == 2
 
 
 @pytest.mark.parametrize("form", list(Form))

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from madvision_assets.domain.heard import HeardWord
-from madvision_assets.domain.word_times import between_pauses
+from madvision_assets.domain.word_times import between_pauses, into_sound
 
 
 def words(*spans: tuple[float, float]) -> tuple[HeardWord, ...]:
@@ -71,4 +71,43 @@ def test_words_keep_their_order_and_some_length(
 
     edges = [edge for word in placed for edge in (word.start_s, word.end_s)]
     assert edges == sorted(edges)
+    assert all(word.end_s > word.start_s for word in placed)
+
+
+def test_a_word_that_was_laid_into_silence_is_moved_to_the_nearer_sound() -> None:
+    heard = words((0.2, 0.6), (1.4, 1.7), (3.0, 3.4))
+    sound = [(0.0, 1.0), (3.0, 5.0)]
+
+    assert spans(into_sound(heard, sound)) == [(0.2, 0.6), (0.7, 1.0), (3.0, 3.4)]
+    late = words((0.2, 0.6), (2.4, 2.7), (3.0, 3.4))
+    assert spans(into_sound(late, sound)) == [(0.2, 0.6), (3.0, 3.04), (3.04, 3.4)]
+
+
+def test_a_word_that_is_partly_in_sound_stays() -> None:
+    heard = words((0.2, 0.6), (0.9, 1.7), (3.0, 3.4))
+
+    assert into_sound(heard, [(0.0, 1.0), (3.0, 5.0)]) == heard
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 2), st.floats(0.02, 2)), min_size=1, max_size=12),
+    st.lists(st.tuples(st.floats(0.5, 4), st.floats(0.03, 3)), max_size=8),
+)
+def test_wherever_sound_is_words_stay_in_order_and_have_some_length(
+    steps: list[tuple[float, float]], sounds: list[tuple[float, float]]
+) -> None:
+    at_s, heard, audible = 0.0, [], []
+    for gap_s, length_s in steps:
+        heard.append((at_s + gap_s, at_s + gap_s + length_s))
+        at_s = heard[-1][1]
+    at_s = 0.0
+    for gap_s, length_s in sounds:
+        audible.append((at_s + gap_s, at_s + gap_s + length_s))
+        at_s = audible[-1][1]
+
+    placed = into_sound(words(*heard), audible)
+
+    times = [time_s for word in placed for time_s in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert [word.text for word in placed] == [word.text for word in words(*heard)]
     assert all(word.end_s > word.start_s for word in placed)

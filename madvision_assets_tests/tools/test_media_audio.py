@@ -179,3 +179,11 @@ def test_quiet_speech_is_audible_and_hum_under_loud_speech_is_not() -> None:
     hum = tone(2.0, 0.009)
     spans = audible_spans(np.concatenate([hum, tone(2.0, 0.9), hum]), RATE_HZ)
     assert np.ravel(spans) == pytest.approx([2.0, 4.0], abs=0.04)
+
+
+def test_speech_in_a_recording_that_is_quiet_as_a_whole_is_audible_and_the_hiss_of_a_room_is_not() -> None:
+    hiss = np.random.default_rng(1).normal(0, 10 ** (-80 / 20), 6 * RATE_HZ).astype(np.float32)
+    bursts = np.concatenate([tone(2.0, 0.003), np.zeros(2 * RATE_HZ, np.float32), tone(2.0, 0.003)])
+
+    assert np.ravel(audible_spans(bursts + hiss, RATE_HZ)) == pytest.approx([0.0, 2.0, 4.0, 6.0], abs=0.04)
+    assert audible_spans(10 * hiss, RATE_HZ) == []

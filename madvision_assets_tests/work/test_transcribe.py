@@ -193,7 +193,83 @@ def test_a_video_is_heard_in_the_language_of_most_of_it_though_it_opens_in_anoth
     found = transcribed(tmp_path, flac, asked).document
 
     assert found.language == "en"
-    assert {language for length_s, language in asked.asked if length_s > 30.5} == {"en"}
+    assert asked.asked[-1][1] == "en"
+    assert found.languages["en"] > 0.7 * sum(found.languages.values())
+
+
+@pytest.mark.parametrize(("change_s", "length_s"), [(150.0, 350.0), (210.0, 350.0)])
+def test_a_change_of_language_in_the_middle_is_followed_to_the_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change_s: float, length_s: float
+) -> None:
+    monkeypatch.setattr("madvision_assets.work.transcribe.WINDOW_S", 100.0)
+    flac = tmp_path / "talk.flac"
+    tone = f"0.3*sin(2*PI*t*(200+800*gt(t\\,{change_s})))"
+    footage.ffmpeg("-f", "lavfi", "-i", f"aevalsrc={tone}:s={RATE_HZ}:d={length_s}", "-sample_fmt", "s16", flac)
+
+    found = transcribed(tmp_path, flac, Detecting()).document
+
+    spoken = [(segment.start_s, segment.language or found.language) for segment in found.segments]
+    assert {language for start_s, language in spoken if start_s < change_s - 20} == {"fr"}
+    assert {language for start_s, language in spoken if start_s > change_s + 20} == {"en"}
+    assert set(found.languages) == {"fr", "en"}
+
+
+def test_a_long_silence_is_given_to_no_engine_and_is_listed(tmp_path: Path, long_flac: Path) -> None:
+    engine = Listener()
+
+    found = transcribed(tmp_path, long_flac, engine).document
+
+    assert sum(length_s for length_s, _ in engine.asked) < 2 * (TONE_S + LONG_S - SILENT_UNTIL_S)
+    ((start_s, end_s),) = [(each.start_s, each.end_s) for each in found.skipped]
+    assert (start_s, end_s) == pytest.approx((TONE_S + 1, SILENT_UNTIL_S - 1), abs=0.1)
+
+
+CAPTIONS = f"""WEBVTT
+
+00:00:01.000 --> 00:00:20.000
+[music] {SAID}
+
+00:01:00.000 --> 00:01:20.000
+And <i>that</i> is all.
+"""
+
+
+def test_a_publishers_captions_are_compared_with_what_was_heard(tmp_path: Path, in_pieces: Path) -> None:
+    found = transcribed(tmp_path, in_pieces, Listener(), captions=CAPTIONS).document
+
+    assert found.reference is not None
+    assert found.reference.words == len(SAID.split()) + 4
+    heard = len(found.words)
+    assert found.reference.word_error_rate == pytest.approx(
+        (heard - len(SAID.split())) / found.reference.words, abs=0.01
+    )
+
+
+def test_captions_that_are_preferred_are_the_transcript_and_nothing_is_heard(tmp_path: Path, in_pieces: Path) -> None:
+    engine = Listener()
+
+    made = transcribed(tmp_path, in_pieces, engine, captions=CAPTIONS, prefer_captions=True)
+
+    assert engine.asked == []
+    assert made.document.text == f"{SAID} And that is all."
+    assert (made.recipe.engine, made.document.language) == ("publisher-captions", "nl")
+    assert all(segment.estimated and segment.words for segment in made.document.segments)
+    assert made.document.segments[-1].end_s <= 80.0
+
+
+@pytest.mark.parametrize(
+    ("captions", "options"),
+    [("no captions at all", Options()), (CAPTIONS, Options(translate=True)), (CAPTIONS, Options(language="de"))],
+)
+def test_captions_that_cannot_be_read_or_are_not_what_is_asked_for_leave_it_to_the_engine(
+    tmp_path: Path, in_pieces: Path, captions: str, options: Options
+) -> None:
+    engine = Listener()
+
+    made = transcribed(tmp_path, in_pieces, engine, options=options, captions=captions, prefer_captions=True)
+
+    assert len(engine.asked) > 0
+    assert made.recipe.engine == engine.name
 
 
 def test_times_count_from_the_start_of_the_video_and_lie_on_sound(tmp_path: Path, long_flac: Path) -> None:
@@ -278,7 +354,9 @@ def test_what_was_paid_is_counted_once_whichever_try_paid_it(tmp_path: Path, in_
 
     assert len(second.heard) == 0
     assert made.cost_usd == again.cost_usd == pytest.approx(0.01 * len(first.heard))
-    assert made.usage == again.usage == {"requests": len(first.heard), "audio_s": 60 * len(first.heard)}
+    paid = {"requests": len(first.heard), "audio_s": 60 * len(first.heard)}
+    assert {name: made.usage[name] for name in paid} == {name: again.usage[name] for name in paid} == paid
+    assert made.usage.get("engine_ms") == again.usage.get("engine_ms")
     assert made.identity() == Listener().recipe().identity()
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from madvision_assets.domain.failures import RefusedAddressError, UnsupportedAddressError
+from madvision_assets.tools.download import captions
 from madvision_assets.tools.download.errors import describe
 from madvision_assets.tools.download.messages import Job, Message, Problem, Success
 from madvision_assets.tools.download.metadata import kept
@@ -51,6 +52,7 @@ def download(job: Job, say: Callable[[Message], None]) -> Success:
     options = ydl_options(job, on_progress=meter.on_progress, on_postprocess=meter.on_postprocess, on_choice=meter.plan)
     with Extractor(options) as ydl:
         info = _only_video(ydl.extract_info(job.address))
+        name, language = captions.fetch(info, ydl.urlopen, job.folder)
     path = info["requested_downloads"][0]["filepath"]
     refuse_too_large(os.path.getsize(path), job.max_bytes)  # noqa: PTH202 - yt-dlp hands out strings
     return Success(
@@ -59,6 +61,8 @@ def download(job: Job, say: Callable[[Message], None]) -> Success:
         engine_version=yt_dlp.version.__version__,
         length_known=meter.length_known,
         single=info.get("protocol") in {"http", "https"} and not info.get("requested_formats"),
+        captions=name,
+        captions_language=language,
     )
 
 

@@ -111,6 +111,8 @@ class Download:
         engine_version: of yt-dlp.
         length_known: the site told how many bytes there are, so that it came whole.
         single: it came as one file, so that a part of it can be continued.
+        captions: a file of captions that people made, SRT or WebVTT by its suffix; None without any.
+        captions_language: of them, as the source has it; empty where it does not say.
     """
 
     path: Path
@@ -118,6 +120,8 @@ class Download:
     engine_version: str
     length_known: bool = True
     single: bool = False
+    captions: Path | None = None
+    captions_language: str = ""
 
     def may_be_cut(self) -> bool:
         """Whether a file that is found damaged may lack its end; it is then put back, for the next try to go on with.
@@ -220,7 +224,10 @@ class Downloader:
         if not path.is_file() or not path.stat().st_size:
             raise EmptyFileError
         source = source_metadata(answer.info)
-        return Download(path, source, answer.engine_version, answer.length_known, answer.single)
+        captions = folder / Path(answer.captions).name if answer.captions else None
+        return Download(
+            path, source, answer.engine_version, answer.length_known, answer.single, captions, answer.captions_language
+        )
 
     def check(self, max_age_weeks: int) -> tuple[bool, str]:
         """Whether a download's child has all that sites ask for, and what is missing for which.

@@ -68,6 +68,7 @@ class Success(Value):
     """The file's name in the folder, and what the source says of the video (the part of yt-dlp's info that we keep).
 
     ``length_known``: the site told how many bytes there are. ``single``: they came as one file, in one answer.
+    ``captions``: name of the file of captions that people made, in ``captions_language``; empty without any.
     """
 
     kind: Literal["success"] = "success"
@@ -76,6 +77,8 @@ class Success(Value):
     engine_version: str
     length_known: bool = False
     single: bool = False
+    captions: str = ""
+    captions_language: str = ""
 
 
 class Problem(Value):

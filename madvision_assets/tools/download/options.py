@@ -41,6 +41,9 @@ def ydl_options(job: Job, *, on_progress: Hook, on_postprocess: Hook, on_choice:
         "progress_hooks": [on_progress],
         "postprocessor_hooks": [on_postprocess],
         "continuedl": True,
+        # Sites are asked for captions, and yt-dlp fetches none of them: what comes is bounded (captions.py).
+        "writesubtitles": True,
+        "subtitleslangs": ["-all"],
         "updatetime": False,
         "cachedir": False,
         "geo_bypass": False,

@@ -24,6 +24,8 @@ FRAME_S = 0.03
 SILENCE_DBFS = -50.0
 BELOW_LOUD_DB = 30.0
 LOUD_PERCENTILE = 95
+# A recording that is quiet as a whole may be speech, unless it is as even as the hiss of an empty room.
+FAINT_DBFS, BELOW_FAINT_DB, UNEVEN_DB = -70.0, 20.0, 10.0
 MERGE_GAP_S = 0.5
 # Of pauses: how finely they are looked for, how long they last, and how near to the quietest they are. What is loud and
 # what quiet is taken from around, since a speaker may come nearer, or a line hiss.
@@ -135,7 +137,8 @@ def audible_spans(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float
     """Stretches that are louder than near silence, as (start, end) in seconds from the first sample.
 
     A frame of 30 ms is audible when its RMS is above -50 dBFS and at most 30 dB below the loud parts (the 95th
-    percentile of all frames); gaps under 0.5 s are closed.
+    percentile of all frames); gaps under 0.5 s are closed. Of a quiet recording, whose loud parts are below -30 dBFS,
+    all that is at most 20 dB below them counts, down to -70 dBFS, where its level goes up and down as that of speech.
 
     Args:
         samples: mono, -1 to 1.
@@ -148,8 +151,11 @@ def audible_spans(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float
         return []
     power = np.array([np.mean(np.square(samples[at : at + size])) for at in range(0, len(samples), size)])
     level_db = 10 * np.log10(power + 1e-12)
-    threshold_db = max(SILENCE_DBFS, float(np.percentile(level_db, LOUD_PERCENTILE)) - BELOW_LOUD_DB)
-    return _spans(level_db > threshold_db, size / rate, len(samples) / rate)
+    loud_db, floor_db = (float(np.percentile(level_db, each)) for each in (LOUD_PERCENTILE, FLOOR_PERCENTILE))
+    silence_db = SILENCE_DBFS
+    if loud_db - floor_db > UNEVEN_DB:
+        silence_db = min(SILENCE_DBFS, max(FAINT_DBFS, loud_db - BELOW_FAINT_DB))
+    return _spans(level_db > max(silence_db, loud_db - BELOW_LOUD_DB), size / rate, len(samples) / rate)
 
 
 def pauses(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float, float]]:

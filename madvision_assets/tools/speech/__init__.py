@@ -45,12 +45,18 @@ class Heard:
         segments: in time order, as the engine gives them.
         cost_usd: paid to third parties for it, US dollars.
         usage: what that was paid for, by name.
+        took_s: from asking the engine to its answer, seconds; the model's loading is in that of the first.
+        load_s: of that, the loading of the model, where the engine tells it.
+        gpu_s: that a GPU worked on it, where the engine counts it.
     """
 
     language: str
     segments: tuple[HeardSegment, ...]
     cost_usd: float = 0.0
     usage: Mapping[str, int] = field(default_factory=dict)
+    took_s: float = 0.0
+    load_s: float = 0.0
+    gpu_s: float = 0.0
 
 
 class SpeechEngine(Protocol):
@@ -104,6 +110,14 @@ class TellsLanguage(Protocol):
 
     def language_of(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
         """The language of at most 30 s (ISO 639-1), and how sure that is, 0 to 1; raises as ``transcribe`` does."""
+
+
+@runtime_checkable
+class TellsProgress(Protocol):
+    """An engine that can tell how far in its window it is."""
+
+    def transcribe_telling(self, samples: "NDArray[np.float32]", asked: Asked, tell: Callable[[float], None]) -> Heard:
+        """As ``transcribe``; ``tell`` gets the seconds from the window's start that are done."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ and batches stay off: the one drops noisy speech, the other a tenth of all words
 
 import os
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.metadata import version
@@ -59,7 +61,13 @@ class FasterWhisper:
 
     def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """See ``SpeechEngine``."""
+        return self.transcribe_telling(samples, asked, lambda _done_s: None)
+
+    def transcribe_telling(self, samples: "NDArray[np.float32]", asked: Asked, tell: Callable[[float], None]) -> Heard:
+        """See ``TellsProgress``."""
+        started_s = time.monotonic()
         model = self._loaded()
+        load_s = time.monotonic() - started_s
         require_able(asked, self.recipe().model or "", is_multilingual=model.model.is_multilingual)
         import ctranslate2
 
@@ -74,10 +82,13 @@ class FasterWhisper:
                 word_timestamps=True,
                 condition_on_previous_text=False,
             )
-            heard = tuple(map(_segment, segments))  # they are decoded as they are taken
+            heard = []
+            for segment in segments:  # they are decoded as they are taken
+                heard.append(_segment(segment))
+                tell(float(segment.end))
         except ENGINE_ERRORS as error:
             raise classify_speech(error) from error
-        return Heard(info.language, heard)
+        return Heard(info.language, tuple(heard), load_s=round(load_s, 3))
 
     def language_of(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
         """See ``TellsLanguage``; a model of one language is sure of it."""
