@@ -35,5 +35,5 @@ def downgrade() -> None:
     _index(DUE, DUE_COLUMNS, "status IN ('queued', 'waiting')")
 
 
-def _index(name: str, columns: list[object], where: str) -> None:
+def _index(name: str, columns: list[str | sa.TextClause], where: str) -> None:
     op.create_index(name, TABLE, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
