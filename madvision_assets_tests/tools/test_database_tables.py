@@ -62,7 +62,7 @@ def test_migrations_go_up_down_and_up_again(empty: Database) -> None:
     empty.check()
 
 
-OVER_EXPRESSIONS = {"ix_video_processing_queue_due", "ix_video_processing_queue_turn"}
+OVER_EXPRESSIONS = {f"ix_video_processing_queue_{name}" for name in ("due", "in_line", "turn")}
 
 
 def test_the_migrated_schema_is_the_one_that_the_statements_are_written_for(database: Database) -> None:

@@ -153,7 +153,8 @@ lineage = Table(
 # Who may move from which state to which is kept by a trigger, made by migration 0002.
 DUE_STATES = text("status IN ('queued', 'waiting')")
 # Of these, the rows whose turn is when they are due; and those of clients, who take turns (``domain.urgency``).
-IN_LINE = text("status IN ('queued', 'waiting') AND turn_s IS NULL")
+# The states are named the other way round, or SQLite takes the index of all due rows for these.
+IN_LINE = text("status IN ('waiting', 'queued') AND turn_s IS NULL")
 TAKING_TURNS = text("status IN ('queued', 'waiting') AND turn_s IS NOT NULL")
 video_processing_queue = Table(
     "video_processing_queue",
@@ -190,9 +191,17 @@ video_processing_queue = Table(
     CheckConstraint("retry >= 0 AND lost_workers >= 0 AND attempt >= 0", name="counts"),
     CheckConstraint("status <> 'done' OR outcome IS NOT NULL", name="outcome"),
     CheckConstraint("status NOT IN ('failed', 'parked') OR failure_cause IS NOT NULL", name="failure_cause"),
-    # The sensor's question, answered from the front of an index.
+    # What the version before asks by; the sensor's questions are answered from the front of the two after it.
     Index(
         "ix_video_processing_queue_due",
+        text("priority DESC"),
+        "next_attempt_at",
+        "video_id",
+        sqlite_where=DUE_STATES,
+        postgresql_where=DUE_STATES,
+    ),
+    Index(
+        "ix_video_processing_queue_in_line",
         text("priority DESC"),
         "next_attempt_at",
         "video_id",

@@ -9,9 +9,7 @@ ALTER TABLE video_processing_queue ADD COLUMN turn_of TEXT;
 
 ALTER TABLE video_processing_queue ADD COLUMN turn_s DOUBLE PRECISION;
 
-DROP INDEX ix_video_processing_queue_due;
-
-CREATE INDEX ix_video_processing_queue_due ON video_processing_queue (priority DESC, next_attempt_at, video_id) WHERE status IN ('queued', 'waiting') AND turn_s IS NULL;
+CREATE INDEX ix_video_processing_queue_in_line ON video_processing_queue (priority DESC, next_attempt_at, video_id) WHERE status IN ('waiting', 'queued') AND turn_s IS NULL;
 
 CREATE INDEX ix_video_processing_queue_turn ON video_processing_queue (priority DESC, turn_s, video_id) WHERE status IN ('queued', 'waiting') AND turn_s IS NOT NULL;
 

@@ -12,27 +12,23 @@ branch_labels = None
 depends_on = None
 
 TABLE = "video_processing_queue"
-DUE = "ix_video_processing_queue_due"
-DUE_COLUMNS = [sa.text("priority DESC"), "next_attempt_at", "video_id"]
 
 
 def upgrade() -> None:
     op.add_column(TABLE, sa.Column("turn_of", sa.Text))
     op.add_column(TABLE, sa.Column("turn_s", sa.Double))
-    op.drop_index(DUE, TABLE)
-    _index(DUE, DUE_COLUMNS, "status IN ('queued', 'waiting') AND turn_s IS NULL")
-    columns = [sa.text("priority DESC"), "turn_s", "video_id"]
-    _index("ix_video_processing_queue_turn", columns, "status IN ('queued', 'waiting') AND turn_s IS NOT NULL")
+    of_others = [sa.text("priority DESC"), "next_attempt_at", "video_id"]
+    _index("ix_video_processing_queue_in_line", of_others, "status IN ('waiting', 'queued') AND turn_s IS NULL")
+    of_clients = [sa.text("priority DESC"), "turn_s", "video_id"]
+    _index("ix_video_processing_queue_turn", of_clients, "status IN ('queued', 'waiting') AND turn_s IS NOT NULL")
     _index("ix_video_processing_queue_turn_of", ["turn_of", "turn_s"], "turn_s IS NOT NULL")
 
 
 def downgrade() -> None:
-    for name in ("turn_of", "turn"):
+    for name in ("turn_of", "turn", "in_line"):
         op.drop_index(f"ix_{TABLE}_{name}", TABLE)
-    op.drop_index(DUE, TABLE)
     for column in ("turn_s", "turn_of"):
         op.drop_column(TABLE, column)
-    _index(DUE, DUE_COLUMNS, "status IN ('queued', 'waiting')")
 
 
 def _index(name: str, columns: list[str | sa.TextClause], where: str) -> None:
