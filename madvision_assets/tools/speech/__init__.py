@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TRANSCRIBE, TRANSLATE = "transcribe", "translate"
 # Made smaller by training on transcripts alone: asked to translate, they write down the language that they hear.
 ONLY_TRANSCRIBE = ("turbo", "distil")
+# Is there where a process may use a GPU; asking torch would load it.
+NVIDIA_DEVICE = Path("/dev/nvidiactl")
 # Gets a fraction from 0 to 1, and a few words.
 Tell = Callable[[float, str], None]
 
@@ -44,13 +46,13 @@ class Heard:
         language: that is spoken (ISO 639-1); empty where the engine cannot tell.
         segments: in time order, as the engine gives them.
         cost_usd: paid to third parties for it, US dollars.
-        usage: what that was paid for, by name.
+        usage: what that was paid for, and what it took, by name; not what was heard.
     """
 
     language: str
     segments: tuple[HeardSegment, ...]
     cost_usd: float = 0.0
-    usage: Mapping[str, int] = field(default_factory=dict)
+    usage: Mapping[str, int] = field(default_factory=dict, compare=False)
 
 
 class SpeechEngine(Protocol):

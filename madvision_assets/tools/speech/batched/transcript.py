@@ -1,0 +1,92 @@
+"""From the tokens of a row to stretches of text, and whether they are to be believed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from madvision_assets.tools.speech.batched.batch import Row
+from madvision_assets.tools.speech.batched.pieces import FRAMES_PER_S, Piece
+
+if TYPE_CHECKING:
+    from whisper.tokenizer import Tokenizer
+
+FRAMES_A_STEP = 2  # a time token counts steps of 20 ms
+# Whisper's own limits: text that packs better than this repeats itself, and what is less likely is a guess.
+MAX_COMPRESSION, MIN_LOGPROB, MIN_NO_SPEECH = 2.4, -1.0, 0.6
+# What is left of a piece when its row has ended is decoded again when it is longer than this.
+LEFT_S = 2.0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Text between two times, which are frames of the window; its tokens are those of text alone."""
+
+    tokens: tuple[int, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a row tells.
+
+    Attributes:
+        stretches: with text, in time order, inside the piece.
+        until: the frame up to which the row told of its piece.
+    """
+
+    stretches: tuple[Stretch, ...]
+    until: int
+
+
+def told_by(row: Row, tokenizer: "Tokenizer") -> Told:
+    """What a row tells, and up to when.
+
+    Text without a time that closes it was cut off: where there is closed text before it, it is left to who decodes the
+    rest, and else it lasts to the end of the piece.
+    """
+    piece = row.task.piece
+    stretches: list[Stretch] = []
+    text: list[int] = []
+    opened = piece.start
+    for token in row.tokens:
+        if token < tokenizer.eot:
+            text.append(token)
+        elif token >= tokenizer.timestamp_begin:
+            at = min(piece.end, piece.start + FRAMES_A_STEP * (token - tokenizer.timestamp_begin))
+            if text:
+                stretches.append(Stretch(tuple(text), opened, at))
+                text = []
+            opened = at
+    if text and not stretches:
+        return Told((Stretch(tuple(text), opened, piece.end),), piece.end)
+    # A time alone, with nothing after it, says where speech begins that the row did not write down.
+    return Told(tuple(each for each in stretches if _has_text(each, tokenizer)), opened if row.tokens else piece.start)
+
+
+def fails(row: Row, text: str) -> bool:
+    """Whether a row repeats itself or is a guess, and there is speech to hear."""
+    from whisper.utils import compression_ratio
+
+    guessed = row.logprob < MIN_LOGPROB
+    return not is_silence(row) and (guessed or bool(text and compression_ratio(text) > MAX_COMPRESSION))
+
+
+def is_silence(row: Row) -> bool:
+    """Whether nobody speaks, as the model sees it: it says so, and what it wrote is a guess."""
+    return row.no_speech > MIN_NO_SPEECH and row.logprob < MIN_LOGPROB
+
+
+def rest(piece: Piece, until: int) -> Piece | None:
+    """What of a piece a row has not told of; None where that is too little to hear."""
+    left = Piece(max(piece.start, until), piece.end)
+    return left if piece.start < until and left.frames > LEFT_S * FRAMES_PER_S else None
+
+
+def text_of(stretches: Sequence[Stretch], tokenizer: "Tokenizer") -> str:
+    """The text of stretches."""
+    return str(tokenizer.decode([token for each in stretches for token in each.tokens])).strip()
+
+
+def _has_text(stretch: Stretch, tokenizer: "Tokenizer") -> bool:
+    return stretch.end > stretch.start and bool(tokenizer.decode(stretch.tokens).strip())
