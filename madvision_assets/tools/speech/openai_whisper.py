@@ -163,6 +163,6 @@ DESCRIPTOR = EngineDescriptor(
     name=ENGINE,
     make=lambda options: OpenAIWhisper(options.model, options.models_folder),
     extra=PACKAGE,
-    devices=(Device.CUDA, Device.CPU),
+    devices=(Device.CPU, Device.CUDA),
     models="a Whisper model's name, a checkpoint (.pt), or a folder of CTranslate2's",
 )

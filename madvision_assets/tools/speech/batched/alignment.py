@@ -67,9 +67,9 @@ def _maps(network: "Network", tokenizer: "Tokenizer", spoken: Sequence[Spoken]) 
     padded = [[*head, *each.tokens, *[tokenizer.eot] * (longest - len(each.tokens) + 1)] for each in spoken]
     tokens = torch.tensor(padded, device=network.device)
     read = network.read(tokens, network.sound(torch.stack([each.states for each in spoken])), network.alignment_heads)
-    text = read.states[:, len(head) - 1 : -1]
+    text = read.states[:, len(head) - 1 : -2]
     logits = network.logits(text)[..., : tokenizer.eot]
-    wanted = tokens[:, len(head) :][:, :longest].clamp(max=tokenizer.eot - 1)
+    wanted = tokens[:, len(head) : -1].clamp(max=tokenizer.eot - 1)
     probabilities = (logits.gather(-1, wanted[..., None])[..., 0] - logits.logsumexp(-1)).exp().cpu().numpy()
     del logits
     frames = tokens.new_tensor([each.frames for each in spoken])
