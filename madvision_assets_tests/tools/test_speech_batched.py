@@ -12,11 +12,13 @@ from madvision_assets.tools.media.audio import RATE_HZ
 from madvision_assets.tools.speech import Heard
 from madvision_assets.tools.speech.batched import decoder as batched
 from madvision_assets.tools.speech.batched.alignment import begins, smoothed
+from madvision_assets.tools.speech.batched.batch import Row, Task
 from madvision_assets.tools.speech.batched.decoder import Decoder, Effort
 from madvision_assets.tools.speech.batched.network import Cache, Network
 from madvision_assets.tools.speech.batched.pieces import LONGEST_S, SHORTEST_S, Loudness, Piece
 from madvision_assets.tools.speech.batched.place import CPU_BATCH, Plain
 from madvision_assets.tools.speech.batched.rules import Rules, Said, sampled
+from madvision_assets.tools.speech.batched.transcript import fails, is_silence, rest, told_by
 from madvision_assets.tools.speech.openai_whisper import load_model
 from madvision_assets.tools.speech.weights import Form, find_weights
 from madvision_assets_tests import real_speech
@@ -168,6 +170,63 @@ def test_a_token_is_drawn_as_likely_as_it_is_and_never_one_that_is_forbidden() -
     assert sampled(logits[:1], torch.ones(1), torch.ones(1)).tolist() == [3]
 
 
+# What rows tell
+
+
+def row(tokens: list[int], piece: Piece, *, logprob: float = -0.2, no_speech: float = 0.0) -> Row:
+    return Row(Task(piece, 0.0, 224), tuple(tokens), logprob, no_speech, torch.zeros(0))
+
+
+def test_a_row_that_ends_long_before_its_piece_leaves_a_rest_and_one_that_ends_near_it_does_not(
+    tokenizer: "Tokenizer",
+) -> None:
+    piece, hello = Piece(1000, 2500), tokenizer.encode(" hello there")
+
+    early = told_by(row([at(0), *hello, at(4)], piece), tokenizer)
+    near = told_by(row([at(0), *hello, at(13.5)], piece), tokenizer)
+
+    assert [(each.start, each.end) for each in early.stretches] == [(1000, 1400)]
+    assert rest(piece, early.until) == Piece(1400, 2500)
+    assert rest(piece, near.until) is None
+
+
+@pytest.mark.parametrize(("closed_s", "stretches", "left"), [(4.0, 1, Piece(1400, 2500)), (13.5, 2, None)])
+def test_text_that_was_cut_off_is_left_to_the_rest_or_else_kept(
+    tokenizer: "Tokenizer", closed_s: float, stretches: int, left: Piece | None
+) -> None:
+    piece, hello = Piece(1000, 2500), tokenizer.encode(" hello there")
+
+    told = told_by(row([at(0), *hello, at(closed_s), at(closed_s), *hello], piece), tokenizer)
+
+    assert len(told.stretches) == stretches
+    assert rest(piece, told.until) == left
+
+
+def test_times_stay_in_the_piece_and_text_without_any_is_all_of_it(tokenizer: "Tokenizer") -> None:
+    piece, hello = Piece(0, 900), tokenizer.encode(" hello there")
+
+    assert told_by(row([at(0), *hello, at(29)], piece), tokenizer).stretches[0].end == 900
+    alone = told_by(row(hello, piece), tokenizer)
+    assert [(each.start, each.end) for each in alone.stretches] == [(0, 900)]
+    assert alone.until == 900
+
+
+def test_rows_that_repeat_themselves_or_guess_fail_but_not_where_nobody_speaks() -> None:
+    piece = Piece(0, 900)
+
+    assert fails(row([], piece), "and then " * 40)
+    assert fails(row([], piece, logprob=-1.2), "hello there")
+    assert not fails(row([], piece), "hello there")
+    nobody = row([], piece, logprob=-1.2, no_speech=0.9)
+    assert not fails(nobody, "hello there")
+    assert is_silence(nobody)
+
+
+def at(seconds: float) -> int:
+    """The token of a time, of English models."""
+    return 50363 + round(50 * seconds)
+
+
 # Alignment, against the package's
 
 
@@ -314,7 +373,6 @@ def test_a_device_where_not_even_one_row_fits_is_full(full: Decoder) -> None:
 def test_a_benchmark_can_have_rows_of_a_length(model: "Whisper") -> None:
     quick = Decoder(model, Plain(), FEW_TOKENS)
     counted: list[int] = []
-    told_by = batched.told_by
 
     def counting(row: Any, tokenizer: Any) -> Any:
         counted.append(len(row.tokens))

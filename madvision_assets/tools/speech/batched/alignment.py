@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from madvision_assets.tools.speech.batched.network import Network
 
-ROWS = 8  # at once: the maps of all heads take some memory
+ROWS = 8  # the maps of all heads, and of all tokens, take some memory
 MEDIAN = 7  # frames of 20 ms
 # Compare and exchange, after which the fourth of seven is their median (N. Devillard, Fast median search, 1998).
 EXCHANGES = (
@@ -47,14 +47,14 @@ class Map:
     probabilities: "NDArray[np.float32]"
 
 
-def maps(network: "Network", tokenizer: "Tokenizer", spoken: Sequence[Spoken]) -> list[Map]:
-    """The maps of rows, on the processor; one pass of the decoder for every few rows."""
+def maps(network: "Network", tokenizer: "Tokenizer", spoken: Sequence[Spoken], at_once: int = ROWS) -> list[Map]:
+    """The maps of rows, on the processor; one pass of the decoder for so many rows at once."""
     import torch
 
     found: list[Map] = []
     with torch.inference_mode():
-        for at in range(0, len(spoken), ROWS):
-            found += _maps(network, tokenizer, spoken[at : at + ROWS])
+        for at in range(0, len(spoken), at_once):
+            found += _maps(network, tokenizer, spoken[at : at + at_once])
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -253,8 +254,18 @@ class Decoder:
         for frames in {len(each.states) for each in spoken}:
             alike = [at for at in order if len(spoken[at].states) == frames]
             with self.place.busy():
-                found.update(zip(alike, maps(self.network, tokenizer, [spoken[at] for at in alike]), strict=True))
+                found.update(zip(alike, self._alike([spoken[at] for at in alike], tokenizer), strict=True))
         return [found[at] for at in range(len(spoken))]
+
+    def _alike(self, spoken: Sequence[Spoken], tokenizer: "Tokenizer") -> list[Map]:
+        """The maps of rows of one context; where they do not fit beside the batches, without those and one by one."""
+        import torch
+
+        with suppress(torch.OutOfMemoryError):
+            return maps(self.network, tokenizer, spoken)
+        self._batches.clear()
+        self.place.free()
+        return maps(self.network, tokenizer, spoken, at_once=1)
 
     def _task(self, piece: Piece, temperature: float | None = None) -> Task:
         rate = self._effort.tokens_per_s

@@ -109,6 +109,7 @@ class Cuda:
 
     name: str = "cuda"
     _events: list[tuple["torch.cuda.Event", "torch.cuda.Event"]] = field(default_factory=list)
+    _uploads: "torch.cuda.Stream | None" = None
 
     @property
     def device(self) -> "torch.device":
@@ -136,10 +137,12 @@ class Cuda:
         """See ``Place``: on a stream of its own, and waited for by the thread that uploads."""
         import torch
 
-        stream = torch.cuda.Stream(self.device)
-        with torch.cuda.stream(stream):
+        self._uploads = self._uploads or torch.cuda.Stream(self.device)
+        with torch.cuda.stream(self._uploads):
             uploaded = torch.from_numpy(samples).pin_memory().to(self.device, non_blocking=True)
-        stream.synchronize()
+        self._uploads.synchronize()
+        # Who computes with it does so on another stream, and its memory is not to be had before that is done.
+        uploaded.record_stream(torch.cuda.current_stream(self.device))
         return uploaded
 
     def captured(self, step: Callable[[], None]) -> Callable[[], None]:
@@ -181,7 +184,6 @@ class Cuda:
         """See ``Place``."""
         import torch
 
-        self._events.clear()
         torch.cuda.empty_cache()
 
 

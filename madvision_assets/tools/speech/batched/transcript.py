@@ -42,8 +42,8 @@ class Told:
 def told_by(row: Row, tokenizer: "Tokenizer") -> Told:
     """What a row tells, and up to when.
 
-    Text without a time that closes it was cut off: where there is closed text before it, it is left to who decodes the
-    rest, and else it lasts to the end of the piece.
+    Text without a time that closes it was cut off. Where there is closed text before it, and enough of the piece left,
+    it is left to who decodes the rest; else it lasts to the end of the piece.
     """
     piece = row.task.piece
     stretches: list[Stretch] = []
@@ -58,10 +58,10 @@ def told_by(row: Row, tokenizer: "Tokenizer") -> Told:
                 stretches.append(Stretch(tuple(text), opened, at))
                 text = []
             opened = at
-    if text and not stretches:
-        return Told((Stretch(tuple(text), opened, piece.end),), piece.end)
-    # A time alone, with nothing after it, says where speech begins that the row did not write down.
-    return Told(tuple(each for each in stretches if _has_text(each, tokenizer)), opened if row.tokens else piece.start)
+    if text and (not stretches or rest(piece, opened) is None):
+        stretches.append(Stretch(tuple(text), opened, piece.end))
+        opened = piece.end
+    return Told(tuple(each for each in stretches if _has_text(each, tokenizer)), opened)
 
 
 def fails(row: Row, text: str) -> bool:
