@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from madvision_assets.domain.heard import Asked, HeardWord
 from madvision_assets.tools.media.audio import RATE_HZ
@@ -15,7 +14,7 @@ from madvision_assets.tools.speech.batched.alignment import begins, smoothed
 from madvision_assets.tools.speech.batched.batch import Row, Task
 from madvision_assets.tools.speech.batched.decoder import Decoder, Effort
 from madvision_assets.tools.speech.batched.network import Cache, Network
-from madvision_assets.tools.speech.batched.pieces import LONGEST_S, SHORTEST_S, Loudness, Piece
+from madvision_assets.tools.speech.batched.pieces import Loudness, Piece
 from madvision_assets.tools.speech.batched.place import CPU_BATCH, Plain
 from madvision_assets.tools.speech.batched.rules import Rules, Said, sampled
 from madvision_assets.tools.speech.batched.transcript import fails, is_silence, rest, told_by
@@ -23,14 +22,15 @@ from madvision_assets.tools.speech.openai_whisper import load_model
 from madvision_assets.tools.speech.weights import Form, find_weights
 from madvision_assets_tests import real_speech
 from madvision_assets_tests.sample import MODEL
-
-torch = pytest.importorskip("torch")
+from madvision_assets_tests.tools.test_speech_pieces import Samples, noise, with_pauses
 
 if TYPE_CHECKING:
+    import torch
     from whisper import Whisper
     from whisper.tokenizer import Tokenizer
 
-Samples = NDArray[np.float32]
+pytestmark = pytest.mark.whole
+
 # Of five voices one after the other; and of all of them, in the test that takes longer.
 VOICES = slice(27, 31)
 MOST_MORE_ERRORS = 0.003
@@ -73,50 +73,11 @@ def words(heard: Heard) -> list[HeardWord]:
     return [word for segment in heard.segments for word in segment.words]
 
 
-def noise(seconds: float, level: float = 0.1, seed: int = 0) -> Samples:
-    return (level * np.random.default_rng(seed).standard_normal(round(seconds * RATE_HZ))).astype(np.float32)
-
-
-def with_pauses(seconds: float, every_s: float) -> Samples:
-    """Noise that is quiet for 0.4 s every so often."""
-    samples = noise(seconds)
-    for at_s in np.arange(every_s, seconds - 1, every_s):
-        samples[round(at_s * RATE_HZ) : round((at_s + 0.4) * RATE_HZ)] *= 0.01
-    return samples
-
-
-# Pieces
-
-
-def test_pieces_are_cut_in_pauses_and_lose_no_frame() -> None:
-    pieces = Loudness.of(with_pauses(100.0, 6.3)).pieces()
-
-    assert pieces[0].start == 0
-    assert pieces[-1].end_s == 100.0
-    assert [each.end for each in pieces[:-1]] == [each.start for each in pieces[1:]]
-    assert all(SHORTEST_S <= (each.end - each.start) / 100 <= LONGEST_S for each in pieces[:-1])
-    for piece in pieces[:-1]:
-        after_s = piece.end_s % 6.3
-        assert 0.0 <= after_s <= 0.4, piece
-
-
-def test_long_silence_is_in_no_piece_and_short_words_around_it_are() -> None:
-    silence = np.zeros(120 * RATE_HZ, np.float32)
-    pieces = Loudness.of(np.concatenate((noise(1), silence, noise(0.4), silence))).pieces()
-
-    assert [(round(each.start_s, 1), round(each.end_s, 1)) for each in pieces] == [(0.0, 1.5), (120.5, 121.9)]
-    assert Loudness.of(silence).pieces() == []
-
-
-def test_the_shortest_sounds_are_a_piece() -> None:
-    assert Loudness.of(noise(0.001)).pieces() == [Piece(0, 1)]
-    assert Loudness.of(np.zeros(0, np.float32)).pieces() == []
-
-
 # Rules, against the package's
 
 
 def test_rules_forbid_what_the_packages_forbid_whatever_was_said_before(tokenizer: "Tokenizer") -> None:
+    import torch
     from whisper.decoding import ApplyTimestampRules, SuppressBlank
 
     rules = Rules(tokenizer, tokenizer.encoding.n_vocab, torch.device("cpu"))
@@ -148,6 +109,8 @@ def suppressed() -> tuple[int, ...]:
 
 
 def state(tokens: list[int], time: int) -> Said:
+    import torch
+
     def flag(value: bool) -> "torch.Tensor":
         return torch.tensor([value])
 
@@ -161,6 +124,8 @@ def state(tokens: list[int], time: int) -> Said:
 
 
 def test_a_token_is_drawn_as_likely_as_it_is_and_never_one_that_is_forbidden() -> None:
+    import torch
+
     logits = torch.tensor([0.5, -np.inf, 0.3, 0.2]).log().expand(1000, 4)
     drawn = (torch.arange(1000) + 0.5) / 1000
 
@@ -174,6 +139,8 @@ def test_a_token_is_drawn_as_likely_as_it_is_and_never_one_that_is_forbidden() -
 
 
 def row(tokens: list[int], piece: Piece, *, logprob: float = -0.2, no_speech: float = 0.0) -> Row:
+    import torch
+
     return Row(Task(piece, 0.0, 224), tuple(tokens), logprob, no_speech, torch.zeros(0))
 
 
@@ -231,6 +198,7 @@ def at(seconds: float) -> int:
 
 
 def test_the_median_over_time_is_the_packages_with_each_row_mirrored_at_its_own_end() -> None:
+    import torch
     from whisper.timing import median_filter
 
     weights = torch.rand(2, 3, 4, 50, generator=torch.Generator().manual_seed(1))
@@ -252,7 +220,6 @@ def test_the_path_says_when_each_token_begins() -> None:
 # Whole windows
 
 
-@pytest.mark.whole
 @real_speech.HERE
 def test_real_voices_are_heard_as_the_package_hears_them(heard: Heard, model: "Whisper") -> None:
     own: dict[str, Any] = model.transcribe(
@@ -269,7 +236,6 @@ def test_real_voices_are_heard_as_the_package_hears_them(heard: Heard, model: "W
     assert len(ours) == pytest.approx(len(theirs), abs=2)
 
 
-@pytest.mark.whole
 @real_speech.HERE
 def test_words_rise_and_lie_in_the_window(heard: Heard) -> None:
     times = [at_s for word in words(heard) for at_s in (word.start_s, word.end_s)]
@@ -280,7 +246,6 @@ def test_words_rise_and_lie_in_the_window(heard: Heard) -> None:
     assert [s.start_s for s in heard.segments] == sorted(s.start_s for s in heard.segments)
 
 
-@pytest.mark.whole
 @real_speech.HERE
 def test_a_row_does_not_depend_on_those_beside_it_nor_on_how_many_there_are(heard: Heard, model: "Whisper") -> None:
     alone = Decoder(model, Plain())
@@ -292,7 +257,6 @@ def test_a_row_does_not_depend_on_those_beside_it_nor_on_how_many_there_are(hear
     assert [w.start_s for w in words(found)] == [w.start_s for w in words(heard)]
 
 
-@pytest.mark.whole
 @real_speech.HERE
 def test_windows_one_after_the_other_are_heard_as_each_alone(heard: Heard, decoder: Decoder) -> None:
     short = said().samples[: 6 * RATE_HZ]
@@ -304,7 +268,6 @@ def test_windows_one_after_the_other_are_heard_as_each_alone(heard: Heard, decod
     assert text(found[0])
 
 
-@pytest.mark.whole
 @real_speech.HERE
 def test_more_pieces_than_rows_fill_the_rows_that_have_ended(heard: Heard, model: "Whisper") -> None:
     few = Decoder(model, Plain())
@@ -314,7 +277,6 @@ def test_more_pieces_than_rows_fill_the_rows_that_have_ended(heard: Heard, model
     assert text(few.hear(said().samples, Asked("en"))) == text(heard)
 
 
-@pytest.mark.whole
 @pytest.mark.parametrize(
     "sound",
     [np.zeros(12 * RATE_HZ, np.float32), np.zeros(1, np.float32), np.zeros(0, np.float32)],
@@ -335,6 +297,8 @@ class FullAbove(Network):
 
     def cache(self, rows: int, frames: int, places: int) -> Cache:
         """An empty cache, where there is room."""
+        import torch
+
         self.tried.append(rows)
         if rows > self.fitting:
             raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -347,7 +311,6 @@ def full(monkeypatch: pytest.MonkeyPatch, model: "Whisper") -> Decoder:
     return Decoder(model, Plain(), FEW_TOKENS)
 
 
-@pytest.mark.whole
 def test_a_batch_that_does_not_fit_is_halved_until_it_does(full: Decoder) -> None:
     buzz = with_pauses(50.0, 6.3)
     assert len(Loudness.of(buzz).pieces()) == 3
@@ -359,8 +322,9 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(full: Decoder) -> Non
     assert full.rows == 2 < CPU_BATCH
 
 
-@pytest.mark.whole
 def test_a_device_where_not_even_one_row_fits_is_full(full: Decoder) -> None:
+    import torch
+
     network: Any = full.network
     network.fitting = 0
 
@@ -369,7 +333,6 @@ def test_a_device_where_not_even_one_row_fits_is_full(full: Decoder) -> None:
     assert network.tried == [1]
 
 
-@pytest.mark.whole
 def test_a_benchmark_can_have_rows_of_a_length(model: "Whisper") -> None:
     quick = Decoder(model, Plain(), FEW_TOKENS)
     counted: list[int] = []
