@@ -11,13 +11,13 @@ from madvision_assets.tools.media.audio import RATE_HZ
 from madvision_assets.tools.speech import Heard
 from madvision_assets.tools.speech.batched import decoder as batched
 from madvision_assets.tools.speech.batched.alignment import begins, smoothed
-from madvision_assets.tools.speech.batched.batch import Row, Task
+from madvision_assets.tools.speech.batched.batch import Batch, Prompt, Row, Task
 from madvision_assets.tools.speech.batched.decoder import Decoder, Effort
 from madvision_assets.tools.speech.batched.network import Cache, Network
 from madvision_assets.tools.speech.batched.pieces import Loudness, Piece
 from madvision_assets.tools.speech.batched.place import CPU_BATCH, Plain
 from madvision_assets.tools.speech.batched.rules import Rules, Said, sampled
-from madvision_assets.tools.speech.batched.transcript import fails, is_silence, rest, told_by
+from madvision_assets.tools.speech.batched.transcript import fails, is_silence, told_by
 from madvision_assets.tools.speech.openai_whisper import load_model
 from madvision_assets.tools.speech.weights import Form, find_weights
 from madvision_assets_tests import real_speech
@@ -144,29 +144,39 @@ def row(tokens: list[int], piece: Piece, *, logprob: float = -0.2, no_speech: fl
     return Row(Task(piece, 0.0, 224), tuple(tokens), logprob, no_speech, torch.zeros(0))
 
 
-def test_a_row_that_ends_long_before_its_piece_leaves_a_rest_and_one_that_ends_near_it_does_not(
-    tokenizer: "Tokenizer",
+@pytest.mark.parametrize(
+    ("spoken", "skipped"),
+    [
+        ([(0, 4)], [(1400, 2500)]),  # it ends early
+        ([(0, 13.5)], []),
+        ([(7, 15)], [(1000, 1700)]),  # it begins late
+        ([(0, 4), (9, 14)], [(1400, 1900)]),
+        ([(0, 4), (5, 14)], []),
+        ([], []),  # nobody speaks
+    ],
+)
+def test_what_a_row_skips_of_its_piece_is_left_to_be_heard_by_itself(
+    tokenizer: "Tokenizer", spoken: list[tuple[float, float]], skipped: list[tuple[int, int]]
 ) -> None:
-    piece, hello = Piece(1000, 2500), tokenizer.encode(" hello there")
+    hello = tokenizer.encode(" hello there")
+    tokens = [token for start_s, end_s in spoken for token in (at(start_s), *hello, at(end_s))]
 
-    early = told_by(row([at(0), *hello, at(4)], piece), tokenizer)
-    near = told_by(row([at(0), *hello, at(13.5)], piece), tokenizer)
+    told = told_by(row(tokens, Piece(1000, 2500)), tokenizer)
 
-    assert [(each.start, each.end) for each in early.stretches] == [(1000, 1400)]
-    assert rest(piece, early.until) == Piece(1400, 2500)
-    assert rest(piece, near.until) is None
+    assert [(each.start, each.end) for each in told.stretches] == [(1000 + 100 * a, 1000 + 100 * b) for a, b in spoken]
+    assert [(each.start, each.end) for each in told.left] == skipped
 
 
-@pytest.mark.parametrize(("closed_s", "stretches", "left"), [(4.0, 1, Piece(1400, 2500)), (13.5, 2, None)])
+@pytest.mark.parametrize(("closed_s", "stretches", "left"), [(4.0, 1, (Piece(1400, 2500),)), (13.5, 2, ())])
 def test_text_that_was_cut_off_is_left_to_the_rest_or_else_kept(
-    tokenizer: "Tokenizer", closed_s: float, stretches: int, left: Piece | None
+    tokenizer: "Tokenizer", closed_s: float, stretches: int, left: tuple[Piece, ...]
 ) -> None:
     piece, hello = Piece(1000, 2500), tokenizer.encode(" hello there")
 
     told = told_by(row([at(0), *hello, at(closed_s), at(closed_s), *hello], piece), tokenizer)
 
     assert len(told.stretches) == stretches
-    assert rest(piece, told.until) == left
+    assert told.left == left
 
 
 def test_times_stay_in_the_piece_and_text_without_any_is_all_of_it(tokenizer: "Tokenizer") -> None:
@@ -175,7 +185,7 @@ def test_times_stay_in_the_piece_and_text_without_any_is_all_of_it(tokenizer: "T
     assert told_by(row([at(0), *hello, at(29)], piece), tokenizer).stretches[0].end == 900
     alone = told_by(row(hello, piece), tokenizer)
     assert [(each.start, each.end) for each in alone.stretches] == [(0, 900)]
-    assert alone.until == 900
+    assert alone.left == ()
 
 
 def test_rows_that_repeat_themselves_or_guess_fail_but_not_where_nobody_speaks() -> None:
@@ -215,6 +225,33 @@ def test_the_path_says_when_each_token_begins() -> None:
     costs[0, :4], costs[1, 4:7], costs[2, 7:] = 0, 0, 0
 
     assert begins(costs).tolist() == [0, 4, 7]
+
+
+# Rows, against the package's
+
+
+@real_speech.HERE
+def test_rows_are_token_for_token_those_of_the_package(model: "Whisper", tokenizer: "Tokenizer") -> None:
+    import torch
+    import whisper
+
+    mel = whisper.log_mel_spectrogram(said().samples)
+    rules = Rules(tokenizer, model.dims.n_vocab, torch.device("cpu"))
+    batch = Batch(Network(model, Plain()), Plain(), rules, rows=2, frames=1500, places=256)
+    pieces = [Piece(0, 900), Piece(900, 2000), Piece(2000, 2900)]
+
+    rows = list(
+        batch.run([Task(each, 0.0, 224) for each in pieces], mel, Prompt((tokenizer.sot,), 0, tokenizer.no_speech))
+    )
+
+    assert len(rows) == 3
+    for found in rows:
+        piece = found.task.piece
+        window = whisper.pad_or_trim(mel[:, piece.start : piece.end], 3000)
+        wanted = whisper.decode(model, window, whisper.DecodingOptions(fp16=False, language="en"))
+        assert list(found.tokens) == wanted.tokens
+        assert found.logprob == pytest.approx(wanted.avg_logprob, abs=1e-3)
+        assert found.no_speech == pytest.approx(wanted.no_speech_prob, abs=1e-3)
 
 
 # Whole windows

@@ -145,7 +145,7 @@ class Batch:
         time = token >= self._rules.first_time
         self._logprob.add_(logprob.where(going, logprob.new_zeros(())))
         self._latest.copy_(token.where(time, self._latest))
-        self._time_before.copy_(self._time_last)
+        self._time_before.copy_(self._time_last | nothing)
         self._time_last.copy_(time)
         self._at.copy_(next_at)
         self._out[self._number, next_at] = token

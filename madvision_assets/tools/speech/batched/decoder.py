@@ -19,11 +19,10 @@ from madvision_assets.tools.speech.batched.transcript import (
     Stretch,
     fails,
     is_silence,
-    rest,
     text_of,
     told_by,
 )
-from madvision_assets.tools.speech.batched.words import segments
+from madvision_assets.tools.speech.batched.words import in_order, segments
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +46,7 @@ class Effort:
 
     Attributes:
         temperatures: for a row, until one does not fail.
-        is_rest_heard: whether what is left behind the end of a row is decoded too.
+        is_rest_heard: whether what a row skipped of its piece is decoded too.
         tokens_per_s: rows have exactly so many, which benchmarks of speed want; None where they end by themselves.
     """
 
@@ -168,7 +167,7 @@ class Decoder:
         return _Decoded(language, kept, found, tokenizer, usage)
 
     def _kept(self, sound: _Sound, mel: "Tensor", tokenizer: "Tokenizer", asked: Asked) -> list[_Kept]:
-        """The rows that are believed, by when they are; failed ones hotter, the rests of others as pieces again."""
+        """The rows that are believed; failed ones are decoded hotter, and what others skipped by itself."""
         kept: list[_Kept] = []
         prompt = _prompt(tokenizer, asked)
         waiting = [self._task(piece) for piece in sound.pieces]
@@ -182,13 +181,14 @@ class Decoder:
                     continue
                 if is_silence(row):
                     continue
-                piece, left = row.task.piece, rest(row.task.piece, told.until)
-                if self._effort.is_rest_heard and left is not None and sound.loudness.is_audible(left):
-                    waiting.append(self._task(left))
-                    piece = Piece(piece.start, left.start)
+                if self._effort.is_rest_heard:
+                    waiting += [self._task(left) for left in told.left if sound.loudness.is_audible(left)]
                 if told.stretches:
-                    kept.append(_Kept(row, piece, told.stretches))
-        return sorted(kept, key=lambda each: each.piece)
+                    until = max(each.end for each in told.stretches)  # what is behind that is another's
+                    piece = row.task.piece
+                    behind = any(left.end == piece.end for left in told.left)
+                    kept.append(_Kept(row, Piece(piece.start, until) if behind else piece, told.stretches))
+        return kept
 
     def _rows(self, tasks: Sequence[Task], mel: "Tensor", prompt: Prompt, tokenizer: "Tokenizer") -> Iterator[Row]:
         """The rows of tasks, those of like length beside each other, each with the context that it needs."""
@@ -316,4 +316,4 @@ def _written(decoded: _Decoded) -> Heard:
     found: list[HeardSegment] = []
     for kept, each in zip(decoded.kept, decoded.maps, strict=True):
         found += segments(kept.piece, kept.stretches, each, decoded.tokenizer)
-    return Heard(decoded.language, tuple(found), usage=decoded.usage)
+    return Heard(decoded.language, tuple(in_order(found)), usage=decoded.usage)

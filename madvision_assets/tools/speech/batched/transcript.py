@@ -1,6 +1,6 @@
 """From the tokens of a row to stretches of text, and whether they are to be believed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 FRAMES_A_STEP = 2  # a time token counts steps of 20 ms
 # Whisper's own limits: text that packs better than this repeats itself, and what is less likely is a guess.
 MAX_COMPRESSION, MIN_LOGPROB, MIN_NO_SPEECH = 2.4, -1.0, 0.6
-# What is left of a piece when its row has ended is decoded again when it is longer than this.
-LEFT_S = 2.0
+# What a row skips of its piece is decoded by itself when it is longer than this; in frames.
+LEFT = 2 * FRAMES_PER_S
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Told:
 
     Attributes:
         stretches: with text, in time order, inside the piece.
-        until: the frame up to which the row told of its piece.
+        left: what of the piece it skipped, before, between or behind them, where that is enough to hear by itself.
     """
 
     stretches: tuple[Stretch, ...]
-    until: int
+    left: tuple[Piece, ...]
 
 
 def told_by(row: Row, tokenizer: "Tokenizer") -> Told:
-    """What a row tells, and up to when.
+    """What a row tells, and what it leaves; one without text leaves nothing, since nobody speaks.
 
     Text without a time that closes it was cut off. Where there is closed text before it, and enough of the piece left,
     it is left to who decodes the rest; else it lasts to the end of the piece.
@@ -58,10 +58,18 @@ def told_by(row: Row, tokenizer: "Tokenizer") -> Told:
                 stretches.append(Stretch(tuple(text), opened, at))
                 text = []
             opened = at
-    if text and (not stretches or rest(piece, opened) is None):
+    if text and (not stretches or piece.end - opened <= LEFT):
         stretches.append(Stretch(tuple(text), opened, piece.end))
-        opened = piece.end
-    return Told(tuple(each for each in stretches if _has_text(each, tokenizer)), opened)
+    kept = tuple(each for each in stretches if _has_text(each, tokenizer))
+    return Told(kept, tuple(_left(piece, kept)) if kept else ())
+
+
+def _left(piece: Piece, stretches: Sequence[Stretch]) -> Iterator[Piece]:
+    begins = [each.start for each in stretches] + [piece.end]
+    ends = [piece.start] + [each.end for each in stretches]
+    for start, end in zip(ends, begins, strict=True):
+        if end - start > LEFT:
+            yield Piece(start, end)
 
 
 def fails(row: Row, text: str) -> bool:
@@ -75,12 +83,6 @@ def fails(row: Row, text: str) -> bool:
 def is_silence(row: Row) -> bool:
     """Whether nobody speaks, as the model sees it: it says so, and what it wrote is a guess."""
     return row.no_speech > MIN_NO_SPEECH and row.logprob < MIN_LOGPROB
-
-
-def rest(piece: Piece, until: int) -> Piece | None:
-    """What of a piece a row has not told of; None where that is too little to hear."""
-    left = Piece(max(piece.start, until), piece.end)
-    return left if piece.start < until and left.frames > LEFT_S * FRAMES_PER_S else None
 
 
 def text_of(stretches: Sequence[Stretch], tokenizer: "Tokenizer") -> str:

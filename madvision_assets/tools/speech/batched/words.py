@@ -1,6 +1,7 @@
 """Words with their times, of stretches of text and the map from text to time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,19 @@ def segments(
             at += 1
         out.append(_segment(piece, stretch, own, usual_s, str(tokenizer.decode(stretch.tokens))))
     return tuple(out)
+
+
+def in_order(found: Iterable[HeardSegment]) -> Iterator[HeardSegment]:
+    """Segments by when they are, none of whose words begins before the one before it has ended."""
+    until_s = 0.0
+    for segment in sorted(found, key=lambda each: (each.start_s, each.end_s)):
+        words = []
+        for word in segment.words:
+            start_s = max(word.start_s, until_s)
+            until_s = max(word.end_s, start_s)
+            words.append(replace(word, start_s=start_s, end_s=until_s))
+        start_s, end_s = (words[0].start_s, words[-1].end_s) if words else (segment.start_s, segment.end_s)
+        yield replace(segment, start_s=start_s, end_s=end_s, words=tuple(words))
 
 
 def _timed(stretches: Sequence[Stretch], found: Map, tokenizer: "Tokenizer") -> "Iterator[WordTiming]":
