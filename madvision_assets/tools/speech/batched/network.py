@@ -7,13 +7,13 @@ states a head, L layers of the decoder, T places for tokens, V tokens.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
     from whisper import Whisper
-    from whisper.model import LayerNorm, MultiHeadAttention, ResidualAttentionBlock
+    from whisper.model import MultiHeadAttention, ResidualAttentionBlock
 
     from madvision_assets.tools.speech.batched.place import Place
 
@@ -218,10 +218,10 @@ class Network:
     def _taken(self, weight: "Tensor") -> "Tensor":
         return weight.detach().to(self._device, self._dtype).contiguous()
 
-    def _affine(self, module: "torch.nn.Module | LayerNorm") -> Affine:
+    def _affine(self, module: Any) -> Affine:
         return Affine(self._taken(module.weight), self._taken(module.bias))
 
-    def _fused(self, *modules: "torch.nn.Module") -> Affine:
+    def _fused(self, *modules: Any) -> Affine:
         """Several projections of the same states in one; that of keys has no bias."""
         import torch
 

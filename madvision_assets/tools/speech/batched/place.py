@@ -5,7 +5,7 @@ the same is computed plainly, in single precision. Nothing else in this package 
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -45,8 +45,7 @@ class Place(Protocol):
         It is run while it is captured; who calls has nothing to lose in those tensors yet.
         """
 
-    @contextmanager
-    def busy(self) -> Iterator[None]:
+    def busy(self) -> AbstractContextManager[None]:
         """What is launched within counts as busy time."""
 
     def take_busy_ms(self) -> int | None:
