@@ -206,25 +206,25 @@ class Decoder:
 
         left = dict.fromkeys(tasks)
         while left:
+            rows = min(self.rows, 1 << (len(left) - 1).bit_length())
             try:
-                for row in self._batch(len(left), frames, len(prompt.tokens), tokenizer).run([*left], mel, prompt):
+                for row in self._batch(rows, frames, len(prompt.tokens), tokenizer).run([*left], mel, prompt):
                     del left[row.task]
                     yield row
             except torch.OutOfMemoryError:
-                if self.rows == 1:
+                if rows == 1:
                     raise
             if left:
-                self._halve()
+                self._shrink(rows // 2)
 
-    def _halve(self) -> None:
-        """Half as many rows from now on; what larger batches kept is given back."""
-        self.rows //= 2
+    def _shrink(self, rows: int) -> None:
+        """No more than so many rows from now on; what larger batches kept is given back."""
+        self.rows = rows
         self._batches.clear()
         self.place.free()
 
-    def _batch(self, tasks: int, frames: int, prompt: int, tokenizer: "Tokenizer") -> Batch:
-        """A batch for so many tasks, its rows a power of two; it is made once, with what is captured of it."""
-        rows = min(self.rows, 1 << (tasks - 1).bit_length())
+    def _batch(self, rows: int, frames: int, prompt: int, tokenizer: "Tokenizer") -> Batch:
+        """A batch of so many rows, a power of two; it is made once, with what is captured of it."""
         text_places = self.network.dims.n_text_ctx
         places = min(text_places, -(-(prompt + MOST_TOKENS) // PLACES) * PLACES)
         key = rows, frames, places
