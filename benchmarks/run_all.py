@@ -6,6 +6,7 @@ import analyst_calls
 import cpu_per_video
 import cpu_speech
 import cutting
+import gpu_speech
 import import_cost
 import pods
 import queue_size
@@ -25,6 +26,7 @@ BENCHMARKS = (
     store_throughput,
     pods,
     cpu_speech,
+    gpu_speech,
     reframing,
     cutting,
 )

@@ -143,8 +143,8 @@ def test_an_engine_or_an_analyst_is_a_file_and_its_name_in_a_table(house: House,
     house.write("tools/speech/metronome.py", ENGINE)
     house.edit(
         "tools/speech/registry.py",
-        ("faster_whisper, openai_whisper\n", "faster_whisper, metronome, openai_whisper\n"),
-        ("in (faster_whisper, openai_whisper, api)", "in (faster_whisper, openai_whisper, api, metronome)"),
+        ("    faster_whisper,\n", "    faster_whisper,\n    metronome,\n"),
+        ("openai_whisper, sequential, api)", "openai_whisper, sequential, api, metronome)"),
     )
     house.write("tools/analyst/editor.py", ANALYST)
     house.edit(

@@ -452,6 +452,17 @@ class OutOfGpuMemoryError(TransientFailure):
     sentence = "The GPU ran out of memory. It is tried again; use a smaller model if it persists."
 
 
+class GpuLostError(TransientFailure):
+    """The GPU stopped answering, or its state in this process is broken."""
+
+    code = "gpu_lost"
+    resource = Resource.SPEECH
+    sentence = (
+        "The GPU stopped answering in the middle of the work. It is tried again by a new process; "
+        "if it persists, look at the machine's kernel log and replace the node."
+    )
+
+
 class TranscriptionFailedError(TransientFailure):
     """The speech engine broke."""
 
@@ -708,6 +719,17 @@ class ModelMissingError(OperatorFailure):
     sentence = (
         "The Whisper model could not be loaded. Set MADVISION_WHISPER_MODEL to a model name "
         "(with network on the first use) or to the path of a checkpoint."
+    )
+
+
+class GpuUnusableError(OperatorFailure):
+    """There is a GPU, and a driver (or a GPU) too old for the libraries that are to use it."""
+
+    code = "gpu_unusable"
+    resource = Resource.SPEECH
+    sentence = (
+        "This machine has a GPU that PyTorch cannot use. Install a newer NVIDIA driver, "
+        "or set MADVISION_WHISPER_ENGINE=faster-whisper and hear on the CPU."
     )
 
 

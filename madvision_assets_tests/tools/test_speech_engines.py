@@ -1,5 +1,6 @@
 """Claims that every speech engine keeps, with real weights on real voices."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from madvision_assets.domain.failures import (
     DiskFullError,
     Failure,
+    GpuLostError,
+    GpuUnusableError,
     LanguageUnavailableError,
     ModelMissingError,
     OutOfGpuMemoryError,
@@ -17,7 +20,14 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.domain.heard import Asked
 from madvision_assets.tools.media.audio import RATE_HZ
-from madvision_assets.tools.speech import EngineOptions, Heard, SpeechEngine, TellsLanguage, require_able
+from madvision_assets.tools.speech import (
+    EngineOptions,
+    Heard,
+    SpeechEngine,
+    TellsLanguage,
+    openai_whisper,
+    require_able,
+)
 from madvision_assets.tools.speech.errors import classify_loading, classify_speech
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.speech.registry import ENGINES
@@ -156,6 +166,31 @@ def test_a_file_that_is_no_model_is_a_missing_model_and_leaves_nothing(
     assert list(tmp_path.glob("models/*")) == []
 
 
+@pytest.mark.parametrize("build", ["13.0", None])
+def test_a_gpu_that_torch_was_made_for_and_cannot_use_is_told_and_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, build: str | None
+) -> None:
+    import torch
+
+    device = tmp_path / "nvidiactl"
+    device.touch()
+    monkeypatch.setattr(openai_whisper, "NVIDIA_DEVICE", device)
+    monkeypatch.setattr(torch.version, "cuda", build)
+
+    def too_old() -> bool:
+        warnings.warn("The NVIDIA driver on your system is too old (found version 11040).", stacklevel=1)
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", too_old)
+
+    if build is None:  # made for a CPU, by choice
+        assert openai_whisper.usable_device() == "cpu"
+    else:
+        with pytest.raises(GpuUnusableError) as told:
+            openai_whisper.usable_device()
+        assert "found version 11040" in str(told.value.details)
+
+
 class OutOfMemoryError(RuntimeError):
     """Named as torch names it."""
 
@@ -165,6 +200,19 @@ class OutOfMemoryError(RuntimeError):
     [
         (OutOfMemoryError("CUDA"), OutOfGpuMemoryError),
         (RuntimeError("CUDA failed with error out of memory"), OutOfGpuMemoryError),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+            OutOfGpuMemoryError,
+        ),
+        (RuntimeError("CUDA error: unspecified launch failure"), GpuLostError),
+        (RuntimeError("CUDA failed with error all CUDA-capable devices are busy or unavailable"), GpuLostError),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), GpuLostError),
+        (RuntimeError("The NVIDIA driver on your system is too old (found version 11040)."), GpuUnusableError),
+        (
+            RuntimeError("CUDA failed with error CUDA driver version is insufficient for CUDA runtime version"),
+            GpuUnusableError,
+        ),
+        (RuntimeError("CUDA error: no kernel image is available for execution on the device"), GpuUnusableError),
         (OSError(28, "No space left on device"), DiskFullError),
         (RuntimeError("anything else"), TranscriptionFailedError),
     ],

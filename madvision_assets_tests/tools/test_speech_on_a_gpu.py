@@ -73,7 +73,11 @@ def test_the_gpu_is_taken_by_itself_and_hears_in_half_precision_what_the_cpu_hea
     import whisper
 
     on_gpu = engine.transcribe(speech, Asked("en"))
-    assert engine._loaded().device.type == "cuda"
+    decoder = engine._loaded().decoder
+    assert decoder.network.device.type == "cuda"
+    assert "float16 on cuda" in engine.check()[1]
+    assert engine.recipe().parameters["compute_type"] == "float16"
+    assert on_gpu.gpu_s > 0
 
     checkpoint = next(engine.models_folder.glob("*.pt"))
     options = {"word_timestamps": True, "condition_on_previous_text": False, "fp16": False}

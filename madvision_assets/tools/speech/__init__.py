@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TRANSCRIBE, TRANSLATE = "transcribe", "translate"
 # Made smaller by training on transcripts alone: asked to translate, they write down the language that they hear.
 ONLY_TRANSCRIBE = ("turbo", "distil")
+# Is there where a process may use a GPU; asking torch would load it.
+NVIDIA_DEVICE = Path("/dev/nvidiactl")
 # Gets a fraction from 0 to 1, and a few words.
 Tell = Callable[[float, str], None]
 
@@ -54,9 +56,9 @@ class Heard:
     segments: tuple[HeardSegment, ...]
     cost_usd: float = 0.0
     usage: Mapping[str, int] = field(default_factory=dict)
-    took_s: float = 0.0
-    load_s: float = 0.0
-    gpu_s: float = 0.0
+    took_s: float = field(default=0.0, compare=False)
+    load_s: float = field(default=0.0, compare=False)
+    gpu_s: float = field(default=0.0, compare=False)
 
 
 class SpeechEngine(Protocol):

@@ -6,6 +6,8 @@ from madvision_assets.domain import disk
 from madvision_assets.domain.failures import (
     DiskFullError,
     Failure,
+    GpuLostError,
+    GpuUnusableError,
     ModelMissingError,
     OutOfGpuMemoryError,
     TranscriptionFailedError,
@@ -14,14 +16,22 @@ from madvision_assets.domain.failures import (
 # Every vendor error that can leave a model's loading or running.
 ENGINE_ERRORS = (RuntimeError, ValueError, OSError, EOFError, KeyError, TypeError, AssertionError, pickle.PickleError)
 
+# What torch and CTranslate2 say of a GPU, the first that is found; the last of each is what they begin with.
+FULL = ("out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+UNUSABLE = ("driver on your system is too old", "driver version is insufficient", "no kernel image is available")
+LOST = ("CUDA error", "CUDA failed with error", "CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN error")
+
 
 def classify_speech(error: BaseException) -> Failure:
     """The leaf of the taxonomy for an error that an engine raised."""
     if isinstance(error, Failure):
         return error
     text = str(error)
-    if type(error).__name__ == "OutOfMemoryError" or "out of memory" in text:
+    if type(error).__name__ == "OutOfMemoryError":
         return OutOfGpuMemoryError(text)
+    for said, leaf in ((FULL, OutOfGpuMemoryError), (UNUSABLE, GpuUnusableError), (LOST, GpuLostError)):
+        if any(each in text for each in said):
+            return leaf(text)
     if isinstance(error, OSError) and disk.is_full(error.errno):
         return DiskFullError(text)
     return TranscriptionFailedError(f"{type(error).__name__}: {text}")

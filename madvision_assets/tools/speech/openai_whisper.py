@@ -1,20 +1,24 @@
-"""OpenAI's Whisper, run by its own package.
+"""OpenAI's Whisper on its own weights, decoded in batches: the default on a GPU.
 
-Parameters follow what is known of it: times by word, no conditioning on earlier text (it spreads loops), the model's
-own fall-back temperatures, half precision only on a GPU.
+What its own package does with half minutes one after the other (``sequential``), ``batched`` does with many pieces at
+once, to the same words: on a GPU in half precision, on a CPU plainly.
 """
 
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+import warnings
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
+from madvision_assets.domain.failures import GpuUnusableError
+from madvision_assets.domain.heard import Asked
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Device, EngineDescriptor, Heard, Tell, require_able
+from madvision_assets.tools.speech import NVIDIA_DEVICE, Device, EngineDescriptor, Heard, Tell, require_able
+from madvision_assets.tools.speech.batched.decoder import Decoder
+from madvision_assets.tools.speech.batched.place import place_of
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
 from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
 from madvision_assets.tools.speech.weights.named import still_to_come
@@ -25,10 +29,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from whisper import Whisper
 
-ENGINE = "openai-whisper"
-SEED = 0  # the fall-back temperatures sample
+ENGINE = PACKAGE = "openai-whisper"
 
 _loading = threading.Lock()
+
+
+@dataclass
+class _Loaded:
+    """A decoder, and how long it took to have it; that is told once."""
+
+    decoder: Decoder
+    identity: str
+    load_s: float
+
+    def untold_s(self) -> float:
+        """How long it took, seconds, where nobody has been told: whoever hears first is."""
+        told, self.load_s = self.load_s, 0.0
+        return told
 
 
 @dataclass(frozen=True)
@@ -48,71 +65,66 @@ class OpenAIWhisper:
         find_weights(self.model, self.models_folder, Form.CHECKPOINT, tell)
 
     def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
-        """See ``SpeechEngine``."""
-        model = self._loaded()
-        require_able(asked, self.recipe().model or "", is_multilingual=model.is_multilingual)
-        import torch
-
-        torch.manual_seed(SEED)
+        """See ``SpeechEngine``; raises also GpuLostError and GpuUnusableError."""
+        loaded = self._loaded()
+        require_able(asked, loaded.identity, is_multilingual=loaded.decoder.is_multilingual)
         try:
-            result: dict[str, Any] = model.transcribe(
-                samples,
-                language=asked.language,
-                task=TRANSLATE if asked.translate else TRANSCRIBE,
-                initial_prompt=asked.prompt or None,
-                carry_initial_prompt=bool(asked.prompt),
-                word_timestamps=True,
-                condition_on_previous_text=False,
-                fp16=model.device.type == "cuda",
-                verbose=None,
-            )
+            heard = loaded.decoder.hear(samples, asked)
         except ENGINE_ERRORS as error:
             raise classify_speech(error) from error
-        return Heard(str(result["language"]), tuple(map(_segment, result["segments"])))
+        return replace(heard, load_s=loaded.untold_s())
 
     def language_of(self, samples: "NDArray[np.float32]") -> tuple[str, float]:
         """See ``TellsLanguage``; a model of one language is sure of it."""
-        model = self._loaded()
-        if not model.is_multilingual:
-            return "en", 1.0
-        import whisper
-
         try:
-            mel = whisper.log_mel_spectrogram(whisper.pad_or_trim(samples), model.dims.n_mels, device=model.device)
-            half = mel.half() if model.device.type == "cuda" else mel
-            _, probabilities = model.detect_language(half)
+            return self._loaded().decoder.language_of(samples)
         except ENGINE_ERRORS as error:
             raise classify_speech(error) from error
-        language = max(probabilities, key=probabilities.get)
-        return str(language), float(probabilities[language])
 
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``. Weights that are here are loaded; others are not downloaded."""
         found = at_hand(self.model, self.models_folder)
         if found is None:
             return False, still_to_come(self.model)
-        loaded = self._loaded()
-        parameters = sum(p.numel() for p in loaded.parameters())
-        return True, f"{found.identity}, {parameters / 1e6:.1f} million parameters on {loaded.device}, by {ENGINE}"
+        decoder = self._loaded().decoder
+        how = f"{str(decoder.network.dtype).removeprefix('torch.')} on {decoder.network.device}"
+        return True, f"{found.identity}, {how}, {decoder.rows} pieces at once, by {ENGINE}"
 
     def recipe(self) -> Recipe:
-        """See ``SpeechEngine``."""
+        """See ``SpeechEngine``; how many pieces at once changes nothing, and is not part of it."""
         found = at_hand(self.model, self.models_folder)
+        precision = str(place_of(usable_device()).dtype).removeprefix("torch.")
         return Recipe(
             engine=ENGINE,
-            engine_version=version(ENGINE),
+            engine_version=version(PACKAGE),
             model=found.identity if found else self.model,
-            parameters={"word_timestamps": True, "condition_on_previous_text": False, "seed": SEED},
+            parameters={"word_timestamps": True, "decoder": "batched", "compute_type": precision},
         )
 
-    def _loaded(self) -> "Whisper":
+    def _loaded(self) -> _Loaded:
         with _loading:
-            return load_model(find_weights(self.model, self.models_folder, Form.CHECKPOINT))
+            return _load(find_weights(self.model, self.models_folder, Form.CHECKPOINT))
 
 
-@lru_cache(maxsize=1)
-def load_model(weights: Weights) -> "Whisper":
-    """The model, on a GPU where there is one, with the heads that tell the times of words.
+def usable_device() -> str:
+    """A GPU where there is one, as torch names it, else the CPU.
+
+    Raises:
+        GpuUnusableError: there is one that torch was made for and cannot use.
+    """
+    import torch
+
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        if torch.cuda.is_available():
+            return Device.CUDA.value
+    if torch.version.cuda and NVIDIA_DEVICE.exists():
+        raise GpuUnusableError("; ".join(str(each.message) for each in told) or "torch finds no GPU that it can use")
+    return Device.CPU.value
+
+
+def load_model(weights: Weights, device: str) -> "Whisper":
+    """The model, with the heads that tell the times of words.
 
     Raises:
         ModelMissingError: it is no Whisper checkpoint.
@@ -122,7 +134,7 @@ def load_model(weights: Weights) -> "Whisper":
     import whisper
 
     try:
-        model = whisper.load_model(str(weights.path))
+        model = whisper.load_model(str(weights.path), device=device)
         mask = torch.zeros(model.dims.n_text_layer, model.dims.n_text_head, dtype=torch.bool)
         for layer, head in Shape(**vars(model.dims)).alignment_heads():
             mask[layer, head] = True
@@ -133,19 +145,23 @@ def load_model(weights: Weights) -> "Whisper":
     return model
 
 
-def _segment(raw: Mapping[str, Any]) -> HeardSegment:
-    """A segment in our form; Whisper's times are floats of numpy."""
-    words = tuple(
-        HeardWord(str(word["word"]), float(word["start"]), float(word["end"]), float(word.get("probability", 1.0)))
-        for word in raw.get("words") or ()
-    )
-    return HeardSegment(str(raw["text"]), float(raw["start"]), float(raw["end"]), words)
+@lru_cache(maxsize=1)
+def _load(weights: Weights) -> _Loaded:
+    """The decoder; the package's own model is on the CPU for as long as its weights are taken."""
+    started_s = time.monotonic()
+    place = place_of(usable_device())
+    model = load_model(weights, Device.CPU.value)
+    try:
+        decoder = Decoder(model, place)
+    except ENGINE_ERRORS as error:
+        raise classify_speech(error) from error
+    return _Loaded(decoder, weights.identity, round(time.monotonic() - started_s, 3))
 
 
 DESCRIPTOR = EngineDescriptor(
     name=ENGINE,
     make=lambda options: OpenAIWhisper(options.model, options.models_folder),
-    extra=ENGINE,
+    extra=PACKAGE,
     devices=(Device.CPU, Device.CUDA),
     models="a Whisper model's name, a checkpoint (.pt), or a folder of CTranslate2's",
 )
