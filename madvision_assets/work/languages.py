@@ -76,7 +76,7 @@ class Election:
             at = round(start_s * RATE_HZ)
             samples = window.samples[at : at + round(EXCERPT_S * RATE_HZ)]
             excerpt = (window.start_s, window.start_s + start_s, samples)
-            if not tells and not self.votes and self._first is None:
+            if not tells and not self.asked and self._first is None:
                 self._first = (*excerpt[:2], samples.copy())
                 continue
             for each in filter(None, (self._first, excerpt)):

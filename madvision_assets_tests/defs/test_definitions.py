@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -69,9 +70,10 @@ def test_only_the_transcript_goes_to_the_gpu_nodes() -> None:
 def test_speech_behind_an_api_is_heard_without_a_gpu_by_a_pod_that_reaches_it() -> None:
     own = compute.k8s_executor_config("gpu-image", speech_api=True)["per_step_k8s_config"]["transcript"]
     tags = compute.op_tags(PipelineStep.TRANSCRIPT)["dagster-k8s/config"]
-    both = [K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(each)) for each in (tags, own)]
+    read: Any = UserDefinedDagsterK8sConfig  # it carries no types
+    both = [K8sContainerContext(run_k8s_config=read.from_dict(each)) for each in (tags, own)]
 
-    pod = both[0].merge(both[1]).run_k8s_config
+    pod: Any = both[0].merge(both[1]).run_k8s_config
 
     assert "nvidia.com/gpu" not in json.dumps(pod.to_dict())
     assert not pod.pod_spec_config["node_selector"]

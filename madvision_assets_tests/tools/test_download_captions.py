@@ -9,7 +9,7 @@ import pytest
 from madvision_assets.tools.download.captions import MAX_BYTES, chosen, fetch
 from madvision_assets_tests import footage
 from madvision_assets_tests.downloads import DOWNLOADER
-from madvision_assets_tests.site import Site
+from madvision_assets_tests.site import Page, Site
 
 VTT = b"WEBVTT\n\n00:00:00.000 --> 00:00:01.000\nHello.\n"
 ADDRESS = "https://site.example/{}.vtt"
@@ -72,7 +72,7 @@ def test_a_page_with_captions_gives_them_beside_its_video(tmp_path: Path, status
     media = footage.silence(tmp_path / "talk.mp4").read_bytes()
     with Site() as site:
         video = site.serve("/talk.mp4", media, content_type="video/mp4")
-        track = site.serve("/talk.vtt", VTT, content_type="text/vtt", status=status)
+        track = site.add("/talk.vtt", Page(VTT, status, {"Content-Type": "text/vtt"}))
         page = (
             f'<!doctype html><title>A talk</title><video src="{video}">'
             f'<track kind="subtitles" srclang="en" src="{track}"></video>'

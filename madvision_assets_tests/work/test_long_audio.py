@@ -57,7 +57,7 @@ def three_hours(part: Samples) -> Samples:
     """
     sound = np.zeros(LENGTH_S * RATE_HZ, np.float32)
     t = np.arange(40 * RATE_HZ) / RATE_HZ
-    chord = (0.05 * sum(np.sin(2 * np.pi * hz * t) for hz in (262, 330, 392))).astype(np.float32)
+    chord = 0.05 * np.sum([np.sin(2 * np.pi * hz * t) for hz in (262, 330, 392)], axis=0)
     for n in range(LENGTH_S // int(EVERY_S)):
         at = round((FIRST_S + n * EVERY_S) * RATE_HZ)
         if at + len(part) > len(sound):
