@@ -494,15 +494,15 @@ def test_among_a_hundred_thousand_rows_the_most_urgent_is_found_through_an_index
 
     in_line, at = claims._IN_LINE, clock.now
     for asked in (claims._levels(in_line), claims._oldest(in_line, at, 9, 1, ()), claims._most_urgent(at, 1, ())):
-        assert_uses(database, asked, "ix_video_processing_queue_in_line")
+        assert_uses(database, asked, "ix_video_processing_queue_in_line", "ix_video_processing_queue_due")
 
 
-def assert_uses(database: Database, asked: Select[Any], index: str) -> None:
-    """A question is answered from an index, and nothing is sorted."""
+def assert_uses(database: Database, asked: Select[Any], *indexes: str) -> None:
+    """A question is answered from one of these indexes, and nothing is sorted."""
     query = asked.compile(database.engine, compile_kwargs={"literal_binds": True})
     with database.reading() as connection:
         plan = connection.execute(text(f"EXPLAIN {'QUERY PLAN ' if database.is_sqlite else ''}{query}")).all()
-    assert index in str(plan)
+    assert any(index in str(plan) for index in indexes), plan
     assert "Seq Scan on video" not in str(plan)
     assert "sort" not in str(plan).lower()
     assert "b-tree" not in str(plan).lower()
