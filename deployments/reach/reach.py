@@ -182,7 +182,8 @@ def dagster_job(launcher: Json, step: PipelineStep | None) -> Json:
         own = get_user_defined_k8s_config(tags)
         context = context.merge(K8sContainerContext(run_k8s_config=own))
         executors = k8s_executor_config(None)["per_step_k8s_config"].get(step.value, {})
-        context = context.merge(K8sContainerContext(run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(executors)))
+        of_step = UserDefinedDagsterK8sConfig.from_dict(executors)  # type: ignore[no-untyped-call]
+        context = context.merge(K8sContainerContext(run_k8s_config=of_step))
     job = construct_dagster_k8s_job(
         context.get_k8s_job_config("madvision/pipeline:0.2.0", made),
         args=["dagster", "api", "execute_run"],

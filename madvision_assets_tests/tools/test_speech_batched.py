@@ -99,13 +99,13 @@ def test_rules_forbid_what_the_packages_forbid_whatever_was_said_before(tokenize
 def suppressed() -> tuple[int, ...]:
     from whisper.decoding import DecodingOptions, DecodingTask
 
-    class Bare(DecodingTask):
+    class Bare(DecodingTask):  # type: ignore[misc]
         def __init__(self) -> None:
             from whisper.tokenizer import get_tokenizer
 
             self.options, self.tokenizer = DecodingOptions(), get_tokenizer(multilingual=False)
 
-    return Bare()._get_suppress_tokens()
+    return tuple(Bare()._get_suppress_tokens())
 
 
 def state(tokens: list[int], time: int) -> Said:

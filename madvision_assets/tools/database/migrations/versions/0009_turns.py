@@ -3,6 +3,8 @@
 An older version of the program passes over both, and works on.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -13,13 +15,15 @@ depends_on = None
 
 TABLE = "video_processing_queue"
 
+Columns = Sequence[str | sa.TextClause]
+
 
 def upgrade() -> None:
     op.add_column(TABLE, sa.Column("turn_of", sa.Text))
     op.add_column(TABLE, sa.Column("turn_s", sa.Double))
-    of_others = [sa.text("priority DESC"), "next_attempt_at", "video_id"]
+    of_others: Columns = [sa.text("priority DESC"), "next_attempt_at", "video_id"]
     _index("ix_video_processing_queue_in_line", of_others, "status IN ('waiting', 'queued') AND turn_s IS NULL")
-    of_clients = [sa.text("priority DESC"), "turn_s", "video_id"]
+    of_clients: Columns = [sa.text("priority DESC"), "turn_s", "video_id"]
     _index("ix_video_processing_queue_turn", of_clients, "status IN ('queued', 'waiting') AND turn_s IS NOT NULL")
     _index("ix_video_processing_queue_turn_of", ["turn_of", "turn_s"], "turn_s IS NOT NULL")
 
@@ -31,5 +35,5 @@ def downgrade() -> None:
         op.drop_column(TABLE, column)
 
 
-def _index(name: str, columns: list[str | sa.TextClause], where: str) -> None:
+def _index(name: str, columns: Columns, where: str) -> None:
     op.create_index(name, TABLE, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
