@@ -82,7 +82,9 @@ def k8s_executor_config(gpu_image: str | None) -> dict[str, Any]:
         gpu_image: image of the pods on GPUs; None for that of the others.
     """
     on_gpu = [step.value for step in PipelineStep if step.stage.needs.gpu]
-    own = {step: {"container_config": {"image": gpu_image}} for step in on_gpu} if gpu_image else {}
+    own: dict[str, dict[str, Any]] = (
+        {step: {"container_config": {"image": gpu_image}} for step in on_gpu} if gpu_image else {}
+    )
     own |= {step.value: _sites() for step in PipelineStep if step.stage.needs.reach is Reach.INTERNET}
     # With its owner gone, a step's pod goes too, and holds no GPU for a run that was lost.
     return {"enable_owner_references": True, "per_step_k8s_config": own}
