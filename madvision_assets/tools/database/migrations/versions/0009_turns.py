@@ -3,6 +3,8 @@
 An older version of the program passes over both, and works on.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -31,5 +33,5 @@ def downgrade() -> None:
         op.drop_column(TABLE, column)
 
 
-def _index(name: str, columns: list[object], where: str) -> None:
+def _index(name: str, columns: list[Any], where: str) -> None:
     op.create_index(name, TABLE, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
