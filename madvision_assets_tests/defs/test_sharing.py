@@ -206,7 +206,7 @@ def test_another_cut_counts_as_long_as_the_first_though_nothing_is_fetched(tmp_p
     write_document(store, raw)
     point_current(store, raw)
     counted: list[tuple[str, Taken]] = []
-    sharing = Sharing(store, database, lambda *told: counted.append(told))
+    sharing = Sharing(store, database, lambda *each: counted.append((each[0], each[1])))
 
     assert sharing.find_download(other, raw.origin.code_version) is not None
     assert counted == [(other, Taken(media_s=raw.info.duration_s))]

@@ -99,10 +99,10 @@ def is_due(now: datetime) -> ColumnElement[bool]:
 
 def in_turn(now: datetime, ageing: Ageing, *, sqlite: bool) -> tuple[ColumnElement[Any], ...]:
     """What sorts rows that are due as they will be claimed."""
-    due_at, told_s = queue.c.next_attempt_at, queue.c.turn_s
-    dated_ahead = case((told_s.is_(None) & (due_at > _soon(now)), 1), else_=0)
+    due_at = queue.c.next_attempt_at
+    dated_ahead = case((queue.c.turn_s.is_(None) & (due_at > _soon(now)), 1), else_=0)
     since_1970_s = (func.julianday(due_at) - JULIAN_1970) * DAY_S if sqlite else func.extract("epoch", due_at)
-    turn_s = func.coalesce(told_s, since_1970_s)
+    turn_s = func.coalesce(queue.c.turn_s, since_1970_s)
     if not ageing.step_s:
         return dated_ahead, -queue.c.priority, turn_s, queue.c.video_id
     since_s = case((turn_s > now.timestamp(), now.timestamp()), else_=turn_s)

@@ -267,7 +267,10 @@ class Downloader:
                     message = _MESSAGE.validate_json(line)
                     if not isinstance(message, Progress):
                         return message
-                    pace.begin() if message.arriving else pace.rest()
+                    if message.arriving:
+                        pace.begin()
+                    else:
+                        pace.rest()
                     pace.look(received())
                     if message.size_bytes > told_bytes:
                         told_bytes = message.size_bytes
