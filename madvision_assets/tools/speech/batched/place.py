@@ -136,7 +136,7 @@ class Cuda:
         """See ``Place``: on a stream of its own, and waited for by the thread that uploads."""
         import torch
 
-        self._uploads = self._uploads or torch.cuda.Stream(self.device)
+        self._uploads = self._uploads or torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(self._uploads):
             uploaded = torch.from_numpy(samples).pin_memory().to(self.device, non_blocking=True)
         self._uploads.synchronize()
@@ -148,7 +148,7 @@ class Cuda:
         """See ``Place``."""
         import torch
 
-        aside = torch.cuda.Stream(self.device)
+        aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_STEPS):  # what libraries set up on first use must not be part of the graph
@@ -164,7 +164,7 @@ class Cuda:
         """See ``Place``."""
         import torch
 
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         begin.record()
         try:
             yield
@@ -177,7 +177,7 @@ class Cuda:
         events, self._events = self._events, []
         if events:
             events[-1][1].synchronize()
-        return round(sum(begin.elapsed_time(end) for begin, end in events))
+        return int(sum(begin.elapsed_time(end) for begin, end in events))
 
     def free(self) -> None:
         """See ``Place``."""
