@@ -296,7 +296,7 @@ class Decoder:
         dims, size = self.network.dims, self.network.dtype.itemsize
         remembered = 2 * dims.n_text_layer * dims.n_text_state * (CONTEXTS[-1] + dims.n_text_ctx)
         on_its_way = STATES_AT_ONCE * CONTEXTS[-1] * dims.n_audio_state
-        return size * (remembered * 2 + on_its_way) + 4 * 6 * dims.n_vocab  # the logits are masked in copies
+        return int(size * (remembered * 2 + on_its_way) + 4 * 6 * dims.n_vocab)  # the logits are masked in copies
 
 
 def context_of(piece: Piece) -> int:
