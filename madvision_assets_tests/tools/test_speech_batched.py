@@ -126,7 +126,7 @@ def state(tokens: list[int], time: int) -> Said:
 def test_a_token_is_drawn_as_likely_as_it_is_and_never_one_that_is_forbidden() -> None:
     import torch
 
-    logits = torch.tensor([0.5, -np.inf, 0.3, 0.2]).log().expand(1000, 4)
+    logits = torch.tensor([0.5, -np.inf, 0.3, 0.2]).log().repeat(1000, 1)
     drawn = (torch.arange(1000) + 0.5) / 1000
 
     counts = torch.bincount(sampled(logits, torch.ones(1000), drawn), minlength=4).tolist()
