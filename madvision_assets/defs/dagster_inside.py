@@ -241,6 +241,16 @@ def end_as_failed(instance: dg.DagsterInstance, run: dg.DagsterRun, why: str) ->
     instance.report_run_failed(run, why)
 
 
+def tag_run(instance: dg.DagsterInstance, run_id: str, tags: Mapping[str, str]) -> None:
+    """Add tags to a run that is there already.
+
+    Why: an operator filters runs by the cause of their failure, which nobody knows when they are launched.
+    Public way: none; metadata of the failed step tell it too, and no page filters by those.
+    Without it: runs are not tagged with their cause.
+    """
+    instance.add_run_tags(run_id, tags)
+
+
 def end_worker(instance: dg.DagsterInstance, run_id: str) -> bool:
     """Have the launcher end what it started for a run: on Kubernetes its Job, with the pods of its steps.
 

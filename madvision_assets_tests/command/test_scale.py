@@ -116,13 +116,11 @@ def test_the_tables_fit_on_a_terminal_of_a_hundred_columns() -> None:
     assert "…" not in captured.get()
 
 
-def test_the_operators_models_have_the_prices_that_he_tells(
-    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_operators_models_have_the_prices_that_he_tells(tmp_path: Path) -> None:
     models = tmp_path / "models.toml"
     price = "price = { input = 7.0, cached = 7.0, output = 9.0 }"
     models.write_text(f'[mine]\nnames = ["mine-1"]\ncontext = 9000\noutput = 1000\n{price}\n')
-    monkeypatch.setenv("MADVISION_MODELS_FILE", str(models))
+    command_line = CommandLine(tmp_path / "home", {"MADVISION_MODELS_FILE": str(models)})
 
     found = told(command_line, "cost", "estimate", "--hours-per-day", "1", "--model", "mine-1")
 

@@ -229,6 +229,16 @@ def test_a_run_is_called_failed(instance: dg.DagsterInstance) -> None:
         assert found.status is dg.DagsterRunStatus.FAILURE
 
 
+def test_a_run_that_is_there_gets_more_tags(instance: dg.DagsterInstance) -> None:
+    there = new_run(instance)
+
+    with canary(inside.tag_run):
+        inside.tag_run(instance, there.run_id, {"madvision/cause": "not_found"})
+        found = instance.get_run_by_id(there.run_id)
+        assert found is not None
+        assert found.tags == {**there.tags, "madvision/cause": "not_found"}
+
+
 def test_a_launcher_ends_what_it_started_for_a_run_that_is_under_way(instance: dg.DagsterInstance) -> None:
     going = new_run(instance)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from madvision_assets.defs.dagster_inside import retried_elsewhere, step_of
+from madvision_assets.defs.dagster_inside import retried_elsewhere, step_of, tag_run
 from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failure_records import from_record, to_record
@@ -99,7 +99,7 @@ def of_dagster_failure(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failu
 
 def _tag(context: dg.AssetExecutionContext, failure: Failure) -> None:
     try:
-        context.instance.add_run_tags(context.run_id, {CAUSE_TAG: failure.code})
+        tag_run(context.instance, context.run_id, {CAUSE_TAG: failure.code})
     except Exception as error:  # noqa: BLE001 - whatever keeps Dagster's database from it, the failure itself counts
         context.log.warning("The run could not be tagged with its cause: %s", error)
 
