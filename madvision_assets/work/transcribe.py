@@ -118,7 +118,7 @@ class _Course:
         """So much of a part is heard beside all parts before it."""
         at_s = min(self.audible_s, self.done_s + more_s)
         said = f"{at_s / 60:.1f} of {self.audible_s / 60:.1f} min of sound heard"
-        self.progress(at_s / self.audible_s if self.audible_s else 1.0, said)
+        self.progress(round(at_s / self.audible_s, 6) if self.audible_s else 1.0, said)
 
 
 @dataclass

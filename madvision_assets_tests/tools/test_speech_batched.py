@@ -126,7 +126,7 @@ def state(tokens: list[int], time: int) -> Said:
 def test_a_token_is_drawn_as_likely_as_it_is_and_never_one_that_is_forbidden() -> None:
     import torch
 
-    logits = torch.tensor([0.5, -np.inf, 0.3, 0.2]).log().repeat(1000, 1)
+    logits = torch.tensor([0.5, 0.0, 0.3, 0.2]).log().repeat(1000, 1)
     drawn = (torch.arange(1000) + 0.5) / 1000
 
     counts = torch.bincount(sampled(logits, torch.ones(1000), drawn), minlength=4).tolist()
@@ -308,8 +308,8 @@ def test_windows_one_after_the_other_are_heard_as_each_alone(heard: Heard, decod
 @real_speech.HERE
 def test_more_pieces_than_rows_fill_the_rows_that_have_ended(heard: Heard, model: "Whisper") -> None:
     few = Decoder(model, Plain())
-    few.rows = 2
-    assert len(Loudness.of(said().samples).pieces()) > 2
+    few.rows = 1
+    assert len(Loudness.of(said().samples).pieces()) > 1
 
     assert text(few.hear(said().samples, Asked("en"))) == text(heard)
 

@@ -99,7 +99,7 @@ def of_dagster_failure(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failu
 
 def _tag(context: dg.AssetExecutionContext, failure: Failure) -> None:
     try:
-        tag_run(context.instance, context.run_id, {CAUSE_TAG: failure.code})
+        tag_run(context.instance, context.run.run_id, {CAUSE_TAG: failure.code})
     except Exception as error:  # noqa: BLE001 - whatever keeps Dagster's database from it, the failure itself counts
         context.log.warning("The run could not be tagged with its cause: %s", error)
 
