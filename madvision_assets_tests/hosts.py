@@ -102,9 +102,9 @@ class Hosts:
         self._talk = footage.talking(folder / "talk.mp4", 3.0)
         self._good = self._talk.read_bytes()
         *plain, flaky, limited, dead, half_dead = sites
-        for n in range(36):
+        for n in range(20):
             self._add_good("good", plain[n % len(plain)])
-        for n in range(10):
+        for n in range(6):
             self._add_good("clips", plain[n % len(plain)], outcome="clips", options=SHORT_CLIPS)
         for site in plain:
             self._add_good("slow", site, bytes_per_s=len(self._good))

@@ -157,7 +157,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
 
 def test_they_are_a_meaningful_mix(world: World) -> None:
     assert len(world.receipts) == ADDRESSES
-    assert len([case for case in world.cases if case.status is QueueStatus.DONE]) >= 70
+    assert len([case for case in world.cases if case.status is QueueStatus.DONE]) >= 50
     assert len({case.kind for case in world.cases if case.cause}) >= 10
     assert len({each.body["url"] for each, _ in world.receipts}) > 2 * len(world.cases), "spelled differently"
 
