@@ -14,7 +14,7 @@ from madvision_assets_tests.real_servers import Server, postgres_server
 from madvision_assets_tests.waiting import wait_for
 from madvision_assets_tests.whole_system import PATIENCE_S, Trial, processes_of, short_talk, trial
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 STEPS = tuple(PipelineStep)
 ANALYST_STEPS = (PipelineStep.CONTENT_TYPE, PipelineStep.CLIP_CANDIDATES)
@@ -77,7 +77,7 @@ def test_a_run_worker_killed_in_the_middle_of_a_stage_costs_that_stage_and_nothi
                 del left[video_id]
         return not left
 
-    wait_for(kill_those_at_their_step, PATIENCE_S, "five workers, each at its stage")
+    wait_for(kill_those_at_their_step, 2 * PATIENCE_S, "five workers, each at its stage")
     system.wait_for_end(*victims)
 
     for video_id, step in victims.items():
