@@ -35,8 +35,8 @@ class Metronome:
 
     def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """A word each half second."""
-        words = tuple(HeardWord(" measure", n / 2, (n + 1) / 2) for n in range(len(samples) // 8000))
-        return Heard(asked.language or "nl", (HeardSegment("measure " * len(words), 0.0, len(words) / 2, words),))
+        words = tuple(HeardWord(f" beat{n}", n / 2, (n + 1) / 2) for n in range(len(samples) // 8000))
+        return Heard(asked.language or "nl", (HeardSegment("".join(word.text for word in words), 0.0, len(words) / 2, words),))
 
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``."""
@@ -89,7 +89,7 @@ class Editor:
         progress: Progress | None = None,
     ) -> Proposal:
         """See ``Analyst``."""
-        words = {"title": "All of it", "reason": "It is new.", "quote": "measure measure measure measure"}
+        words = {"title": "All of it", "reason": "It is new.", "quote": "beat0 beat1 beat2 beat3"}
         moment = Moment(first_segment=0, last_segment=0, score=1.0, **words)
         return Proposal((moment,), provisional=False, recipe=Recipe(engine="editor"))
 
