@@ -36,7 +36,8 @@ class Metronome:
     def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """A word each half second."""
         words = tuple(HeardWord(f" beat{n}", n / 2, (n + 1) / 2) for n in range(len(samples) // 8000))
-        return Heard(asked.language or "nl", (HeardSegment("".join(word.text for word in words), 0.0, len(words) / 2, words),))
+        text = "".join(word.text for word in words)
+        return Heard(asked.language or "nl", (HeardSegment(text, 0.0, len(words) / 2, words),))
 
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``."""
