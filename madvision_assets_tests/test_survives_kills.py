@@ -111,7 +111,6 @@ def test_daemon_intake_and_database_killed_in_the_middle_of_every_stage_cost_not
     assert_nothing_lingers(system)
 
 
-@pytest.mark.campaign  # in CI the short campaign kills and takes away
 def test_a_code_server_killed_with_all_its_runs_costs_the_stages_under_way(system: Trial, talk: bytes) -> None:
     video_id = system.submit("one", talk)
     system.wait_at(video_id, PipelineStep.TRANSCRIPT)
@@ -127,7 +126,6 @@ def test_a_code_server_killed_with_all_its_runs_costs_the_stages_under_way(syste
     assert_nothing_lingers(system)
 
 
-@pytest.mark.campaign  # in CI the short campaign kills and takes away
 def test_after_a_power_failure_everything_goes_on_where_it_stopped(
     system: Trial, talk: bytes, database: tuple[str, Server]
 ) -> None:

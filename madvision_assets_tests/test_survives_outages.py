@@ -124,7 +124,6 @@ def s3(tmp_path: Path) -> Iterator[tuple[Server, dict[str, str], AwsAccess]]:
         yield front, dict(server.environment()), settings
 
 
-@pytest.mark.campaign  # in CI the short campaign kills and takes away
 def test_while_the_store_is_away_a_transcript_is_kept_and_downloads_wait(
     tmp_path: Path, database: tuple[str, Server], s3: tuple[Server, dict[str, str], AwsAccess], talk: bytes
 ) -> None:

@@ -184,7 +184,7 @@ def billed_usd(fake: FakeOpenAI) -> float:
     return sum(cost_usd(prices.price_of(model), read, 0, written) for model, read, written in fake.bills)
 
 
-@pytest.mark.parametrize("faults", [40, pytest.param(1_000, marks=[pytest.mark.long, pytest.mark.campaign])])
+@pytest.mark.parametrize("faults", [40, pytest.param(1_000, marks=pytest.mark.long)])
 def test_the_books_and_the_bill_agree_to_the_cent_over_many_faults(
     sqlite: Database, fake: FakeOpenAI, faults: int
 ) -> None:
