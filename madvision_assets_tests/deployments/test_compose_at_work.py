@@ -59,6 +59,16 @@ def filled(template: str, variables: Mapping[str, str]) -> str:
     return VARIABLE.sub(fill, template)
 
 
+def files_of(service: str) -> dict[str, str]:
+    """Files of ours that a service mounts, by their path in the container."""
+    mounts = [mount.split(":") for mount in SERVICES[service].get("volumes", []) if mount.startswith("./")]
+    return {
+        f"{there}/{file.relative_to(FOLDER / here)}": str(file)
+        for here, there, *_ in mounts
+        for file in (FOLDER / here).rglob("*")
+    }
+
+
 @dataclass(frozen=True)
 class Server:
     """One server, without its containers.
@@ -78,7 +88,8 @@ class Server:
     def environment(self, service: str, **extra: str) -> dict[str, str]:
         """What a service has in its environment, and no other variable of ours."""
         given = SERVICES[service].get("environment", {})
-        asked = {name: filled(str(value), self.variables) for name, value in given.items()}
+        mounted = files_of(service)
+        asked = {name: mounted.get(value := filled(str(given[name]), self.variables), value) for name in given}
         path = f"{Path(sys.executable).parent}:{postgres_programs()}:{os.environ['PATH']}"
         image = {"PATH": path, "HOME": str(self.home.parent), "MADVISION_HOME": str(self.home.parent / "work")}
         return {**image, "DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1", **asked, **extra}
