@@ -11,6 +11,7 @@ from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.resources import make_fingerprinted, make_resources
 from madvision_assets.defs.runtime.patience import wait_for_dagster
 from madvision_assets.defs.sensors import SENSORS
+from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.work.staleness import code_versions
 
 if TYPE_CHECKING:
@@ -20,12 +21,26 @@ if TYPE_CHECKING:
 def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions for these settings; tests and the command line put their own resources in place."""
     return dg.Definitions(
-        assets=pipeline_of(code_versions(make_fingerprinted(settings))),
+        assets=pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings)),
         jobs=[process_video],
         sensors=SENSORS,
         resources={**make_resources(settings), **(resource_overrides or {})},
         executor=make_executor(settings),
     )
+
+
+def kinds_here(settings: "Settings") -> dict[str, frozenset[str]]:
+    """What stands behind the kinds of the stages' rows with these settings, where it is something else."""
+    here = {}
+    if not settings.effective_store_url.startswith("s3:"):
+        here["s3"] = frozenset({"filesystem"})
+    if isinstance(make_fingerprinted(settings), OfflineAnalyst):
+        here["openai"] = frozenset({"python"})
+    if settings.whisper_engine == "api":
+        here |= {"whisper": frozenset({"api"}), "pytorch": frozenset()}
+    elif settings.whisper_engine == "faster-whisper":
+        here["pytorch"] = frozenset({"ctranslate2"})
+    return here
 
 
 def make_executor(settings: "Settings") -> dg.ExecutorDefinition:

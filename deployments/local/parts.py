@@ -1,6 +1,7 @@
 """The whole system on this machine, on loopback: code server, daemon, intake, and where wanted the Dagster UI."""
 
 import json
+import os
 import subprocess
 import threading
 import urllib.request
@@ -21,7 +22,11 @@ LOCATION = "madvision"
 LOCATIONS = json.dumps(
     {"query": "{workspaceOrError{... on Workspace{locationEntries{locationOrLoadError{__typename}}}}}"}
 ).encode()
-UI_PORT, CODE_PORT, DAEMON_PORT, INTAKE_PORT, SITE_PORT = 3000, 4266, 4267, 8000, 8321
+# Ports that are taken if they are free: UI_PORT=3100 and so on in the environment ask for others.
+UI_PORT, CODE_PORT, DAEMON_PORT, INTAKE_PORT, SITE_PORT = (
+    int(os.environ.get(f"{part}_PORT", port))
+    for part, port in {"UI": 3000, "CODE": 4266, "DAEMON": 4267, "INTAKE": 8000, "SITE": 8321}.items()
+)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import dagster as dg
 
 from madvision_assets.defs import checks, compute, reports
 from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.runtime.failing import EndedError
 from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.content_type import ContentType
@@ -31,6 +32,7 @@ def asset_of(step: PipelineStep) -> Callable[[Callable[..., Any]], dg.AssetsDefi
     document, before = step.stage.document, step.previous
     declare = dg.asset(
         name=step.value,
+        output_required=False,
         # One stage of a video at a time, which is what the queue tells of: also where it does not read the one before.
         deps=[before.value] if before and before not in step.inputs else [],
         partitions_def=videos,
@@ -47,9 +49,13 @@ def asset_of(step: PipelineStep) -> Callable[[Callable[..., Any]], dg.AssetsDefi
 
     def make(stage: Callable[..., Any]) -> dg.AssetsDefinition:
         @wraps(stage)
-        def yielding(*inputs: Any, **named: Any) -> Iterator[Any]:
+        def yielding(context: dg.AssetExecutionContext, *inputs: Any, **named: Any) -> Iterator[Any]:
             # With checks, Dagster 1.13 refuses the annotation of what is returned; a generator's it does not read.
-            yield stage(*inputs, **named)
+            try:
+                yield stage(context, *inputs, **named)
+            except EndedError as end:
+                yield reports.ended(context, step, end)
+                yield from checks.left_out(step)
 
         return declare(yielding)
 
@@ -148,10 +154,20 @@ def clips(
 PIPELINE = (raw_video, transcript, content_type, clip_candidates, clips)
 
 
-def pipeline_of(versions: Mapping[PipelineStep, str]) -> tuple[dg.AssetsDefinition, ...]:
-    """The assets with these versions of their code, by which Dagster's UI tells what is stale."""
+def pipeline_of(
+    versions: Mapping[PipelineStep, str], kinds: Mapping[str, frozenset[str]] | None = None
+) -> tuple[dg.AssetsDefinition, ...]:
+    """The assets with these versions of their code, by which Dagster's UI tells what is stale.
 
-    def versioned(spec: dg.AssetSpec) -> dg.AssetSpec:
-        return spec.replace_attributes(code_version=versions[PipelineStep(spec.key.to_user_string())])
+    Args:
+        versions: by stage.
+        kinds: what does the work here, by the kind of the stages' rows that it stands for.
+    """
+    here = kinds or {}
 
-    return tuple(asset.map_asset_specs(versioned) for asset in PIPELINE)
+    def put(spec: dg.AssetSpec) -> dg.AssetSpec:
+        step = PipelineStep(spec.key.to_user_string())
+        used = set[str]().union(*(here.get(kind, {kind}) for kind in step.stage.kinds))
+        return spec.replace_attributes(code_version=versions[step], kinds=used)
+
+    return tuple(asset.map_asset_specs(put) for asset in PIPELINE)

@@ -4,7 +4,7 @@ They are plain functions, declared to Dagster as part of their asset: no steps, 
 """
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import wraps
 from itertools import pairwise
 from typing import ParamSpec
@@ -52,6 +52,12 @@ def check_of(step: PipelineStep, *, blocking: bool = False) -> Callable[[Check[P
         return named
 
     return declare
+
+
+def left_out(step: PipelineStep) -> Iterator[dg.Output[None]]:
+    """What a stage yields that made nothing to be checked: the ends of its checks, without a result of any."""
+    for spec in SPECS[step]:
+        yield dg.Output(None, output_name=spec.get_python_identifier())
 
 
 def refusal(step: PipelineStep, results: Sequence[dg.AssetCheckResult]) -> str | None:

@@ -294,13 +294,16 @@ class ToldFailure:
 
 
 def told_failure(event: dg.DagsterEvent) -> ToldFailure | None:
-    """What the event of a failed step says of it; None where it left as another exception.
+    """What the event of a failed step, or of an asset that was not made, says of it; None where it says nothing.
 
     Why: cause, class and details of a failure go with Dagster's own into the event, and are wanted back.
     Public way: a public ``metadata`` on the event of a failed step.
     Without it: as ``failed_steps``; and ``madvision process`` ends without saying why.
     """
-    told = event.step_failure_data.user_failure_data
+    if event.event_type is dg.DagsterEventType.ASSET_OBSERVATION:
+        told: Any = event.asset_observation_data.asset_observation
+    else:
+        told = event.step_failure_data.user_failure_data if event.is_step_failure else None
     if told is None:
         return None
     return ToldFailure(told.description or "", {name: entry.value for name, entry in told.metadata.items()})

@@ -154,7 +154,7 @@ def run_video(
     return RunReport(
         steps=taken.steps,
         warnings=tuple(warnings),
-        failure=None if result.success else _failure(result, evaluations),
+        failure=_told(result) or (None if result.success else _unknown(result, evaluations)),
     )
 
 
@@ -173,13 +173,18 @@ def _ends_told() -> Iterator[None]:
         raise
 
 
-def _failure(result: dg.ExecuteInProcessResult, evaluations: Sequence[dg.AssetCheckEvaluation]) -> StageFailure:
-    for event in (event for event in result.all_events if event.is_step_failure):
+def _told(result: dg.ExecuteInProcessResult) -> StageFailure | None:
+    """Where and why a stage made nothing, in the words of the taxonomy."""
+    for event in result.all_events:
         told = dagster_inside.told_failure(event)
         known = of_dagster_failure(told.metadata) if told else None
         if known is not None:
             step, failure = known
             return StageFailure(step, failure.code, str(failure))
+    return None
+
+
+def _unknown(result: dg.ExecuteInProcessResult, evaluations: Sequence[dg.AssetCheckEvaluation]) -> StageFailure:
     for evaluation in evaluations:
         if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
             name = f"{evaluation.asset_key.to_user_string()}/{evaluation.check_name}"

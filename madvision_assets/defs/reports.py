@@ -7,9 +7,11 @@ from typing import Any
 
 import dagster as dg
 
+from madvision_assets.defs.runtime.failing import EndedError, told_metadata
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Stretch, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo
 from madvision_assets.domain.wording import timecode
@@ -196,3 +198,14 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MetadataV
 def _cell(text: str) -> str:
     """Foreign words as plain text: as markdown they could load a picture from anywhere into the page."""
     return MARKDOWN.sub(lambda character: f"&#{ord(character[0])};", " ".join(text.split()))
+
+
+def ended(context: dg.AssetExecutionContext, step: PipelineStep, end: EndedError) -> dg.AssetObservation:
+    """Why a stage made nothing where nobody has anything to mend, for the log of the run and the page of the asset."""
+    context.log.warning("%s (%s)", end, end.failure.code)
+    return dg.AssetObservation(
+        asset_key=step.value,
+        partition=context.partition_key,
+        description=str(end),
+        metadata={**told_metadata(end.failure, step), **({"outcome": end.outcome.value} if end.outcome else {})},
+    )

@@ -51,6 +51,7 @@ class Failure(Exception):  # noqa: N818 - the taxonomy's own name
         resource: what it speaks against besides the video; None where only the video is concerned.
         is_internal: whether its details name what is ours (a key, a host, a folder), and are kept from the public.
         is_counted: whether a try that ends so is held against the video, where its class is tried again.
+        is_ours: whether whoever runs or writes this system has something to mend; other ends are no faults of a run.
     """
 
     failure_class: ClassVar[FailureClass]
@@ -59,6 +60,7 @@ class Failure(Exception):  # noqa: N818 - the taxonomy's own name
     resource: ClassVar[Resource | None] = None
     is_internal: ClassVar[bool] = False
     is_counted: ClassVar[bool] = True
+    is_ours: ClassVar[bool] = False
 
     def __init__(self, details: str = "", *, retry_after_s: float | None = None) -> None:
         self.details = without_secrets(" ".join(details.split()))[:MAX_DETAILS_CHARS]
@@ -88,12 +90,14 @@ class OperatorFailure(Failure):
     """Somebody who runs the system must mend something first."""
 
     failure_class = FailureClass.OPERATOR
+    is_ours = True
 
 
 class PoisonFailure(Failure):
     """The same input keeps killing the worker."""
 
     failure_class = FailureClass.POISON
+    is_ours = True
 
 
 # --- permanent: the address ---
@@ -354,6 +358,7 @@ class UnreadableDocumentError(PermanentFailure):
     """Damaged, or of a form that no version of this program wrote."""
 
     code = "unreadable_document"
+    is_ours = True
     is_internal = True
     sentence = "A document in the store cannot be read. Materialise the stage that made it again."
 
@@ -366,6 +371,7 @@ class CheckFailedError(PermanentFailure):
     """A blocking asset check turned a stage's document down."""
 
     code = "check_failed"
+    is_ours = True
     sentence = "What a stage made did not pass its check, so the later stages were not started."
 
 
@@ -448,6 +454,7 @@ class OutOfGpuMemoryError(TransientFailure):
     """The GPU is full."""
 
     code = "gpu_out_of_memory"
+    is_ours = True
     resource = Resource.SPEECH
     sentence = "The GPU ran out of memory. It is tried again; use a smaller model if it persists."
 
@@ -456,6 +463,7 @@ class GpuLostError(TransientFailure):
     """The GPU stopped answering, or its state in this process is broken."""
 
     code = "gpu_lost"
+    is_ours = True
     resource = Resource.SPEECH
     sentence = (
         "The GPU stopped answering in the middle of the work. It is tried again by a new process; "
@@ -467,6 +475,7 @@ class TranscriptionFailedError(TransientFailure):
     """The speech engine broke."""
 
     code = "transcription_failed"
+    is_ours = True
     sentence = "The speech engine failed on this audio."
 
 
@@ -542,6 +551,7 @@ class MediaToolError(TransientFailure):
     """ffmpeg failed or ran too long."""
 
     code = "media_tool_failed"
+    is_ours = True
     sentence = "The tool ffmpeg could not finish its work on this video."
 
 
@@ -549,6 +559,7 @@ class BadClipError(TransientFailure):
     """A cut file did not pass its own inspection."""
 
     code = "bad_clip"
+    is_ours = True
     sentence = "A clip that was cut did not play as planned and was not published."
 
 
@@ -584,6 +595,7 @@ class MissingInputError(TransientFailure):
     """An earlier stage's document is not there."""
 
     code = "missing_input"
+    is_ours = True
     is_internal = True
     sentence = "A document that this stage needs is not in the store. Materialise the earlier stage first."
 
@@ -637,6 +649,7 @@ class StageHeldError(TransientFailure):
     """Another process is at this stage of this video, and out of reach."""
 
     code = "stage_held"
+    is_ours = True
     sentence = (
         "Another process is still at this stage of this video, and cannot be ended from here. It is tried again; "
         "if it persists, end that process where it runs."
@@ -647,6 +660,7 @@ class UnexpectedError(TransientFailure):
     """A fault of ours that has no leaf yet."""
 
     code = "unexpected"
+    is_ours = True
     sentence = "Something went wrong that MadVision does not know yet; the log has the details."
 
 
@@ -700,6 +714,7 @@ class BudgetExhaustedError(OperatorFailure):
     """Today has cost what a day may."""
 
     code = "budget_exhausted"
+    is_ours = False
     resource = Resource.ANALYST
     sentence = "The ceiling on paid calls a day is reached. Raise MADVISION_BUDGET_USD_PER_DAY, or wait for tomorrow."
 
@@ -708,6 +723,7 @@ class VideoBudgetExhaustedError(OperatorFailure):
     """This one video has cost what a video may."""
 
     code = "video_budget_exhausted"
+    is_ours = False
     sentence = "The ceiling on paid calls a video is reached. Raise MADVISION_BUDGET_USD_PER_VIDEO and requeue it."
 
 

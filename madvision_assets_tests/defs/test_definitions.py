@@ -54,6 +54,26 @@ def test_each_asset_has_what_operators_look_for() -> None:
         assert asset.op.pool == step.stage.pool
 
 
+@pytest.mark.parametrize(
+    ("settings", "kinds"),
+    [
+        ({}, {"raw_video": {"ytdlp", "filesystem"}, "content_type": {"python"}, "transcript": {"whisper", "pytorch"}}),
+        (
+            {"store_url": "s3://b/p", "OPENAI_API_KEY": "sk-of-a-test", "whisper_engine": "api"},
+            {"raw_video": {"ytdlp", "s3"}, "content_type": {"openai"}, "transcript": {"api"}},
+        ),
+    ],
+)
+def test_the_kinds_of_an_asset_are_what_is_really_used(
+    tmp_path: Path, settings: dict[str, Any], kinds: dict[str, set[str]]
+) -> None:
+    made = build_defs(Settings(_env_file=None, home=tmp_path, **settings))
+
+    for name, expected in kinds.items():
+        key = dg.AssetKey(name)
+        assert set(made.resolve_assets_def(key).get_asset_spec(key).kinds) == expected
+
+
 def test_only_the_transcript_goes_to_the_gpu_nodes() -> None:
     for asset in PIPELINE:
         raw = asset.op.tags["dagster-k8s/config"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -13,10 +12,12 @@ from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failure_records import from_record, to_record
 from madvision_assets.domain.failures import Failure, UnexpectedError, UnknownVideoError
 from madvision_assets.domain.provenance import is_video_id
+from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 
 STEP = "pipeline_step"
-CAUSE_TAG = "madvision/cause"  # that an operator filters runs by
+# What an operator filters runs by: why a run did not make all that it was to make, and what became of its video.
+CAUSE_TAG, OUTCOME_TAG = "madvision/cause", "madvision/outcome"
 
 
 class StoppedError(dg.DagsterError, dg.DagsterExecutionInterruptedError):
@@ -25,6 +26,18 @@ class StoppedError(dg.DagsterError, dg.DagsterExecutionInterruptedError):
     It is a ``DagsterError`` because Dagster lets those pass, while it would make a retry of a bare interrupt: half a
     minute later, in the very process that was told to stop.
     """
+
+
+class EndedError(Exception):
+    """A stage ended without its document, and nobody here has anything to mend: the source's fault, or a wait.
+
+    The queue knows it, and has what comes next in hand; the run is none that failed.
+    """
+
+    def __init__(self, failure: Failure, outcome: QueueStatus | None) -> None:
+        self.failure = failure
+        self.outcome = outcome  # what became of the video; None where another run has taken it over
+        super().__init__(str(failure))
 
 
 @contextmanager
@@ -44,6 +57,9 @@ def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> It
     try:
         with interrupts_end_the_run(lambda: step_of(context)):
             yield
+    except EndedError as end:
+        _tag(context, end.failure, end.outcome)
+        raise
     except Failure as failure:
         _tag(context, failure)
         raise as_dagster_failure(failure, step) from failure
@@ -51,7 +67,11 @@ def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> It
 
 @contextmanager
 def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, lease: RunLease | None) -> Iterator[None]:
-    """Make every fault a leaf of the taxonomy, and let the queue know of it and of interrupts."""
+    """Make every fault a leaf of the taxonomy, and let the queue know of it and of interrupts.
+
+    Raises:
+        EndedError: the queue knows of a failure that is nobody's here to mend.
+    """
     try:
         try:
             yield
@@ -63,10 +83,15 @@ def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, lea
                 context.log.exception("A fault without a leaf in the taxonomy")
             raise leaf or unexpected(error) from error
     except Failure as failure:
-        _tell(context, lease, partial(RunLease.fail, step=step, failure=failure))
+        with _queue_told(context):
+            outcome = lease.fail(step, failure) if lease is not None else None
+            if lease is not None and not failure.is_ours:
+                raise EndedError(failure, outcome) from failure
         raise
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
-        _tell(context, lease, partial(RunLease.interrupted, step=step))
+        with _queue_told(context):
+            if lease is not None:
+                lease.interrupted(step)
         raise
 
 
@@ -87,27 +112,31 @@ def unexpected(error: Exception) -> Failure:
 
 def as_dagster_failure(failure: Failure, step: PipelineStep) -> dg.Failure:
     """A leaf of the taxonomy as Dagster shows it; never retried by Dagster, since the queue owns those retries."""
-    metadata = {**to_record(failure), STEP: step.value}
-    return dg.Failure(description=str(failure), metadata=metadata, allow_retries=False)
+    return dg.Failure(description=str(failure), metadata=told_metadata(failure, step), allow_retries=False)
+
+
+def told_metadata(failure: Failure, step: PipelineStep) -> dict[str, Any]:
+    """Where and why, as the events of Dagster have it."""
+    return {**to_record(failure), STEP: step.value}
 
 
 def of_dagster_failure(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failure] | None:
-    """Where and why, out of the metadata of such a failure, as plain values; None of any other."""
+    """Where and why, out of such metadata, as plain values; None of any other."""
     failure = from_record(metadata)
     return (PipelineStep(str(metadata[STEP])), failure) if failure else None
 
 
-def _tag(context: dg.AssetExecutionContext, failure: Failure) -> None:
+def _tag(context: dg.AssetExecutionContext, failure: Failure, outcome: QueueStatus | None = None) -> None:
+    tags = {CAUSE_TAG: failure.code} | ({OUTCOME_TAG: outcome.value} if outcome else {})
     try:
-        tag_run(context.instance, context.run.run_id, {CAUSE_TAG: failure.code})
+        tag_run(context.instance, context.run.run_id, tags)
     except Exception as error:  # noqa: BLE001 - whatever keeps Dagster's database from it, the failure itself counts
         context.log.warning("The run could not be tagged with its cause: %s", error)
 
 
-def _tell(context: dg.AssetExecutionContext, lease: RunLease | None, word: Callable[[RunLease], None]) -> None:
-    if lease is None:
-        return
+@contextmanager
+def _queue_told(context: dg.AssetExecutionContext) -> Iterator[None]:
     try:
-        word(lease)
+        yield
     except Failure as failure:  # the reconciler will find out
         context.log.warning("The queue could not be told: %s", failure)

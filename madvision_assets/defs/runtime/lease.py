@@ -17,6 +17,7 @@ from madvision_assets.defs.runtime.patience import Patience
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.workers import Announcement
 from madvision_assets.domain.failures import CancelledError, Failure, SupersededError
+from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 
 if TYPE_CHECKING:
@@ -131,14 +132,18 @@ class RunLease:
         if self._over:
             raise SupersededError
 
-    def fail(self, step: PipelineStep, failure: Failure) -> None:
+    def fail(self, step: PipelineStep, failure: Failure) -> QueueStatus | None:
         """The stage failed; a database that is away is waited for, so that nobody takes the worker for lost meanwhile.
+
+        Returns:
+            What becomes of the video; None where a later run has it.
 
         Raises:
             Failure: it stayed away; the reconciler finds the failure in Dagster's events later.
         """
         self._stopping.set()
-        self._patience.ask(partial(self._queue.fail, self._video_id, self._run.run_id, self._attempt, step, failure))
+        fail = partial(self._queue.fail, self._video_id, self._run.run_id, self._attempt, step, failure)
+        return self._patience.ask(fail)
 
     def interrupted(self, step: PipelineStep) -> None:
         """The process was told to stop: somebody wants this video stopped, or the machine goes down.
