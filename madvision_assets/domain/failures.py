@@ -208,6 +208,7 @@ class UnknownVideoError(PermanentFailure):
     """A partition without a row in ``videos``."""
 
     code = "unknown_video"
+    is_ours = True
     sentence = (
         "Nobody submitted a video with this ID, so its address is not known. "
         "Submit the address first: madvision submit URL_OR_FILE."
