@@ -72,7 +72,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
     return VideoStatus.model_validate(
         {
             **row.model_dump(),
-            "url": _shown_address(tracked),
+            "url": shown_address(tracked),
             **_about(services, row),
             "message": message,
             "next_attempt_at": row.next_attempt_at if waits else None,
@@ -97,8 +97,12 @@ def _about(services: Services, row: QueueRow) -> dict[str, object]:
     from madvision_assets.tools.database.newest import about_videos
 
     told = about_videos(services.database, [row.video_id]).get(row.video_id, About())
-    host = None if row.source.startswith(f"{UPLOAD}://") else row.source or None
-    return {**told.model_dump(), "title": told.title or None, "uploader": told.uploader or None, "host": host}
+    return {**told.model_dump(), "title": told.title or None, "uploader": told.uploader or None, "host": host_of(row)}
+
+
+def host_of(row: QueueRow) -> str | None:
+    """Where a video comes from; None for a file."""
+    return None if row.source.startswith(f"{UPLOAD}://") else row.source or None
 
 
 def _failed_view(failed: FailedClip) -> FailedClipView:
@@ -155,7 +159,7 @@ def _transcript(services: Services, row: QueueRow, base_url: str) -> dict[str, o
     }
 
 
-def _shown_address(tracked: TrackedVideo) -> str:
+def shown_address(tracked: TrackedVideo) -> str:
     """The address; of a file the name alone."""
     parts = urlsplit(tracked.address)
     return tracked.address if parts.scheme in DEFAULT_PORTS else unquote(parts.path.rpartition("/")[2]) or "a file"

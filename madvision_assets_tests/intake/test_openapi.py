@@ -18,6 +18,7 @@ EXAMPLES = 15
 OPERATIONS = [
     ("post", "/public/video"),
     ("post", "/public/videos"),
+    ("get", "/public/videos"),
     ("get", "/public/video/status"),
     ("post", "/public/upload"),
     ("get", "/public/upload/{secret}"),

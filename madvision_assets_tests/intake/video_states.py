@@ -24,7 +24,7 @@ from madvision_assets.tools.database.leases import Lease
 from madvision_assets.tools.database.queue import Queue, utc_now
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.store.documents import point_current, write_document
-from madvision_assets_tests import footage
+from madvision_assets_tests import footage, stores
 from madvision_assets_tests.intake.serving import settings_in
 from madvision_assets_tests.stores import sealed
 
@@ -85,14 +85,27 @@ class VideoStates:
         """The step under way fails."""
         self.queue.fail(lease.video_id, lease.run_id, lease.attempt, step, failure)
 
+    def named(self, lease: Lease, title: str, duration_s: float = 60.0) -> None:
+        """The video is downloaded, and its title and length are known."""
+        usual = stores.raw_video()
+        told = {
+            "video_id": lease.video_id,
+            "source": usual.source.model_copy(update={"title": title}),
+            "info": usual.info.model_copy(update={"duration_s": duration_s}),
+        }
+        raw = sealed(usual.model_copy(update=told), run_id=lease.run_id)
+        self.services.database.add_lineage(raw, "file:///raw_video")
+
     def finish(
         self, lease: Lease, outcome: Outcome, reason: str = "found", moments: tuple[tuple[str, str], ...] = ()
     ) -> None:
         """The video ends with these clips, ``(title, reason)``, best first."""
         clips = tuple(self._clip(lease.video_id, rank, *told) for rank, told in enumerate(moments, 1))
-        made = sealed(Clips(video_id=lease.video_id, outcome=outcome, outcome_reason=reason, clips=clips))
+        made = Clips(video_id=lease.video_id, outcome=outcome, outcome_reason=reason, clips=clips)
+        made = sealed(made, run_id=lease.run_id)
         write_document(self.services.store, made)
         point_current(self.services.store, made)
+        self.services.database.add_lineage(made, "file:///clips")
         self.queue.finish_step(lease.video_id, lease.run_id, PipelineStep.CLIPS, ends=True, made=made)
 
     def done(
