@@ -24,6 +24,7 @@ from madvision_assets.intake import (
     public,
     transcripts,
     uploads,
+    withdrawing,
 )
 from madvision_assets.intake.guard import Guard
 from madvision_assets.intake.hosts import Hosts
@@ -37,7 +38,7 @@ from madvision_assets.tools.database.figures import Figures
 DESCRIPTION = """Submit the address of a video; follow it with the token; take the clips.
 
 Everything that is refused or fails is a problem document (RFC 9457) with a stable `code`."""
-PARTS = (public, listing, uploads, internal, clips, packages, transcripts, health, metrics, pages)
+PARTS = (public, listing, withdrawing, uploads, internal, clips, packages, transcripts, health, metrics, pages)
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/")
 

@@ -34,6 +34,7 @@ CLIPS_UNREADABLE = (
     "nothing is lost."
 )
 CLIPS_GONE = "The clips were made, but their list is not in the store any more. Submit the video again."
+NO_SUBMISSION = "No submission has this token. Check that it was copied whole; one that was deleted is gone for good."
 # Threads that a store which never answers may hold; the route itself goes on without clips.
 _STORE_READERS = ThreadPoolExecutor(8, thread_name_prefix="clips")
 
@@ -118,7 +119,7 @@ def require_tracked(services: Services, token: str) -> TrackedVideo:
     """
     tracked = services.submissions.find(token)
     if tracked is None:
-        raise ProblemError("unknown_token", "No submission has this token. Check that it was copied whole.")
+        raise ProblemError("unknown_token", NO_SUBMISSION)
     return tracked
 
 

@@ -184,6 +184,7 @@ def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness)
             context,
             housekeeper=housekeeper(harness),
             upload_sweeper=upload_sweeper(harness),
+            withdrawn_sweeper=harness.resources()["withdrawn_sweeper"],
             quotas=harness.resources()["quotas"],
             upgrader=harness.resources()["upgrader"],
             summariser=harness.resources()["summariser"],
@@ -207,7 +208,7 @@ def test_the_sensor_deletes_what_uploads_left_and_nobody_needs(harness: Harness)
         files.put(place, 0, 1, name.encode())
 
     context = dg.build_sensor_context(instance=harness.instance)
-    others = {name: harness.resources()[name] for name in ("quotas", "upgrader", "summariser")}
+    others = {name: harness.resources()[name] for name in ("quotas", "upgrader", "summariser", "withdrawn_sweeper")}
     sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper, **others)
 
     (left,) = sweeper.store.list_keys("incoming")

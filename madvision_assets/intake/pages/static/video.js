@@ -182,6 +182,7 @@ function start() {
 }
 
 for (const part of document.querySelectorAll("[data-part]")) served.set(part.id, part.innerHTML);
+kept.add(token);
 tick();
 setInterval(tick, TICK_MS);
 start();
