@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from madvision_assets.domain.addresses import MAX_ADDRESS_CHARS
 from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.estimates import Span
 from madvision_assets.domain.failures import FailureClass
 from madvision_assets.domain.next_steps import NextStep
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
@@ -195,6 +196,13 @@ class VideoStatus(BaseModel):
     progress: Annotated[float, Field(description="Of the whole, 0 to 1.")]
     step_progress: Annotated[float, Field(description="Of the step, 0 to 1.")]
     message: Annotated[str, Field(description="What is being done, in a few words.")]
+    queue_place: Annotated[
+        int | None, Field(description="1 is next; null where it does not wait for its turn, or is beyond 1000.")
+    ]
+    remaining_s: Annotated[
+        Span | None, Field(description="Until it is done, going by other videos; null where too little was measured.")
+    ]
+    estimate: Annotated[str, Field(description="Both for a person; empty where neither can be told.")]
     priority: int
     retry: Annotated[int, Field(description="Retries used up by failures of this video's own.")]
     attempt: Annotated[int, Field(description="Counts every start.")]

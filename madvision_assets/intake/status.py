@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS
@@ -70,11 +71,16 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
         except (Failure, TooLate):
             message = CLIPS_AWAY
     waits = row.status is QueueStatus.WAITING
+    told = _about(services, row)
+    estimate = services.estimates.of(row, told["duration_s"])
     return VideoStatus.model_validate(
         {
             **row.model_dump(),
             "url": shown_address(tracked),
-            **_about(services, row),
+            **told,
+            "queue_place": estimate.queue_place,
+            "remaining_s": estimate.remaining_s,
+            "estimate": estimate.in_words,
             "message": message,
             "next_attempt_at": row.next_attempt_at if waits else None,
             "failure_details": public_sentence(failure) if failure else None,
@@ -93,7 +99,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
     )
 
 
-def _about(services: Services, row: QueueRow) -> dict[str, object]:
+def _about(services: Services, row: QueueRow) -> dict[str, Any]:
     """What the video is called, and what it is."""
     from madvision_assets.tools.database.newest import about_videos
 
