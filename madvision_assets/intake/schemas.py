@@ -180,6 +180,16 @@ class FailedClipView(BaseModel):
     sentence: Annotated[str, Field(description="What happened and what to do, for a person.")]
 
 
+class ConsideredView(BaseModel):
+    """A moment that was proposed and not taken."""
+
+    title: str
+    score: Annotated[float, Field(description="0 to 1, comparable within one video.")]
+    rule: Annotated[str, Field(description="Code of the rule that rejected it, such as `overlaps_better`.")]
+    sentence: Annotated[str, Field(description="The rule for a person.")]
+    details: Annotated[str, Field(description="What was special to it.")]
+
+
 class VideoStatus(BaseModel):
     """Where a video stands."""
 
@@ -235,6 +245,12 @@ class VideoStatus(BaseModel):
     failed_clips: Annotated[
         list[FailedClipView], Field(description="Moments of which no clip came; the others are in `clips`.")
     ] = []
+    considered: Annotated[
+        list[ConsideredView], Field(description="Moments that were proposed and not taken, best first; 50 at most.")
+    ] = []
+    criteria: Annotated[
+        str | None, Field(description="What a language model was told to look for in this kind; null where none was.")
+    ] = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
     finished_at: AwareDatetime | None

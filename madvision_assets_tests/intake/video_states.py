@@ -13,8 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from madvision_assets.domain.clips import Clip, Clips, Outcome, Role
+from madvision_assets.domain.clips import Clip, ClipCandidates, Clips, Outcome, RejectedMoment, Role
 from madvision_assets.domain.clips import clip_id as id_of_clip
+from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import SubmissionRequest
@@ -95,6 +96,16 @@ class VideoStates:
         }
         raw = sealed(usual.model_copy(update=told), run_id=lease.run_id)
         self.services.database.add_lineage(raw, "file:///raw_video")
+
+    def chosen(self, lease: Lease, *rejected: RejectedMoment, **recipe: str) -> None:
+        """Moments were looked for in a talk of the kind ``interview``, and these were not taken."""
+        add, nothing = self.services.database.add_lineage, Outcome.NOTHING_INSIGHTFUL
+        kind = ContentType(
+            video_id=lease.video_id, kind=ContentKind.INTERVIEW, confidence=Confidence.HIGH, reason="two people"
+        )
+        add(sealed(kind, run_id=lease.run_id), "file:///content_type")
+        made = ClipCandidates(video_id=lease.video_id, outcome=nothing, outcome_reason="none", rejected=rejected)
+        add(sealed(made, run_id=lease.run_id, **recipe), "file:///clip_candidates")
 
     def finish(
         self, lease: Lease, outcome: Outcome, reason: str = "found", moments: tuple[tuple[str, str], ...] = ()
