@@ -81,7 +81,7 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
 
 def _made(services: Services, row: QueueRow, page_url: str) -> dict[str, Any]:
     """The clips, and the message, which says so where they cannot be told."""
-    nothing = {"message": row.message, "clips": [], "failed_clips": [], "provisional": None}
+    nothing: dict[str, Any] = {"message": row.message, "clips": [], "failed_clips": [], "provisional": None}
     if row.outcome is None:
         return nothing
     try:
