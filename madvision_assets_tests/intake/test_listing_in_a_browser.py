@@ -155,8 +155,9 @@ def test_a_list_that_cannot_be_read_says_so_and_comes_back(page: Page, base_url:
 def test_nothing_of_the_list_is_wider_than_its_window(
     browser: Browser, base_url: str, four: tuple[Shown, ...], width: int, scheme: str
 ) -> None:
-    dark = "dark" if scheme == "dark" else "light"
-    context = browser.new_context(viewport=ViewportSize(width=width, height=900), color_scheme=dark)
+    context = browser.new_context(
+        viewport=ViewportSize(width=width, height=900), color_scheme="dark" if scheme == "dark" else "light"
+    )
     page = context.new_page()
     listed(page, base_url, ["A" * 43, *(each.token for each in four)])
     expect(page.locator(".entry")).to_have_count(4)
