@@ -8,6 +8,7 @@ import cpu_speech
 import cutting
 import gpu_speech
 import import_cost
+import listing
 import pods
 import queue_size
 import reframing
@@ -21,6 +22,7 @@ BENCHMARKS = (
     import_cost,
     submissions_per_second,
     queue_size,
+    listing,
     row_to_finish,
     cpu_per_video,
     store_throughput,

@@ -48,7 +48,7 @@ from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.site_limits import SiteLimits
 from madvision_assets.work.staleness import Upgrader, code_versions
 from madvision_assets.work.summarising import Summariser
-from madvision_assets.work.sweeping import UploadSweeper
+from madvision_assets.work.sweeping import UploadSweeper, WithdrawnSweeper
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -253,6 +253,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "webhooks": make_webhooks(settings, store, database),
         "housekeeper": Housekeeper(database, settings.dagster_retention_days),
         "upload_sweeper": UploadSweeper(database, store),
+        "withdrawn_sweeper": WithdrawnSweeper(database, store, settings.work_folder),
         "database": database,
         "ingest": make_ingest(settings, store, quotas.note),
         "quotas": quotas,

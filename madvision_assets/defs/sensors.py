@@ -8,7 +8,7 @@ import dagster as dg
 from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.jobs import process_video
-from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.partitions import VideoPartitions, videos
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import StageRuntime
@@ -20,7 +20,7 @@ from madvision_assets.work.dispatch import Dispatcher, Launch
 from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.staleness import Upgrader
 from madvision_assets.work.summarising import Summariser
-from madvision_assets.work.sweeping import UploadSweeper
+from madvision_assets.work.sweeping import UploadSweeper, WithdrawnSweeper
 from madvision_assets.work.webhooks import WebhookSender
 
 # The daemon looks every five seconds, and at five exactly a tick that began a moment late would cost the next one.
@@ -118,25 +118,28 @@ def housekeeping(
     context: dg.SensorEvaluationContext,
     housekeeper: dg.ResourceParam[Housekeeper],
     upload_sweeper: dg.ResourceParam[UploadSweeper],
+    withdrawn_sweeper: dg.ResourceParam[WithdrawnSweeper],
     quotas: dg.ResourceParam[Quotas],
     upgrader: dg.ResourceParam[Upgrader],
     summariser: dg.ResourceParam[Summariser],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
 
-    What uploads left in the store, and nobody needs, goes too, and what was taken in for whom on days that are over.
-    What an analyst without a key stood in for is queued again once there is one who has it. Documents of older
-    versions are summarised for the lineage.
+    What uploads left in the store, and nobody needs, goes too, likewise all that is kept of videos which their
+    submitters deleted, and what was taken in for whom on days that are over. What an analyst without a key stood in
+    for is queued again once there is one who has it. Documents of older versions are summarised for the lineage.
     """
     quotas.sweep()
     upgraded = upgrader.upgrade()
     summariser.summarise()
     swept_uploads = upload_sweeper.sweep()
+    deleted = withdrawn_sweeper.sweep(VideoPartitions(context.instance))
     try:
         swept = housekeeper.sweep(context.instance, context.cursor or None)
     except ValueError as held_up:
         return dg.SkipReason(str(held_up))
     went = f"{swept.archived} videos archived, {swept.runs} runs deleted, {swept_uploads} uploads swept"
+    went += f", {deleted} videos of their submitters deleted" if deleted else ""
     told = dg.SkipReason(f"{went}, {upgraded} videos to be redone.")
     return dg.SensorResult(cursor=swept.last_kept or "", skip_reason=told)
 

@@ -383,6 +383,13 @@ class CancelledError(PermanentFailure):
     sentence = "Somebody stopped the processing of this video. Requeue it to go on from the last finished stage."
 
 
+class WithdrawnError(PermanentFailure):
+    """Whoever submitted it deleted it, and nobody else had asked for it."""
+
+    code = "withdrawn"
+    sentence = "Whoever submitted this video deleted it; all that is kept of it goes within minutes."
+
+
 class SupersededError(PermanentFailure):
     """Another run has taken the video over: this one may not publish any more."""
 

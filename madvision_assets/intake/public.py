@@ -3,7 +3,6 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.security import APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from madvision_assets.intake.limits import RateLimits, client_of, limit_callbacks
@@ -12,13 +11,12 @@ from madvision_assets.intake.schemas import BatchRequest, SubmissionAccepted, Su
 from madvision_assets.intake.services import base_url_of, services_of
 from madvision_assets.intake.status import status_of
 from madvision_assets.intake.submitting import accepted, submit_many, submit_one
+from madvision_assets.intake.tokens import given_token
 
 BODY_PROBLEMS = ("invalid_json", "body_timeout", "body_too_large", "unsupported_media_type", "invalid_request")
 COMMON_PROBLEMS = ("too_many_requests", "internal_error")
 
 router = APIRouter(prefix="/public", tags=["public"])
-_bearer = HTTPBearer(auto_error=False, scheme_name="token", description="The token of the submission.")
-_query = APIKeyQuery(name="token", auto_error=False, scheme_name="token in the address")
 
 
 class BatchAccepted(BaseModel):
@@ -75,17 +73,6 @@ def submit_batch(request: Request, asked: BatchRequest) -> Response:
         "missing_token", "unknown_token", "invalid_request", *COMMON_PROBLEMS, database_unavailable="503"
     ),
 )
-def read_status(
-    request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    in_address: Annotated[str | None, Depends(_query)],
-) -> VideoStatus:
+def read_status(request: Request, token: Annotated[str, Depends(given_token)]) -> VideoStatus:
     """Where a video stands, and its clips once they are made."""
-    token = bearer.credentials if bearer else in_address
-    if not token:
-        raise ProblemError(
-            "missing_token",
-            "Give the token as 'Authorization: Bearer TOKEN', or as ?token=TOKEN.",
-            headers={"WWW-Authenticate": 'Bearer realm="madvision"'},
-        )
     return status_of(services_of(request), token, base_url_of(request))

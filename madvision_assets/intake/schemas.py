@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from madvision_assets.domain.addresses import MAX_ADDRESS_CHARS
 from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.estimates import Span
 from madvision_assets.domain.failures import FailureClass
 from madvision_assets.domain.next_steps import NextStep
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
@@ -179,6 +180,16 @@ class FailedClipView(BaseModel):
     sentence: Annotated[str, Field(description="What happened and what to do, for a person.")]
 
 
+class ConsideredView(BaseModel):
+    """A moment that was proposed and not taken."""
+
+    title: str
+    score: Annotated[float, Field(description="0 to 1, comparable within one video.")]
+    rule: Annotated[str, Field(description="Code of the rule that rejected it, such as `overlaps_better`.")]
+    sentence: Annotated[str, Field(description="The rule for a person.")]
+    details: Annotated[str, Field(description="What was special to it.")]
+
+
 class VideoStatus(BaseModel):
     """Where a video stands."""
 
@@ -195,6 +206,13 @@ class VideoStatus(BaseModel):
     progress: Annotated[float, Field(description="Of the whole, 0 to 1.")]
     step_progress: Annotated[float, Field(description="Of the step, 0 to 1.")]
     message: Annotated[str, Field(description="What is being done, in a few words.")]
+    queue_place: Annotated[
+        int | None, Field(description="1 is next; null where it does not wait for its turn, or is beyond 1000.")
+    ]
+    remaining_s: Annotated[
+        Span | None, Field(description="Until it is done, going by other videos; null where too little was measured.")
+    ]
+    estimate: Annotated[str, Field(description="Both for a person; empty where neither can be told.")]
     priority: int
     retry: Annotated[int, Field(description="Retries used up by failures of this video's own.")]
     attempt: Annotated[int, Field(description="Counts every start.")]
@@ -227,6 +245,12 @@ class VideoStatus(BaseModel):
     failed_clips: Annotated[
         list[FailedClipView], Field(description="Moments of which no clip came; the others are in `clips`.")
     ] = []
+    considered: Annotated[
+        list[ConsideredView], Field(description="Moments that were proposed and not taken, best first; 50 at most.")
+    ] = []
+    criteria: Annotated[
+        str | None, Field(description="What a language model was told to look for in this kind; null where none was.")
+    ] = None
     created_at: AwareDatetime
     updated_at: AwareDatetime
     finished_at: AwareDatetime | None

@@ -7,6 +7,8 @@ from starlette.requests import Request
 
 from madvision_assets.connections import make_database, make_quota_rules, make_store
 from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.urgency import Ageing
+from madvision_assets.intake.estimates import Estimates
 from madvision_assets.intake.quotas import QuotaDoor
 from madvision_assets.settings import Settings
 from madvision_assets.tools.database import Database
@@ -26,6 +28,7 @@ class Services:
     store: ObjectStore
     submitters: Submitters
     quotas: QuotaDoor
+    estimates: Estimates
 
 
 def make_services(settings: Settings) -> Services:
@@ -42,6 +45,7 @@ def make_services(settings: Settings) -> Services:
         store=make_store(settings),
         submitters=Submitters(database),
         quotas=QuotaDoor(Quotas(database, make_quota_rules(settings))),
+        estimates=Estimates(database, Ageing(settings.priority_ageing_s)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS
@@ -18,9 +19,11 @@ from madvision_assets.domain.next_steps import next_step
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.sidecars import Sidecar, suffix_of
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.summaries import About
+from madvision_assets.domain.summaries import TOLD_BY, about
 from madvision_assets.domain.transcript_forms import Form
 from madvision_assets.domain.video import UPLOAD
+from madvision_assets.intake.considered import STEP as CHOICE
+from madvision_assets.intake.considered import considered, criteria_of
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import ClipView, FailedClipView, StepView, VideoStatus
 from madvision_assets.intake.services import Services, tell_operators
@@ -34,6 +37,7 @@ CLIPS_UNREADABLE = (
     "nothing is lost."
 )
 CLIPS_GONE = "The clips were made, but their list is not in the store any more. Submit the video again."
+NO_SUBMISSION = "No submission has this token. Check that it was copied whole; one that was deleted is gone for good."
 # Threads that a store which never answers may hold; the route itself goes on without clips.
 _STORE_READERS = ThreadPoolExecutor(8, thread_name_prefix="clips")
 
@@ -52,53 +56,77 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             leaves them out, and the message says which.
     """
     tracked = require_tracked(services, token)
-    row = tracked.row
-    failure = failure_of(row.failure_cause, row.failure_details)
-    message, clips, failed, provisional = row.message, [], [], None
-    if row.outcome is not None:
-        try:
-            made = _STORE_READERS.submit(read_current, services.store, Clips, row.video_id).result(STORE_LIMIT_S)
-            provisional = made.provisional
-            clips = [clip_view(clip, f"{base_url}/video/{token}/clips") for clip in made.clips]
-            failed = [_failed_view(each) for each in made.failed]
-        except MissingInputError:
-            message = CLIPS_GONE
-        except (NewerDocumentError, UnreadableDocumentError) as unreadable:
-            message = CLIPS_UNREADABLE
-            tell_operators(unreadable)
-        except (Failure, TooLate):
-            message = CLIPS_AWAY
-    waits = row.status is QueueStatus.WAITING
+    row, page_url = tracked.row, f"{base_url}/video/{token}"
+    told = _about(services, row)
+    made = _made(services, row, page_url)
+    estimate = services.estimates.of(row, told["duration_s"])
     return VideoStatus.model_validate(
         {
             **row.model_dump(),
-            "url": _shown_address(tracked),
-            **_about(services, row),
-            "message": message,
-            "next_attempt_at": row.next_attempt_at if waits else None,
-            "failure_details": public_sentence(failure) if failure else None,
-            "failure_class": failure.failure_class if failure else None,
-            "failure_sentence": failure.sentence if failure else None,
-            "failure_technical": (public_details(failure) or None) if failure else None,
-            "next_step": next_step(failure) if failure else None,
+            "url": shown_address(tracked),
+            **told,
+            "queue_place": estimate.queue_place,
+            "remaining_s": estimate.remaining_s,
+            "estimate": estimate.in_words,
+            "next_attempt_at": row.next_attempt_at if row.status is QueueStatus.WAITING else None,
+            **_failure(row),
             "steps": [_step_view(step, row) for step in PipelineStep],
-            **_transcript(services, row, f"{base_url}/video/{token}"),
-            **_package(f"{base_url}/video/{token}", has_clips=bool(clips)),
-            "provisional": provisional,
-            "clips": clips,
-            "failed_clips": failed,
+            **_transcript(services, row, page_url, told["kind"]),
+            **_package(page_url, has_clips=bool(made["clips"])),
+            **made,
             "options": tracked.options,
         }
     )
 
 
-def _about(services: Services, row: QueueRow) -> dict[str, object]:
-    """What the video is called, and what it is."""
-    from madvision_assets.tools.database.newest import about_videos
+def _made(services: Services, row: QueueRow, page_url: str) -> dict[str, Any]:
+    """The clips, and the message, which says so where they cannot be told."""
+    nothing: dict[str, Any] = {"message": row.message, "clips": [], "failed_clips": [], "provisional": None}
+    if row.outcome is None:
+        return nothing
+    try:
+        made = _STORE_READERS.submit(read_current, services.store, Clips, row.video_id).result(STORE_LIMIT_S)
+    except MissingInputError:
+        return nothing | {"message": CLIPS_GONE}
+    except (NewerDocumentError, UnreadableDocumentError) as unreadable:
+        tell_operators(unreadable)
+        return nothing | {"message": CLIPS_UNREADABLE}
+    except (Failure, TooLate):
+        return nothing | {"message": CLIPS_AWAY}
+    return {
+        "message": row.message,
+        "clips": [clip_view(clip, f"{page_url}/clips") for clip in made.clips],
+        "failed_clips": [_failed_view(each) for each in made.failed],
+        "provisional": made.provisional,
+    }
 
-    told = about_videos(services.database, [row.video_id]).get(row.video_id, About())
-    host = None if row.source.startswith(f"{UPLOAD}://") else row.source or None
-    return {**told.model_dump(), "title": told.title or None, "uploader": told.uploader or None, "host": host}
+
+def _failure(row: QueueRow) -> dict[str, Any]:
+    """Why it waits or ended, and what can be done about it."""
+    failure = failure_of(row.failure_cause, row.failure_details)
+    return {
+        "failure_details": public_sentence(failure) if failure else None,
+        "failure_class": failure.failure_class if failure else None,
+        "failure_sentence": failure.sentence if failure else None,
+        "failure_technical": (public_details(failure) or None) if failure else None,
+        "next_step": next_step(failure) if failure else None,
+    }
+
+
+def _about(services: Services, row: QueueRow) -> dict[str, Any]:
+    """What the video is called, what it is, and which moments of it were considered."""
+    from madvision_assets.tools.database.newest import newest_summaries
+
+    asked = [*TOLD_BY, CHOICE] if row.outcome is not None else TOLD_BY
+    found = newest_summaries(services.database, [row.video_id], asked).get(row.video_id, {})
+    told = about(found)
+    names = {"title": told.title or None, "uploader": told.uploader or None, "host": host_of(row)}
+    return {**told.model_dump(), **names, "considered": considered(found.get(CHOICE))}
+
+
+def host_of(row: QueueRow) -> str | None:
+    """Where a video comes from; None for a file."""
+    return None if row.source.startswith(f"{UPLOAD}://") else row.source or None
 
 
 def _failed_view(failed: FailedClip) -> FailedClipView:
@@ -114,7 +142,7 @@ def require_tracked(services: Services, token: str) -> TrackedVideo:
     """
     tracked = services.submissions.find(token)
     if tracked is None:
-        raise ProblemError("unknown_token", "No submission has this token. Check that it was copied whole.")
+        raise ProblemError("unknown_token", NO_SUBMISSION)
     return tracked
 
 
@@ -143,19 +171,21 @@ def _package(base_url: str, *, has_clips: bool) -> dict[str, object]:
     }
 
 
-def _transcript(services: Services, row: QueueRow, base_url: str) -> dict[str, object]:
-    """Who heard it, and links to what is said by form; neither before."""
+def _transcript(services: Services, row: QueueRow, base_url: str, kind: str | None) -> dict[str, object]:
+    """Who heard it, links to what is said by form, and what was looked for in it; nothing before."""
     if row.status is not QueueStatus.DONE and PipelineStep.TRANSCRIPT in row.pipeline_step.onwards():
         return {"transcript_model": None, "transcript_urls": {}}
     rows = services.database.lineage_of(row.video_id)
     heard_by = [each.model for each in rows if each.asset == PipelineStep.TRANSCRIPT]
+    chosen_by = [each.prompt_version for each in rows if each.asset == CHOICE]
     return {
+        "criteria": criteria_of(kind, chosen_by[-1] if chosen_by else None),
         "transcript_model": heard_by[-1] if heard_by else None,
         "transcript_urls": {form.value: f"{base_url}/transcript.{form}" for form in Form},
     }
 
 
-def _shown_address(tracked: TrackedVideo) -> str:
+def shown_address(tracked: TrackedVideo) -> str:
     """The address; of a file the name alone."""
     parts = urlsplit(tracked.address)
     return tracked.address if parts.scheme in DEFAULT_PORTS else unquote(parts.path.rpartition("/")[2]) or "a file"

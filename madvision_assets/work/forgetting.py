@@ -19,6 +19,7 @@ from madvision_assets.domain.received import FOLDER
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.operations import Operations
+from madvision_assets.tools.database.withdrawing import IS_WITHDRAWN
 from madvision_assets.tools.store.objects import ObjectStore
 
 MEDIA = "media"
@@ -126,7 +127,13 @@ class Forgotten:
 
 
 def forget(
-    database: Database, store: ObjectStore, work_folder: Path, partitions: Partitions, video_ids: Collection[str]
+    database: Database,
+    store: ObjectStore,
+    work_folder: Path,
+    partitions: Partitions,
+    video_ids: Collection[str],
+    *,
+    only_withdrawn: bool = False,
 ) -> Iterator[Forgotten]:
     """Delete all that is kept of those that are idle at that moment, a few at once; tells what it did after each.
 
@@ -139,12 +146,13 @@ def forget(
         work_folder: where their tries have left something on this machine.
         partitions: Dagster's.
         video_ids: which videos.
+        only_withdrawn: leave those alone that somebody wants by now.
     """
     left = iter(sorted(set(video_ids)))
     at_once, pause_s = (1, PAUSE_ON_SQLITE_S) if database.is_sqlite else (AT_ONCE, 0.0)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while batch := list(islice(left, at_once)):
-            with held(database, batch) as these:
+            with held(database, batch, IS_WITHDRAWN if only_withdrawn else None) as these:
                 # One launched by hand is about to write, and one that was taken over may not have noticed yet.
                 doomed = sorted(these.idle - partitions.in_flight(these.idle))
                 partitions.delete(doomed)

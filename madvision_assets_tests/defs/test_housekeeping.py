@@ -15,11 +15,14 @@ from madvision_assets.connections import make_database
 from madvision_assets.defs import housekeeping, sensors
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.launch import open_instance
+from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.runtime.lease import PARTITION_TAG
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import HOUR_S
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.uploads import Uploads
+from madvision_assets.tools.database.withdrawing import Withdrawals
 from madvision_assets.tools.store.incoming import IncomingFiles
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets_tests.databases import KINDS, alter, new_database, url_of
@@ -184,6 +187,7 @@ def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness)
             context,
             housekeeper=housekeeper(harness),
             upload_sweeper=upload_sweeper(harness),
+            withdrawn_sweeper=harness.resources()["withdrawn_sweeper"],
             quotas=harness.resources()["quotas"],
             upgrader=harness.resources()["upgrader"],
             summariser=harness.resources()["summariser"],
@@ -207,7 +211,7 @@ def test_the_sensor_deletes_what_uploads_left_and_nobody_needs(harness: Harness)
         files.put(place, 0, 1, name.encode())
 
     context = dg.build_sensor_context(instance=harness.instance)
-    others = {name: harness.resources()[name] for name in ("quotas", "upgrader", "summariser")}
+    others = {name: harness.resources()[name] for name in ("quotas", "upgrader", "summariser", "withdrawn_sweeper")}
     sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper, **others)
 
     (left,) = sweeper.store.list_keys("incoming")
@@ -218,3 +222,27 @@ def upload_sweeper(harness: Harness) -> UploadSweeper:
     sweeper = harness.resources()["upload_sweeper"]
     assert isinstance(sweeper, UploadSweeper)
     return sweeper
+
+
+def test_the_sensor_deletes_what_its_submitters_deleted_once_no_run_is_at_work_on_it(harness: Harness) -> None:
+    receipt = harness.submit("mine")
+    harness.instance.add_dynamic_partitions(str(videos.name), ["web-mine"])
+    assert Withdrawals(make_database(harness.settings)).withdraw(receipt.token)
+    resources = harness.resources()
+    names = ("housekeeper", "upload_sweeper", "withdrawn_sweeper", "quotas", "upgrader", "summariser")
+
+    def tick() -> str:
+        context = dg.build_sensor_context(instance=harness.instance)
+        answer = sensors.housekeeping(context, **{name: resources[name] for name in names})
+        skip = answer.skip_reason if isinstance(answer, dg.SensorResult) else answer
+        assert isinstance(skip, dg.SkipReason)
+        return str(skip.skip_message)
+
+    tags = {PARTITION_TAG: "web-mine"}
+    run = create_run_for_test(harness.instance, "going", tags=tags, status=dg.DagsterRunStatus.STARTED)
+    assert "of their submitters" not in tick()
+    harness.instance.report_run_failed(run)
+
+    assert "1 videos of their submitters deleted" in tick()
+    assert harness.instance.get_dynamic_partitions(str(videos.name)) == []
+    assert harness.queue.get("web-mine") is None

@@ -17,7 +17,9 @@ from madvision_assets_tests.intake.serving import Intake, serving, settings_in
 EXAMPLES = 15
 OPERATIONS = [
     ("post", "/public/video"),
+    ("delete", "/public/video"),
     ("post", "/public/videos"),
+    ("get", "/public/videos"),
     ("get", "/public/video/status"),
     ("post", "/public/upload"),
     ("get", "/public/upload/{secret}"),

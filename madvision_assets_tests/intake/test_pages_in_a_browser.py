@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import re
-import shutil
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 from madvision_assets.domain import failures
 from madvision_assets.domain.clips import Outcome
@@ -21,37 +20,14 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.app import make_app
 from madvision_assets.intake.pages import Streams
 from madvision_assets.tools.database.uploads import Uploads
+from madvision_assets_tests.intake.browsing import LIMIT_MS
 from madvision_assets_tests.intake.video_states import VideoStates, served, wait_until
 
 pytestmark = pytest.mark.whole
+pytest_plugins = ("madvision_assets_tests.intake.browsing",)
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 PHONE = ViewportSize(width=360, height=740)
-DESK = ViewportSize(width=1440, height=900)
-LIMIT_MS = 15_000
 MOMENTS = (("A claim", "It stands alone."), ("Donaudampfschifffahrtsgesellschaftskapitän" * 2, "A very long word."))
-
-expect.set_options(timeout=LIMIT_MS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH; as root, .ci/servers installs the first")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +46,6 @@ def base_url(states: VideoStates, streams: Streams) -> Iterator[str]:
     app.state.streams = streams
     with served(app) as base_url:
         yield base_url
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A new page; anything it complains about, such as what the policy forbids, fails the test."""
-    context = browser.new_context(viewport=DESK)
-    page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
-    yield page
-    context.close()
-    assert [each for each in complaints if "Failed to load resource" not in each] == []
 
 
 def test_a_video_is_submitted_with_the_keyboard_alone(page: Page, base_url: str) -> None:

@@ -13,8 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from madvision_assets.domain.clips import Clip, Clips, Outcome, Role
+from madvision_assets.domain.clips import Clip, ClipCandidates, Clips, Outcome, RejectedMoment, Role
 from madvision_assets.domain.clips import clip_id as id_of_clip
+from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import SubmissionRequest
@@ -24,7 +25,7 @@ from madvision_assets.tools.database.leases import Lease
 from madvision_assets.tools.database.queue import Queue, utc_now
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.store.documents import point_current, write_document
-from madvision_assets_tests import footage
+from madvision_assets_tests import footage, stores
 from madvision_assets_tests.intake.serving import settings_in
 from madvision_assets_tests.stores import sealed
 
@@ -85,14 +86,37 @@ class VideoStates:
         """The step under way fails."""
         self.queue.fail(lease.video_id, lease.run_id, lease.attempt, step, failure)
 
+    def named(self, lease: Lease, title: str, duration_s: float = 60.0) -> None:
+        """The video is downloaded, and its title and length are known."""
+        usual = stores.raw_video()
+        told = {
+            "video_id": lease.video_id,
+            "source": usual.source.model_copy(update={"title": title}),
+            "info": usual.info.model_copy(update={"duration_s": duration_s}),
+        }
+        raw = sealed(usual.model_copy(update=told), run_id=lease.run_id)
+        self.services.database.add_lineage(raw, "file:///raw_video")
+
+    def chosen(self, lease: Lease, *rejected: RejectedMoment, **recipe: str) -> None:
+        """Moments were looked for in a talk of the kind ``interview``, and these were not taken."""
+        add, nothing = self.services.database.add_lineage, Outcome.NOTHING_INSIGHTFUL
+        kind = ContentType(
+            video_id=lease.video_id, kind=ContentKind.INTERVIEW, confidence=Confidence.HIGH, reason="two people"
+        )
+        add(sealed(kind, run_id=lease.run_id), "file:///content_type")
+        made = ClipCandidates(video_id=lease.video_id, outcome=nothing, outcome_reason="none", rejected=rejected)
+        add(sealed(made, run_id=lease.run_id, **recipe), "file:///clip_candidates")
+
     def finish(
         self, lease: Lease, outcome: Outcome, reason: str = "found", moments: tuple[tuple[str, str], ...] = ()
     ) -> None:
         """The video ends with these clips, ``(title, reason)``, best first."""
         clips = tuple(self._clip(lease.video_id, rank, *told) for rank, told in enumerate(moments, 1))
-        made = sealed(Clips(video_id=lease.video_id, outcome=outcome, outcome_reason=reason, clips=clips))
+        made = Clips(video_id=lease.video_id, outcome=outcome, outcome_reason=reason, clips=clips)
+        made = sealed(made, run_id=lease.run_id)
         write_document(self.services.store, made)
         point_current(self.services.store, made)
+        self.services.database.add_lineage(made, "file:///clips")
         self.queue.finish_step(lease.video_id, lease.run_id, PipelineStep.CLIPS, ends=True, made=made)
 
     def done(

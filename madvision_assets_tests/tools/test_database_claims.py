@@ -492,8 +492,12 @@ def test_among_a_hundred_thousand_rows_the_most_urgent_is_found_through_an_index
         took_ms[rows] = (time.perf_counter() - began) / 20 * 1000
     print("claim of one video, ms, by rows in the queue:", {rows: round(ms, 2) for rows, ms in took_ms.items()})  # noqa: T201
 
-    in_line, at = claims._IN_LINE, clock.now
-    for asked in (claims._levels(in_line), claims._oldest(in_line, at, 9, 1, ()), claims._most_urgent(at, 1, ())):
+    in_line, at = claims.IN_LINE_ROWS, clock.now
+    for asked in (
+        claims.priority_levels(in_line),
+        claims._oldest(in_line, at, 9, 1, ()),
+        claims._most_urgent(at, 1, ()),
+    ):
         assert_uses(database, asked, "ix_video_processing_queue_in_line", "ix_video_processing_queue_due")
 
 

@@ -116,10 +116,10 @@ def test_among_a_hundred_thousand_of_clients_the_next_turn_is_found_through_an_i
     took_ms["submission"] = (time.perf_counter() - began) / 20 * 1000
     print("one of 100,000 videos of a client, ms:", took_ms)  # noqa: T201
 
-    turns_line, at = claims._TURNS, clock.now
-    for asked in (claims._levels(turns_line), claims._oldest(turns_line, at, 9, 1, ())):
+    turns_line, at = claims.TURNS_ROWS, clock.now
+    for asked in (claims.priority_levels(turns_line), claims._oldest(turns_line, at, 9, 1, ())):
         assert_uses(database, asked, "ix_video_processing_queue_turn")
     # Those of others are found without walking over the clients'.
-    assert_uses(database, claims._levels(claims._IN_LINE), "ix_video_processing_queue_in_line")
+    assert_uses(database, claims.priority_levels(claims.IN_LINE_ROWS), "ix_video_processing_queue_in_line")
     next_turn = select(statements._next_turn_s(literal(ONE), literal(0.0)))
     assert_uses(database, next_turn, "ix_video_processing_queue_turn_of")

@@ -17,8 +17,10 @@ from madvision_assets.intake.problems import ProblemError
 STATIC_FOLDER = Path(__file__).with_name("static")
 MEDIA_TYPES: Mapping[str, str] = {
     "pages.css": "text/css; charset=utf-8",
+    "kept.js": "text/javascript; charset=utf-8",
     "upload.js": "text/javascript; charset=utf-8",
     "video.js": "text/javascript; charset=utf-8",
+    "videos.js": "text/javascript; charset=utf-8",
     "favicon.svg": "image/svg+xml",
     "contact-sheet.svg": "image/svg+xml",
 }
@@ -31,7 +33,7 @@ POLICY = (
 _SENTENCES: Mapping[str, tuple[str, str]] = {
     "unknown_token": (
         "There is no such video",
-        "No submission has this address. Check that it was copied whole, or submit the video again.",
+        "No submission has this address, or it was deleted. Check that it was copied whole, or submit the video again.",
     ),
     "too_many_requests": (
         "Too many at once",

@@ -23,6 +23,7 @@ from madvision_assets.intake.schemas import VideoStatus
 from madvision_assets.intake.services import Services, base_url_of, services_of
 from madvision_assets.intake.status import status_of
 from madvision_assets.intake.submitting import submit_one
+from madvision_assets.intake.withdrawing import delete
 from madvision_assets.tools.database.submissions import Receipt
 
 REFRESH_S = 3  # without JavaScript
@@ -75,6 +76,12 @@ async def submit(request: Request) -> Response:
     return RedirectResponse(f"/video/{receipt.token}", 303, {"Cache-Control": "no-store"})
 
 
+@router.api_route("/videos", methods=["GET", "HEAD"])
+def show_list(request: Request) -> Response:
+    """The list of this browser's videos, which only its script knows."""
+    return page("videos.html", media_origin=_media_origin(services_of(request)))
+
+
 @router.api_route("/video/{token}", methods=["GET", "HEAD"])
 def show_video(request: Request, token: str) -> Response:
     """Where a video stands, and its clips."""
@@ -82,12 +89,20 @@ def show_video(request: Request, token: str) -> Response:
     status = status_of(services, token, base_url_of(request))
     return page(
         "video.html",
-        media_origin=_media_origin(services, status),
+        media_origin=_media_origin(services) if status.clips else "",
+        token=token,
         status=status,
         told=tell(status),
         settled=_is_settled(status),
         refresh_s=REFRESH_S,
     )
+
+
+@router.post("/video/{token}/delete")
+def delete_video(request: Request, token: str) -> Response:
+    """Delete the video of a token, and say what became of it."""
+    _refuse_other_sites(request)
+    return page("deleted.html", token=token, deleted=delete(services_of(request), token))
 
 
 async def streams_of(request: Request, token: str) -> AsyncIterator[Streams]:
@@ -134,11 +149,9 @@ def _refuse_other_sites(request: Request) -> None:
         raise ProblemError("cross_site", kind=(403, "The form was sent by a page of another site."))
 
 
-def _media_origin(services: Services, status: VideoStatus) -> str:
-    """Where the links to clips lead, if elsewhere: the policy is asked again there."""
-    if not status.clips:
-        return ""
-    link = services.store.presigned_url(f"media/{status.video_id}", LINK_S)
+def _media_origin(services: Services) -> str:
+    """Where the links to clips and pictures lead, if elsewhere: the policy is asked again there."""
+    link = services.store.presigned_url("media/any", LINK_S)
     parts = urlsplit(link or "")
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 

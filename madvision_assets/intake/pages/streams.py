@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Self, TypeVar
 
 import anyio
@@ -10,6 +11,7 @@ import anyio.to_thread
 from starlette.applications import Starlette
 
 from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.intake.problems import RETRY_AFTER_S, ProblemError
 from madvision_assets.intake.schemas import VideoStatus
 from madvision_assets.intake.services import Services
@@ -17,6 +19,7 @@ from madvision_assets.intake.status import require_tracked, status_of
 from madvision_assets.tools.database.rows import TrackedVideo
 
 POLL_S = 1.0
+LOOKS_A_PLACE = 10  # between two looks at a place in the queue
 MAX_STREAMS = 200
 POLLING_THREADS = 4
 
@@ -96,10 +99,15 @@ class Streams:
         """
         seen: TrackedVideo | None = None
         told: VideoStatus | None = None
-        while not self._closing:
+        for look in count():
+            if self._closing:
+                return
             try:
                 tracked = await self._look(lambda: _without_heartbeat(require_tracked(services, token)))
-                status = told if tracked == seen else await self._look(lambda: status_of(services, token, base_url))
+                # Its place in the queue moves with the videos before it.
+                moved = tracked.row.status is QueueStatus.QUEUED and look % LOOKS_A_PLACE == 0
+                stays = tracked == seen and not moved
+                status = told if stays else await self._look(lambda: status_of(services, token, base_url))
                 seen = tracked
             except ProblemError:
                 return

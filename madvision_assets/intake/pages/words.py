@@ -46,6 +46,24 @@ _ENDED_WITHOUT: Mapping[Outcome, str] = {
     Outcome.NOTHING_INSIGHTFUL: "No moment stood out",
     Outcome.TOO_SHORT: "The video is too short for clips",
 }
+# What can be done then; the options are those of the form.
+_WITHOUT_CLIPS: Mapping[Outcome, str] = {
+    Outcome.NO_SPEECH: (
+        "If somebody does talk in it, name the language that is spoken under “More”, or send a version that is clearer."
+    ),
+    Outcome.NOTHING_INSIGHTFUL: (
+        "Other moments may be found with a topic, with shorter or longer clips, or with a part of the video alone: "
+        "all of these are under “More”."
+    ),
+    Outcome.TOO_SHORT: "Allow shorter clips under “More”, or submit a longer video.",
+}
+_WITH_TRANSCRIPT = "The transcript is yours to take all the same: it is below."
+_IN_SHORT: Mapping[QueueStatus, str] = {
+    QueueStatus.QUEUED: "In the queue",
+    QueueStatus.WAITING: "Waiting",
+    QueueStatus.PARKED: "Set aside",
+    QueueStatus.FAILED: "This did not work",
+}
 
 # What helps, what the button says, and whether the form is to have the address in it.
 _HELP: Mapping[NextStep, tuple[str, str, bool]] = {
@@ -124,6 +142,21 @@ def tell(status: VideoStatus) -> Told:
             return replace(_with_reason(told, status), advice=advice, action=action, keeps_address=keeps_address)
 
 
+def in_short(status: QueueStatus, step: PipelineStep, outcome: Outcome | None, clips: int) -> str:
+    """A video's state in a few words, as a list has it."""
+    if status is QueueStatus.RUNNING:
+        return step.stage.doing
+    if status is not QueueStatus.DONE:
+        return _IN_SHORT[status]
+    if outcome is not None and outcome in _ENDED_WITHOUT:
+        return _ENDED_WITHOUT[outcome]
+    return _ready(clips) if clips else "The clips are cut"
+
+
+def _ready(clips: int) -> str:
+    return "One clip is ready" if clips == 1 else f"{clips} clips are ready"
+
+
 def shortened(address: str) -> str:
     """The address with its middle left out where it is long; both ends tell what it is."""
     if len(address) <= LONGEST_SHOWN_CHARS:
@@ -188,11 +221,14 @@ def _tell_done(status: VideoStatus) -> Told:
     outcome = Outcome(status.outcome or Outcome.CLIPS)
     if outcome is not Outcome.CLIPS:
         headline = _ENDED_WITHOUT[outcome]
-        return Told(headline, headline, status.outcome_reason or "There is nothing to cut.")
+        told = Told(headline, headline, status.outcome_reason or "There is nothing to cut.")
+        advice = f"{_WITHOUT_CLIPS[outcome]} {_WITH_TRANSCRIPT if status.transcript_urls else ''}".strip()
+        from_file = status.host is None
+        action = "Send it again otherwise" if from_file else "Submit it again otherwise"
+        return replace(told, advice=advice, action=action, keeps_address=not from_file)
     if not status.clips:  # the store is away for the moment
         return Told("Done", "The clips are cut", status.message or "They cannot be listed at the moment.", Tone.GOOD)
-    count = len(status.clips)
-    headline = "One clip is ready" if count == 1 else f"{count} clips are ready"
+    headline = _ready(len(status.clips))
     lost = "".join(f" No clip of “{each.title}”: {each.sentence}" for each in status.failed_clips)
     return Told(headline, headline, f"Best first. Watch them here, or take them with you.{lost}", Tone.GOOD)
 

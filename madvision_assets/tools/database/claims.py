@@ -35,7 +35,7 @@ Turn = Callable[[QueueRow], tuple[int, datetime, datetime, str]]
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """Rows that are claimed in the order of one index: its condition, and its time."""
 
     rows: TextClause
@@ -45,8 +45,12 @@ class _Line:
         """A value of its time."""
         return at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
 
+    def value(self, moment: datetime) -> Any:
+        """The other way round."""
+        return moment.timestamp() if self.at is queue.c.turn_s else moment
 
-_IN_LINE, _TURNS = _Line(IN_LINE, queue.c.next_attempt_at), _Line(TAKING_TURNS, queue.c.turn_s)
+
+IN_LINE_ROWS, TURNS_ROWS = Line(IN_LINE, queue.c.next_attempt_at), Line(TAKING_TURNS, queue.c.turn_s)
 
 
 def room_for(connection: Connection, max_in_flight: int) -> int:
@@ -115,8 +119,8 @@ def _next_in_turn(
     """The rows whose turn it is, but for those whose next step is guarded by one of these breakers."""
     levels = [
         (ageing.turn(priority, line.moment(at), now), priority, line)
-        for line in (_IN_LINE, _TURNS)
-        for priority, at in connection.execute(_levels(line)).tuples()
+        for line in (IN_LINE_ROWS, TURNS_ROWS)
+        for priority, at in connection.execute(priority_levels(line)).tuples()
     ]
     found: list[QueueRow] = []
     for first, priority, line in sorted(levels, key=itemgetter(0)):
@@ -130,7 +134,7 @@ def _next_in_turn(
     return found
 
 
-def _levels(line: _Line) -> Select[tuple[int, Any]]:
+def priority_levels(line: Line) -> Select[tuple[int, Any]]:
     """Each priority among rows that may be due, with the earliest time of its rows; each is one look into the index."""
     highest = select(queue.c.priority).where(line.rows).order_by(queue.c.priority.desc()).limit(1).scalar_subquery()
     levels = select(highest.label("priority")).cte("levels", recursive=True)
@@ -143,12 +147,12 @@ def _levels(line: _Line) -> Select[tuple[int, Any]]:
     return select(levels.c.priority, earliest.scalar_subquery()).where(levels.c.priority.is_not(None))
 
 
-def _oldest(line: _Line, now: datetime, priority: int, limit: int, not_at: Iterable[str]) -> Select[tuple[str]]:
+def _oldest(line: Line, now: datetime, priority: int, limit: int, not_at: Iterable[str]) -> Select[tuple[str]]:
     """Of one priority those that have been due for longest; what waits for later is not even looked at."""
     query = select(queue.c.video_id).where(line.rows, queue.c.priority == priority, is_due(now))
-    if line is _IN_LINE:
+    if line is IN_LINE_ROWS:
         query = query.where(queue.c.next_attempt_at <= _soon(now))
-    return _unless_at(query.order_by(line.at, queue.c.video_id).limit(limit), not_at)
+    return unless_at(query.order_by(line.at, queue.c.video_id).limit(limit), not_at)
 
 
 def _soon(now: datetime) -> datetime:
@@ -158,10 +162,11 @@ def _soon(now: datetime) -> datetime:
 
 def _most_urgent(now: datetime, limit: int, not_at: Iterable[str]) -> Select[tuple[str]]:
     query = select(queue.c.video_id).where(IN_LINE, is_due(now)).order_by(*_URGENCY).limit(limit)
-    return _unless_at(query, not_at)
+    return unless_at(query, not_at)
 
 
-def _unless_at(query: Select[tuple[str]], not_at: Iterable[str]) -> Select[tuple[str]]:
+def unless_at(query: Select[tuple[str]], not_at: Iterable[str]) -> Select[tuple[str]]:
+    """Without the rows whose next step is guarded by one of these breakers."""
     names = list(not_at)
     return query.where(or_(queue.c.resource.is_(None), queue.c.resource.not_in(names))) if names else query
 

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import cast
 
-from sqlalchemy import Compiled, Connection, Dialect, Executable, bindparam, select
+from sqlalchemy import ColumnElement, Compiled, Connection, Dialect, Executable, bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from madvision_assets.domain.queue import QueueStatus
@@ -68,10 +68,15 @@ class Held:
 
 
 @contextmanager
-def held(database: Database, video_ids: Collection[str]) -> Iterator[Held]:
+def held(database: Database, video_ids: Collection[str], only: ColumnElement[bool] | None = None) -> Iterator[Held]:
     """Hold these videos, a few: SQLite has one writer at a time, and until the end it is this one.
 
     What the caller raises undoes the deletion of the rows. Raises as ``Database`` does.
+
+    Args:
+        database: where they are.
+        video_ids: which videos.
+        only: those of them alone count as idle whose row of the queue is so.
     """
     wanted = sorted(set(video_ids))  # everybody's order, or two writers deadlock
     with database.writing() as connection:
@@ -82,7 +87,10 @@ def held(database: Database, video_ids: Collection[str]) -> Iterator[Held]:
         known = select(videos.c.video_id).where(videos.c.video_id.in_(wanted), videos.c.address != PLACE_TAKEN)
         at_work = frozenset(connection.execute(running).scalars())
         there = frozenset(connection.execute(known).scalars())
-        yield Held(frozenset(wanted) - at_work, at_work, there, connection)
+        idle = frozenset(wanted) - at_work
+        if only is not None:
+            idle &= frozenset(connection.execute(select(queue.c.video_id).where(mine, only)).scalars())
+        yield Held(idle, at_work, there, connection)
         if not database.is_sqlite:
             connection.execute(queue.delete().where(mine, queue.c.source == PLACE_TAKEN))
             connection.execute(videos.delete().where(videos.c.video_id.in_(wanted), videos.c.address == PLACE_TAKEN))

@@ -33,16 +33,23 @@ def newest_documents(database: Database) -> Iterator[NewestDocument]:
                 yield NewestDocument(video_id, step, code, engine, model or "", prompt or "", cost_usd, wall_s)
 
 
-def about_videos(database: Database, video_ids: Collection[str]) -> Mapping[str, About]:
-    """What these videos are called, by their IDs; without those of which nothing is known; raises as ``Database``."""
-    of_these = lineage.c.video_id.in_(video_ids), lineage.c.asset.in_(TOLD_BY)
+def newest_summaries(
+    database: Database, video_ids: Collection[str], assets: Collection[str]
+) -> Mapping[str, Mapping[str, Json | None]]:
+    """The summaries of the newest documents of these stages, by video and stage; raises as ``Database``."""
+    of_these = lineage.c.video_id.in_(video_ids), lineage.c.asset.in_(assets)
     newest = select(func.max(lineage.c.id)).where(*of_these).group_by(lineage.c.video_id, lineage.c.asset)
     query = select(lineage.c.video_id, lineage.c.asset, lineage.c.summary).where(lineage.c.id.in_(newest))
     summaries: dict[str, dict[str, Json | None]] = defaultdict(dict)
     with database.reading() as connection:
         for video_id, asset, summary in connection.execute(query):
             summaries[video_id][asset] = summary
-    return {video_id: about(told) for video_id, told in summaries.items()}
+    return summaries
+
+
+def about_videos(database: Database, video_ids: Collection[str]) -> Mapping[str, About]:
+    """What these videos are called, by their IDs; without those of which nothing is known; raises as ``Database``."""
+    return {video_id: about(told) for video_id, told in newest_summaries(database, video_ids, TOLD_BY).items()}
 
 
 def title_of(video_id: ColumnElement[str]) -> ScalarSelect[str]:

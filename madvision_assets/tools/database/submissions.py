@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, RowMapping, func, select
 
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.breakers import Breaker
@@ -147,26 +147,23 @@ class Submissions:
 
     def find(self, token: str) -> TrackedVideo | None:
         """The video of a token, and where it stands; None for a token that we never gave."""
+        return self.find_all([token]).get(token)
+
+    def find_all(self, tokens: Sequence[str]) -> dict[str, TrackedVideo]:
+        """The videos of some tokens by token, in their order, without those that we never gave; one statement."""
+        by_hash = {token_hash(token): token for token in tokens}
         own = [column.label(f"b_{column.name}") for column in breakers.c]
         query = (
-            select(videos.c.address, submissions.c.address.label("own_address"), videos.c.options)
-            .add_columns(video_processing_queue, *own)
+            select(submissions.c.token_hash, videos.c.address, submissions.c.address.label("own_address"))
+            .add_columns(videos.c.options, video_processing_queue, *own)
             .join_from(submissions, videos, submissions.c.video_id == videos.c.video_id)
             .join(video_processing_queue, video_processing_queue.c.video_id == videos.c.video_id)
             .outerjoin(breakers, breakers.c.name == video_processing_queue.c.resource)
-            .where(submissions.c.token_hash == token_hash(token))
+            .where(submissions.c.token_hash.in_(by_hash))
         )
         with self._database.reading() as connection:
-            found = connection.execute(query).mappings().one_or_none()
-        if found is None:
-            return None
-        row = QueueRow.model_validate({name: found[name] for name in QueueRow.model_fields})
-        breaker = None
-        if found["b_name"] is not None:
-            breaker = Breaker.model_validate({name: found[f"b_{name}"] for name in Breaker.model_fields})
-        # Whose it is was not written down before: then it may be another one's.
-        address = found["own_address"] or public_address(found["address"])
-        return TrackedVideo(address=address, options=found["options"], row=row.behind(breaker))
+            found = {row["token_hash"]: _tracked(row) for row in connection.execute(query).mappings()}
+        return {token: found[key] for key, token in by_hash.items() if key in found}
 
     def _write(self, wanted: Sequence[NewSubmission], work: Callable[[Connection], Receipts]) -> Receipts:
         if self._database.is_sqlite:
@@ -206,3 +203,13 @@ class Submissions:
         if wanted.callback_url and row.status.is_final:
             webhooks.enqueue(connection, row, now)
         return row
+
+
+def _tracked(found: RowMapping) -> TrackedVideo:
+    row = QueueRow.model_validate({name: found[name] for name in QueueRow.model_fields})
+    breaker = None
+    if found["b_name"] is not None:
+        breaker = Breaker.model_validate({name: found[f"b_{name}"] for name in Breaker.model_fields})
+    # Whose it is was not written down before: then it may be another one's.
+    address = found["own_address"] or public_address(found["address"])
+    return TrackedVideo(address=address, options=found["options"], row=row.behind(breaker))

@@ -51,6 +51,7 @@ function showNumbers(status) {
   document.title = document.title.replace(/^\d+%/, percent);
   const running = status.status === "running" ? status.message : "";
   setText(document.getElementById("message"), running);
+  setText(document.getElementById("estimate"), status.estimate);
   for (const step of status.steps) {
     document.querySelector(`[data-step="${CSS.escape(step.step)}"] progress`).value = step.progress;
   }
@@ -182,6 +183,7 @@ function start() {
 }
 
 for (const part of document.querySelectorAll("[data-part]")) served.set(part.id, part.innerHTML);
+kept.add(token);
 tick();
 setInterval(tick, TICK_MS);
 start();
