@@ -21,6 +21,28 @@ _bearer = HTTPBearer(auto_error=False, scheme_name="token", description="The tok
 _query = APIKeyQuery(name="token", auto_error=False, scheme_name="token in the address")
 
 
+def token_of(
+    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    in_address: Annotated[str | None, Depends(_query)],
+) -> str:
+    """The token that a request brings.
+
+    Raises:
+        ProblemError: ``missing_token``.
+    """
+    token = bearer.credentials if bearer else in_address
+    if not token:
+        raise ProblemError(
+            "missing_token",
+            "Give the token as 'Authorization: Bearer TOKEN', or as ?token=TOKEN.",
+            headers={"WWW-Authenticate": 'Bearer realm="madvision"'},
+        )
+    return token
+
+
+Token = Annotated[str, Depends(token_of)]
+
+
 class BatchAccepted(BaseModel):
     """For each video of a batch a receipt or a problem, in the same order."""
 
@@ -75,17 +97,6 @@ def submit_batch(request: Request, asked: BatchRequest) -> Response:
         "missing_token", "unknown_token", "invalid_request", *COMMON_PROBLEMS, database_unavailable="503"
     ),
 )
-def read_status(
-    request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
-    in_address: Annotated[str | None, Depends(_query)],
-) -> VideoStatus:
+def read_status(request: Request, token: Token) -> VideoStatus:
     """Where a video stands, and its clips once they are made."""
-    token = bearer.credentials if bearer else in_address
-    if not token:
-        raise ProblemError(
-            "missing_token",
-            "Give the token as 'Authorization: Bearer TOKEN', or as ?token=TOKEN.",
-            headers={"WWW-Authenticate": 'Bearer realm="madvision"'},
-        )
     return status_of(services_of(request), token, base_url_of(request))

@@ -268,7 +268,7 @@ def test_what_an_editor_made_is_not_done_again_by_itself(three: Harness) -> None
 def test_another_video_of_the_same_bytes_gets_no_editors_choice(harness: Harness) -> None:
     harness.tools.same_bytes = True
     harness.tick()
-    change(harness, {"change": "retitle", "clip": chosen(harness).candidates[0].rank, "title": "Mine alone"})
+    change(harness, {"change": "add", "first_word": 0, "last_word": 6, "title": "Mine alone"})
     harness.tick()
 
     harness.submit("b", options=OPTIONS)

@@ -19,6 +19,8 @@ OPERATIONS = [
     ("post", "/public/video"),
     ("post", "/public/videos"),
     ("get", "/public/video/status"),
+    ("get", "/public/video/clips"),
+    ("patch", "/public/video/clips"),
     ("post", "/public/upload"),
     ("get", "/public/upload/{secret}"),
     ("patch", "/public/upload/{secret}"),
