@@ -25,24 +25,32 @@ class Video:
         self.intake = intake
 
     def made(self) -> "Video":
-        editing.published(self.intake.services.store, self.video_id)
+        """Its clips are made."""
+        store = self.intake.services.store
+        editing.published(store, self.video_id)
+        for name in ("a.mp4", "a.flac"):
+            store.put_bytes(f"media/{self.video_id}/{name}", b"1", media_type="video/mp4")
         return self
 
     @property
     def key(self) -> dict[str, str]:
+        """What shows that it is ours."""
         return {"Authorization": f"Bearer {self.token}"}
 
     def look(self) -> dict[str, Any]:
+        """What can be changed."""
         answer = self.intake.client.get(PATH, headers=self.key)
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     def change(self, *edits: dict[str, Any], version: str | None = None, **more: Any) -> httpx.Response:
+        """Ask for changes."""
         body = {"version": version or self.look()["version"], "edits": list(edits), **more}
         return self.intake.client.patch(PATH, headers=self.key, json=body)
 
     @property
     def chosen(self) -> ClipCandidates:
+        """The newest version."""
         return read_current(self.intake.services.store, ClipCandidates, self.video_id)
 
 
