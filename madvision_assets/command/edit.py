@@ -48,8 +48,8 @@ _EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Edit])
 def edit(video: str, version: str | None, form: str, *, dry_run: bool, **asked: Any) -> None:
     r"""Change a video's clips: trim, retitle, drop, add. Without a change it shows them.
 
-    Times are seconds, or as 12:34 or 1:02:03; points are snapped to words. All changes are made, or none, in the order
-    of the options here, those of --file first. Only clips whose pictures change are rendered.
+    Times are seconds, or as 12:34 or 1:02:03; points are snapped to words. All changes are made, or none: those of
+    --file first, then trims, titles, clips that go, clips that come. Only clips whose pictures change are rendered.
 
     \b
       madvision edit VIDEO --trim 2=1:02.5-1:40 --retitle "2=What labels save" --drop 3

@@ -243,8 +243,9 @@ class _Desk:
         return self.clips[rank]
 
     def _next_rank(self) -> int:
-        known = (*self.chosen.candidates, *self.chosen.edits, *self.made)
-        return max((each.rank for each in known), default=0) + 1
+        known = [each.rank for each in self.chosen.candidates]
+        known += [each.rank for each in (*self.chosen.edits, *self.made)]
+        return max(known, default=0) + 1
 
     def _trimmed(self, clip: ClipCandidate, edit: Trim) -> ClipCandidate:
         was = self._first_from(clip.start_s), self._last_until(clip.end_s)

@@ -50,7 +50,7 @@ def test_without_a_change_the_clips_are_shown(command_line: CommandLine, video_i
 def test_changes_by_options_are_made_and_the_clips_are_queued(command_line: CommandLine, video_id: str) -> None:
     told = command_line.run(
         "edit", video_id,
-        "--trim", "1=1:00:05-", "--retitle", "2=A = B", "--drop", "3", "--add", "11:40-12:14=Spoken late",
+        "--trim", "1=1:00:10-", "--retitle", "2=A = B", "--drop", "3", "--add", "11:40-12:14=Spoken late",
     )  # fmt: skip
 
     made = chosen(command_line, video_id)
@@ -132,5 +132,5 @@ def test_what_editors_made_is_a_set_that_evaluate_reads(
     assert talk.id == video_id
     assert [talk.sentences[n].text for n in talk.chosen] == [editing.TITLES[n] for n in (1, 2, 3, 4)]
     assert [(each["change"], each["before"]["title"]) for each in raw["edits"]] == [
-        ("drop", editing.TITLES[0]), ("retitle", editing.TITLES[1]),
+        ("retitle", editing.TITLES[1]), ("drop", editing.TITLES[0]),
     ]  # fmt: skip

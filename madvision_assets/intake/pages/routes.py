@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse
 from madvision_assets.domain.addresses import MAX_ADDRESS_CHARS
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import Failure
+from madvision_assets.intake.editing import editable_of
 from madvision_assets.intake.limits import client_of
 from madvision_assets.intake.pages.form import Form
 from madvision_assets.intake.pages.render import page, problem_page, static_file
@@ -21,7 +22,7 @@ from madvision_assets.intake.pages.words import tell
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import VideoStatus
 from madvision_assets.intake.services import Services, base_url_of, services_of
-from madvision_assets.intake.status import status_of
+from madvision_assets.intake.status import require_tracked, status_of
 from madvision_assets.intake.submitting import submit_one
 from madvision_assets.tools.database.submissions import Receipt
 
@@ -88,6 +89,14 @@ def show_video(request: Request, token: str) -> Response:
         settled=_is_settled(status),
         refresh_s=REFRESH_S,
     )
+
+
+@router.api_route("/video/{token}/edit", methods=["GET", "HEAD"])
+def show_editing(request: Request, token: str) -> Response:
+    """Where its clips are changed."""
+    services = services_of(request)
+    editable = editable_of(services, require_tracked(services, token))
+    return page("edit.html", editable=editable, back=f"/video/{token}")
 
 
 async def streams_of(request: Request, token: str) -> AsyncIterator[Streams]:
