@@ -23,6 +23,7 @@ WHO = "whoever has the token"
 PROBLEMS = (
     "missing_token",
     "unknown_token",
+    "clips_of_another",
     "no_moments",
     *COMMON_PROBLEMS,
 )
@@ -103,8 +104,7 @@ class EditAccepted(BaseModel):
 )
 def read_editable(request: Request, token: Token) -> EditableClips:
     """What can be changed of a video's clips: they themselves, and every word with its times."""
-    services = services_of(request)
-    return editable_of(services, require_tracked(services, token))
+    return editable_of(services_of(request), token)
 
 
 @router.patch(
@@ -120,7 +120,7 @@ def edit_clips(request: Request, token: Token, asked: EditRequest) -> EditAccept
     The clips whose pictures change are rendered, and no other. All edits are made, or none.
     """
     services = services_of(request)
-    video_id = require_tracked(services, token).row.video_id
+    video_id = _require_own(services, token).row.video_id
     editing = Editing(services.store, services.database, Queue(services.database), PATIENCE_S)
     try:
         made = editing.make(video_id, asked.edits, version=asked.version, who=WHO, only_try=asked.dry_run)
@@ -145,13 +145,14 @@ def edit_clips(request: Request, token: Token, asked: EditRequest) -> EditAccept
     )
 
 
-def editable_of(services: Services, tracked: TrackedVideo) -> EditableClips:
-    """What can be changed of this video's clips.
+def editable_of(services: Services, token: str) -> EditableClips:
+    """What can be changed of the clips of a token's video.
 
     Raises:
-        ProblemError: ``no_moments``.
+        ProblemError: ``unknown_token``, ``clips_of_another`` or ``no_moments``.
         Failure: the store is away, or a document cannot be read here.
     """
+    tracked = _require_own(services, token)
     video_id = tracked.row.video_id
     try:
         found = Editable.read(services.store, video_id)
@@ -171,6 +172,18 @@ def editable_of(services: Services, tracked: TrackedVideo) -> EditableClips:
 def _view(video_id: str, candidate: ClipCandidate) -> EditableClip:
     told = candidate.model_dump(include={"title", "reason", "start_s", "end_s"})
     return EditableClip(clip=candidate.rank, clip_id=clip_id(video_id, candidate.rank), **told)
+
+
+def _require_own(services: Services, token: str) -> TrackedVideo:
+    """The video of a token: one whose clips nobody else had before, who would find them changed by a stranger."""
+    tracked = require_tracked(services, token)
+    if not services.submissions.is_of_the_first(token):
+        raise ProblemError(
+            "clips_of_another",
+            "Somebody else submitted this video before, and has the same clips. Submit it with other options, such as "
+            "another number of clips: it is not downloaded again, and has clips of your own, which you can change.",
+        )
+    return tracked
 
 
 def _no_moments() -> ProblemError:

@@ -8,6 +8,8 @@ import pytest
 from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.intake.schemas import SubmissionRequest
+from madvision_assets.intake.submitting import submit_one
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets_tests import editing
@@ -20,6 +22,7 @@ class Video:
     """A video whose clips are made, over the API."""
 
     def __init__(self, intake: Intake, name: str) -> None:
+        self.name = name
         receipt = intake.submit(f"https://media.example.org/{name}.mp4")
         self.token, self.video_id = receipt["token"], receipt["video_id"]
         self.intake = intake
@@ -56,7 +59,7 @@ class Video:
 
 @pytest.fixture
 def video(intake: Intake, request: pytest.FixtureRequest) -> Video:
-    return Video(intake, request.node.name).made()
+    return Video(intake, request.node.name.partition("[")[0]).made()
 
 
 def test_what_can_be_changed_is_told_with_every_word(video: Video) -> None:
@@ -149,3 +152,27 @@ def test_without_the_token_nothing_is_told_or_changed(video: Video, headers: dic
 
     assert {each.status_code for each in answers} == {404 if headers else 401}
     assert len(video.chosen.candidates) == 5
+
+
+def test_clips_that_somebody_else_had_first_are_not_changed_by_who_submits_the_same_video(video: Video) -> None:
+    url = f"https://media.example.org/{video.name}.mp4"
+    services, other = video.intake.services, "192.0.2.77"
+    stranger = submit_one(services, SubmissionRequest(url=url), other)
+    body = {"version": video.look()["version"], "edits": [{"change": "drop", "clip": 1}]}
+    headers = {"Authorization": f"Bearer {stranger.token}"}
+
+    answer = video.intake.client.patch(PATH, headers=headers, json=body)
+    page = video.intake.client.get(f"/video/{stranger.token}/edit")
+
+    assert stranger.row.video_id == video.video_id
+    assert (answer.status_code, answer.json()["code"]) == (403, "clips_of_another")
+    assert "Submit it with other options" in answer.json()["detail"]
+    assert page.status_code == 403
+    assert len(video.chosen.candidates) == 5
+
+
+def test_whoever_had_the_clips_first_changes_them_by_any_token_of_his(video: Video) -> None:
+    again = video.intake.submit(f"https://media.example.org/{video.name}.mp4")
+    video.token = again["token"]
+
+    assert video.change({"change": "drop", "clip": 1}).status_code == 202

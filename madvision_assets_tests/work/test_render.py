@@ -160,14 +160,14 @@ def test_other_words_render_a_clip_in_which_they_are_said_and_no_other(
     store = ObjectStore.from_url("memory://")
     raw, chosen = raw_of(store, film), chosen_of((1.0, 5.0))
     rendered(store, raw, chosen, tmp_path / "work")
-    notes = len(store.list_sizes("rendered"))
+    notes = len(list(store.list_sizes("rendered")))
     word = Word(text="Hello", start_s=said_at_s, end_s=said_at_s + 0.5)
     segment = Segment(id=0, start_s=word.start_s, end_s=word.end_s, text=word.text, words=(word,))
     said = SILENT.model_copy(update={"segments": (segment,)})
 
     ClipRenderer(store).render(raw, said, chosen, tmp_path / "work", lambda *_: None)
 
-    assert (len(store.list_sizes("rendered")) > notes) is is_rendered
+    assert (len(list(store.list_sizes("rendered"))) > notes) is is_rendered
 
 
 def test_a_clip_of_another_moment_is_rendered(store: ObjectStore, film: Path, tmp_path: Path) -> None:

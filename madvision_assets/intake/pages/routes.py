@@ -22,7 +22,7 @@ from madvision_assets.intake.pages.words import tell
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import VideoStatus
 from madvision_assets.intake.services import Services, base_url_of, services_of
-from madvision_assets.intake.status import require_tracked, status_of
+from madvision_assets.intake.status import status_of
 from madvision_assets.intake.submitting import submit_one
 from madvision_assets.tools.database.submissions import Receipt
 
@@ -94,8 +94,7 @@ def show_video(request: Request, token: str) -> Response:
 @router.api_route("/video/{token}/edit", methods=["GET", "HEAD"])
 def show_editing(request: Request, token: str) -> Response:
     """Where its clips are changed."""
-    services = services_of(request)
-    editable = editable_of(services, require_tracked(services, token))
+    editable = editable_of(services_of(request), token)
     return page("edit.html", editable=editable, back=f"/video/{token}")
 
 

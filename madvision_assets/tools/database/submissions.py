@@ -168,6 +168,22 @@ class Submissions:
         address = found["own_address"] or public_address(found["address"])
         return TrackedVideo(address=address, options=found["options"], row=row.behind(breaker))
 
+    def is_of_the_first(self, token: str) -> bool:
+        """Whether the video of a token was submitted by its submitter before anybody else: whose clips they are."""
+        mine = submissions.alias()
+        query = (
+            select(submissions.c.token_hash, submissions.c.submitter, mine.c.submitter.label("mine"))
+            .join(mine, mine.c.video_id == submissions.c.video_id)
+            .where(mine.c.token_hash == token_hash(token))
+            .order_by(submissions.c.created_at, submissions.c.token_hash)
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            first = connection.execute(query).one_or_none()
+        if first is None:
+            return False
+        return first.token_hash == token_hash(token) or (first.mine is not None and first.mine == first.submitter)
+
     def _write(self, wanted: Sequence[NewSubmission], work: Callable[[Connection], Receipts]) -> Receipts:
         if self._database.is_sqlite:
             return self._kept.run(work)
