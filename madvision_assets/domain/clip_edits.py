@@ -26,6 +26,7 @@ from madvision_assets.domain.wording import letters
 ENGINE = "editor"  # of a document that a person made
 SHORTEST_S, LONGEST_S = 1.0, 1200.0  # as ``Options`` has them
 MOST_CLIPS, MOST_EDITS = 50, 200
+MOST_KEPT = 2000  # edits in one document, which names them all
 CHOSEN_BY_A_PERSON = "An editor chose it."
 _MINUTE_S = 60
 
@@ -208,6 +209,8 @@ class _Desk:
             raise EditRefusedError("No clip would be left. Keep one, or add one.")
         if len(self.clips) > MOST_CLIPS:
             raise EditRefusedError(f"A video has at most {MOST_CLIPS} clips. Drop some.")
+        if len(self.chosen.edits) + len(self.made) > MOST_KEPT:
+            raise EditRefusedError(f"These clips were changed {MOST_KEPT} times. Have the moments chosen anew.")
         self._part({each.rank for each in self.made})
         last = {each.rank: number for number, each in enumerate(self.made)}
         made = [

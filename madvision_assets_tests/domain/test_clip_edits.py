@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from madvision_assets.domain.clip_edits import Edit, EditRefusedError, edited, spoken_words, to_render
+from madvision_assets.domain.clip_edits import MOST_KEPT, Edit, EditRefusedError, edited, spoken_words, to_render
 from madvision_assets.domain.clips import Change, ClipCandidate, ClipCandidates, Outcome
 from madvision_assets_tests.builders import sample_talk
 from madvision_assets_tests.stores import sealed
@@ -148,6 +148,14 @@ def test_what_cannot_be_is_refused_in_a_sentence(told: dict[str, Any], sentence:
 def test_no_clip_at_all_is_refused() -> None:
     with pytest.raises(EditRefusedError, match="No clip would be left"):
         make(*({"change": "drop", "clip": rank} for rank in (1, 2, 3)))
+
+
+def test_a_document_that_names_too_many_edits_takes_no_more() -> None:
+    (once,) = make({"change": "drop", "clip": 1}).edits
+    worn = sealed(BASE.model_copy(update={"provenance": None, "edits": (once,) * MOST_KEPT}))
+
+    with pytest.raises(EditRefusedError, match="Have the moments chosen anew"):
+        make({"change": "drop", "clip": 2}, base=worn)
 
 
 @pytest.mark.parametrize(

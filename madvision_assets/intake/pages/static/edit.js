@@ -60,7 +60,7 @@ function summary() {
   const rendered = clips.filter((clip) => !clip.dropped && (!clip.was || isRecut(clip))).length;
   const stay = clips.filter((clip) => !clip.dropped).length - rendered;
   const count = (number) => `${number} ${number === 1 ? "clip" : "clips"}`;
-  return `${count(rendered)} will be rendered, ${count(stay)} ${stay === 1 ? "stays" : "stay"} as cut.`;
+  return `${rendered ? count(rendered) : "No clip"} will be rendered, ${count(stay)} ${stay === 1 ? "stays" : "stay"} as cut.`;
 }
 
 // --- what is shown ---
