@@ -78,7 +78,7 @@ class ClipRenderer:
         document = Clips(
             video_id=raw_video.video_id,
             outcome=chosen.outcome,
-            outcome_reason=chosen.outcome_reason,
+            outcome_reason=f"{chosen.outcome_reason} {_lost(len(failed), len(wanted))}".strip(),
             clips=tuple(clips[each.rank] for each in wanted if each.rank in clips),
             provisional=chosen.provisional,
             failed=tuple(_failed(each.candidate, failed[each.rank]) for each in wanted if each.rank in failed),
@@ -212,6 +212,11 @@ class _Wanted:
 def _measured(seen: cut.ClipInspection) -> dict[str, float]:
     names = ("duration_s", "audio_video_offset_s", "width", "height")
     return {name: getattr(seen, name) for name in names}
+
+
+def _lost(failed: int, of: int) -> str:
+    """A sentence on clips that could not be made; empty where all could."""
+    return f"{failed} of {of} clips could not be made." if failed else ""
 
 
 def _failed(candidate: ClipCandidate, failure: Failure) -> FailedClip:

@@ -101,6 +101,7 @@ def test_a_clip_that_fails_names_itself_and_the_others_are_delivered(
     (failed,) = made.failed
     assert (failed.rank, failed.title, failed.cause) == (2, "Moment 2", "bad_clip")
     assert "outside the video" in failed.details
+    assert made.outcome_reason == "1 of 3 clips could not be made."
 
 
 def test_where_all_clips_fail_the_stage_fails(store: ObjectStore, film: Path, tmp_path: Path) -> None:
