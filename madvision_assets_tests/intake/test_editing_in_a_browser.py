@@ -237,6 +237,25 @@ def test_with_the_keyboard_alone_a_clip_is_trimmed_and_one_added(
     ]  # fmt: skip
 
 
+def test_a_word_that_is_clicked_shows_the_picture_of_the_chosen_clip_there(
+    page: Page, base_url: str, desk: Desk, request: pytest.FixtureRequest
+) -> None:
+    shown = desk.video(f"watch-{request.node.callspec.id}")
+    page.goto(f"{base_url}{shown.path}/edit")
+    page.get_by_label("Work on clip 2").check()
+    preview = page.get_by_label("The chosen clip as it is cut")
+    expect(preview).to_have_attribute("src", f"{shown.path}/clips/{shown.row.video_id}.02.mp4")
+    page.wait_for_function("() => document.getElementById('preview').readyState > 0")
+
+    page.locator('[data-word="20"]').click()
+    page.wait_for_function("() => !document.getElementById('preview').seeking")
+
+    word = spoken(shown.row.video_id).words[20]
+    assert abs(preview.evaluate("video => video.currentTime") - (word.start_s - 8)) < 2 * FRAME_S
+    page.get_by_role("button", name="Add as a new clip").click()
+    expect(preview).to_be_hidden()
+
+
 def test_what_was_changed_meanwhile_is_told_and_what_was_typed_stays(
     page: Page, base_url: str, desk: Desk, request: pytest.FixtureRequest
 ) -> None:

@@ -83,7 +83,7 @@ def show_video(request: Request, token: str) -> Response:
     status = status_of(services, token, base_url_of(request))
     return page(
         "video.html",
-        media_origin=_media_origin(services, status),
+        media_origin=_media_origin(services, status.video_id) if status.clips else "",
         status=status,
         told=tell(status),
         settled=_is_settled(status),
@@ -94,8 +94,10 @@ def show_video(request: Request, token: str) -> Response:
 @router.api_route("/video/{token}/edit", methods=["GET", "HEAD"])
 def show_editing(request: Request, token: str) -> Response:
     """Where its clips are changed."""
-    editable = editable_of(services_of(request), token)
-    return page("edit.html", editable=editable, back=f"/video/{token}")
+    services = services_of(request)
+    editable = editable_of(services, token)
+    media_origin = _media_origin(services, editable.video_id)
+    return page("edit.html", media_origin=media_origin, editable=editable, back=f"/video/{token}")
 
 
 async def streams_of(request: Request, token: str) -> AsyncIterator[Streams]:
@@ -142,11 +144,9 @@ def _refuse_other_sites(request: Request) -> None:
         raise ProblemError("cross_site", kind=(403, "The form was sent by a page of another site."))
 
 
-def _media_origin(services: Services, status: VideoStatus) -> str:
+def _media_origin(services: Services, video_id: str) -> str:
     """Where the links to clips lead, if elsewhere: the policy is asked again there."""
-    if not status.clips:
-        return ""
-    link = services.store.presigned_url(f"media/{status.video_id}", LINK_S)
+    link = services.store.presigned_url(f"media/{video_id}", LINK_S)
     parts = urlsplit(link or "")
     return f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
 

@@ -8,6 +8,7 @@ const { version, words, clips: served } = JSON.parse(main.dataset.editable);
 const cards = document.getElementById("cards");
 const list = document.getElementById("words");
 const render = document.getElementById("render");
+const preview = document.getElementById("preview");
 const problem = document.getElementById("problem");
 const MOST_TITLE_CHARS = 120;
 
@@ -15,7 +16,8 @@ const middles = words.map((word) => (word.start_s + word.end_s) / 2);
 const nodes = [];
 const clips = served.map((clip) => {
   const points = { first: firstFrom(clip.start_s), last: lastUntil(clip.end_s) };
-  return { clip: clip.clip, title: clip.title, ...points, was: { title: clip.title, ...points }, dropped: false };
+  const was = { title: clip.title, ...points, id: clip.clip_id, startS: clip.start_s, endS: clip.end_s };
+  return { clip: clip.clip, title: clip.title, ...points, was, dropped: false };
 });
 let chosen = clips[0] || null;
 let anchor = 0; // of what is marked, and its other end, which has the focus
@@ -102,6 +104,7 @@ function card(clip) {
 }
 
 function paint() {
+  watch();
   for (const clip of clips) {
     const { radio, span, title, state, drop } = clip.parts;
     const [first, last] = [words[clip.first], words[clip.last]];
@@ -158,6 +161,20 @@ function choose(clip) {
   }
 }
 
+// The clip as it is cut now, if it is; a new one has no picture yet.
+function watch() {
+  const file = chosen?.was ? `/video/${token}/clips/${chosen.was.id}.mp4` : "";
+  if (preview.getAttribute("src") === file) return;
+  preview.hidden = !file;
+  if (file) preview.src = file;
+  else preview.removeAttribute("src");
+}
+
+function seek(word) {
+  const { startS, endS } = chosen?.was || {};
+  if (!preview.hidden && startS <= word.start_s && word.start_s < endS) preview.currentTime = word.start_s - startS;
+}
+
 // The one word that the Tab key leads to.
 function place(number) {
   nodes[cursor].tabIndex = -1;
@@ -170,6 +187,7 @@ function mark(number, { extend = false, focus = true } = {}) {
   place(Math.min(nodes.length - 1, Math.max(0, number)));
   if (!extend) anchor = cursor;
   isMarked = true;
+  seek(words[cursor]);
   if (focus) nodes[cursor].focus({ preventScroll: false });
   paintWords();
 }
@@ -273,6 +291,9 @@ document.getElementById("end").addEventListener("click", end);
 document.getElementById("add").addEventListener("click", add);
 render.addEventListener("click", send);
 addEventListener("beforeunload", warn);
+preview.addEventListener("error", () => {
+  preview.hidden = true;
+});
 
 function warn(event) {
   if (edits().length) event.preventDefault();
