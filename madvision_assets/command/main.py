@@ -9,6 +9,7 @@ from rich.console import Console
 
 from madvision_assets.command import (
     clips,
+    edit,
     evaluate,
     inbox,
     naming,
@@ -166,6 +167,8 @@ FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, eval
 for command in (
     *chain.from_iterable(FAMILIES),
     clips.clips,
+    edit.edit,
+    edit.labels,
     query.query,
     stale.stale,
     store.store,

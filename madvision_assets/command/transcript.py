@@ -1,6 +1,5 @@
 """The commands about what is said: transcript export and import."""
 
-import getpass
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 
 from madvision_assets.command.display import echo, told_plainly
+from madvision_assets.command.edit import user
 from madvision_assets.command.naming import VIDEO, video_id_of
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.failures import UnknownVideoError
@@ -70,16 +70,8 @@ def take(video: str, file: Path, form: str | None) -> None:
         raise click.BadParameter(f"{file} tells no format: end it with one of {names}, or say --format.")
     workplace = Workplace(load_settings())
     corrections = Corrections(workplace.store, workplace.database, Queue(workplace.database))
-    made = corrections.take(video_id_of(workplace, video), file.read_bytes(), Form(asked), _user())
+    made = corrections.take(video_id_of(workplace, video), file.read_bytes(), Form(asked), user())
     changed = sum(segment.estimated for segment in made.segments)
     told = f"{len(made.segments)} sentences; of {changed} of them most words have times that nobody heard."
     echo(f"The transcript of {made.video_id} is that of {file}: {told}")
     echo("The later stages are queued again.")
-
-
-def _user() -> str:
-    """Who types, as far as the system knows; a container may know nobody."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "unknown"

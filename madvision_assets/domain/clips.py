@@ -98,8 +98,45 @@ class FailedWindow(Value):
     details: str = ""
 
 
+class Change(StrEnum):
+    """What a person does to the clips."""
+
+    TRIM = "trim"
+    RETITLE = "retitle"
+    DROP = "drop"
+    ADD = "add"
+
+
+class MadeEdit(Value):
+    """A change that a person made: what was proposed, and what the person made of it. A label for evaluation.
+
+    Attributes:
+        change: what was done.
+        rank: of the clip.
+        before: the moment as it was; None where it was added.
+        after: as it is; None where it was dropped.
+        version: of the document that it was made on.
+        who: made it, as far as it is known.
+    """
+
+    change: Change
+    rank: int
+    before: ClipCandidate | None = None
+    after: ClipCandidate | None = None
+    version: str
+    who: str = ""
+
+
+def _is_empty(value: object) -> bool:
+    return not value
+
+
 class ClipCandidates(Document):
-    """The chosen moments, best first, every moment that was proposed and not taken, and what could not be read."""
+    """The chosen moments, best first, every moment that was proposed and not taken, and what could not be read.
+
+    Attributes:
+        edits: what people have changed since the moments were chosen, the first one first.
+    """
 
     asset: ClassVar[str] = "clip_candidates"
     # Version 2 has more rules, and stretches that could not be read.
@@ -113,6 +150,7 @@ class ClipCandidates(Document):
     rejected: tuple[RejectedMoment, ...] = ()
     failed_windows: tuple[FailedWindow, ...] = ()
     provisional: bool = False
+    edits: Annotated[tuple[MadeEdit, ...], Field(exclude_if=_is_empty)] = ()
 
 
 class Role(StrEnum):
@@ -151,10 +189,6 @@ class Role(StrEnum):
     def is_rendition(self) -> bool:
         """Whether it is a picture that is made only where it is asked for."""
         return self.value in RENDITIONS
-
-
-def _is_empty(value: Mapping[str, object]) -> bool:
-    return not value
 
 
 class Method(StrEnum):

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from madvision_assets.domain.failures import Failure
 from madvision_assets.intake import (
     clips,
+    editing,
     health,
     internal,
     listing,
@@ -38,7 +39,7 @@ from madvision_assets.tools.database.figures import Figures
 DESCRIPTION = """Submit the address of a video; follow it with the token; take the clips.
 
 Everything that is refused or fails is a problem document (RFC 9457) with a stable `code`."""
-PARTS = (public, listing, withdrawing, uploads, internal, clips, packages, transcripts, health, metrics, pages)
+PARTS = (public, listing, withdrawing, editing, uploads, internal, clips, packages, transcripts, health, metrics, pages)
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/")
 

@@ -1,8 +1,6 @@
 """The public routes: submit an address, and follow it with the token."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from madvision_assets.intake.limits import RateLimits, client_of, limit_callbacks
@@ -11,7 +9,7 @@ from madvision_assets.intake.schemas import BatchRequest, SubmissionAccepted, Su
 from madvision_assets.intake.services import base_url_of, services_of
 from madvision_assets.intake.status import status_of
 from madvision_assets.intake.submitting import accepted, submit_many, submit_one
-from madvision_assets.intake.tokens import given_token
+from madvision_assets.intake.tokens import Token
 
 BODY_PROBLEMS = ("invalid_json", "body_timeout", "body_too_large", "unsupported_media_type", "invalid_request")
 COMMON_PROBLEMS = ("too_many_requests", "internal_error")
@@ -73,6 +71,6 @@ def submit_batch(request: Request, asked: BatchRequest) -> Response:
         "missing_token", "unknown_token", "invalid_request", *COMMON_PROBLEMS, database_unavailable="503"
     ),
 )
-def read_status(request: Request, token: Annotated[str, Depends(given_token)]) -> VideoStatus:
+def read_status(request: Request, token: Token) -> VideoStatus:
     """Where a video stands, and its clips once they are made."""
     return status_of(services_of(request), token, base_url_of(request))

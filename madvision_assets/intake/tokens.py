@@ -32,6 +32,9 @@ def given_token(
     return token
 
 
+Token = Annotated[str, Depends(given_token)]
+
+
 def given_tokens(
     token: Annotated[list[str] | None, Query(description=f"Repeated for each token; at most {MAX_TOKENS}.")] = None,
     listed: Annotated[

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from madvision_assets.intake.problems import ProblemError, documented
 from madvision_assets.intake.public import COMMON_PROBLEMS
 from madvision_assets.intake.services import Services, services_of
 from madvision_assets.intake.status import NO_SUBMISSION
-from madvision_assets.intake.tokens import given_token
+from madvision_assets.intake.tokens import Token
 
 IS_DELETED = "The video is deleted: nothing leads to it any more, and its files are gone within minutes."
 IS_KEPT = (
@@ -50,6 +50,6 @@ def delete(services: Services, token: str) -> Deleted:
         "missing_token", "unknown_token", "invalid_request", *COMMON_PROBLEMS, database_unavailable="503"
     ),
 )
-def delete_video(request: Request, token: Annotated[str, Depends(given_token)]) -> Deleted:
+def delete_video(request: Request, token: Token) -> Deleted:
     """Delete a video, whatever state it is in. What others submitted too stays for them."""
     return delete(services_of(request), token)

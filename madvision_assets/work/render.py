@@ -24,8 +24,8 @@ from madvision_assets.domain.failures import (
     TooCostlyError,
 )
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import RawVideo
+from madvision_assets.domain.transcript import Transcript, Word
+from madvision_assets.domain.video import PICTURE_OPTIONS, RawVideo
 from madvision_assets.tools.media import cut, ffmpeg, frames, outputs
 from madvision_assets.tools.store.documents import are_whole
 from madvision_assets.tools.store.objects import ObjectStore
@@ -36,7 +36,7 @@ Progress = Callable[[float, str], None]
 
 SHEET_COLUMNS = 3  # as wide as Dagster's window for it
 NOTES = "rendered"  # folder of the store
-NOTES_VERSION = 1  # of how clips are rendered: what was noted under another one is rendered again
+NOTES_VERSION = 2  # of how clips are rendered: what was noted under another one is rendered again
 # What is the matter of one clip; everything else would meet the next one, too.
 CLIP_FAILURES = (BadClipError, CorruptMediaError, MediaToolError, NotMediaError, TooCostlyError)
 
@@ -78,7 +78,7 @@ class ClipRenderer:
         document = Clips(
             video_id=raw_video.video_id,
             outcome=chosen.outcome,
-            outcome_reason=chosen.outcome_reason,
+            outcome_reason=f"{chosen.outcome_reason} {_lost(len(failed), len(wanted))}".strip(),
             clips=tuple(clips[each.rank] for each in wanted if each.rank in clips),
             provisional=chosen.provisional,
             failed=tuple(_failed(each.candidate, failed[each.rank]) for each in wanted if each.rank in failed),
@@ -96,8 +96,8 @@ class ClipRenderer:
         return self._one(wanted, source, folder, tell)
 
     def _one(self, wanted: "_Wanted", source: CutSource, folder: Path, tell: Callable[[float], None]) -> Clip:
-        plan, candidate, options = wanted.plan, wanted.candidate, wanted.raw_video.options
-        identity = clip_id(wanted.raw_video.video_id, candidate.rank)
+        plan, options = wanted.plan, wanted.raw_video.options
+        identity = clip_id(wanted.raw_video.video_id, wanted.rank)
         paths = {role: folder / f"{identity}.{role.suffix}" for role in Role if not role.is_rendition}
         of_all = 1 + len(options.pictures)
         try:
@@ -107,19 +107,17 @@ class ClipRenderer:
                 source.path, plan, paths[Role.SOURCE], wanted.raw_video.info,
                 more=more, progress=lambda share: tell(share / of_all),
             )  # fmt: skip
-            cues = captions.caption_cues(wanted.transcript.words, plan.start_s, plan.end_s)
+            cues = wanted.cues
             cut_clip = outputs.CutClip(path=paths[Role.SOURCE], duration_s=made.seen.duration_s, cues=cues)
             for role, path in paths.items():
                 outputs.make(role, cut_clip, path)
-            words = captions.words_of_clip(wanted.transcript.words, plan.start_s, plan.end_s)
-            finished = shaping.Finished(identity, paths[Role.SOURCE], plan.fps, words)
+            finished = shaping.Finished(identity, paths[Role.SOURCE], plan.fps, wanted.words)
             shaped = shaping.shape(
                 finished, options, folder, lambda share: tell((1 + share * (of_all - 1)) / of_all)
             )  # fmt: skip
             paths |= shaped.paths
             clip = Clip(
-                clip_id=identity,
-                **candidate.model_dump(include={"rank", "title", "reason", "score"}),
+                **wanted.told,
                 start_s=plan.start_s,
                 end_s=plan.end_s,
                 **_measured(made.seen),
@@ -138,12 +136,12 @@ class ClipRenderer:
         return clip
 
     def _rendered(self, wanted: "_Wanted") -> Clip | None:
-        """The same clip, where an earlier try made it and its files are whole."""
+        """The same pictures, where an earlier try made them and they are whole; called as they are to be called now."""
         try:
             clip = Clip.model_validate_json(self.store.get_bytes(wanted.note_key), extra="ignore")
-        except (MissingInputError, ValidationError):
+        except (BadClipError, MissingInputError, ValidationError):
             return None
-        return clip if are_whole(self.store, clip.files.values()) else None
+        return clip.model_copy(update=wanted.told) if are_whole(self.store, clip.files.values()) else None
 
     def _store(self, path: Path, video_id: str, role: Role) -> ObjectRef:
         return self.store.store_media(path, video_id, role.suffix.rpartition(".")[2], role.media_type)
@@ -176,23 +174,49 @@ class _Wanted:
             raise BadClipError(str(error)) from error
 
     @cached_property
+    def cues(self) -> list[captions.Cue]:
+        """Its captions."""
+        return captions.caption_cues(self.transcript.words, self.plan.start_s, self.plan.end_s)
+
+    @cached_property
+    def words(self) -> list[Word]:
+        """What is said in it."""
+        return captions.words_of_clip(self.transcript.words, self.plan.start_s, self.plan.end_s)
+
+    @property
+    def told(self) -> dict[str, object]:
+        """What it is called, none of which is in its pictures."""
+        candidate = self.candidate
+        told = candidate.model_dump(include={"rank", "title", "reason", "score"})
+        return {"clip_id": clip_id(self.raw_video.video_id, candidate.rank), **told}
+
+    @cached_property
     def note_key(self) -> str:
-        """Where the clip is noted once it is rendered: another input, or other code, is another note."""
-        words = self.transcript.model_dump_json(include={"segments"})
+        """Where the clip is noted once it is rendered: what its files are made from, and nothing else, is in its name.
+
+        Raises:
+            BadClipError: it lies outside of the video.
+        """
+        plan, raw = self.plan, self.raw_video
         made_from = (
             NOTES_VERSION, cut.ENCODING, [role.value for role in Role],
-            self.raw_video.media.sha256, self.raw_video.info.model_dump(mode="json"),
-            self.raw_video.options.model_dump(mode="json"),
-            hashlib.sha256(words.encode()).hexdigest(),
-            self.candidate.model_dump(mode="json"),
+            raw.media.sha256, raw.info.model_dump(mode="json"),
+            raw.options.model_dump(mode="json", include=set(PICTURE_OPTIONS)),
+            plan.start_s, plan.frames,
+            captions.to_srt(self.cues), [word.model_dump(mode="json") for word in self.words],
         )  # fmt: skip
         digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-        return f"{NOTES}/{self.raw_video.video_id}/{digest}"
+        return f"{NOTES}/{raw.video_id}/{digest}"
 
 
 def _measured(seen: cut.ClipInspection) -> dict[str, float]:
     names = ("duration_s", "audio_video_offset_s", "width", "height")
     return {name: getattr(seen, name) for name in names}
+
+
+def _lost(failed: int, of: int) -> str:
+    """A sentence on clips that could not be made; empty where all could."""
+    return f"{failed} of {of} clips could not be made." if failed else ""
 
 
 def _failed(candidate: ClipCandidate, failure: Failure) -> FailedClip:

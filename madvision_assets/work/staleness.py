@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from madvision_assets.domain.clip_edits import ENGINE as EDITOR
 from madvision_assets.domain.failures import AnalystRateLimitedError, AnalystUnavailableError, Resource
 from madvision_assets.domain.lineage import NewestDocument
 from madvision_assets.domain.stages import PipelineStep
@@ -179,7 +180,11 @@ def _version(step: PipelineStep, analyst: Analyst) -> str:
 
 def _first(video_id: str, documents: Sequence[NewestDocument], reason: Reason) -> Stale | None:
     by_step = {made.step: made for made in documents}
+    chosen = by_step.get(PipelineStep.CLIP_CANDIDATES)
+    by_a_person = chosen is not None and chosen.engine == EDITOR
     for step in PipelineStep:
+        if by_a_person and chosen is not None and chosen.step in step.onwards():
+            continue  # nothing takes an editor's clips away but a person who asks for that
         why = reason(by_step[step]) if step in by_step else None
         if why is not None:
             later = [by_step[each] for each in step.onwards() if each in by_step]

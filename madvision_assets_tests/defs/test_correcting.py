@@ -16,8 +16,9 @@ from madvision_assets.domain.video import Video
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.submissions import NewSubmission
 from madvision_assets.tools.store.documents import read_current
-from madvision_assets.work.correcting import BusyError, Corrections
+from madvision_assets.work.correcting import Corrections
 from madvision_assets.work.dispatch import missing_steps
+from madvision_assets.work.replacing import BusyError
 from madvision_assets_tests.harness import Harness, open_harness
 
 pytestmark = pytest.mark.whole

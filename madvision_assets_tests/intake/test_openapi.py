@@ -21,6 +21,8 @@ OPERATIONS = [
     ("post", "/public/videos"),
     ("get", "/public/videos"),
     ("get", "/public/video/status"),
+    ("get", "/public/video/clips"),
+    ("patch", "/public/video/clips"),
     ("post", "/public/upload"),
     ("get", "/public/upload/{secret}"),
     ("patch", "/public/upload/{secret}"),

@@ -8,7 +8,7 @@ import pytest
 from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Method, Outcome, Role
 from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import BadClipError, MissingInputError
-from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.transcript import Segment, Transcript, Word
 from madvision_assets.domain.video import RawVideo, SourceMetadata
 from madvision_assets.tools.media import apart
 from madvision_assets.tools.media.probe import probe
@@ -101,6 +101,7 @@ def test_a_clip_that_fails_names_itself_and_the_others_are_delivered(
     (failed,) = made.failed
     assert (failed.rank, failed.title, failed.cause) == (2, "Moment 2", "bad_clip")
     assert "outside the video" in failed.details
+    assert made.outcome_reason == "1 of 3 clips could not be made."
 
 
 def test_where_all_clips_fail_the_stage_fails(store: ObjectStore, film: Path, tmp_path: Path) -> None:
@@ -122,6 +123,54 @@ def test_what_was_rendered_is_not_rendered_again(store: ObjectStore, film: Path,
     assert mended == first
     assert set(told) <= {"clip 1 of 1"}
     assert store.exists(lost.key)
+
+
+def test_a_retry_renders_only_the_clip_that_failed(store: ObjectStore, film: Path, tmp_path: Path) -> None:
+    raw, chosen = raw_of(store, film), chosen_of((1.0, 5.0), (50.0, 60.0), (6.0, 9.0))
+    first, _ = rendered(store, raw, chosen, tmp_path / "work")
+    notes = {key for key, _ in store.list_sizes("rendered")}
+
+    mended, _ = rendered(store, raw, chosen_of((1.0, 5.0), (9.5, 11.0), (6.0, 9.0)), tmp_path / "work")
+
+    assert [clip.rank for clip in mended.clips] == [1, 2, 3]
+    assert [mended.clips[0], mended.clips[2]] == list(first.clips)
+    assert len({key for key, _ in store.list_sizes("rendered")} - notes) == 1
+    assert mended.failed == ()
+
+
+def test_what_a_clip_is_called_and_its_number_are_not_in_its_pictures(
+    store: ObjectStore, film: Path, tmp_path: Path
+) -> None:
+    raw, chosen = raw_of(store, film), chosen_of((1.0, 5.0), (6.0, 9.0))
+    first, _ = rendered(store, raw, chosen, tmp_path / "work")
+    changed = {"rank": 7, "title": "Another", "reason": "A person says so.", "quote": "Said.", "score": 1.0}
+    other = chosen.model_copy(update={"candidates": (chosen.candidates[1].model_copy(update=changed),)})
+
+    notes = set(store.list_sizes("rendered"))
+
+    made, _ = rendered(store, raw, other, tmp_path / "work")
+
+    (clip,) = made.clips
+    assert set(store.list_sizes("rendered")) == notes
+    assert clip.files == first.clips[1].files
+    assert (clip.clip_id, clip.rank, clip.title, clip.score) == (f"{VIDEO_ID}.07", 7, "Another", 1.0)
+
+
+@pytest.mark.parametrize(("said_at_s", "is_rendered"), [(2.0, True), (10.0, False)])
+def test_other_words_render_a_clip_in_which_they_are_said_and_no_other(
+    film: Path, tmp_path: Path, said_at_s: float, is_rendered: bool
+) -> None:
+    store = ObjectStore.from_url("memory://")
+    raw, chosen = raw_of(store, film), chosen_of((1.0, 5.0))
+    rendered(store, raw, chosen, tmp_path / "work")
+    notes = len(list(store.list_sizes("rendered")))
+    word = Word(text="Hello", start_s=said_at_s, end_s=said_at_s + 0.5)
+    segment = Segment(id=0, start_s=word.start_s, end_s=word.end_s, text=word.text, words=(word,))
+    said = SILENT.model_copy(update={"segments": (segment,)})
+
+    ClipRenderer(store).render(raw, said, chosen, tmp_path / "work", lambda *_: None)
+
+    assert (len(list(store.list_sizes("rendered"))) > notes) is is_rendered
 
 
 def test_a_clip_of_another_moment_is_rendered(store: ObjectStore, film: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from madvision_assets.intake.problems import ProblemError
 STATIC_FOLDER = Path(__file__).with_name("static")
 MEDIA_TYPES: Mapping[str, str] = {
     "pages.css": "text/css; charset=utf-8",
+    "edit.js": "text/javascript; charset=utf-8",
     "kept.js": "text/javascript; charset=utf-8",
     "upload.js": "text/javascript; charset=utf-8",
     "video.js": "text/javascript; charset=utf-8",

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse
 from madvision_assets.domain.addresses import MAX_ADDRESS_CHARS
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import Failure
+from madvision_assets.intake.editing import editable_of
 from madvision_assets.intake.limits import client_of
 from madvision_assets.intake.pages.form import Form
 from madvision_assets.intake.pages.render import page, problem_page, static_file
@@ -103,6 +104,14 @@ def delete_video(request: Request, token: str) -> Response:
     """Delete the video of a token, and say what became of it."""
     _refuse_other_sites(request)
     return page("deleted.html", token=token, deleted=delete(services_of(request), token))
+
+
+@router.api_route("/video/{token}/edit", methods=["GET", "HEAD"])
+def show_editing(request: Request, token: str) -> Response:
+    """Where its clips are changed."""
+    services = services_of(request)
+    editable = editable_of(services, token)
+    return page("edit.html", media_origin=_media_origin(services), editable=editable, back=f"/video/{token}")
 
 
 async def streams_of(request: Request, token: str) -> AsyncIterator[Streams]:

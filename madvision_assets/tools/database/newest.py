@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
+from madvision_assets.domain.clip_edits import ENGINE as EDITOR
 from madvision_assets.domain.documents import Json
 from madvision_assets.domain.lineage import NewestDocument
 from madvision_assets.domain.queue import QueueStatus
@@ -57,3 +58,12 @@ def title_of(video_id: ColumnElement[str]) -> ScalarSelect[str]:
     title = lineage.c.summary["title"].as_string()
     newest = select(title).where(lineage.c.video_id == video_id, lineage.c.asset == PipelineStep.RAW_VIDEO.value)
     return newest.order_by(lineage.c.id.desc()).limit(1).scalar_subquery()
+
+
+def edited_videos(database: Database) -> list[str]:
+    """The videos whose newest moments are a person's, by their IDs; raises as ``Database`` does."""
+    of_moments = lineage.c.asset == PipelineStep.CLIP_CANDIDATES.value
+    newest = select(func.max(lineage.c.id)).where(of_moments).group_by(lineage.c.video_id)
+    query = select(lineage.c.video_id).where(lineage.c.id.in_(newest), lineage.c.engine == EDITOR)
+    with database.reading() as connection:
+        return list(connection.execute(query.order_by(lineage.c.video_id)).scalars())

@@ -165,6 +165,22 @@ class Submissions:
             found = {row["token_hash"]: _tracked(row) for row in connection.execute(query).mappings()}
         return {token: found[key] for key, token in by_hash.items() if key in found}
 
+    def is_of_the_first(self, token: str) -> bool:
+        """Whether the video of a token was submitted by its submitter before anybody else: whose clips they are."""
+        mine = submissions.alias()
+        query = (
+            select(submissions.c.token_hash, submissions.c.submitter, mine.c.submitter.label("mine"))
+            .join(mine, mine.c.video_id == submissions.c.video_id)
+            .where(mine.c.token_hash == token_hash(token))
+            .order_by(submissions.c.created_at, submissions.c.token_hash)
+            .limit(1)
+        )
+        with self._database.reading() as connection:
+            first = connection.execute(query).one_or_none()
+        if first is None:
+            return False
+        return first.token_hash == token_hash(token) or (first.mine is not None and first.mine == first.submitter)
+
     def _write(self, wanted: Sequence[NewSubmission], work: Callable[[Connection], Receipts]) -> Receipts:
         if self._database.is_sqlite:
             return self._kept.run(work)

@@ -1,0 +1,376 @@
+"""What a person changes of the clips: in and out points, titles, clips that go and clips that come. Pure.
+
+Points are snapped to words, as an analyst's moments are: a clip begins and ends in the silence around what is said, and
+cuts through no word. A person may have clips of any length that a submission may ask for; they overlap nowhere.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from madvision_assets.domain.captions import joined_text
+from madvision_assets.domain.clips import Change, ClipCandidate, ClipCandidates, MadeEdit, Outcome
+from madvision_assets.domain.plain_text import cleaned
+from madvision_assets.domain.provenance import Value
+from madvision_assets.domain.selection import MOST_CHARS
+from madvision_assets.domain.timeline import MAX_LEAD_S, MAX_TAIL_S
+from madvision_assets.domain.titles import true_title
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import MAX_DURATION_S
+from madvision_assets.domain.wording import letters
+
+ENGINE = "editor"  # of a document that a person made
+SHORTEST_S, LONGEST_S = 1.0, 1200.0  # as ``Options`` has them
+MOST_CLIPS, MOST_EDITS = 50, 200
+MOST_KEPT = 2000  # edits in one document, which names them all
+CHOSEN_BY_A_PERSON = "An editor chose it."
+_MINUTE_S = 60
+
+Rank = Annotated[int, Field(ge=1, le=1_000_000, description="Number of the clip, as it is shown.")]
+Place = Annotated[float | None, Field(ge=0, le=MAX_DURATION_S)]
+WordNumber = Annotated[int | None, Field(ge=0, description="Place in the list of words, from 0.")]
+Title = Annotated[str, Field(max_length=10 * MOST_CHARS["title"])]
+
+
+class EditRefusedError(ValueError):
+    """An edit cannot be made; the sentence says why and what to do. Nothing is changed.
+
+    Args:
+        sentence: for a person.
+        number: of the edit in the request, from 0; None where it is of all.
+    """
+
+    def __init__(self, sentence: str, number: int | None = None) -> None:
+        self.number = number
+        super().__init__(sentence)
+
+
+class _Edit(Value):
+    model_config = ConfigDict(strict=True)
+
+
+class _Points(_Edit):
+    """In and out points, each in seconds from the start of the video or as a word, which is inside."""
+
+    start_s: Place = None
+    end_s: Place = None
+    first_word: WordNumber = None
+    last_word: WordNumber = None
+
+    @model_validator(mode="after")
+    def _one_way_each(self) -> Self:
+        if None not in {self.start_s, self.first_word} or None not in {self.end_s, self.last_word}:
+            raise ValueError("give each point in seconds or as a word, not both")
+        return self
+
+    @property
+    def _given(self) -> int:
+        return sum(each is not None for each in (self.start_s, self.end_s, self.first_word, self.last_word))
+
+
+class Trim(_Points):
+    """Other in and out points for a clip; a point that is not given stays as it is."""
+
+    change: Literal["trim"]
+    clip: Rank
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self._given:
+            raise ValueError("give start_s, end_s, first_word or last_word")
+        return self
+
+
+class Retitle(_Edit):
+    """Another title for a clip."""
+
+    change: Literal["retitle"]
+    clip: Rank
+    title: Title
+
+
+class Drop(_Edit):
+    """A clip goes."""
+
+    change: Literal["drop"]
+    clip: Rank
+
+
+class Add(_Points):
+    """A clip of a stretch that nobody chose before; without a title it is called by a sentence of it."""
+
+    change: Literal["add"]
+    title: Title = ""
+
+    @model_validator(mode="after")
+    def _has_both_ends(self) -> Self:
+        if self._given != 2:  # noqa: PLR2004 - a beginning and an end
+            raise ValueError("give where it begins (start_s or first_word) and where it ends (end_s or last_word)")
+        return self
+
+
+Edit = Annotated[Trim | Retitle | Drop | Add, Field(discriminator="change")]
+
+
+class Spoken(NamedTuple):
+    """What a point can be set to: a word, or a whole segment where nobody knows when its words are said."""
+
+    text: str
+    start_s: float
+    end_s: float
+    segment: int
+
+    @property
+    def middle_s(self) -> float:
+        """Whichever side of a point this lies on, most of the word does."""
+        return (self.start_s + self.end_s) / 2
+
+
+def spoken_words(transcript: Transcript, media_duration_s: float) -> tuple[Spoken, ...]:
+    """Everything that a point can be set to, in time order; their places are the numbers of words in edits."""
+    return tuple(
+        Spoken(each.text, each.start_s, min(max(each.start_s, each.end_s), media_duration_s), segment.id)
+        for segment in transcript.segments
+        for each in segment.words or (segment,)
+        if each.start_s < media_duration_s
+    )
+
+
+def edited(
+    chosen: ClipCandidates, edits: Sequence[Edit], words: Sequence[Spoken], media_duration_s: float, who: str = ""
+) -> ClipCandidates:
+    """The clips as these edits, made one after the other, leave them: all, or none.
+
+    Args:
+        chosen: the version that they are made on.
+        edits: what is to be changed.
+        words: of its transcript, by ``spoken_words``.
+        media_duration_s: no clip ends after it.
+        who: makes them.
+
+    Returns:
+        The document, not sealed, with each edit that changes anything among its ``edits``. Clips that are not named
+        stay exactly as they are; one that is added has a number that no clip of the video ever had.
+
+    Raises:
+        EditRefusedError: one of them cannot be made, the clips would overlap, or nothing would change.
+    """
+    desk = _Desk(chosen, words, media_duration_s, who)
+    for number, edit in enumerate(edits):
+        try:
+            desk.make(edit)
+        except EditRefusedError as refused:
+            raise EditRefusedError(str(refused), number) from None
+    return desk.result()
+
+
+def to_render(before: ClipCandidates, after: ClipCandidates) -> tuple[int, ...]:
+    """The numbers of the clips whose pictures are others than before."""
+    cut = {each.rank: (each.start_s, each.end_s) for each in before.candidates}
+    return tuple(each.rank for each in after.candidates if cut.get(each.rank) != (each.start_s, each.end_s))
+
+
+@dataclass
+class _Desk:
+    """Where one edit after the other is made."""
+
+    chosen: ClipCandidates
+    words: Sequence[Spoken]
+    media_duration_s: float
+    who: str
+    clips: dict[int, ClipCandidate] = field(init=False)
+    made: list[MadeEdit] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clips = {each.rank: each for each in self.chosen.candidates}
+
+    def make(self, edit: Trim | Retitle | Drop | Add) -> None:
+        match edit:
+            case Add():
+                rank = self._next_rank()
+                self._note(Change.ADD, rank, None, self._added(edit, rank))
+            case Trim():
+                clip = self._clip(edit.clip)
+                self._note(Change.TRIM, edit.clip, clip, self._trimmed(clip, edit))
+            case Retitle():
+                clip = self._clip(edit.clip)
+                self._note(Change.RETITLE, edit.clip, clip, clip.model_copy(update={"title": _title(edit.title)}))
+            case Drop():
+                self._note(Change.DROP, edit.clip, self._clip(edit.clip), None)
+
+    def result(self) -> ClipCandidates:
+        if not self.made:
+            raise EditRefusedError("Nothing would be changed: the clips are just so already.")
+        if not self.clips:
+            raise EditRefusedError("No clip would be left. Keep one, or add one.")
+        if len(self.clips) > MOST_CLIPS:
+            raise EditRefusedError(f"A video has at most {MOST_CLIPS} clips. Drop some.")
+        if len(self.chosen.edits) + len(self.made) > MOST_KEPT:
+            raise EditRefusedError(f"These clips were changed {MOST_KEPT} times. Have the moments chosen anew.")
+        self._part({each.rank for each in self.made})
+        last = {each.rank: number for number, each in enumerate(self.made)}
+        made = [
+            each.model_copy(update={"after": self.clips.get(each.rank)}) if last[each.rank] == number else each
+            for number, each in enumerate(self.made)
+        ]
+        count = len(self.clips)
+        return self.chosen.model_copy(
+            update={
+                "provenance": None,
+                "outcome": Outcome.CLIPS,
+                "outcome_reason": f"{count} {'moment' if count == 1 else 'moments'}, as an editor wants them.",
+                "provisional": False,
+                "candidates": tuple(self.clips.values()),
+                "edits": (*self.chosen.edits, *made),
+            }
+        )
+
+    def _note(self, change: Change, rank: int, before: ClipCandidate | None, after: ClipCandidate | None) -> None:
+        if before == after:
+            return
+        if after is None:
+            del self.clips[rank]
+        else:
+            self.clips[rank] = after
+        version = self.chosen.origin.data_version
+        self.made.append(MadeEdit(change=change, rank=rank, before=before, after=after, version=version, who=self.who))
+
+    def _clip(self, rank: int) -> ClipCandidate:
+        if rank not in self.clips:
+            known = ", ".join(map(str, self.clips)) or "none"
+            raise EditRefusedError(f"There is no clip {rank}. There are: {known}.")
+        return self.clips[rank]
+
+    def _next_rank(self) -> int:
+        known = [each.rank for each in self.chosen.candidates]
+        known += [each.rank for each in (*self.chosen.edits, *self.made)]
+        return max(known, default=0) + 1
+
+    def _trimmed(self, clip: ClipCandidate, edit: Trim) -> ClipCandidate:
+        was = self._first_from(clip.start_s), self._last_until(clip.end_s)
+        wanted = self._first_of(edit), self._last_of(edit)
+        first, last = (old if new is None else new for old, new in zip(was, wanted, strict=True))
+        self._require_order(first, last, f"Clip {clip.rank}")
+        if (first, last) == was:
+            return clip
+        said = self._said(first, last)
+        cut = {
+            "start_s": clip.start_s if first == was[0] else self._start_s(first),
+            "end_s": clip.end_s if last == was[1] else self._end_s(last),
+            "first_segment": self.words[first].segment,
+            "last_segment": self.words[last].segment,
+            "quote": clip.quote if letters(clip.quote) in letters(said) else "",
+        }
+        return self._of_fit_length(clip.model_copy(update=cut))
+
+    def _added(self, edit: Add, rank: int) -> ClipCandidate:
+        first, last = self._first_of(edit), self._last_of(edit)
+        if first is None or last is None:  # its form asks for both
+            raise EditRefusedError("Say where the new clip begins and ends.")
+        self._require_order(first, last, "The new clip")
+        return self._of_fit_length(
+            ClipCandidate(
+                rank=rank,
+                start_s=self._start_s(first),
+                end_s=self._end_s(last),
+                title=_title(edit.title) if edit.title else true_title("", self._said(first, last), ""),
+                reason=CHOSEN_BY_A_PERSON,
+                quote="",
+                score=1.0,
+                first_segment=self.words[first].segment,
+                last_segment=self.words[last].segment,
+            )
+        )
+
+    def _first_of(self, points: Trim | Add) -> int | None:
+        if points.first_word is not None:
+            return self._known(points.first_word)
+        return None if points.start_s is None else self._first_from(self._inside(points.start_s))
+
+    def _last_of(self, points: Trim | Add) -> int | None:
+        if points.last_word is not None:
+            return self._known(points.last_word)
+        return None if points.end_s is None else self._last_until(self._inside(points.end_s))
+
+    def _known(self, number: int) -> int:
+        if number >= len(self.words):
+            count = len(self.words)
+            raise EditRefusedError(f"There is no word {number}: the transcript has {count}, counted from 0.")
+        return number
+
+    def _inside(self, place_s: float) -> float:
+        if place_s > self.media_duration_s:
+            raise EditRefusedError(
+                f"{_clock(place_s)} lies after the end of the video, which is at {_clock(self.media_duration_s)}."
+            )
+        return place_s
+
+    def _first_from(self, start_s: float) -> int:
+        return next((n for n, word in enumerate(self.words) if word.middle_s >= start_s), len(self.words))
+
+    def _last_until(self, end_s: float) -> int:
+        earlier = (n for n in range(len(self.words) - 1, -1, -1) if self.words[n].middle_s <= end_s)
+        return next(earlier, -1)
+
+    def _require_order(self, first: int, last: int, whose: str) -> None:
+        if first > last:
+            raise EditRefusedError(
+                f"{whose} would have no words: its end lies before its start, or nobody speaks between them. "
+                "Choose points with at least a word between them."
+            )
+
+    def _of_fit_length(self, clip: ClipCandidate) -> ClipCandidate:
+        if not SHORTEST_S <= clip.duration_s <= LONGEST_S:
+            raise EditRefusedError(
+                f"It would last {clip.duration_s:.1f} s; a clip lasts {SHORTEST_S:g} to {LONGEST_S:g} s."
+            )
+        return clip
+
+    def _start_s(self, first: int) -> float:
+        begin_s = self.words[first].start_s
+        before_s = max((word.end_s for word in self.words[max(0, first - 3) : first]), default=-inf)
+        return max(0.0, begin_s - MAX_LEAD_S, min(begin_s, (before_s + begin_s) / 2))
+
+    def _end_s(self, last: int) -> float:
+        stop_s = self.words[last].end_s
+        after_s = self.words[last + 1].start_s if last + 1 < len(self.words) else inf
+        return min(self.media_duration_s, stop_s + MAX_TAIL_S, max(stop_s, (stop_s + after_s) / 2))
+
+    def _said(self, first: int, last: int) -> str:
+        return joined_text(word.text for word in self.words[first : last + 1] if word.text)
+
+    def _part(self, touched: Collection[int]) -> None:
+        """Lets no two clips overlap: of those that share silence alone the edited one gives way.
+
+        Raises:
+            EditRefusedError: they share words.
+        """
+        in_time = sorted(self.clips.values(), key=lambda each: (each.start_s, each.end_s))
+        for one, other in ((self.clips[a.rank], self.clips[b.rank]) for a, b in pairwise(in_time)):
+            if other.start_s >= one.end_s or not {one.rank, other.rank} & set(touched):
+                continue
+            if self._first_from(other.start_s) <= self._last_until(min(one.end_s, other.end_s)):
+                raise EditRefusedError(
+                    f"Clips {one.rank} and {other.rank} would overlap: {other.rank} begins at {_clock(other.start_s)}, "
+                    f"and {one.rank} ends at {_clock(one.end_s)}. Trim one of them, or drop it, in the same request."
+                )
+            if other.rank in touched:
+                self.clips[other.rank] = other.model_copy(update={"start_s": one.end_s})
+            else:
+                self.clips[one.rank] = one.model_copy(update={"end_s": other.start_s})
+
+
+def _title(text: str) -> str:
+    title = cleaned(text, MOST_CHARS["title"])
+    if not title:
+        raise EditRefusedError("A title needs at least one letter that can be seen.")
+    return title
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest_s = divmod(seconds, _MINUTE_S)
+    return f"{int(minutes)}:{rest_s:05.2f}"

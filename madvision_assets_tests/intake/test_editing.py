@@ -1,0 +1,178 @@
+"""Claims about changing clips over the API: what can be changed, changes, and refusals in sentences."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from madvision_assets.domain.clips import ClipCandidates
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.intake.schemas import SubmissionRequest
+from madvision_assets.intake.submitting import submit_one
+from madvision_assets.tools.database.queue import Queue
+from madvision_assets.tools.store.documents import read_current
+from madvision_assets_tests import editing
+from madvision_assets_tests.intake.serving import Intake
+
+PATH = "/public/video/clips"
+
+
+class Video:
+    """A video whose clips are made, over the API."""
+
+    def __init__(self, intake: Intake, name: str) -> None:
+        self.name = name
+        receipt = intake.submit(f"https://media.example.org/{name}.mp4")
+        self.token, self.video_id = receipt["token"], receipt["video_id"]
+        self.intake = intake
+
+    def made(self) -> "Video":
+        """Its clips are made."""
+        store = self.intake.services.store
+        editing.published(store, self.video_id)
+        for name in ("a.mp4", "a.flac"):
+            store.put_bytes(f"media/{self.video_id}/{name}", b"1", media_type="video/mp4")
+        return self
+
+    @property
+    def key(self) -> dict[str, str]:
+        """What shows that it is ours."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    def look(self) -> dict[str, Any]:
+        """What can be changed."""
+        answer = self.intake.client.get(PATH, headers=self.key)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def change(self, *edits: dict[str, Any], version: str | None = None, **more: Any) -> httpx.Response:
+        """Ask for changes."""
+        body = {"version": version or self.look()["version"], "edits": list(edits), **more}
+        return self.intake.client.patch(PATH, headers=self.key, json=body)
+
+    @property
+    def chosen(self) -> ClipCandidates:
+        """The newest version."""
+        return read_current(self.intake.services.store, ClipCandidates, self.video_id)
+
+
+@pytest.fixture
+def video(intake: Intake, request: pytest.FixtureRequest) -> Video:
+    return Video(intake, request.node.name.partition("[")[0]).made()
+
+
+def test_what_can_be_changed_is_told_with_every_word(video: Video) -> None:
+    told = video.look()
+
+    assert (told["video_id"], told["version"], told["busy"]) == (
+        video.video_id, video.chosen.origin.data_version, False,
+    )  # fmt: skip
+    assert [each["clip"] for each in told["clips"]] == [1, 2, 3, 4, 5]
+    assert told["clips"][0]["clip_id"] == f"{video.video_id}.01"
+    assert [each["text"] for each in told["words"]][:3] == ["The", "first", "one"]
+
+
+def test_changes_are_made_all_together_and_the_clips_alone_are_queued(video: Video) -> None:
+    answer = video.change(
+        {"change": "retitle", "clip": 1, "title": "Another"},
+        {"change": "drop", "clip": 2},
+        {"change": "add", "start_s": 700, "end_s": 734},
+    )
+
+    told = answer.json()
+    assert answer.status_code == 202, answer.text
+    assert [each["clip"] for each in told["clips"]] == [1, 3, 4, 5, 6]
+    assert told["clips"][0]["title"] == "Another"
+    assert told["to_render"] == [6]
+    assert told["version"] == video.chosen.origin.data_version == video.look()["version"]
+    row = Queue(video.intake.services.database).get(video.video_id)
+    assert row is not None
+    assert (row.status, row.from_step) == (QueueStatus.QUEUED, PipelineStep.CLIPS)
+
+
+def test_a_dry_run_changes_nothing(video: Video) -> None:
+    before = video.look()
+
+    answer = video.change({"change": "drop", "clip": 1}, dry_run=True)
+
+    assert (answer.status_code, len(answer.json()["clips"])) == (202, 4)
+    assert answer.json()["version"] == before["version"]
+    assert video.look() == before
+
+
+def test_what_cannot_be_done_is_told_in_a_sentence_at_its_place(video: Video) -> None:
+    before = video.look()
+
+    answer = video.change({"change": "drop", "clip": 1}, {"change": "trim", "clip": 77, "start_s": 4})
+
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "edit_refused")
+    assert problem["detail"] == "There is no clip 77. There are: 2, 3, 4, 5."
+    assert problem["errors"][0]["pointer"] == "/edits/1"
+    assert video.look() == before
+
+
+def test_changes_of_clips_that_were_changed_meanwhile_are_refused(video: Video) -> None:
+    version = video.look()["version"]
+    assert video.change({"change": "drop", "clip": 1}, version=version).status_code == 202
+
+    answer = video.change({"change": "drop", "clip": 2}, version=version)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "edit_outdated")
+    assert "make the changes again" in answer.json()["detail"]
+    assert [each.rank for each in video.chosen.candidates] == [2, 3, 4, 5]
+
+
+def test_while_a_video_is_processed_changes_are_refused_with_what_to_do(video: Video) -> None:
+    queue = Queue(video.intake.services.database)
+    queue.begin(video.video_id, "run-1", None, PipelineStep.CLIPS)
+
+    answer = video.change({"change": "drop", "clip": 1})
+
+    assert video.look()["busy"]
+    assert (answer.status_code, answer.json()["code"]) == (409, "video_busy")
+    assert answer.json()["detail"].endswith("Make the changes when that has ended.")
+
+
+def test_before_moments_are_chosen_there_is_nothing_to_change(intake: Intake) -> None:
+    video = Video(intake, "early")
+
+    answers = [intake.client.get(PATH, headers=video.key), video.change({"change": "drop", "clip": 1}, version="x")]
+
+    assert {(each.status_code, each.json()["code"]) for each in answers} == {(404, "no_moments")}
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer nobody"}])
+def test_without_the_token_nothing_is_told_or_changed(video: Video, headers: dict[str, str]) -> None:
+    body = {"version": video.look()["version"], "edits": [{"change": "drop", "clip": 1}]}
+    client = video.intake.client
+
+    answers = [client.get(PATH, headers=headers), client.patch(PATH, headers=headers, json=body)]
+
+    assert {each.status_code for each in answers} == {404 if headers else 401}
+    assert len(video.chosen.candidates) == 5
+
+
+def test_clips_that_somebody_else_had_first_are_not_changed_by_who_submits_the_same_video(video: Video) -> None:
+    url = f"https://media.example.org/{video.name}.mp4"
+    services, other = video.intake.services, "192.0.2.77"
+    stranger = submit_one(services, SubmissionRequest(url=url), other)
+    body = {"version": video.look()["version"], "edits": [{"change": "drop", "clip": 1}]}
+    headers = {"Authorization": f"Bearer {stranger.token}"}
+
+    answer = video.intake.client.patch(PATH, headers=headers, json=body)
+    page = video.intake.client.get(f"/video/{stranger.token}/edit")
+
+    assert stranger.row.video_id == video.video_id
+    assert (answer.status_code, answer.json()["code"]) == (403, "clips_of_another")
+    assert "Submit it with other options" in answer.json()["detail"]
+    assert page.status_code == 403
+    assert len(video.chosen.candidates) == 5
+
+
+def test_whoever_had_the_clips_first_changes_them_by_any_token_of_his(video: Video) -> None:
+    again = video.intake.submit(f"https://media.example.org/{video.name}.mp4")
+    video.token = again["token"]
+
+    assert video.change({"change": "drop", "clip": 1}).status_code == 202
