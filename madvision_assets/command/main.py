@@ -11,11 +11,13 @@ from madvision_assets.command import (
     clips,
     evaluate,
     inbox,
+    mcp_server,
     naming,
     parts,
     query,
     queue,
     scale,
+    search,
     stale,
     store,
     transcript,
@@ -162,10 +164,11 @@ def serve(host: str, port: int) -> None:
     serve_intake(settings, host, port)
 
 
-FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS)
+FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS, search.COMMANDS)
 for command in (
     *chain.from_iterable(FAMILIES),
     clips.clips,
+    mcp_server.mcp,
     query.query,
     stale.stale,
     store.store,

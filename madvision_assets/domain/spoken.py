@@ -22,7 +22,9 @@ PASSAGE_S = 30.0
 # Accents on letters of Latin, Greek and Cyrillic; marks of other scripts are letters to their readers.
 _ACCENTS = re.compile("[\u0300-\u036f]")
 # Scripts that leave no space between words (kana, Han, Thai, Lao, Burmese, Khmer): each character counts as a word.
-_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003ffff"
+_UNSPACED = (
+    "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003ffff"
+)
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _QUOTED = re.compile('["\u201c\u201d\u201e\u00ab\u00bb]')
 

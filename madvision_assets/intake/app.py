@@ -13,7 +13,18 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from madvision_assets.domain.failures import Failure
-from madvision_assets.intake import clips, health, internal, metrics, packages, pages, public, transcripts, uploads
+from madvision_assets.intake import (
+    clips,
+    health,
+    internal,
+    metrics,
+    packages,
+    pages,
+    public,
+    search,
+    transcripts,
+    uploads,
+)
 from madvision_assets.intake.guard import Guard
 from madvision_assets.intake.hosts import Hosts
 from madvision_assets.intake.limits import CallbackLimits, RateLimits
@@ -26,7 +37,7 @@ from madvision_assets.tools.database.figures import Figures
 DESCRIPTION = """Submit the address of a video; follow it with the token; take the clips.
 
 Everything that is refused or fails is a problem document (RFC 9457) with a stable `code`."""
-PARTS = (public, uploads, internal, clips, packages, transcripts, health, metrics, pages)
+PARTS = (public, search, uploads, internal, clips, packages, transcripts, health, metrics, pages)
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/")
 

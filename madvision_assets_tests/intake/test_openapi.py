@@ -19,6 +19,7 @@ OPERATIONS = [
     ("post", "/public/video"),
     ("post", "/public/videos"),
     ("get", "/public/video/status"),
+    ("get", "/public/search"),
     ("post", "/public/upload"),
     ("get", "/public/upload/{secret}"),
     ("patch", "/public/upload/{secret}"),

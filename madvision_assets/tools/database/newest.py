@@ -1,7 +1,7 @@
 """The newest documents of all videos, as the lineage tells of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
@@ -9,7 +9,7 @@ from madvision_assets.domain.documents import Json
 from madvision_assets.domain.lineage import NewestDocument
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep, is_stage
-from madvision_assets.domain.summaries import TOLD_BY, About, about
+from madvision_assets.domain.summaries import TOLD_BY, About, ShownClip, about, shown_clips
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.tables import lineage, video_processing_queue
 
@@ -35,14 +35,27 @@ def newest_documents(database: Database) -> Iterator[NewestDocument]:
 
 def about_videos(database: Database, video_ids: Collection[str]) -> Mapping[str, About]:
     """What these videos are called, by their IDs; without those of which nothing is known; raises as ``Database``."""
-    of_these = lineage.c.video_id.in_(video_ids), lineage.c.asset.in_(TOLD_BY)
+    summaries: dict[str, dict[str, Json | None]] = defaultdict(dict)
+    for video_id, asset, summary in _summaries(database, video_ids, TOLD_BY):
+        summaries[video_id][asset] = summary
+    return {video_id: about(told) for video_id, told in summaries.items()}
+
+
+def clips_of_videos(database: Database, video_ids: Collection[str]) -> Mapping[str, Sequence[ShownClip]]:
+    """The clips that these videos have now, best first, by their IDs; raises as ``Database``."""
+    told = _summaries(database, video_ids, [PipelineStep.CLIPS.value])
+    return {video_id: shown_clips(summary) for video_id, _, summary in told}
+
+
+def _summaries(
+    database: Database, video_ids: Collection[str], assets: Collection[str]
+) -> list[tuple[str, str, Json | None]]:
+    """Video, stage and summary of the newest document of each of these stages."""
+    of_these = lineage.c.video_id.in_(video_ids), lineage.c.asset.in_(assets)
     newest = select(func.max(lineage.c.id)).where(*of_these).group_by(lineage.c.video_id, lineage.c.asset)
     query = select(lineage.c.video_id, lineage.c.asset, lineage.c.summary).where(lineage.c.id.in_(newest))
-    summaries: dict[str, dict[str, Json | None]] = defaultdict(dict)
     with database.reading() as connection:
-        for video_id, asset, summary in connection.execute(query):
-            summaries[video_id][asset] = summary
-    return {video_id: about(told) for video_id, told in summaries.items()}
+        return [(video_id, asset, summary) for video_id, asset, summary in connection.execute(query)]
 
 
 def title_of(video_id: ColumnElement[str]) -> ScalarSelect[str]:
