@@ -1,6 +1,8 @@
 """The ``madvision`` command."""
 
+import json
 import sys
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -33,6 +35,7 @@ from madvision_assets.command.display import (
     tell,
     told_plainly,
 )
+from madvision_assets.command.group import Group
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.stages import PipelineStep
@@ -41,7 +44,7 @@ from madvision_assets.settings import Executor, load_settings, present_names, va
 __all__ = ["Workplace", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="madvision-assets")
 def main() -> None:
     """Videos in, insightful clips out."""
@@ -116,8 +119,9 @@ def lineage(identity: str, form: str) -> None:
 
 
 @main.command()
+@queue.as_format
 @told_plainly
-def doctor() -> None:
+def doctor(form: str) -> None:
     """Check packages, ffmpeg, model, key, database, store and queue, and tell what to do about each."""
     from madvision_assets.domain.health import Health
     from madvision_assets.tools.cluster import pod_findings
@@ -134,8 +138,11 @@ def doctor() -> None:
         findings += examine(workplace.probes())
         findings += workplace.queue_findings()
         findings += pod_findings() if on_cluster and takes_part_in_processing() else []
-    make_console().print(findings_table(findings))
     failed = [f.part for f in findings if f.health is Health.FAILED]
+    if form == "json":
+        echo(json.dumps({"ready": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2))
+        sys.exit(EXIT_FAILED if failed else 0)
+    make_console().print(findings_table(findings))
     if failed:
         echo(f"Not ready: {', '.join(failed)}.", err=True)
         sys.exit(EXIT_FAILED)
