@@ -19,19 +19,21 @@ from madvision_assets_tests.intake.serving import postgres_database
 from madvision_assets_tests.real_servers import postgres
 
 LIMIT_MS = 200.0
-VIDEOS, PASSAGES, DISTINCT = 100_000, 10, 50_000
+VIDEOS, PASSAGES, DISTINCT = 100_000, 10, 20_000
 WORDS, VOCABULARY, SENTENCE_WORDS = 60, 50_000, 12
 EACH = 60
 # Words are as frequent as those of a language: the tenth a tenth as often as the first (George Zipf).
 TEXTS = """
 CREATE TEMPORARY TABLE texts AS
 SELECT p AS id, string_agg(word, ' ' ORDER BY n) AS said,
-       CAST(string_agg(word || ':' || n, ' ') AS tsvector) AS words,
+       CAST(string_agg(word || ':' || n || coalesce(' ' || quote_literal(word || ' ' || after), ''), ' ') AS tsvector)
+         AS words,
        jsonb_build_array(
          jsonb_build_array(0, 5, string_agg(word, ' ' ORDER BY n) FILTER (WHERE n <= :sentence)),
          jsonb_build_array(5, 25, string_agg(word, ' ' ORDER BY n) FILTER (WHERE n > :sentence))) AS kept
-FROM (SELECT p, n, 'w' || CAST(floor(exp(random() * ln(CAST(:vocabulary AS float8)))) AS int) AS word
-      FROM generate_series(0, :distinct - 1) AS p, generate_series(1, :length) AS n) AS drawn
+FROM (SELECT *, lead(word) OVER (PARTITION BY p ORDER BY n) AS after
+      FROM (SELECT p, n, 'w' || CAST(floor(exp(random() * ln(CAST(:vocabulary AS float8)))) AS int) AS word
+            FROM generate_series(0, :distinct - 1) AS p, generate_series(1, :length) AS n) AS drawn) AS followed
 GROUP BY p
 """
 FILL = """

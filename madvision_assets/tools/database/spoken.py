@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, Select, cast, column, delete, exists, func, insert, select, table, text
@@ -174,8 +175,18 @@ def _row(transcript: Transcript, passage: Passage, *, sqlite: bool) -> dict[str,
         "number": passage.number,
         "data_version": transcript.origin.data_version,
         "sentences": [[each.start_s, each.end_s, each.text] for each in passage.sentences],
-        "words": " ".join(words) if sqlite else " ".join(f"'{word}':{n}" for n, word in enumerate(words, start=1)),
+        "words": " ".join(words) if sqlite else _tsvector(words),
     }
+
+
+def _tsvector(words: Sequence[str]) -> str:
+    """Every word with its place; and every two neighbours as one, so that the index knows where common words meet."""
+    placed = [f"'{word}':{n}" for n, word in enumerate(words, start=1)]
+    return " ".join(placed + [f"'{pair}'" for pair in sorted(set(_pairs(words)))])
+
+
+def _pairs(words: Sequence[str]) -> list[str]:
+    return [f"{first} {second}" for first, second in pairwise(words)]
 
 
 def _sentences(kept: Sequence[Sequence[Any]]) -> tuple[Sentence, ...]:
@@ -184,7 +195,12 @@ def _sentences(kept: Sequence[Sequence[Any]]) -> tuple[Sentence, ...]:
 
 def _tsquery(question: Question) -> str:
     """The words are letters and digits alone, so that nothing in them means anything."""
-    return " & ".join("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")" for phrase in question.phrases)
+    asked: list[str] = []
+    for phrase in question.phrases:
+        asked += [f"'{pair}'" for pair in _pairs(phrase)]
+        if len(phrase) != 2:  # noqa: PLR2004 - which is a pair, and needs no look at the places
+            asked.append("(" + " <-> ".join(f"'{word}'" for word in phrase) + ")")
+    return " & ".join(asked)
 
 
 def _fts5(question: Question) -> str:
