@@ -12,6 +12,7 @@ import pods
 import queue_size
 import reframing
 import row_to_finish
+import search
 import store_throughput
 import submissions_per_second
 from measure import show
@@ -21,6 +22,7 @@ BENCHMARKS = (
     import_cost,
     submissions_per_second,
     queue_size,
+    search,
     row_to_finish,
     cpu_per_video,
     store_throughput,

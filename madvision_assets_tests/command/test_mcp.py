@@ -248,6 +248,7 @@ def test_over_http_without_a_good_key_it_does_not_start(tmp_path: Path, key: str
 
 
 @pytest.mark.whole
+@pytest.mark.timeout(900)
 def test_a_client_takes_a_video_from_its_address_to_clips(command_line: CommandLine) -> None:
     with Site() as site:
         address = site.serve("/talk.mp4", SAMPLE.read_bytes(), content_type="video/mp4")
