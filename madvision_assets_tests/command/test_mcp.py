@@ -211,7 +211,7 @@ def test_over_http_whoever_has_the_key_is_served(served: str) -> None:
 
 @pytest.mark.parametrize("header", [None, "Bearer", f"Bearer {KEY}x", KEY, f"Basic {KEY}", "Bearer \xe4"])
 def test_over_http_nobody_else_is(served: str, header: str | None) -> None:
-    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
+    headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 
     answers = [

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,7 @@ def test_watching_ends_when_all_are_over_and_tells_each_change_once(
 ) -> None:
     first, second = submitted(command_line, ONE, TWO)
     queue = Queue(workplace.database)
-    acts = [
+    acts: list[Callable[[], object]] = [
         lambda: None,
         lambda: queue.begin(first["video_id"], "run-2", None, PipelineStep.RAW_VIDEO),
         lambda: finish(workplace, first["video_id"]),
