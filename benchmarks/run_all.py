@@ -13,6 +13,7 @@ import pods
 import queue_size
 import reframing
 import row_to_finish
+import search
 import store_throughput
 import submissions_per_second
 from measure import show
@@ -23,6 +24,7 @@ BENCHMARKS = (
     submissions_per_second,
     queue_size,
     listing,
+    search,
     row_to_finish,
     cpu_per_video,
     store_throughput,

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     lost_after_s: Annotated[float, Field(ge=5)] = 60.0
 
     internal_key: SecretStr | None = None
+    mcp_key: SecretStr | None = None
     public_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+")] = None
     allowed_hosts: str = ""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600

@@ -39,6 +39,8 @@ PARTS: Mapping[str, frozenset[str]] = {
     "backup": DATABASE | STORE | DAGSTER,
     **{step.part: DATABASE | STORE | DAGSTER | step.stage.needs.secrets for step in PipelineStep},
 }
+# Read by `madvision mcp --http` alone, which no deployment runs.
+BY_HAND = frozenset({"MADVISION_MCP_KEY"})
 EVERY = frozenset().union(*PARTS.values())
 REQUIRED = DATABASE | DAGSTER
 

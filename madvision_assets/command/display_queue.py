@@ -262,6 +262,11 @@ def _place(row: QueueRow) -> str:
     return row.pipeline_step + under_way
 
 
+def line_of(row: QueueRow) -> str:
+    """How a video stands, on a line that changes only when something happens."""
+    return GAP.join(filter(None, [row.status.value, _place(row), _told(row)]))
+
+
 def _told(row: QueueRow) -> str:
     """What is to be said of a row in its state, in a few words."""
     told = row.message if row.status is QueueStatus.RUNNING else row.failure_cause or row.outcome or ""

@@ -1,6 +1,8 @@
 """The ``madvision`` command."""
 
+import json
 import sys
+from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
@@ -12,11 +14,13 @@ from madvision_assets.command import (
     edit,
     evaluate,
     inbox,
+    mcp_server,
     naming,
     parts,
     query,
     queue,
     scale,
+    search,
     stale,
     store,
     transcript,
@@ -32,6 +36,7 @@ from madvision_assets.command.display import (
     tell,
     told_plainly,
 )
+from madvision_assets.command.group import Group
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.stages import PipelineStep
@@ -40,7 +45,7 @@ from madvision_assets.settings import Executor, load_settings, present_names, va
 __all__ = ["Workplace", "main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="madvision-assets")
 def main() -> None:
     """Videos in, insightful clips out."""
@@ -115,8 +120,9 @@ def lineage(identity: str, form: str) -> None:
 
 
 @main.command()
+@queue.as_format
 @told_plainly
-def doctor() -> None:
+def doctor(form: str) -> None:
     """Check packages, ffmpeg, model, key, database, store and queue, and tell what to do about each."""
     from madvision_assets.domain.health import Health
     from madvision_assets.tools.cluster import pod_findings
@@ -133,8 +139,11 @@ def doctor() -> None:
         findings += examine(workplace.probes())
         findings += workplace.queue_findings()
         findings += pod_findings() if on_cluster and takes_part_in_processing() else []
-    make_console().print(findings_table(findings))
     failed = [f.part for f in findings if f.health is Health.FAILED]
+    if form == "json":
+        echo(json.dumps({"ready": not failed, "findings": [asdict(finding) for finding in findings]}, indent=2))
+        sys.exit(EXIT_FAILED if failed else 0)
+    make_console().print(findings_table(findings))
     if failed:
         echo(f"Not ready: {', '.join(failed)}.", err=True)
         sys.exit(EXIT_FAILED)
@@ -163,12 +172,13 @@ def serve(host: str, port: int) -> None:
     serve_intake(settings, host, port)
 
 
-FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS)
+FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS, search.COMMANDS)
 for command in (
     *chain.from_iterable(FAMILIES),
     clips.clips,
     edit.edit,
     edit.labels,
+    mcp_server.mcp,
     query.query,
     stale.stale,
     store.store,

@@ -10,7 +10,7 @@ from typing import IO, Any
 import click
 from pydantic import ValidationError
 
-from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
+from madvision_assets.command.display import EXIT_FAILED, EXIT_INTERRUPTED, echo, make_console, tell, told_plainly
 from madvision_assets.command.naming import video_id_of
 from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
@@ -137,32 +137,56 @@ def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, fo
 
 
 @click.command()
-@click.argument("identity", metavar="[VIDEO]", required=False)
+@click.argument("named", metavar="[VIDEO]...", nargs=-1)
 @click.option("--status", "status_name", type=click.Choice([each.value for each in QueueStatus]))
 @click.option("--cause", metavar="CODE", help="Only what failed or waits for this cause.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Videos to list.")
+@click.option("--watch", "watched", is_flag=True, help="Follow them until all are over; 1 where one is not done then.")
 @as_format
 @told_plainly
-def status(identity: str | None, status_name: str | None, cause: str | None, limit: int, form: str) -> None:
-    """Tell how the queue stands, or one video with its history.
+def status(
+    named: tuple[str, ...], status_name: str | None, cause: str | None, limit: int, form: str, *, watched: bool
+) -> None:
+    """Tell how the queue stands, or videos with their history.
 
-    VIDEO is an ID, a token, an address or file, or the ID of one of its clips.
+    VIDEO is an ID, a token, an address or file, or the ID of one of its clips. Without any, --watch follows those that
+    are listed.
     """
     from madvision_assets.command import display_queue
     from madvision_assets.tools.database.operations import Operations
 
+    if watched and form == "json":
+        raise click.UsageError("--watch shows lines; leave --format json away.")
     workplace = Workplace(load_settings())
-    view: display_queue.View
-    if identity is not None:
-        view = display_queue.look_at_video(workplace.database, video_id_of(workplace, identity))
-    else:
-        wanted = QueueStatus(status_name) if status_name else None
-        operations = Operations(workplace.database, ageing=Ageing(workplace.settings.priority_ageing_s))
-        view = display_queue.look_at_queue(operations, wanted, cause, limit)
+    wanted = QueueStatus(status_name) if status_name else None
+    operations = Operations(workplace.database, ageing=Ageing(workplace.settings.priority_ageing_s))
+    video_ids = list(dict.fromkeys(video_id_of(workplace, each) for each in named))
+    if watched:
+        _watch(workplace, video_ids or [row.video_id for row in operations.rows(wanted, cause, limit)])
+        return
+    views: list[display_queue.View] = [display_queue.look_at_video(workplace.database, each) for each in video_ids]
+    if not views:
+        views = [display_queue.look_at_queue(operations, wanted, cause, limit)]
     if form == "json":
-        echo(json.dumps(view.as_json(), indent=2))
-    else:
+        told = [view.as_json() for view in views]
+        echo(json.dumps(told if len(told) > 1 else told[0], indent=2))
+        return
+    for view in views:
         view.show(make_console())
+
+
+def _watch(workplace: Workplace, video_ids: Sequence[str]) -> None:
+    from madvision_assets.command.watch import watch
+    from madvision_assets.tools.database.queue import Queue
+
+    queue = Queue(workplace.database)
+    try:
+        all_done = watch(lambda: {each: queue.get(each) for each in video_ids}, make_console())
+    except KeyboardInterrupt:
+        tell(make_console(stderr=True), "Stopped watching;", "yellow", "the videos go on.")
+        sys.exit(EXIT_INTERRUPTED)
+    if not all_done:
+        sys.exit(EXIT_FAILED)
 
 
 @click.command()
@@ -220,20 +244,21 @@ def cancel(named: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("named", metavar="VIDEO_ID...", nargs=-1, required=True)
+@click.argument("named", metavar="VIDEO...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @told_plainly
 def forget(named: tuple[str, ...], yes: bool) -> None:
     """Delete all that is kept of videos: objects, rows, tokens and partitions; - takes IDs from stdin.
 
-    What was broken off can be run again. A video that is being processed is not forgotten.
+    VIDEO is an ID, a token, an address or file, or the ID of one of its clips, with which the whole video goes. What
+    was broken off can be run again. A video that is being processed is not forgotten.
     """
     from madvision_assets.work import forgetting
 
     if STANDARD_INPUT in named and not yes:
         raise click.UsageError("With IDs from stdin nobody can be asked: add --yes.")
     workplace = Workplace(load_settings())
-    asked = _ids(named)
+    asked = _ids([_meant(workplace, name) for name in named])
     belongings = forgetting.find(workplace.database, workplace.store, asked)
     if not belongings.video_ids and not belongings.running:
         raise UnknownVideoError(_named(sorted(asked)))

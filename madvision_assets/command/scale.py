@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from madvision_assets.command.display import echo, make_console, tell, told_plainly
+from madvision_assets.command.group import Group
 from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import ROOT, Workplace
 from madvision_assets.domain.costs import Plan
@@ -44,7 +45,7 @@ class Age(click.ParamType[timedelta]):
 # --- pools ---
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=Group, invoke_without_command=True)
 @as_format
 @click.pass_context
 @told_plainly
@@ -95,7 +96,7 @@ def set_pool(name: str, limit: int) -> None:
 # --- cost ---
 
 
-@click.group()
+@click.group(cls=Group)
 def cost() -> None:
     """Reckon what a load costs and needs."""
 

@@ -12,6 +12,7 @@ import click
 from rich.filesize import decimal
 
 from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
+from madvision_assets.command.group import Group
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.connections import make_aws_access
 from madvision_assets.domain.aws import AwsAccess
@@ -33,7 +34,7 @@ def credentials_option(name: str) -> Callable[[Any], Any]:
     return click.option(f"--{name}", type=click.Path(path_type=Path, exists=True, dir_okay=False), help=told)
 
 
-@click.group()
+@click.group(cls=Group)
 def store() -> None:
     """Copy the store, and look after its backups."""
 

@@ -8,6 +8,7 @@ import click
 
 from madvision_assets.command.display import echo, told_plainly
 from madvision_assets.command.edit import user
+from madvision_assets.command.group import Group
 from madvision_assets.command.naming import VIDEO, video_id_of
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.failures import UnknownVideoError
@@ -20,7 +21,7 @@ from madvision_assets.tools.store.documents import read_current
 STANDARD_OUTPUT = "-"
 
 
-@click.group()
+@click.group(cls=Group)
 def transcript() -> None:
     """Take out what is said in a video, and put in what was corrected."""
 

@@ -9,6 +9,7 @@ import hmac
 
 COMMAND_LINE = "command line"
 INBOX = "inbox"
+MCP = "mcp"
 
 _CLIENT = "client:"
 _HASH_CHARS = 32

@@ -4,8 +4,11 @@ Each is a JSON object, kept with the row of the materialisation; the views (``do
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from statistics import fmean
 from typing import Any
+
+from pydantic import ValidationError
 
 from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
@@ -38,6 +41,16 @@ class About(Value):
     kind: str | None = None
 
 
+class ShownClip(Value):
+    """A clip, as far as its summary tells; times in seconds from the start of the video."""
+
+    clip_id: str
+    rank: int
+    title: str = ""
+    start_s: float
+    end_s: float
+
+
 # The stages that tell it; each field stands in one of their summaries, and in no other's but what is heard of it again.
 TOLD_BY: Mapping[str, tuple[str, ...]] = {
     "raw_video": ("title", "uploader", "duration_s"),
@@ -50,6 +63,16 @@ def about(summaries: Mapping[str, Json | None]) -> About:
     """What the newest summaries of a video's stages, by stage, say of it; another version's may lack anything."""
     told = {name: (summaries.get(step) or {}).get(name) for step, names in TOLD_BY.items() for name in names}
     return About.model_validate({name: value for name, value in told.items() if value is not None})
+
+
+def shown_clips(summary: Json | None) -> tuple[ShownClip, ...]:
+    """The clips that a summary of ``clips`` tells of, best first; another version's may lack anything."""
+    told = (summary or {}).get("clips")
+    shown: list[ShownClip] = []
+    for each in told if isinstance(told, list) else ():
+        with suppress(ValidationError):
+            shown.append(ShownClip.model_validate(each, extra="ignore"))
+    return tuple(sorted(shown, key=lambda clip: clip.rank))
 
 
 def summary_of(document: Document) -> Json | None:

@@ -23,6 +23,7 @@ from madvision_assets.intake import (
     packages,
     pages,
     public,
+    search,
     transcripts,
     uploads,
     withdrawing,
@@ -39,7 +40,21 @@ from madvision_assets.tools.database.figures import Figures
 DESCRIPTION = """Submit the address of a video; follow it with the token; take the clips.
 
 Everything that is refused or fails is a problem document (RFC 9457) with a stable `code`."""
-PARTS = (public, listing, withdrawing, editing, uploads, internal, clips, packages, transcripts, health, metrics, pages)
+PARTS = (
+    public,
+    listing,
+    search,
+    withdrawing,
+    editing,
+    uploads,
+    internal,
+    clips,
+    packages,
+    transcripts,
+    health,
+    metrics,
+    pages,
+)
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/")
 

@@ -23,6 +23,7 @@ OPERATIONS = [
     ("get", "/public/video/status"),
     ("get", "/public/video/clips"),
     ("patch", "/public/video/clips"),
+    ("get", "/public/search"),
     ("post", "/public/upload"),
     ("get", "/public/upload/{secret}"),
     ("patch", "/public/upload/{secret}"),

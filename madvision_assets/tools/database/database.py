@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import SchemaOutdatedError, UnknownVideoError
 from madvision_assets.domain.summaries import summary_of
+from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, RawVideo, Video, cut_id
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ class Database:
         """
         from sqlalchemy.exc import IntegrityError
 
-        from madvision_assets.tools.database import statements
+        from madvision_assets.tools.database import spoken, statements
         from madvision_assets.tools.database.running_code import running_code
 
         made_by = running_code(self._revision)
@@ -239,6 +240,8 @@ class Database:
                 connection.execute(statement)
                 if isinstance(document, RawVideo):
                     connection.execute(statements.note_content(document))
+                if isinstance(document, Transcript):
+                    spoken.keep(connection, document)
             except IntegrityError as error:
                 # A Provenance keeps every other constraint, so this is the reference to `videos`.
                 raise UnknownVideoError(document.video_id) from error

@@ -22,6 +22,7 @@ from madvision_assets.tools.database.tables import (
     lineage,
     paid_calls,
     processing_attempts,
+    spoken_passages,
     submissions,
     uploads,
     video_processing_queue,
@@ -63,7 +64,8 @@ class Held:
                 breakers.give_up_probe(self._connection, breaker.probe_video_id)
         calls = paid_calls.update().where(paid_calls.c.video_id.in_(doomed))
         self._connection.execute(calls.values(video_id=None))
-        for table in (webhook_deliveries, submissions, uploads, intakes, processing_attempts, lineage, queue, videos):
+        rows = (webhook_deliveries, submissions, uploads, intakes, processing_attempts, lineage, spoken_passages, queue)
+        for table in (*rows, videos):
             self._connection.execute(table.delete().where(table.c.video_id.in_(doomed)))
 
 

@@ -1,7 +1,7 @@
 """The newest documents of all videos, as the lineage tells of them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, ScalarSelect, func, select
 
@@ -10,7 +10,7 @@ from madvision_assets.domain.documents import Json
 from madvision_assets.domain.lineage import NewestDocument
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep, is_stage
-from madvision_assets.domain.summaries import TOLD_BY, About, about
+from madvision_assets.domain.summaries import TOLD_BY, About, ShownClip, about, shown_clips
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.tables import lineage, video_processing_queue
 
@@ -51,6 +51,13 @@ def newest_summaries(
 def about_videos(database: Database, video_ids: Collection[str]) -> Mapping[str, About]:
     """What these videos are called, by their IDs; without those of which nothing is known; raises as ``Database``."""
     return {video_id: about(told) for video_id, told in newest_summaries(database, video_ids, TOLD_BY).items()}
+
+
+def clips_of_videos(database: Database, video_ids: Collection[str]) -> Mapping[str, Sequence[ShownClip]]:
+    """The clips that these videos have now, best first, by their IDs; raises as ``Database``."""
+    step = PipelineStep.CLIPS.value
+    told = newest_summaries(database, video_ids, [step])
+    return {video_id: shown_clips(summaries[step]) for video_id, summaries in told.items()}
 
 
 def title_of(video_id: ColumnElement[str]) -> ScalarSelect[str]:

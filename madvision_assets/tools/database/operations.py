@@ -22,6 +22,7 @@ from madvision_assets.tools.database.tables import (
     intakes,
     lineage,
     processing_attempts,
+    spoken_passages,
     submissions,
     uploads,
     video_processing_queue,
@@ -152,7 +153,18 @@ class Operations:
         known: set[str] = set()
         running: set[str] = set()
         counts = dict.fromkeys(
-            (videos, queue, processing_attempts, submissions, uploads, intakes, webhook_deliveries, lineage), 0
+            (
+                videos,
+                queue,
+                processing_attempts,
+                submissions,
+                uploads,
+                intakes,
+                webhook_deliveries,
+                lineage,
+                spoken_passages,
+            ),
+            0,
         )
         with self._database.reading() as connection:
             for batch in batches(video_ids):

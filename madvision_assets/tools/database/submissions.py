@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -180,6 +180,13 @@ class Submissions:
         if first is None:
             return False
         return first.token_hash == token_hash(token) or (first.mine is not None and first.mine == first.submitter)
+
+    def video_ids(self, tokens: Collection[str]) -> dict[str, str]:
+        """The video of each of these tokens; without those that we never gave."""
+        by_hash = {token_hash(token): token for token in tokens}
+        query = select(submissions.c.token_hash, submissions.c.video_id).where(submissions.c.token_hash.in_(by_hash))
+        with self._database.reading() as connection:
+            return {by_hash[key]: video_id for key, video_id in connection.execute(query)}
 
     def _write(self, wanted: Sequence[NewSubmission], work: Callable[[Connection], Receipts]) -> Receipts:
         if self._database.is_sqlite:

@@ -23,7 +23,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 from madvision_assets.domain.breakers import BreakerState
 from madvision_assets.domain.paying import CallState
@@ -336,6 +336,23 @@ intakes = Table(
     Column("taken_at", UtcDateTime, nullable=False),
     Index(None, "submitter", "taken_at"),
     Index(None, "video_id"),
+)
+
+# What is said in each video's newest transcript, a passage a row (domain/spoken.py). SQLite keeps an index of the words
+# besides, in tables and by triggers that migration 0010 makes.
+spoken_passages = Table(
+    "spoken_passages",
+    metadata,
+    Column("id", BIG_ID, primary_key=True),
+    Column("video_id", String(VIDEO_ID_CHARS), ForeignKey("videos.video_id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("data_version", Text, nullable=False),  # of the transcript
+    Column("sentences", JSON_DOCUMENT, nullable=False),  # a list of [start_s, end_s, text]
+    Column("words", TSVECTOR().with_variant(Text(), "sqlite"), nullable=False),
+    UniqueConstraint("video_id", "number"),
+    Index("ix_spoken_passages_words", "words", postgresql_using="gin", postgresql_with={"fastupdate": "off"}).ddl_if(
+        dialect="postgresql"
+    ),
 )
 
 # Every call that is paid for, from before it is made: what it may cost at most counts until it is known what it did.

@@ -1,0 +1,114 @@
+"""Claims about how what is said is taken apart and found again."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from madvision_assets.domain.spoken import (
+    MAX_QUESTION_CHARS,
+    PASSAGE_S,
+    BadQuestionError,
+    Question,
+    Sentence,
+    moment_in,
+    passages_of,
+    words_in,
+)
+from madvision_assets.domain.transcript import Segment, Transcript
+
+BASE_S = 4.0
+
+
+def sentences(*texts: str) -> list[Sentence]:
+    return [Sentence(start_s=n * BASE_S, end_s=(n + 1) * BASE_S, text=text) for n, text in enumerate(texts)]
+
+
+def spoken(*texts: str) -> Transcript:
+    segments = tuple(
+        Segment(id=n, start_s=n * BASE_S, end_s=(n + 1) * BASE_S, text=text) for n, text in enumerate(texts)
+    )
+    return Transcript(video_id="web-1", language="en", duration_s=900, audible_s=900, covered_s=900, segments=segments)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The CAFÉ's  menu -- déjà vu!", ["the", "cafe", "s", "menu", "deja", "vu"]),
+        ("Größe STRASSE straße", ["grosse", "strasse", "strasse"]),
+        ("機械学習 is fun", ["機", "械", "学", "習", "is", "fun"]),
+        ("снег, Й", ["снег", "и"]),
+        ("snake_case 3.5", ["snake", "case", "3", "5"]),
+        ("한국어", ["한국어"]),
+        ("'; DROP TABLE videos; --", ["drop", "table", "videos"]),
+        ("\0\ud800\u202e", []),
+    ],
+)
+def test_words_are_compared_without_case_accents_and_marks(text: str, words: list[str]) -> None:
+    assert words_in(text) == words
+
+
+@given(st.text())
+def test_a_word_holds_nothing_that_a_database_could_take_for_an_order(text: str) -> None:
+    assert all(word.isalnum() or not set(word) & set("'\"\\\0*&|!():<> \n") for word in words_in(text))
+
+
+def test_a_question_is_its_words_and_what_stands_in_quotes_is_one_phrase() -> None:
+    asked = Question.read('budget "To be, or not" „zu Hause“ OR well-known budget')
+
+    assert asked.phrases == (
+        ("budget",),
+        ("to", "be", "or", "not"),
+        ("zu", "hause"),
+        ("or",),
+        ("well", "known"),
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  ", '""', "-- !!", "\0", "a" * (MAX_QUESTION_CHARS + 1), "a b " * 60 + "c d " * 60]
+)
+def test_a_question_of_nothing_or_of_too_much_is_refused_with_what_to_do(text: str) -> None:
+    if len(set(text.split())) > 1 and len(text) <= MAX_QUESTION_CHARS:
+        text = " ".join(f"w{n}" for n in range(70))
+    with pytest.raises(BadQuestionError, match="Look for"):
+        Question.read(text)
+
+
+def test_a_moment_is_the_shortest_run_of_sentences_in_which_all_is_said() -> None:
+    said = sentences("A budget.", "Nothing else.", "The deficit grew.", "A budget with", "a deficit.")
+
+    both = moment_in(said, Question.read("budget deficit"))
+    phrase = moment_in(said, Question.read('"with a deficit"'))
+
+    assert both is not None
+    assert phrase is not None
+    assert (both.start_s, both.end_s, both.text) == (8.0, 16.0, "The deficit grew. A budget with")
+    assert (phrase.start_s, phrase.end_s, phrase.text) == (12.0, 20.0, "A budget with a deficit.")
+    assert moment_in(said, Question.read("budget surplus")) is None
+    assert moment_in(said, Question.read('"deficit budget"')) is None
+
+
+def test_every_sentence_is_in_a_passage_and_every_two_that_follow_each_other_in_one() -> None:
+    texts = [f"sentence{n}" for n in range(40)]
+
+    passages = passages_of(spoken(*texts))
+
+    held = [[each.text for each in passage.sentences] for passage in passages]
+    assert [passage.number for passage in passages] == list(range(len(passages)))
+    for pair in itertools.pairwise(texts):
+        assert any(set(pair) <= set(each) for each in held), pair
+    for passage in passages:
+        first, last = passage.sentences[0], passage.sentences[-2]
+        assert last.end_s - first.start_s <= PASSAGE_S
+    assert sum(map(len, held)) == len(texts) + len(passages) - 1
+
+
+@pytest.mark.parametrize("texts", [[], ["one"], ["one", "two"], ["", "\0"]])
+def test_a_video_has_a_passage_also_where_hardly_anything_is_said(texts: list[str]) -> None:
+    passages = passages_of(spoken(*texts))
+
+    assert [[each.text for each in passage.sentences] for passage in passages] == [
+        [text for text in texts if text.strip("\0")]
+    ]
