@@ -1,9 +1,9 @@
 """The videos of some tokens as a list: what each is called and where it stands, in two statements however many."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, BaseModel, Field
 
 from madvision_assets.domain.clips import Outcome, Role
@@ -16,7 +16,7 @@ from madvision_assets.intake.problems import documented
 from madvision_assets.intake.public import COMMON_PROBLEMS
 from madvision_assets.intake.services import Services, base_url_of, services_of
 from madvision_assets.intake.status import host_of, shown_address
-from madvision_assets.intake.tokens import given_tokens
+from madvision_assets.intake.tokens import Tokens
 from madvision_assets.tools.database.newest import newest_summaries
 from madvision_assets.tools.database.rows import TrackedVideo
 
@@ -59,7 +59,7 @@ class VideoList(BaseModel):
 )
 def list_videos(
     request: Request,
-    tokens: Annotated[Sequence[str], Depends(given_tokens)],
+    tokens: Tokens,
     status: Annotated[list[QueueStatus] | None, Query(description="Only those in one of these states.")] = None,
     host: Annotated[str | None, Query(description="Only those that come from there.")] = None,
     title: Annotated[str | None, Query(description="Only those whose title has these words in it.")] = None,

@@ -2,21 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from madvision_assets.domain.spoken import MAX_QUESTION_CHARS, BadQuestionError
 from madvision_assets.intake.problems import FieldError, ProblemError, documented
 from madvision_assets.intake.public import COMMON_PROBLEMS
 from madvision_assets.intake.services import base_url_of, services_of
+from madvision_assets.intake.tokens import Tokens
 from madvision_assets.work.searching import MAX_HITS, Found, FoundMoment, Search
 
-MAX_TOKENS = 100
 HIGHEST_ID = 2**63 - 1
 
 router = APIRouter(prefix="/public", tags=["public"])
-_bearer = HTTPBearer(auto_error=False, scheme_name="tokens", description="Tokens of submissions, with commas.")
 
 
 class ClipHit(BaseModel):
@@ -56,22 +54,12 @@ class SearchResult(BaseModel):
 )
 def search(
     request: Request,
-    bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    tokens: Tokens,
     q: Annotated[str, Query(max_length=MAX_QUESTION_CHARS, description="Words, all of them; phrases in quotes.")],
-    token: Annotated[list[str] | None, Query(max_length=MAX_TOKENS, description="Repeated: one a video.")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_HITS)] = 20,
     before: Annotated[int | None, Query(ge=1, le=HIGHEST_ID)] = None,
 ) -> SearchResult:
     """Moments of one's own videos in which something is said, with the clip that has it. Unknown tokens are skipped."""
-    tokens = [each.strip() for each in bearer.credentials.split(",")] if bearer else token
-    if not tokens:
-        raise ProblemError(
-            "missing_token",
-            "Give tokens as 'Authorization: Bearer TOKEN,TOKEN', or as ?token=TOKEN&token=TOKEN.",
-            headers={"WWW-Authenticate": 'Bearer realm="madvision"'},
-        )
-    if len(tokens) > MAX_TOKENS:
-        raise _invalid("Authorization", f"Give at most {MAX_TOKENS} tokens at once.")
     services = services_of(request)
     mine = services.submissions.video_ids(tokens)
     if not mine:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Depends, Header, Query
+from fastapi import Depends, Header, Query, Request
 from fastapi.security import APIKeyQuery, HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from madvision_assets.intake.problems import FieldError, ProblemError
 
@@ -36,10 +37,14 @@ Token = Annotated[str, Depends(given_token)]
 
 
 def given_tokens(
+    request: Request,
     token: Annotated[list[str] | None, Query(description=f"Repeated for each token; at most {MAX_TOKENS}.")] = None,
     listed: Annotated[
         str | None,
-        Header(alias=TOKENS_HEADER, description="Tokens with commas between them, which then stand in no address."),
+        Header(
+            alias=TOKENS_HEADER,
+            description="Tokens with commas between them, which then stand in no address. `Authorization: Bearer` too.",
+        ),
     ] = None,
 ) -> Sequence[str]:
     """The tokens of a request, each once, in the order in which they were given.
@@ -47,7 +52,9 @@ def given_tokens(
     Raises:
         ProblemError: ``missing_token``, or ``invalid_request`` where there are too many.
     """
-    told = [*(each.strip() for each in (listed or "").split(",")), *(token or ())]
+    scheme, bearer = get_authorization_scheme_param(request.headers.get("Authorization"))
+    in_headers = (bearer if scheme.lower() == "bearer" else "", listed or "")
+    told = [*(each.strip() for header in in_headers for each in header.split(",")), *(token or ())]
     tokens = list(dict.fromkeys(filter(None, told)))
     if not tokens:
         detail = f"Give the tokens as '{TOKENS_HEADER}: TOKEN, TOKEN', or as ?token=TOKEN&token=TOKEN."
@@ -56,3 +63,6 @@ def given_tokens(
         detail = f"At most {MAX_TOKENS} tokens are taken at once; ask for the others after that."
         raise ProblemError("invalid_request", detail, errors=[FieldError(detail=detail, parameter="token")])
     return tokens
+
+
+Tokens = Annotated[Sequence[str], Depends(given_tokens)]

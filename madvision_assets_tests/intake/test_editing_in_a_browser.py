@@ -22,7 +22,8 @@ from madvision_assets.work.publish import Finished, Publisher
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets_tests import footage
 from madvision_assets_tests.editing import candidates
-from madvision_assets_tests.intake.test_pages_in_a_browser import ARGUMENTS, BROWSERS, DESK, PHONE
+from madvision_assets_tests.intake.browsing import ARGUMENTS, BROWSERS, DESK
+from madvision_assets_tests.intake.test_pages_in_a_browser import PHONE
 from madvision_assets_tests.intake.video_states import Shown, VideoStates, served
 from madvision_assets_tests.stores import sealed
 

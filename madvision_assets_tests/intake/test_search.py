@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from madvision_assets.domain.transcript import Segment, Transcript
-from madvision_assets.intake.search import MAX_TOKENS
+from madvision_assets.intake.tokens import MAX_TOKENS
 from madvision_assets_tests import stores
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
 from madvision_assets_tests.stores import sealed
