@@ -124,7 +124,7 @@ def test_what_is_not_there_is_told_in_the_same_form(
 
 
 def test_a_refused_method_is_told_which_ones_are_taken(intake: Intake) -> None:
-    assert intake.client.put("/public/video").headers["allow"] == "POST"
+    assert intake.client.put("/public/video").headers["allow"] == "DELETE, POST"
     assert intake.client.post("/video/x/clips/y.mp4").headers["allow"] == "GET, HEAD"
 
 
