@@ -263,6 +263,7 @@ def test_a_rendition_is_a_role_and_what_makes_it(house: House, tmp_path: Path) -
     assert house.faults(*house.touched) == []
 
 
+@pytest.mark.whole
 def test_a_role_that_nothing_makes_does_not_type_check(house: House) -> None:
     house.edit(
         "domain/clips.py",

@@ -174,6 +174,7 @@ def test_an_engine_or_an_analyst_is_a_file_and_its_name_in_a_table(house: House,
     assert house.faults(*house.touched) == []
 
 
+@pytest.mark.whole
 def test_an_engine_that_lacks_something_does_not_type_check(house: House) -> None:
     house.write(
         "tools/speech/metronome.py", ENGINE.replace("def recipe(", "def formula(").replace(', models="any tempo"', "")

@@ -59,7 +59,7 @@ def test_each_asset_has_what_operators_look_for() -> None:
     [
         ({}, {"raw_video": {"ytdlp", "filesystem"}, "content_type": {"python"}, "transcript": {"whisper", "pytorch"}}),
         (
-            {"store_url": "s3://b/p", "OPENAI_API_KEY": "sk-of-a-test", "whisper_engine": "api"},
+            {"store_url": "s3://bucket/p", "OPENAI_API_KEY": "sk-of-a-test", "whisper_engine": "api"},
             {"raw_video": {"ytdlp", "s3"}, "content_type": {"openai"}, "transcript": {"api"}},
         ),
     ],
@@ -132,6 +132,7 @@ def test_the_executor_is_the_one_asked_for(choice: Executor, name: str) -> None:
     assert executor.name == name
 
 
+@pytest.mark.whole
 def test_dg_checks_the_definitions_and_lists_them(tmp_path: Path) -> None:
     shutil.copy(ROOT / "dagster.yaml", tmp_path)  # which says: no telemetry
     programs = Path(sys.executable).parent

@@ -1,4 +1,4 @@
-"""A real browser for tests of pages; a test file names this one in ``pytest_plugins``."""
+"""A real browser for tests of pages."""
 
 import shutil
 from collections.abc import Iterator

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from madvision_assets_tests.intake.browsing import browser, page
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
+
+__all__ = ["browser", "intake", "page"]
 
 INTERNAL_KEY = "internal-key"
 

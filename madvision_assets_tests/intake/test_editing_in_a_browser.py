@@ -1,12 +1,11 @@
 """Claims about changing clips in a real browser, out of a real video: exactly what was changed is rendered again."""
 
-import shutil
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from madvision_assets.domain.clips import Change, ClipCandidates, Clips
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
@@ -22,7 +21,7 @@ from madvision_assets.work.publish import Finished, Publisher
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets_tests import footage
 from madvision_assets_tests.editing import candidates
-from madvision_assets_tests.intake.browsing import ARGUMENTS, BROWSERS, DESK
+from madvision_assets_tests.intake.browsing import DESK
 from madvision_assets_tests.intake.test_pages_in_a_browser import PHONE
 from madvision_assets_tests.intake.video_states import Shown, VideoStates, served
 from madvision_assets_tests.stores import sealed
@@ -33,22 +32,6 @@ AVC = ("-c:v", "libx264", "-preset", "ultrafast", "-g", "40")
 LENGTH_S, SENTENCES, WORDS_EACH = 24.0, 6, 8
 FRAME_S = 0.04  # clips are widened to whole frames
 NAMES = ("One", "Two", "Three")
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is on the PATH; as root, .ci/servers installs the first")
-    browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
-    yield browser
-    browser.close()
 
 
 class Desk:

@@ -243,11 +243,12 @@ def test_the_access_log_is_json_without_tokens_and_query_strings(intake: Intake)
     try:
         intake.client.get(f"/video/{token}", params={"secret": "s3cret"})
         intake.client.get("/public/video/status", params={"token": token})
+        intake.client.get("/public/search", params={"token": token, "q": "s3cret"})
     finally:
         structlog.configure(**before)
 
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
-    assert [line["route"] for line in lines] == ["/video/{token}", "/public/video/status"]
+    assert [line["route"] for line in lines] == ["/video/{token}", "/public/video/status", "/public/search"]
     assert token not in written.getvalue()
     assert "s3cret" not in written.getvalue()
 

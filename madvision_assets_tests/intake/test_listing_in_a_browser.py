@@ -16,7 +16,6 @@ from madvision_assets.intake.pages import Streams
 from madvision_assets_tests.intake.video_states import Shown, VideoStates, served
 
 pytestmark = pytest.mark.whole
-pytest_plugins = ("madvision_assets_tests.intake.browsing",)
 
 MOMENTS = (("A claim", "It stands alone."),)
 TITLE = 'محاضرة "<b>how</b>" 🎬 ' + "Donaudampfschifffahrtsgesellschaftskapitän " * 12

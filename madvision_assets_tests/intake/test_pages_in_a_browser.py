@@ -24,7 +24,6 @@ from madvision_assets_tests.intake.browsing import LIMIT_MS
 from madvision_assets_tests.intake.video_states import VideoStates, served, wait_until
 
 pytestmark = pytest.mark.whole
-pytest_plugins = ("madvision_assets_tests.intake.browsing",)
 
 PHONE = ViewportSize(width=360, height=740)
 MOMENTS = (("A claim", "It stands alone."), ("Donaudampfschifffahrtsgesellschaftskapitän" * 2, "A very long word."))

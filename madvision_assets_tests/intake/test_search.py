@@ -120,15 +120,3 @@ def test_without_a_token_nothing_is_searched(intake: Intake) -> None:
     assert (nobody.status_code, nobody.json()["code"]) == (401, "missing_token")
     assert (stranger.status_code, stranger.json()["code"]) == (404, "unknown_token")
     assert (many.status_code, many.json()["code"]) == (422, "invalid_request")
-
-
-def test_the_log_has_neither_tokens_nor_what_was_looked_for(intake: Intake, capfd: pytest.CaptureFixture[str]) -> None:
-    token, _ = heard(intake, "log", "The secretive cat.")
-
-    assert intake.client.get("/public/search", params={"q": "secretive", "token": token}).status_code == 200
-    intake.client.get("/healthz")  # the line of the request before is written by then
-
-    written = "".join(capfd.readouterr())
-    assert "/public/search" in written
-    assert "secretive" not in written
-    assert token not in written

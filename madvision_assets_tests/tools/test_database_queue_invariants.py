@@ -185,6 +185,7 @@ class Moves(RuleBasedStateMachine):
                 assert row.status is QueueStatus.RUNNING
 
 
+@pytest.mark.whole
 def test_whatever_is_done_in_whatever_order_the_invariants_hold(database: Database) -> None:
     bound = type("BoundMoves", (Moves,), {"database": database})
 
@@ -217,6 +218,7 @@ def _work(url: str, worker: int) -> Counter[str]:
     return did
 
 
+@pytest.mark.whole
 def test_eight_processes_on_one_sqlite_file_do_not_lock_each_other_out(database: Database, clock: Clock) -> None:
     emptied(database)
     ids = submit(database, *range(400), at=clock.now)

@@ -92,6 +92,7 @@ def test_what_failed_is_tried_again_as_soon_as_it_is_due_and_no_later_than_other
     assert claim(queue, 1) == ["web-00000"]
 
 
+@pytest.mark.whole
 @pytest.mark.no_cover
 def test_among_a_hundred_thousand_of_clients_the_next_turn_is_found_through_an_index(
     database: Database, queue: Queue, clock: Clock

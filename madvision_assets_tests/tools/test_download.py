@@ -329,6 +329,7 @@ def test_a_connection_past_the_proxy_is_refused_in_the_child(site: Site, tmp_pat
         assert (child.wait(), "past the proxy" in child.last_words) == (1, True)
 
 
+@pytest.mark.whole
 def test_a_download_over_its_time_limit_is_ended_and_leaves_no_process(
     site: Site, fetch: Fetch, tmp_path: Path
 ) -> None:
@@ -339,6 +340,7 @@ def test_a_download_over_its_time_limit_is_ended_and_leaves_no_process(
     assert list((tmp_path / "folder").glob("*.part"))
 
 
+@pytest.mark.whole
 def test_a_site_that_sends_too_slowly_is_left_with_what_came_and_a_slow_one_is_not(site: Site, tmp_path: Path) -> None:
     body = random.Random(3).randbytes(1_500_000)  # noqa: S311 - any bytes will do
     patient = replace(DOWNLOADER, min_bytes_per_s=40_000, pace_window_s=3.0)

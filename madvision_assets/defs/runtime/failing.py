@@ -10,7 +10,7 @@ from madvision_assets.defs.dagster_inside import retried_elsewhere, step_of, tag
 from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failure_records import from_record, to_record
-from madvision_assets.domain.failures import Failure, UnexpectedError, UnknownVideoError
+from madvision_assets.domain.failures import Failure, SupersededError, UnexpectedError, UnknownVideoError
 from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
@@ -85,7 +85,8 @@ def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, lea
     except Failure as failure:
         with _queue_told(context):
             outcome = lease.fail(step, failure) if lease is not None else None
-            if lease is not None and not failure.is_ours:
+            is_known = outcome is not None or isinstance(failure, SupersededError)
+            if is_known and not failure.is_ours:
                 raise EndedError(failure, outcome) from failure
         raise
     except (dg.DagsterExecutionInterruptedError, KeyboardInterrupt):
