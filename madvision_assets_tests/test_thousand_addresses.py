@@ -21,6 +21,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from madvision_assets.domain.failures import leaf_of
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.settings import Settings
@@ -209,7 +210,9 @@ def test_each_attempt_is_one_run_that_ended(world: World) -> None:
     runs = world.worker_pool.instance.get_runs()
     assert len(runs) == world.worker_pool.requests.total() == sum(starts.values())
     assert all(run.is_finished for run in runs)
-    assert sum(run.is_success for run in runs) == sum(case.status is QueueStatus.DONE for case in world.cases)
+    whole = [run for run in runs if run.is_success and "madvision/cause" not in run.tags]
+    assert len(whole) == sum(case.status is QueueStatus.DONE for case in world.cases)
+    assert all(leaf_of(run.tags.get("madvision/cause", "")).is_ours for run in runs if not run.is_success)
 
 
 def test_every_token_is_answered_and_tells_the_same(world: World) -> None:
