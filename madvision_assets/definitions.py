@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from madvision_assets.defs import compute
+from madvision_assets.defs import compute, dagster_inside
 from madvision_assets.defs.assets import pipeline_of
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.resources import make_fingerprinted, make_resources
@@ -53,15 +53,17 @@ def make_executor(settings: "Settings") -> dg.ExecutorDefinition:
 
 
 def patient_k8s_executor() -> dg.ExecutorDefinition:
-    """That of dagster-k8s, in whose process no stage runs that would have it wait for Dagster's database."""
+    """That of dagster-k8s, in whose process no stage runs that would have it wait for Dagster's database.
+
+    It looks twice before it calls a step lost.
+    """
     from dagster_k8s import k8s_job_executor
 
     theirs: Any = k8s_job_executor
 
     def make(context: dg.InitExecutorContext) -> dg.Executor:
         wait_for_dagster(context.instance)
-        executor: dg.Executor = theirs.executor_creation_fn(context)
-        return executor
+        return dagster_inside.lost_at_second_look(theirs.executor_creation_fn(context))
 
     return dg.ExecutorDefinition(theirs.name, theirs.config_schema, dg.multiple_process_executor_requirements(), make)
 

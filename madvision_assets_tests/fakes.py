@@ -9,8 +9,8 @@ import argparse
 import json
 import threading
 from collections import Counter, deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -79,9 +79,15 @@ class FakeOpenAI:
         """What goes wrong with the next completions, in order; None lets one pass."""
         self._faults.extend(faults)
 
-    def forget_script(self) -> None:
-        """Nothing more goes wrong."""
-        self._faults.clear()
+    def forget(self) -> None:
+        """As new: nothing is recorded and nothing goes wrong; whom it keeps waiting it answers first.
+
+        Somebody who gave up waiting is otherwise recorded and billed among what comes after.
+        """
+        self._server.let_all_go()
+        for kept in (self.requests, self.billed, self.bills, self._faults):
+            kept.clear()
+        self._usual = None
 
     @property
     def is_scripted(self) -> bool:
@@ -132,6 +138,9 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, fake: FakeOpenAI, port: int) -> None:
         self.fake = fake
         self.is_gone = threading.Event()
+        self.hurry = threading.Event()  # nobody is kept waiting any more
+        self.under_way = 0
+        self.changed = threading.Condition()
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         super().__init__(("127.0.0.1", port), _Handler)
 
@@ -141,9 +150,29 @@ class _Server(ThreadingHTTPServer):
     def stop(self) -> None:
         if not self.is_gone.is_set():
             self.is_gone.set()
+            self.hurry.set()
             self.shutdown()
             self.server_close()
             self.thread.join(timeout=5)
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        with self.changed:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self.changed:
+                self.under_way -= 1
+                self.changed.notify_all()
+
+    def let_all_go(self) -> None:
+        """Until no request is under way."""
+        self.hurry.set()
+        with self.changed:
+            if not self.changed.wait_for(lambda: not self.under_way, timeout=5):
+                raise TimeoutError(f"{self.under_way} requests are under way")
+        self.hurry = threading.Event()
 
 
 class _RefusedError(Exception):
@@ -168,13 +197,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, method: str, raw: bytes | None) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        try:
-            body = _json_of(raw)
-            self.server.fake.requests.append(Recorded(method, self.path, headers, body))
-            _check_key(headers.get("authorization", ""), self.server.fake.key)
-            self._route(method, body)
-        except _RefusedError as error:
-            self._send_fault(error.fault)
+        with self.server.one_more():
+            try:
+                body = _json_of(raw)
+                self.server.fake.requests.append(Recorded(method, self.path, headers, body))
+                _check_key(headers.get("authorization", ""), self.server.fake.key)
+                self._route(method, body)
+            except _RefusedError as error:
+                self._send_fault(error.fault)
 
     def _route(self, method: str, body: Any) -> None:
         model = self.path.removeprefix("/v1/models/")
@@ -190,7 +220,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _complete(self, body: Any) -> None:
         fault = self.server.fake.next_fault()
         if fault.delay_s:
-            self.server.is_gone.wait(min(fault.delay_s, 5.0))
+            self.server.hurry.wait(min(fault.delay_s, 5.0))
         if fault.closes:
             self.close_connection = True
         elif fault.body is not None:
@@ -220,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
             for _ in range(int(seconds / 0.05)):
                 self.wfile.write(b" ")
                 self.wfile.flush()
-                if self.server.is_gone.wait(0.05):
+                if self.server.hurry.wait(0.05):
                     return
             self.wfile.write(text.encode())
 

@@ -170,6 +170,19 @@ def test_a_response_that_is_held_back_when_the_server_goes_away_never_comes(fake
             answer.result(5)
 
 
+def test_what_was_asked_before_it_forgot_is_neither_recorded_nor_billed_after(fake: FakeOpenAI) -> None:
+    fake.script(openai_faults.slow(5.0), openai_faults.dribbling(5.0), openai_faults.server_error())
+    with ThreadPoolExecutor(2) as pool:
+        answers = [pool.submit(call, fake, request_body()) for _ in range(2)]
+        wait_for(lambda: len(fake.completions) == 2, 60)
+        fake.forget()
+        assert (fake.requests, fake.bills, fake.billed, fake.is_scripted) == ([], [], [], False)
+    assert {answer.exception() is None for answer in answers} == {True, False}
+
+    assert call(fake, request_body())[0] == 200
+    assert len(fake.bills) == 1
+
+
 def test_models_are_listed_and_found_by_name(fake: FakeOpenAI) -> None:
     assert {model["id"] for model in call(fake, path="/v1/models")[1]["data"]} == {*MODELS}
     assert call(fake, path="/v1/models/gpt-4o")[1]["id"] == "gpt-4o"

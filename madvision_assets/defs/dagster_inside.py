@@ -483,6 +483,33 @@ def put_ticks_right(instance: dg.DagsterInstance, now_s: float) -> list[str]:
     return mended
 
 
+# --- steps in pods ---
+
+
+def lost_at_second_look(executor: dg.Executor) -> dg.Executor:
+    """Have the executor of dagster-k8s call a step lost only when it finds it so twice, twenty seconds apart.
+
+    Why: a pod that is taken away counts as failed from that moment, while its process may yet say for itself that the
+    step is to be tried again. Both then ask for a retry: two pods, each on a GPU, or a run that ends of a KeyError.
+    Public way: none; to look for is a fix of dagster's ``StepDelegatingExecutor``, which handles both events.
+    Without it: now and then a preempted stage is begun twice.
+    """
+    handler: Any = vars(executor)["_step_handler"]
+    look = handler.check_step_health
+    seen: set[str] = set()
+
+    def look_twice(context: Any) -> Any:
+        health = look(context)
+        reason = health.unhealthy_reason
+        if health.is_healthy or reason in seen:
+            return health
+        seen.add(reason)  # it names the Job, and each try has its own
+        return type(health).healthy()
+
+    handler.check_step_health = look_twice
+    return executor
+
+
 # --- a step, from inside ---
 
 

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import dagster as dg
 import pytest
@@ -466,6 +466,30 @@ def test_a_code_server_looks_after_its_runs_for_ever_also_where_the_database_was
     asked_to_end.set()
     thread.join(20.0)
     assert not thread.is_alive()
+
+
+def test_a_step_in_a_pod_is_lost_when_it_was_found_so_twice() -> None:
+    from dagster._core.execution.retries import RetryMode
+    from dagster._core.executor.step_delegating import CheckStepHealthResult, StepDelegatingExecutor, StepHandler
+    from dagster_k8s.executor import K8sStepHandler
+
+    found = iter(["Job 1 failed", None, "Job 1 failed", "Job 2 failed", "Job 2 failed"])
+
+    class Handler(StepHandler):
+        name = "pods"
+        launch_step = terminate_step = cast("Any", None)
+
+        def check_step_health(self, step_handler_context: Any) -> CheckStepHealthResult:  # noqa: ARG002 - of theirs
+            reason = next(found)
+            return CheckStepHealthResult.unhealthy(reason) if reason else CheckStepHealthResult.healthy()
+
+    with canary(inside.lost_at_second_look):
+        executor: Any = StepDelegatingExecutor(Handler(), RetryMode.DEFERRED)
+        assert inside.lost_at_second_look(executor) is executor
+        looks = [cast("Any", executor)._step_handler.check_step_health(None) for _ in range(5)]
+        assert [look.is_healthy for look in looks] == [True, True, False, True, False]
+        assert "{job_name}" in inspect.getsource(K8sStepHandler.check_step_health)  # the reason names the Job
+        assert "_step_handler.check_step_health(" in inspect.getsource(StepDelegatingExecutor.execute)
 
 
 def test_each_name_says_why_it_is_needed_where_to_look_and_what_breaks() -> None:

@@ -158,14 +158,18 @@ def test_an_outage_is_known_in_every_form_that_it_comes_in() -> None:
 
 
 def test_the_executor_in_pods_is_that_of_dagster_and_patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagster._core.executor.step_delegating import CheckStepHealthResult
     from dagster_k8s import executor as theirs
 
     from madvision_assets import definitions
 
     waited: list[object] = []
     monkeypatch.setattr(definitions, "wait_for_dagster", waited.append)
-    monkeypatch.setattr(theirs.k8s_job_executor, "_executor_creation_fn", lambda _: "theirs")
+    looks = SimpleNamespace(check_step_health=lambda _: CheckStepHealthResult.unhealthy("the Job failed"))
+    made = SimpleNamespace(_step_handler=looks)
+    monkeypatch.setattr(theirs.k8s_job_executor, "_executor_creation_fn", lambda _: made)
     make: Any = definitions.patient_k8s_executor().executor_creation_fn
 
-    assert make(SimpleNamespace(instance="an instance")) == "theirs"
+    assert make(SimpleNamespace(instance="an instance")) is made
     assert waited == ["an instance"]
+    assert [looks.check_step_health(None).is_healthy for _ in range(3)] == [True, False, False]

@@ -49,11 +49,8 @@ def server() -> Iterator[FakeOpenAI]:
 
 @pytest.fixture
 def fake(server: FakeOpenAI) -> FakeOpenAI:
-    server.requests.clear()
-    server.bills.clear()
     manner.forget_manners()
-    server.forget_script()
-    server.always(None)
+    server.forget()
     return server
 
 
