@@ -39,6 +39,7 @@ def asset_of(step: PipelineStep) -> Callable[[Callable[..., Any]], dg.AssetsDefi
         group_name="madvision",
         owners=OWNERS,
         kinds=set(step.stage.kinds),
+        metadata=reports.OF_ASSETS.get(step),
         code_version=step.stage.code_version,
         check_specs=checks.SPECS[step],
         dagster_type=finished(document),
@@ -147,7 +148,8 @@ def clips(
     """The clips: frame-accurate MP4s with captions and thumbnails, each inspected before it is published."""
     with runtime.stage(context, raw_video, transcript, clip_candidates) as stage:
         made = stage.make(lambda: renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress))
-        report = reports.clips(made.document, runtime.store, contact_sheet(runtime.store, made.document))
+        sheet = contact_sheet(runtime.store, made.document)
+        report = reports.clips(made.document, runtime.store, raw_video.info.duration_s, sheet)
         return stage.done(made, report, checks.clips_match_plan(clip_candidates, made.document))
 
 

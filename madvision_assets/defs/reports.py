@@ -3,6 +3,7 @@
 import base64
 import re
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import dagster as dg
@@ -19,10 +20,65 @@ from madvision_assets.tools.store.objects import ObjectStore
 
 PREVIEW_SEGMENTS = 30
 MIB = 1024**2
+HOUR_S = 3600
 # Whatever means something to markdown or HTML.
 MARKDOWN = re.compile(r"[\\`*_\[\]<>!#&|~]")
 
 Metadata = dict[str, Any]
+
+
+def _columns(**columns: tuple[str, str]) -> dg.TableSchema:
+    """Columns by name, each with its type and with what it is."""
+    return dg.TableSchema([dg.TableColumn(name, kind, description=told) for name, (kind, told) in columns.items()])
+
+
+CANDIDATES = _columns(
+    rank=("int", "1 is the best"),
+    start_s=("float", "where it begins, seconds from the start of the video"),
+    end_s=("float", "where it ends"),
+    duration_s=("float", "its length, seconds"),
+    score=("float", "0 to 1, comparable within one video"),
+    title=("string", "for a person"),
+    reason=("string", "why it stands on its own"),
+    quote=("string", "words from it, verbatim"),
+)
+NOT_TAKEN = _columns(
+    rule=("string", "that rejected it"),
+    first_segment=("int", "of the transcript, inclusive"),
+    last_segment=("int", "of the transcript, inclusive"),
+    score=("float", "0 to 1, comparable within one video"),
+    title=("string", "for a person"),
+    details=("string", "what is special to it"),
+)
+CLIPS = _columns(
+    clip_id=("string", "of the clip, everywhere"),
+    rank=("int", "1 is the best"),
+    title=("string", "for a person"),
+    start_s=("float", "first frame, seconds from the start of the video"),
+    end_s=("float", "after the last frame"),
+    duration_s=("float", "its length, seconds"),
+    score=("float", "0 to 1, comparable within one video"),
+    cut=("string", "copied or coded anew, and why"),
+)
+FAILED = _columns(
+    rank=("int", "of the moment"),
+    title=("string", "of the moment"),
+    cause=("string", "code of the failure"),
+    details=("string", "what is special to it"),
+)
+OF_A_MOMENT = ("rank", "title", "start_s", "end_s", "duration_s", "score")
+
+
+# What the assets say of themselves before anything is made; of which columns those of the clips come.
+OF_ASSETS: Mapping[PipelineStep, Metadata] = {
+    PipelineStep.CLIP_CANDIDATES: {"dagster/column_schema": CANDIDATES},
+    PipelineStep.CLIPS: {
+        "dagster/column_schema": CLIPS,
+        "dagster/column_lineage": dg.TableColumnLineage(
+            {name: [dg.TableColumnDep(PipelineStep.CLIP_CANDIDATES.value, name)] for name in OF_A_MOMENT}
+        ),
+    },
+}
 
 
 def raw_video(video: RawVideo) -> Metadata:
@@ -74,12 +130,19 @@ def transcript(heard: Transcript, usage: Mapping[str, int] | None = None) -> Met
         **_work(usage or {}, heard.audible_s),
         "segments": len(heard.segments),
         "words": len(heard.words),
+        **_certainty(heard),
         "no_speech": heard.no_speech,
         "audible_s": heard.audible_s,
         "covered_s": heard.covered_s,
         "duration_s": heard.duration_s,
         "preview": dg.MetadataValue.md(preview + (f"\n\n*{more} more segments*" if more > 0 else "")),
     }
+
+
+def _certainty(heard: Transcript) -> Metadata:
+    """How sure the engine was of its words, on average, where it tells."""
+    told = [word.probability for word in heard.words if word.probability is not None]
+    return {"words_probability": round(fmean(told), 4)} if told else {}
 
 
 def _listed(stretches: Sequence[Stretch]) -> str:
@@ -124,25 +187,11 @@ def content_type(verdict: ContentType) -> Metadata:
 def clip_candidates(chosen: ClipCandidates) -> Metadata:
     """The table of candidates, and the table of what was not taken."""
     taken = [
-        [
-            str(c.rank),
-            timecode(c.start_s),
-            timecode(c.end_s),
-            f"{c.duration_s:.1f}",
-            f"{c.score:.2f}",
-            c.title,
-            c.reason,
-        ]
+        (c.rank, round(c.start_s, 3), round(c.end_s, 3), round(c.duration_s, 3), c.score, c.title, c.reason, c.quote)
         for c in chosen.candidates
     ]
     left = [
-        [
-            r.rule.value,
-            f"{r.moment.first_segment}-{r.moment.last_segment}",
-            f"{r.moment.score:.2f}",
-            r.moment.title,
-            r.details,
-        ]
+        (r.rule.value, r.moment.first_segment, r.moment.last_segment, r.moment.score, r.moment.title, r.details)
         for r in chosen.rejected
     ]
     return {
@@ -151,18 +200,25 @@ def clip_candidates(chosen: ClipCandidates) -> Metadata:
         "provisional": chosen.provisional,
         "chosen": len(chosen.candidates),
         "rejected": len(chosen.rejected),
-        "candidates": _table(("rank", "from", "to", "seconds", "score", "title", "why"), taken),
-        "not_taken": _table(("rule", "segments", "score", "title", "details"), left),
+        "candidates": _table(CANDIDATES, taken),
+        "not_taken": _table(NOT_TAKEN, left),
     }
 
 
-def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metadata:
-    """The table of clips with their files, and their thumbnails on one sheet."""
+def clips(made: Clips, store: ObjectStore, video_s: float, contact_sheet: bytes | None) -> Metadata:
+    """The table of clips with their files, and their thumbnails on one sheet.
+
+    Args:
+        made: the clips.
+        store: that has their files.
+        video_s: length of the video, seconds.
+        contact_sheet: JPEG.
+    """
     rows = [
-        [
-            *(str(c.rank), c.title, timecode(c.start_s), timecode(c.end_s), f"{c.duration_s:.1f}", f"{c.score:.2f}"),
+        (
+            *(c.clip_id, c.rank, c.title, round(c.start_s, 3), round(c.end_s, 3), round(c.duration_s, 3), c.score),
             f"{c.method.value if c.method else ''} {c.method_reason}".strip(),
-        ]
+        )
         for c in made.clips
     ]
     files = {c.clip_id: [store.uri(file.key) for file in c.files.values()] for c in made.clips}
@@ -171,28 +227,31 @@ def clips(made: Clips, store: ObjectStore, contact_sheet: bytes | None) -> Metad
         "outcome": made.outcome.value,
         "outcome_reason": made.outcome_reason,
         "clips": len(made.clips),
+        "clips_per_hour": round(len(made.clips) / max(video_s, 1) * HOUR_S, 2),
         "total_s": round(total_s, 2),
         "size_mib": round(sum(file.size_bytes for c in made.clips if (file := c.file(Role.SOURCE))) / MIB, 2),
-        "table": _table(("rank", "title", "from", "to", "seconds", "score", "cut"), rows),
+        "table": _table(CLIPS, rows),
         "files": dg.MetadataValue.json(files),
     }
     if made.failed:
-        lost = [[str(each.rank), each.title, each.cause, each.details] for each in made.failed]
-        metadata["failed"] = _table(("rank", "title", "cause", "details"), lost)
+        metadata["failed"] = _table(FAILED, [(each.rank, each.title, each.cause, each.details) for each in made.failed])
     if contact_sheet:
         picture = base64.b64encode(contact_sheet).decode()
         metadata["contact_sheet"] = dg.MetadataValue.md(f"![thumbnails](data:image/jpeg;base64,{picture})")
     return metadata
 
 
+def _table(schema: dg.TableSchema, rows: Sequence[tuple[str | int | float, ...]]) -> dg.TableMetadataValue:
+    """Rows as the UI shows them, in a window of their own: foreign words are nothing but words there."""
+    names = [column.name for column in schema.columns]
+    records = [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows]
+    return dg.MetadataValue.table(records, schema=schema)
+
+
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table in markdown; bars and line breaks in cells cannot break it."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> dg.MetadataValue[Any]:
-    return dg.MetadataValue.md(markdown_table(header, rows) if rows else "*none*")
 
 
 def _cell(text: str) -> str:

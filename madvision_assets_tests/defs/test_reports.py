@@ -1,11 +1,24 @@
 """Claims about what people look at in the Dagster UI."""
 
+from pathlib import Path
+
 import pytest
 
 from madvision_assets.defs import reports
+from madvision_assets.domain.clips import (
+    ClipCandidate,
+    ClipCandidates,
+    Clips,
+    Moment,
+    Outcome,
+    RejectedMoment,
+    RejectionRule,
+)
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Doubtful, Reference, Segment, Stretch, Transcript
 from madvision_assets.domain.wording import timecode
+from madvision_assets.tools.store.objects import ObjectStore
 
 
 @pytest.mark.parametrize(
@@ -69,3 +82,50 @@ def test_a_verdict_without_topics_says_none() -> None:
 )
 def test_times_are_told_with_carry_and_hours_without_limit(time_s: float, told: str) -> None:
     assert timecode(time_s) == told
+
+
+def test_tables_have_their_columns_with_types_and_foreign_words_as_they_are() -> None:
+    evil = '<img src=x> | "a"\n[b](http://evil)'
+    moment = Moment(first_segment=3, last_segment=5, title=evil, reason="r", score=0.25)
+    taken = ClipCandidate(
+        rank=1, start_s=1.23456, end_s=31.5, title=evil, reason="r", quote="q", score=0.75,
+        first_segment=0, last_segment=2,
+    )  # fmt: skip
+    chosen = ClipCandidates(
+        video_id="v", outcome=Outcome.CLIPS, outcome_reason="", candidates=(taken,),
+        rejected=(RejectedMoment(moment=moment, rule=RejectionRule.WEAK, details="d"),),
+    )  # fmt: skip
+
+    told = reports.clip_candidates(chosen)
+
+    [row] = told["candidates"].records
+    assert row.data == {
+        "rank": 1, "start_s": 1.235, "end_s": 31.5, "duration_s": 30.265, "score": 0.75, "title": evil, "reason": "r",
+        "quote": "q",
+    }  # fmt: skip
+    [left] = told["not_taken"].records
+    assert (left.data["rule"], left.data["first_segment"], left.data["title"]) == ("weak", 3, evil)
+    for table in (told["candidates"], told["not_taken"]):
+        assert all(column.description for column in table.schema.columns)
+
+
+def test_a_table_without_rows_still_tells_its_columns(tmp_path: Path) -> None:
+    nothing = Clips(video_id="v", outcome=Outcome.NOTHING_INSIGHTFUL, outcome_reason="r")
+
+    told = reports.clips(nothing, ObjectStore.from_url(tmp_path.as_uri()), 7200.0, None)
+
+    assert not told["table"].records
+    assert {column.name for column in told["table"].schema.columns} >= {"clip_id", "start_s", "cut"}
+    assert (told["clips"], told["clips_per_hour"], "failed" in told) == (0, 0, False)
+
+
+def test_the_columns_of_clips_come_from_those_of_the_candidates() -> None:
+    of_clips, of_candidates = (
+        {column.name for column in reports.OF_ASSETS[step]["dagster/column_schema"].columns}
+        for step in (PipelineStep.CLIPS, PipelineStep.CLIP_CANDIDATES)
+    )
+    lineage = reports.OF_ASSETS[PipelineStep.CLIPS]["dagster/column_lineage"].deps_by_column
+
+    assert of_clips - lineage.keys() == {"clip_id", "cut"}
+    assert lineage.keys() <= of_clips
+    assert {dep.column_name for deps in lineage.values() for dep in deps} <= of_candidates
