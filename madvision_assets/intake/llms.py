@@ -16,18 +16,26 @@ HEADINGS = {"public": "Submit and follow", "clips": "Clips", "uploads": "Files t
 OPTIONAL = "Optional"
 
 ACCESS = (
-    "Submitting takes no key. Its answer has a `token`, shown this once, which is all it takes to see the video: "
-    "`Authorization: Bearer TOKEN`.",
-    "Routes below `/internal` take the operator's key in the same header; they, `/readyz` and `/metrics` may be "
-    "reachable from inside alone.",
+    (
+        "Submitting takes no key. Its answer has a `token`, shown this once, which is all it takes to see the video: "
+        "`Authorization: Bearer TOKEN`."
+    ),
+    (
+        "Routes below `/internal` take the operator's key in the same header; they, `/readyz` and `/metrics` may be "
+        "reachable from inside alone."
+    ),
     "Where an answer has `Retry-After`, ask again after so many seconds, not before.",
 )
 MORE = (
     "[OpenAPI]({base_url}/openapi.json): every route with its fields, answers and problems.",
-    "[Page]({base_url}/): people submit and follow here; that of a video is `/video/TOKEN`, its events "
-    "`/video/TOKEN/events` (server-sent, each as the answer of `GET /public/video/status`).",
-    "MCP: `madvision mcp` serves the same to agents, over stdio or HTTP; ask whoever runs this service for its "
-    "address and key.",
+    (
+        "[Page]({base_url}/): people submit and follow here; that of a video is `/video/TOKEN`, its events "
+        "`/video/TOKEN/events` (server-sent, each as the answer of `GET /public/video/status`)."
+    ),
+    (
+        "MCP: `madvision mcp` serves the same to agents, over stdio or HTTP; ask whoever runs this service for its "
+        "address and key."
+    ),
 )
 
 router = APIRouter(tags=["public"])
