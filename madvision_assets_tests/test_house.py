@@ -162,4 +162,4 @@ def test_where_servers_cannot_be_installed_ci_says_so_and_goes_on(tmp_path: Path
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert re.fullmatch(r"== Not installed, .* skip: rabbitmq-server caddy chromium \(.*\)\n", done.stdout)
+    assert re.fullmatch(r"== Not installed, .* skip: rabbitmq-server caddy chromium prometheus \(.*\)\n", done.stdout)

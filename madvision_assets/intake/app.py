@@ -19,6 +19,7 @@ from madvision_assets.intake import (
     health,
     internal,
     listing,
+    llms,
     metrics,
     packages,
     pages,
@@ -53,10 +54,11 @@ PARTS = (
     transcripts,
     health,
     metrics,
+    llms,
     pages,
 )
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
-API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/static/")
+API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/llms.txt", "/static/")
 
 
 def make_app(services: Services) -> FastAPI:

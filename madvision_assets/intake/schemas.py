@@ -109,7 +109,11 @@ class SubmissionAccepted(BaseModel):
     status_url: str
     page_url: str
     callback_secret: Annotated[
-        str | None, Field(description="Key of the callbacks' HMAC-SHA256; shown this once, and only with a callback.")
+        str | None,
+        Field(
+            description="Key of the callbacks' signatures (Standard Webhooks, HMAC-SHA256); shown this once, and only "
+            "with a callback."
+        ),
     ] = None
 
 

@@ -4,6 +4,8 @@ Here belong the signature and the sending. What does not: whom to tell and when 
 """
 
 import asyncio
+import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -38,6 +40,9 @@ AT_ONCE = 16
 LEASE_S = 120.0
 SIGNATURE = "MadVision-Signature"
 DELIVERY = "MadVision-Delivery"
+# Of Standard Webhooks (standardwebhooks.com), for whose libraries a receiver needs no code of ours.
+STANDARD_ID, STANDARD_TIMESTAMP, STANDARD_SIGNATURE = "webhook-id", "webhook-timestamp", "webhook-signature"
+STANDARD_SECRET = "whsec_"  # noqa: S105 - the prefix of one
 STATUS_PATH = "/public/video/status"
 GONE = 410
 BUDGET_S = 30.0
@@ -76,6 +81,34 @@ def verify(secret: str, header: str, body: bytes, now_s: float, tolerance_s: flo
 
 def _digest(secret: str, timestamp: int, body: bytes) -> str:
     return hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
+
+
+def standard_headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The three headers of Standard Webhooks, over ``<id>.<timestamp>.<body>``.
+
+    Args:
+        secret: keys with what its Base64 says where it is ``whsec_<Base64>``, with its own bytes otherwise.
+        message_id: the same whenever this message is sent, and never that of another one; without a dot.
+        timestamp: of this sending, in seconds since 1970.
+        body: as it is sent, byte by byte.
+    """
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    digest = hmac.new(_standard_key(secret), signed, hashlib.sha256).digest()
+    return {
+        STANDARD_ID: message_id,
+        STANDARD_TIMESTAMP: str(timestamp),
+        STANDARD_SIGNATURE: f"v1,{base64.b64encode(digest).decode()}",
+    }
+
+
+def _standard_key(secret: str) -> bytes:
+    prefix, coded = secret[: len(STANDARD_SECRET)], secret[len(STANDARD_SECRET) :]
+    if prefix == STANDARD_SECRET:
+        try:
+            return base64.b64decode(coded + "=" * (-len(coded) % 4), validate=True) or secret.encode()
+        except (binascii.Error, ValueError):  # a submitter's own, that only begins so
+            pass
+    return secret.encode()
 
 
 class WebhookSender:
@@ -148,11 +181,13 @@ class WebhookSender:
 
     async def _tell(self, session: "_Session", client: "httpx.AsyncClient", delivery: "Delivery") -> "Answer":
         body = await asyncio.to_thread(self._body, delivery)
+        timestamp = int(self._now().timestamp())
         headers = {
             "Content-Type": "application/json",
             "User-Agent": _user_agent(),
             DELIVERY: str(delivery.id),
-            SIGNATURE: sign(delivery.secret, int(self._now().timestamp()), body),
+            SIGNATURE: sign(delivery.secret, timestamp, body),
+            **standard_headers(delivery.secret, delivery.message_id, timestamp, body),
         }
         return await session.post(client, delivery, body, headers)
 

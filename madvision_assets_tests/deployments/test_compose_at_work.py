@@ -318,6 +318,7 @@ def test_the_proxy_shows_pages_and_takes_submissions(outside: tuple[httpx.Client
     assert client.get("/").status_code == 200
     assert client.get(shown.path).status_code == 200
     assert client.get("/healthz").json() == {"status": "alive"}
+    assert client.get("/llms.txt").text.startswith("# MadVision")
 
 
 @pytest.mark.parametrize(

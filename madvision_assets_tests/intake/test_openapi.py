@@ -1,5 +1,6 @@
 """Claims about the API's description: what it says is what happens, with good requests and with bad ones."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,10 +37,11 @@ OPERATIONS = [
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),
+    ("get", "/llms.txt"),
 ]
 # So nothing that could be wrong; any text may be an upload's secret, or a token.
 ANY_TEXT = ("/public/upload/{secret}", "/video/{token}/package.zip")
-WITHOUT_INPUT = {("get", path) for path in ("/healthz", "/readyz", "/metrics", *ANY_TEXT)}
+WITHOUT_INPUT = {("get", path) for path in ("/healthz", "/readyz", "/metrics", "/llms.txt", *ANY_TEXT)}
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 GOOD, BAD = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 CASES = [
@@ -113,3 +115,31 @@ def test_the_bounds_of_a_priority_are_described(described: Intake) -> None:
 
     assert (priority["type"], priority["minimum"], priority["maximum"]) == ("integer", -100, 0)
     assert "minimum" in schemas["ProcessingRequest"]["properties"]["priority"]["anyOf"][0]
+
+
+def test_llms_txt_has_each_route_of_the_description_once_in_its_words_and_no_other(described: Intake) -> None:
+    answer = described.client.get("/llms.txt")
+    routes = re.findall(r"^- `([A-Z]+) (\S+)`: (.+)$", answer.text, re.MULTILINE)
+
+    paths = described.client.get("/openapi.json").json()["paths"]
+    words = {
+        (method.upper(), path): operation["description"].splitlines()[0].replace("``", "`")
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert {(method, path): told for method, path, told in routes} == words
+    assert len(routes) == len(words)
+    before_optional, optional = answer.text.split("## Optional\n")
+    assert "POST /internal/perform-video-processing" in optional
+    assert "POST /internal/perform-video-processing" not in before_optional
+
+
+def test_llms_txt_has_the_form_that_is_usual_and_its_links_lead_somewhere(described: Intake) -> None:
+    text = described.client.get("/llms.txt").text
+    links = re.findall(r"\]\((\S+)\)", text)
+
+    assert re.match(r"# MadVision\n\n> .+\n\n", text)
+    assert f"http://127.0.0.1:{described.port}/openapi.json" in links
+    assert {described.client.get(link).status_code for link in links} == {200}
+    assert "None" not in text

@@ -1,15 +1,18 @@
 """Webhooks over a real socket, through the proxy that vets, from a real database."""
 
+import base64
 import json
 import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import RowMapping, select
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from madvision_assets.domain.clips import Clips, Outcome
 from madvision_assets.domain.failures import PrivateVideoError, StoreUnavailableError
@@ -20,7 +23,8 @@ from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions
 from madvision_assets.tools.database.tables import submissions, webhook_deliveries
 from madvision_assets.tools.database.webhooks import MAX_TRIES
-from madvision_assets.work.webhooks import Delivered, WebhookSender, sign, verify
+from madvision_assets.tools.database.withdrawing import Withdrawals
+from madvision_assets.work.webhooks import Delivered, WebhookSender, sign, standard_headers, verify
 from madvision_assets_tests import stores
 from madvision_assets_tests.databases import KINDS, Clock, new_database
 from madvision_assets_tests.site import Hit, Page, Site
@@ -118,6 +122,45 @@ def test_a_signature_is_the_documented_one_and_is_known_again() -> None:
 )
 def test_a_signature_of_another_secret_body_or_time_is_refused(header: str, body: bytes, now_s: float) -> None:
     assert not verify(SECRET, header, body, now_s)
+
+
+def test_the_signature_of_standard_webhooks_is_that_of_the_specification_s_example() -> None:
+    secret, message_id = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek"
+
+    assert standard_headers(secret, message_id, 1_614_265_330, b'{"test": 2432232314}') == {
+        "webhook-id": message_id,
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+    }
+
+
+@pytest.mark.parametrize(
+    ("secret", "as_documented"),
+    [
+        ("whsec_" + base64.b64encode(b"0123456789abcdef0123456789\xff\xfe").decode(), None),
+        ("whsec_" + base64.b64encode(b"of no whole three bytes, unpadded").decode().rstrip("="), None),
+        *(
+            (secret, "whsec_" + base64.b64encode(secret.encode()).decode())
+            for secret in (
+                "of-an-upload_or-of-before-whsec_-0123456789",
+                "whsec_not!base64-but-a-submitter-s-own",
+                "whsec_",
+            )
+        ),
+    ],
+)
+def test_the_library_of_standard_webhooks_takes_every_form_of_secret_as_documented(
+    secret: str, as_documented: str | None
+) -> None:
+    receiver = Webhook(as_documented or secret)
+    headers = standard_headers(secret, "msg_1", int(time.time()), BODY)
+
+    assert receiver.verify(BODY, headers) == json.loads(BODY)
+    for changed in ({"webhook-id": "msg_2"}, {"webhook-timestamp": str(int(time.time()) + 60)}):
+        with pytest.raises(WebhookVerificationError):
+            receiver.verify(BODY, headers | changed)
+    with pytest.raises(WebhookVerificationError):
+        receiver.verify(BODY + b" ", headers)
 
 
 # --- what is told ---
@@ -227,6 +270,28 @@ def test_a_receiver_that_fails_is_told_again_later_and_later_under_the_same_numb
     assert (row["next_try_at"], row["delivered_at"], row["tries"]) == (None, None, MAX_TRIES)
     assert row["last_error"] == "it answered 503 Service Unavailable"
     assert len({hit.headers["madvision-delivery"] for hit in site.hits("/hook")}) == 1
+    assert len({hit.headers["webhook-id"] for hit in site.hits("/hook")}) == 1
+    assert len({hit.headers["webhook-timestamp"] for hit in site.hits("/hook")}) == MAX_TRIES, "of this sending"
+
+
+def test_what_is_sent_is_taken_by_the_library_of_standard_webhooks_and_each_end_has_an_id_of_its_own(
+    sqlite: Database, clock: Clock, site: Site
+) -> None:
+    clock.now = datetime.now(UTC)  # by which the library judges
+    first = asked(sqlite, clock, site.serve("/first", b"ok"))
+    Submissions(sqlite, now=clock).add([NewSubmission(Video(video_id="web-a", address="https://example.org/web-a"))])
+    ended(sqlite, clock)
+    sender_of(sqlite, clock).deliver_due()
+    assert Withdrawals(sqlite, now=clock).withdraw(first.token)
+    again = asked(sqlite, clock, site.serve("/again", b"ok"))
+    sender_of(sqlite, clock).deliver_due()
+
+    (one,), (other,) = site.hits("/first"), site.hits("/again")
+    for receipt, hit in ((first, one), (again, other)):
+        assert receipt.callback_secret is not None
+        assert Webhook(receipt.callback_secret).verify(hit.body, dict(hit.headers))["event"] == "video.done"
+    assert one.headers["madvision-delivery"] == other.headers["madvision-delivery"], "SQLite gives a number again"
+    assert one.headers["webhook-id"] != other.headers["webhook-id"]
 
 
 def test_a_receiver_that_recovers_is_told(sqlite: Database, clock: Clock, site: Site) -> None:

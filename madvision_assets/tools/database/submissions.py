@@ -1,5 +1,6 @@
 """Submissions: who asked for a video, by the hash of the token that they follow it with."""
 
+import base64
 import hashlib
 import secrets
 from collections.abc import Callable, Collection, Sequence
@@ -63,6 +64,11 @@ Receipts = dict[int, Receipt]
 def token_hash(token: str) -> str:
     """What is kept of a token: its sha256, hex. 256 random bits need no salt."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def new_callback_secret() -> str:
+    """256 random bits, as the libraries of Standard Webhooks take them: ``whsec_<Base64>``."""
+    return f"whsec_{base64.b64encode(secrets.token_bytes(TOKEN_BYTES)).decode()}"
 
 
 def message_key(identity: str) -> str:
@@ -198,7 +204,7 @@ class Submissions:
 
     def _add(self, connection: Connection, wanted: NewSubmission, now: datetime) -> Receipt:
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        secret = wanted.callback_secret or (secrets.token_urlsafe(TOKEN_BYTES) if wanted.callback_url else None)
+        secret = wanted.callback_secret or (new_callback_secret() if wanted.callback_url else None)
         return Receipt(token, secret, self._admit(connection, wanted, token_hash(token), secret, now))
 
     def _admit(

@@ -1,5 +1,6 @@
 """Webhooks in the database: who is to be told that a video ended, and how the telling went."""
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -31,6 +32,7 @@ class Delivery:
 
     Attributes:
         id: names it to the receiver, also when it is told again.
+        token_hash: of the submission with the callback.
         url: of the receiver.
         secret: key of the signature.
         tries: how often it was tried, this time included.
@@ -42,6 +44,7 @@ class Delivery:
     """
 
     id: int
+    token_hash: str
     url: str
     secret: str
     tries: int
@@ -54,6 +57,11 @@ class Delivery:
     failure_details: str | None
     finished_at: datetime
     title: str | None
+
+    @property
+    def message_id(self) -> str:
+        """Names it too, and no other one ever: not in another database, nor where SQLite gives an ID again."""
+        return f"msg_{hashlib.sha256(f'{self.token_hash}:{self.attempt}'.encode()).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> 
     query = (
         select(
             told.c.id,
+            told.c.token_hash,
             submissions.c.callback_url.label("url"),
             submissions.c.callback_secret.label("secret"),
             (told.c.tries + 1).label("tries"),
