@@ -19,6 +19,8 @@ pytestmark = pytest.mark.whole
 
 MOMENTS = (("A claim", "It stands alone."),)
 TITLE = 'محاضرة "<b>how</b>" 🎬 ' + "Donaudampfschifffahrtsgesellschaftskapitän " * 12
+SAID = "<script>alert('x')</script> The CAFÉ was open, & the café sat half empty."
+LATER = "At the end the café was shut."
 # Where screenshots are put for somebody to look at.
 SCREENSHOTS = os.environ.get("MADVISION_TEST_SCREENSHOTS")
 
@@ -41,10 +43,12 @@ def four(states: VideoStates) -> tuple[Shown, ...]:
     """One that is done, one that failed, one at work and one in the queue."""
     done, lease = states.running("https://talks.example.org/done.mp4", PipelineStep.CLIPS)
     states.named(lease, TITLE, duration_s=754)
+    states.heard(lease, SAID, *("More of it." for _ in range(4)), LATER)
     states.finish(lease, Outcome.CLIPS, moments=MOMENTS)
     failed = states.failed("https://gone.example.org/x.mp4", PipelineStep.RAW_VIDEO, failures.NotFoundError())
     running, lease = states.running("https://talks.example.org/running.mp4", PipelineStep.TRANSCRIPT)
     states.named(lease, "On hearing well")
+    states.heard(lease, "Hearing is half of it.")
     return done, failed, running, states.submitted("https://talks.example.org/queued.mp4")
 
 
@@ -104,6 +108,79 @@ def test_the_list_is_narrowed_and_shortened_with_the_keyboard_alone(
     expect(shown.nth(1)).to_contain_text("On hearing well")
 
 
+def test_what_is_said_is_found_with_the_keyboard_alone_and_no_token_stands_in_what_is_asked(
+    page: Page, base_url: str, four: tuple[Shown, ...]
+) -> None:
+    listed(page, base_url, [each.token for each in four])
+    field, moments = page.get_by_label("What is said", exact=True), page.locator(".moment")
+    requested: list[str] = []
+    page.on("request", lambda request: requested.append(request.url))
+
+    field.press_sequentially('"cafe was open" half')
+    field.press("Enter")
+
+    expect(page.locator("#search-state")).to_have_text("1 moment")
+    expect(moments.locator(".said")).to_have_text(SAID)
+    assert moments.locator("mark").all_text_contents() == ["CAFÉ was open", "half"]
+    expect(moments.get_by_role("heading")).to_contain_text("Donaudampfschifffahrtsgesellschaft")
+    expect(moments.locator(".span")).to_have_text("1:00 to 1:10")
+    assert [each for each in requested if any(shown.token in each for shown in four)] == []
+    field.press("Tab")
+    for _ in range(2):
+        page.keyboard.press("Tab")
+    clip = moments.get_by_role("link", name="Watch the clip “A claim”")
+    expect(clip).to_be_focused()
+    assert page.request.get(base_url + (clip.get_attribute("href") or "")).headers["content-type"] == "video/mp4"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(base_url + four[0].path)
+
+
+def test_a_search_says_what_to_do_where_nothing_is_found_or_the_question_is_none(
+    page: Page, base_url: str, four: tuple[Shown, ...]
+) -> None:
+    listed(page, base_url, ["A" * 43, *(each.token for each in four)])
+    field, told = page.get_by_label("What is said", exact=True), page.locator("#search-state")
+
+    for words, sentence in (
+        ("walrus", "Nobody says that in these videos. Look for fewer words, or for one of them alone."),
+        ("!!!", "Look for a word, or for several; put a phrase in quotes."),
+        ("half", "2 moments"),
+    ):
+        field.fill(words)
+        field.press("Enter")
+        expect(told).to_have_text(sentence)
+        expect(field).to_have_attribute("aria-invalid", "true") if words == "!!!" else None
+    expect(page.locator(".moment").first).not_to_contain_text("Watch the clip")
+    page.route("**/public/search?*", lambda route: route.abort(), times=1)
+    field.press("Enter")
+    expect(told).to_have_text("The search cannot be answered just now. Try it again in a moment.")
+    field.fill("")
+    expect(told).to_have_text("")
+    listed(page, base_url, ["A" * 43])
+    expect(field).to_be_hidden()
+
+
+def test_a_search_goes_on_beyond_what_one_request_takes(
+    page: Page, base_url: str, four: tuple[Shown, ...], states: VideoStates
+) -> None:
+    shown, lease = states.running("https://talks.example.org/long.mp4")
+    states.heard(lease, *(f"The walnut, part {n}." for n in range(90)))
+    others = [f"{n:043}" for n in range(120)]  # so that it is asked for in groups
+    listed(page, base_url, [four[0].token, *others, shown.token])
+    page.get_by_label("What is said", exact=True).fill("walnut")
+    page.keyboard.press("Enter")
+    expect(page.locator("#search-state")).to_have_text("20 moments; there are more")
+
+    more = page.get_by_role("button", name="More moments")
+    more.press("Enter")
+
+    expect(page.locator(".moment")).to_have_count(30)
+    expect(page.locator("#search-state")).to_have_text("30 moments")
+    expect(more).to_be_hidden()
+    expect(page.locator(".moment").nth(20).get_by_role("link").first).to_be_focused()
+
+
 def test_a_video_is_deleted_once_that_is_confirmed_and_is_on_no_list_then(
     page: Page, base_url: str, states: VideoStates
 ) -> None:
@@ -160,6 +237,9 @@ def test_nothing_of_the_list_is_wider_than_its_window(
     page = context.new_page()
     listed(page, base_url, ["A" * 43, *(each.token for each in four)])
     expect(page.locator(".entry")).to_have_count(4)
+    page.get_by_label("What is said", exact=True).fill("half")
+    page.keyboard.press("Enter")
+    expect(page.locator(".moment")).to_have_count(2)
 
     wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
 

@@ -18,6 +18,7 @@ from madvision_assets.domain.clips import clip_id as id_of_clip
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.intake.schemas import SubmissionRequest
 from madvision_assets.intake.services import Services, make_services
 from madvision_assets.intake.submitting import submit_one
@@ -96,6 +97,19 @@ class VideoStates:
         }
         raw = sealed(usual.model_copy(update=told), run_id=lease.run_id)
         self.services.database.add_lineage(raw, "file:///raw_video")
+
+    def heard(self, lease: Lease, *texts: str) -> None:
+        """This is said in the video, a sentence every ten seconds from the first minute on."""
+        segments = [Segment(id=n, start_s=60 + n * 10, end_s=70 + n * 10, text=text) for n, text in enumerate(texts)]
+        spoken = Transcript(
+            video_id=lease.video_id,
+            language="en",
+            duration_s=754,
+            audible_s=754,
+            covered_s=754,
+            segments=tuple(segments),
+        )
+        self.services.database.add_lineage(sealed(spoken, run_id=lease.run_id), "file:///transcript")
 
     def chosen(self, lease: Lease, *rejected: RejectedMoment, **recipe: str) -> None:
         """Moments were looked for in a talk of the kind ``interview``, and these were not taken."""

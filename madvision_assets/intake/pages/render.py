@@ -19,6 +19,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     "pages.css": "text/css; charset=utf-8",
     "edit.js": "text/javascript; charset=utf-8",
     "kept.js": "text/javascript; charset=utf-8",
+    "search.js": "text/javascript; charset=utf-8",
     "upload.js": "text/javascript; charset=utf-8",
     "video.js": "text/javascript; charset=utf-8",
     "videos.js": "text/javascript; charset=utf-8",

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse
 from madvision_assets.domain.addresses import MAX_ADDRESS_CHARS
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.spoken import MAX_QUESTION_CHARS
 from madvision_assets.intake.editing import editable_of
 from madvision_assets.intake.limits import client_of
 from madvision_assets.intake.pages.form import Form
@@ -79,8 +80,9 @@ async def submit(request: Request) -> Response:
 
 @router.api_route("/videos", methods=["GET", "HEAD"])
 def show_list(request: Request) -> Response:
-    """The list of this browser's videos, which only its script knows."""
-    return page("videos.html", media_origin=_media_origin(services_of(request)))
+    """The list of this browser's videos, which only its script knows, and the search in what is said in them."""
+    origin = _media_origin(services_of(request))
+    return page("videos.html", media_origin=origin, longest_question=MAX_QUESTION_CHARS)
 
 
 @router.api_route("/video/{token}", methods=["GET", "HEAD"])

@@ -83,6 +83,7 @@ function show() {
   const were = missing === 1 ? "One video of this list is" : `${missing} videos of this list are`;
   setText(document.getElementById("gone-count"), `${were} not there any more: deleted, or never known here.`);
   filters.hidden = shown.length < 2;
+  document.getElementById("search").hidden = !shown.length;
   document.getElementById("empty").hidden = tokens.length > 0;
 }
 
