@@ -4,9 +4,13 @@ Each maker takes the path of the file to make and gives it back. What is to be h
 """
 
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
-from madvision_assets_tests.footage import ffmpeg
+import av
+
+from madvision_assets.tools.media import mp4
+from madvision_assets_tests.footage import HEIGHT, WIDTH, ffmpeg, picture_frames
 
 SIZE = "320x240"
 HEARD_HZ = 440
@@ -63,6 +67,35 @@ def still_beside_sound(out: Path) -> Path:
         "-f", "lavfi", "-i", "color=red:s=160x120:r=1:d=1", *bursts(3.0), "-map", "0:v", "-map", "1:a",
         "-c:v", "mjpeg", "-c:a", "aac", out,
     )  # fmt: skip
+    return out
+
+
+def two_descriptions(out: Path, seconds: float = 4.0, rate: int = 25) -> Path:
+    """Three numbered films of one size, one after the other, as editors join them: each with an ``avcC`` of its own."""
+    kinds = (X264, (*X264, "-profile:v", "baseline", "-refs", "1"), X264)
+    frames = picture_frames(round(len(kinds) * seconds * rate), Fraction(rate), ())
+    part, length = out.with_suffix(".part.mp4"), len(frames) // len(kinds)
+    raw = ("-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(rate), "-i", "pipe:0")
+    entries, samples = [], []
+    for number, kind in enumerate(kinds):
+        shown = frames[number * length :][:length]
+        ffmpeg(*raw, "-pix_fmt", "yuv420p", *kind, "-bf", "0", part, stdin=shown.tobytes())
+        with av.open(str(part)) as film:
+            record = mp4.box(b"avcC", bytes(film.streams.video[0].codec_context.extradata or b""))
+            entries.append(mp4.video_entry(b"avc1", (WIDTH, HEIGHT), record, (2, 2, 2)))
+            coded = [(bytes(packet), packet.is_keyframe) for packet in film.demux(video=0) if packet.size]
+        samples += [mp4.Sample(len(data), data, key=is_key, entry=number + 1) for data, is_key in coded]
+    ffmpeg("-f", "lavfi", "-i", f"sine=r=48000:d={len(samples) / rate}", "-c:a", "aac", part)
+    with av.open(str(part)) as tone:
+        entry = mp4.aac_entry(48_000, 1, bytes(tone.streams.audio[0].codec_context.extradata or b""))
+        sounds = [mp4.Sample(packet.size, bytes(packet)) for packet in tone.demux(audio=0) if packet.size]
+    tracks = (
+        mp4.Track(b"vide", rate * 1000, 1000, entries, samples, size_px=(WIDTH, HEIGHT)),
+        mp4.Track(b"soun", 48_000, 1024, [entry], sounds),
+    )
+    with out.open("wb") as file, part.open("rb") as nothing:
+        mp4.write(file, tracks, nothing)
+    part.unlink()
     return out
 
 

@@ -89,7 +89,7 @@ def why_not_copied(plan: CutPlan, info: MediaInfo) -> str | None:
     reasons = {
         f"{info.video_codec} is not copied": info.video_codec not in COPIED_CODECS,
         "the picture is turned": info.rotation_deg != 0,
-        "the frame rate varies": info.max_frame_gap_s * float(plan.fps) > STEADY_GAP_FRAMES,
+        "the frame rate varies": info.max_frame_gap_s * info.fps > STEADY_GAP_FRAMES,
         "the frame rate is another": abs(float(plan.fps) / info.fps - 1) > STANDARD_TOLERANCE if info.fps > 0 else True,
         "the size is odd": (plan.width, plan.height) != (info.width, info.height),
         "the picture is interlaced": tracks is not None and tracks.interlaced,

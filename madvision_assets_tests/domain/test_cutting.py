@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madvision_assets.domain.cutting import clip_fps, plan_cut
+from madvision_assets.domain.cutting import clip_fps, plan_cut, why_not_copied
 from madvision_assets.domain.video import MediaInfo
 
 
@@ -40,6 +40,15 @@ def test_a_plan_stays_inside_the_media() -> None:
 
     assert plan.start_s == 0
     assert plan.end_s == pytest.approx(100.0)
+
+
+@pytest.mark.parametrize(
+    ("fps", "gap_s", "reason"),
+    [(25.0, 0.1, "the frame rate varies"), (1.0, 1.0, "the frame rate is another"), (120.0, 1 / 120, "is another")],
+)
+def test_what_is_said_of_the_frame_rate_is_so(fps: float, gap_s: float, reason: str) -> None:
+    info = media(fps, gap_s)
+    assert reason in (why_not_copied(plan_cut(1.0, 9.0, info), info) or "")
 
 
 @pytest.mark.parametrize(("start_s", "end_s"), [(100.0, 120.0), (5.0, 5.0), (6.0, 5.0), (-2.0, 0.0), (math.nan, 5.0)])

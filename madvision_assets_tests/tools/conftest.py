@@ -1,7 +1,5 @@
 """What the tests of tools work with: emptied databases of both kinds, a clock, the queue; a site, and who fetches."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.download import Download, Downloader
+from madvision_assets_tests import disks
 from madvision_assets_tests.databases import KINDS, Clock, emptied, new_database, submit
 from madvision_assets_tests.downloads import DOWNLOADER, Fetch
 from madvision_assets_tests.site import Site
@@ -70,13 +69,6 @@ def fetch(tmp_path: Path) -> Fetch:
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A folder on a disk of its own that has no room but for a few kilobytes."""
-    if os.geteuid() != 0:
-        pytest.skip("it takes root to have a small disk")
-    folder = tmp_path / "small"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=True, timeout=30)
-    try:
-        (folder / "filling").write_bytes(bytes(2**20 - 16_384))
+    with disks.small_disk(tmp_path / "small", 1) as folder:
+        disks.fill(folder, left_bytes=16_384)
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True, timeout=30)

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 from madvision_assets.domain.cutting import CutPlan, plan_cut, why_not_copied
+from madvision_assets.domain.failures import DiskFullError
 from madvision_assets.tools.media import apart, key_frames, smart
-from madvision_assets.tools.media.cut import Made, inspect_clip, make_clip
+from madvision_assets.tools.media.cut import Made, _smart, inspect_clip, make_clip
 from madvision_assets.tools.media.normalise import to_mp4
 from madvision_assets.tools.media.probe import probe
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.render import CLIP_FAILURES
-from madvision_assets_tests import footage
+from madvision_assets_tests import disks, footage, odd_footage
 from madvision_assets_tests.footage import Shown
 
 pytestmark = pytest.mark.whole
@@ -219,7 +220,7 @@ def one_frame_late(out: Path) -> Path:
     [
         (open_gop, "group of pictures"),
         (one_frame_late, "grid"),
-        (lambda out: footage.numbered(out, 10.0, Fraction(1, 2), times="N*2+0.3*mod(N\\,2)", mux=FRONT), "varies"),
+        (lambda out: footage.numbered(out, 10.0, Fraction(1, 2), times="N*2+0.3*mod(N\\,2)", mux=FRONT), "another"),
         (lambda out: footage.numbered(out, 10.0, video=("-c:v", "mpeg4"), mux=FRONT), "mpeg4"),
     ],
 )
@@ -231,6 +232,39 @@ def test_what_cannot_be_copied_is_coded_anew_and_says_why(folder: Path, make: ob
     assert said in made.reason
     assert made.copied_frames == 0
     assert inspect_clip(clip, plan).frames == plan.frames
+
+
+def test_films_that_were_joined_keep_their_own_parameters(folder: Path) -> None:
+    source = odd_footage.two_descriptions(folder / "joined.mp4")
+
+    for start_s, end_s in ((1.0, 11.0), (5.0, 7.5)):
+        clip, plan, made = clip_of(source, start_s, end_s)
+        assert "parameter sets" in made.reason
+        assert is_exact(clip, plan)
+
+
+def test_a_hole_within_a_frame_is_not_copied(steady: Path, folder: Path) -> None:
+    info, whole = probe(steady), bytearray(steady.read_bytes())
+    with av.open(str(steady)) as film:
+        hit = next(
+            each for each in film.demux(video=0) if (each.pts or 0) * float(each.time_base) > 5 and each.size > 200
+        )
+    assert hit.pos is not None
+    whole[hit.pos + 100 : hit.pos + 110] = bytes(10)
+    (folder / "hole.mp4").write_bytes(whole)
+
+    made = make_clip(folder / "hole.mp4", plan := plan_cut(2.0, 9.0, info), folder / "of-hole.mp4", info)
+
+    assert (made.reason, made.seen.frames) == ("a frame is damaged", plan.frames)
+
+
+def test_a_disk_that_is_full_is_no_doubt_about_the_media(steady: Path, tmp_path: Path) -> None:
+    info = probe(steady)
+    plan = plan_cut(2.0, 9.0, info)
+    with disks.small_disk(tmp_path / "small", 1) as small:
+        disks.fill(small)
+        with pytest.raises(DiskFullError):
+            _smart(steady, plan, small / "clip.mp4", info)
 
 
 @pytest.mark.parametrize("byte", [b"\0", b"\xff", b"\x05"])

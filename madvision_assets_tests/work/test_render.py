@@ -2,19 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from madvision_assets.domain import disk
 from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Method, Outcome, Role
 from madvision_assets.domain.documents import ObjectRef
-from madvision_assets.domain.failures import BadClipError, MissingInputError
+from madvision_assets.domain.failures import BadClipError, DiskFullError, MissingInputError
 from madvision_assets.domain.transcript import Segment, Transcript, Word
 from madvision_assets.domain.video import RawVideo, SourceMetadata
 from madvision_assets.tools.media import apart
 from madvision_assets.tools.media.probe import probe
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.render import ClipRenderer
-from madvision_assets_tests import footage
+from madvision_assets_tests import disks, footage
 
 pytestmark = pytest.mark.whole
 
@@ -190,3 +192,34 @@ def test_a_store_that_fails_fails_all(film: Path, tmp_path: Path) -> None:
 
     with pytest.raises(MissingInputError):
         rendered(store, raw, chosen_of((1.0, 5.0), (6.0, 9.0)), tmp_path / "work")
+
+
+@pytest.mark.parametrize(("full", "left_bytes"), [("scratch", 0), ("scratch", 16_384), ("store", 0), ("store", 20_480)])
+def test_a_disk_that_fills_in_the_middle_fails_the_stage_and_a_retry_renders_what_is_missing(
+    film: Path, tmp_path: Path, full: str, left_bytes: int
+) -> None:
+    chosen = chosen_of((1.0, 5.0), (5.0, 9.0), (6.0, 9.5))
+    with disks.small_disk(tmp_path / "small", 4) as small:
+        store = ObjectStore.from_url((small / "store").as_uri() if full == "store" else "memory://")
+        raw, work = raw_of(store, film), (small if full == "scratch" else tmp_path) / "work"
+        work.mkdir()
+
+        class Filling(ClipRenderer):
+            def _one(self, wanted: Any, *others: Any) -> Clip:
+                if wanted.rank == 2:
+                    disks.fill(small, left_bytes)
+                return super()._one(wanted, *others)
+
+        with pytest.raises((DiskFullError, OSError)) as failed:
+            Filling(store).render(raw, SILENT, chosen, work, lambda *_: None)
+
+        leaf = failed.value if isinstance(failed.value, DiskFullError) else disk.home_failure(failed.value)
+        assert isinstance(leaf, DiskFullError)
+        assert not list(work.iterdir())
+        assert not [path for path in small.rglob("*#*") if path.is_file()]  # where obstore writes before it renames
+        before = {key for key, _ in store.list_sizes("rendered")}
+        (small / "filling").unlink()
+        made, told = rendered(store, raw, chosen, work)
+        assert (len(made.clips), made.failed) == (3, ())
+        assert set(told) <= {f"clip {n + 1} of {3 - len(before)}" for n in range(3)}
+        assert 1 <= len(before) < 3

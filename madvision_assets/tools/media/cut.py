@@ -15,7 +15,7 @@ from madvision_assets.domain.video import MediaInfo
 from madvision_assets.tools.media import colour
 from madvision_assets.tools.media.apart import result_of
 from madvision_assets.tools.media.audio import ON_TIME
-from madvision_assets.tools.media.ffmpeg import BUDGET_FLOOR_S, Progress, run, source, target
+from madvision_assets.tools.media.ffmpeg import BUDGET_FLOOR_S, Progress, full_disk, run, source, target
 from madvision_assets.tools.media.probe import tracks_of
 
 AUDIO_RATE_HZ = 48_000
@@ -111,7 +111,11 @@ def make_clip(
 
 
 def _smart(path: Path, plan: CutPlan, out: Path, info: MediaInfo) -> dict[str, Any]:
-    """What ``smart.cut`` says; whatever goes wrong with the media is a doubt."""
+    """What ``smart.cut`` says; whatever goes wrong with the media is a doubt.
+
+    Raises:
+        DiskFullError: no room for the clip.
+    """
     tracks = tracks_of(path, info.tracks)
     try:
         with out.open("w+b") as file:
@@ -120,6 +124,8 @@ def _smart(path: Path, plan: CutPlan, out: Path, info: MediaInfo) -> dict[str, A
                 frames=plan.frames, fps=plan.fps.as_integer_ratio(), size_px=(plan.width, plan.height),
             )  # fmt: skip
     except (CorruptMediaError, TooCostlyError, MediaToolError) as failure:
+        if full := full_disk(out.parent):
+            raise full from failure
         return {"doubt": f"copying failed: {failure.code}"}
 
 

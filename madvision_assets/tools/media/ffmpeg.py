@@ -211,10 +211,8 @@ def out_of_time(cpu_s: float, timeout_s: float, what: str) -> Failure:
     return leaf(f"{what} took longer than {timeout_s:.0f} s")
 
 
-def _disk_is_full(command: list[str]) -> Failure | None:
-    """Whether there is no room where the output goes: tried by ourselves, since ffmpeg's words may be the input's."""
-    files = [argument.removeprefix("file:") for argument in command if argument.startswith("file:")]
-    folder = Path(files[-1]).parent if files else None  # outputs come last
+def full_disk(folder: Path | None) -> Failure | None:
+    """The leaf for a folder without room: tried by ourselves, since what a child says may be the input's words."""
     try:
         with TemporaryFile(dir=folder) as trial:
             trial.write(bytes(ROOM_BYTES))
@@ -228,7 +226,8 @@ def _failure(command: list[str], errors: str, what: str, status: int) -> Failure
         if argument.startswith("file:"):  # longest names first is not needed: each is absolute
             errors = errors.replace(argument, "the file")
     errors = _PATH.sub("the file", _LOG_PREFIX.sub("", errors))
-    if full := _disk_is_full(command):
+    files = [argument.removeprefix("file:") for argument in command if argument.startswith("file:")]
+    if full := full_disk(Path(files[-1]).parent if files else None):  # outputs come last
         return full
     leaf = next((leaf for pattern, leaf in _WHAT_IT_MEANS if pattern.search(errors)), MediaToolError)
     ended = f"signal {-status}" if status < 0 else f"status {status}"

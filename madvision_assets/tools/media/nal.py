@@ -14,6 +14,11 @@ HEVC_CRA = 21
 HEVC_SEI = (39, 40)
 HEVC_PICTURES = 32  # types below are slices
 AVC_PICTURES = (1, 2, 3, 4, 5)
+NEVER_INSIDE = (
+    b"\0\0\0",
+    b"\0\0\1",
+    b"\0\0\2",
+)  # of a unit: encoders put a 3 before the last byte (ITU-T H.264, 7.4.1)
 MAX_ID = 31
 HIGH_PROFILES = (100, 110, 122, 144)
 
@@ -39,7 +44,7 @@ def units(data: bytes, length_bytes: int = LENGTH_BYTES) -> Iterator[bytes]:
     """The units of a sample.
 
     Raises:
-        ValueError: they do not fill it exactly.
+        ValueError: they do not fill it exactly, or what no encoder writes, such as a hole in the file, is in one.
     """
     at = 0
     while at < len(data):
@@ -47,7 +52,10 @@ def units(data: bytes, length_bytes: int = LENGTH_BYTES) -> Iterator[bytes]:
         at += length_bytes
         if not 0 < length <= len(data) - at:
             raise ValueError("a frame's units do not fill it")
-        yield data[at : at + length]
+        unit = data[at : at + length]
+        if any(never in unit.rstrip(b"\0") for never in NEVER_INSIDE):
+            raise ValueError("a frame is damaged")
+        yield unit
         at += length
 
 

@@ -149,6 +149,8 @@ class _Picture:
             index = self._index(packet)
             if packet.is_discard or packet.is_corrupt or packet.pos is None or packet.dts is None:
                 raise Doubt("an edit list or damage leaves frames out")
+            if packet.has_sidedata("new_extradata"):  # one description of many, and a clip would have the first alone
+                raise Doubt("its parameter sets change")
             data = bytes(packet)
             is_clean = self._looked_at(data) and packet.is_keyframe
             digest = hashlib.sha256(data).digest()

@@ -70,7 +70,7 @@ def _cut(container: "InputContainer", sound: "AudioStream", start_s: float, samp
     until_s = start_s + samples / RATE_HZ + PREROLL_S
     try:
         for frame in sounds_from(container, sound, start_s - PREROLL_S):
-            if frame.time is None or frame.time < start_s - 2 * PREROLL_S:
+            if frame.time is None or frame.time + frame.samples / frame.sample_rate < start_s - PREROLL_S:
                 continue
             if frame.time > until_s:
                 break
