@@ -4,8 +4,10 @@ What is spelled in many ways by one site is brought to one spelling here, withou
 """
 
 import re
-from collections.abc import Callable, Mapping
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
+from collections.abc import Mapping
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from madvision_assets.domain.site_addresses import spelled_by_site
 
 MAX_ADDRESS_CHARS = 4096
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
@@ -13,7 +15,7 @@ BLANK = "***"
 
 # Parameters that name a campaign or a click, on whatever site.
 TRACKING = re.compile(
-    r"utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok"
+    r"(?i)utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok"
 )
 # By site (and the hosts below it): parameters that tell who shared a video, or from where on to play it.
 SHARING: Mapping[str, re.Pattern[str]] = {
@@ -29,8 +31,9 @@ SHARING: Mapping[str, re.Pattern[str]] = {
         "facebook.com": (
             r"mibextid|rdid|share_url|ref|sfnsn|extid|__.+|_rd.|locale|paipv|eav|fs|s|d|t|wtsid|notif_.+|idorvanity"
         ),
-        "instagram.com": r".+",
-        "linkedin.com": r"trk|trackingId|lipi|rcm|refId|original_referer",
+        "fb.watch": r"mibextid|fs|s|ref",
+        "instagram.com": r"igsh.*|ig_(?:mid|rid|cache_key)|hl|img_index|taken-(?:at|by)|ref|__a|__d",
+        "linkedin.com": r"trk|trackingId|lipi|rcm|refId|original_referer|updateEntityUrn",
         "loom.com": r"sid|t|muted|autoplay",
         "reddit.com": r"share_id|rdt|ref|ref_source|context",
         "rumble.com": r"e9s|mref|mrefc|pub|start",
@@ -139,9 +142,8 @@ def one_spelling(parts: SplitResult) -> SplitResult:
     Args:
         parts: with scheme and host in small letters.
     """
-    for known, spell in _SPELLINGS:
-        if known.fullmatch(parts.netloc) and (spelled := spell(parts)):
-            return urlsplit(spelled)
+    if by_site := spelled_by_site(parts):
+        return urlsplit(by_site)
     sharing = _by_site(parts.netloc, SHARING)
     kept = [
         spelled
@@ -157,45 +159,3 @@ def _by_site(netloc: str, table: Mapping[str, re.Pattern[str]]) -> re.Pattern[st
     """What a table has for a host, or for the site above it."""
     labels = netloc.split(".")
     return next((found for n in range(len(labels)) if (found := table.get(".".join(labels[n:])))), None)
-
-
-def _youtube(parts: SplitResult) -> str | None:
-    path = re.sub("/+", "/", parts.path)
-    query = parse_qs(parts.query)
-    if path == "/attribution_link" and (target := query.get("u", [""])[0]).startswith("/"):
-        inner = urlsplit(target)
-        return None if inner.path == path else _youtube(inner)
-    video_id = query.get("v", [""])[0] if path.rstrip("/") in {"/watch", "/watch_popup", "/ytscreeningroom"} else ""
-    found = re.match(r"/(?:watch|v|e|embed|shorts|live)/([\w-]{11})(?=[/&?]|$)", path, re.ASCII)
-    video_id = video_id or (found[1] if found else "")
-    is_one = re.fullmatch(r"[\w-]{11}", video_id, re.ASCII) and video_id not in {"videoseries", "live_stream"}
-    return f"https://www.youtube.com/watch?v={video_id}" if is_one else None
-
-
-def _youtu_be(parts: SplitResult) -> str | None:
-    found = re.fullmatch(r"/+([\w-]{11})/*", parts.path, re.ASCII)
-    return f"https://www.youtube.com/watch?v={found[1]}" if found else None
-
-
-def _instagram(parts: SplitResult) -> str | None:
-    found = re.fullmatch(r"(?:/[\w.]+)?/(?:p|tv|reels?)/([\w-]+)/*", parts.path, re.ASCII)
-    return f"https://www.instagram.com/p/{found[1]}/" if found and found[1] != "audio" else None
-
-
-def _x(parts: SplitResult) -> str | None:
-    found = re.match(r"(/(?:i/web|\w+)/status/\d+(?:/(?:video|photo)/\d+)?)/*$", parts.path, re.ASCII)
-    return f"https://x.com{found[1]}" if found else None
-
-
-def _dailymotion(parts: SplitResult) -> str | None:
-    found = re.fullmatch(r"/(\w+)/*", parts.path, re.ASCII)
-    return f"https://www.dailymotion.com/video/{found[1]}" if found else None
-
-
-_SPELLINGS: tuple[tuple[re.Pattern[str], Callable[[SplitResult], str | None]], ...] = (
-    (re.compile(r"(?:[a-z-]+\.)?youtube(?:-nocookie|kids)?\.com"), _youtube),
-    (re.compile(r"(?:www\.)?youtu\.be"), _youtu_be),
-    (re.compile(r"(?:www\.|m\.)?instagram\.com"), _instagram),
-    (re.compile(r"(?:www\.|m\.|mobile\.)?(?:twitter|x)\.com"), _x),
-    (re.compile(r"(?:www\.)?dai\.ly"), _dailymotion),
-)

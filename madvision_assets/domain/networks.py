@@ -23,6 +23,7 @@ METADATA = tuple(
         "fd20:ce::254/128",  # Google over IPv6
         "fd00:c1::a9fe:a9fe/128",  # Oracle over IPv6
         "fd00:42::42/128",  # Scaleway
+        "fd00:a9fe:a9fe::1/128",  # Akamai (Linode) over IPv6
         "fe80::/10",  # link-local
     )
 )
@@ -63,6 +64,8 @@ NOT_PUBLIC_V6 = tuple(
 
 _LOW_32 = 0xFFFFFFFF
 NAT64 = ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits
+NAT64_LOCAL = ip_network("64:ff9b:1::/48")  # RFC 8215: where they are is for the network to say
+COMPATIBLE = ip_network("::/96")  # RFC 4291, deprecated
 MAPPED = ip_network("::ffff:0:0/96")  # the kernel connects to the IPv4 address
 TRANSLATED = ip_network("::ffff:0:0:0/96")  # RFC 2765
 SIX_TO_FOUR = ip_network("2002::/16")
@@ -120,6 +123,10 @@ def _with_embedded(text: str) -> Iterator[Address]:
     number = int(address)
     if any(address in network for network in (NAT64, MAPPED, TRANSLATED)):
         yield IPv4Address(number & _LOW_32)
+    elif address in NAT64_LOCAL:
+        yield from _translated_by_somebody(number)
+    elif address in COMPATIBLE and number >> 24:  # not ::1 and its like
+        yield IPv4Address(number)
     elif address in SIX_TO_FOUR:
         yield IPv4Address(number >> 80 & _LOW_32)
     elif address in TEREDO:  # its server, and its client, whose bits are flipped
@@ -127,3 +134,10 @@ def _with_embedded(text: str) -> Iterator[Address]:
         yield IPv4Address(~number & _LOW_32)
     elif number >> 32 & _LOW_32 in ISATAP:
         yield IPv4Address(number & _LOW_32)
+
+
+def _translated_by_somebody(number: int) -> Iterator[IPv4Address]:
+    """By prefixes of 48, 56, 64 and 96 bits; RFC 6052, section 2.2: bits 64 to 71 are passed over."""
+    without_gap = number >> 64 << 56 | number & (1 << 56) - 1
+    read = [without_gap >> 120 - 32 - prefix_bits & _LOW_32 for prefix_bits in (48, 56, 64)]
+    yield from (IPv4Address(each) for each in [*read, number & _LOW_32] if each >> 24)  # what begins with 0 is padding

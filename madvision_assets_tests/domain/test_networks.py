@@ -50,6 +50,13 @@ def test_where_private_ones_are_allowed_it_is_those_alone_that_give_no_credentia
         assert is_allowed_where_private_ones_are(address)
     for address in map(str, (network[0] for network in networks.METADATA)):
         assert not is_allowed_where_private_ones_are(address)
+    for carrying in (
+        *("::ffff:a9fe:a9fe", "::169.254.169.254", "2002:a9fe:a9fe::1", "::ffff:168.63.129.16", "fd00:a9fe:a9fe::1"),
+        *("64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00::", "64:ff9b:1:12a9:fe:a9fe::"),
+        *("64:ff9b:1:12:a9:fea9:fe00:0", "fe80::a9fe:a9fe%eth0", "fd12::5efe:a9fe:a9fe"),
+    ):
+        assert not is_allowed_where_private_ones_are(carrying)
+    assert is_allowed_where_private_ones_are("64:ff9b:1:a01:2:300::")
     assert not is_allowed_where_private_ones_are("10.0.0.1", networks_of("10.0.0.0/8"))
 
 

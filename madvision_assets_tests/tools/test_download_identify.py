@@ -108,6 +108,13 @@ def test_an_address_that_only_names_the_video_keeps_the_id_that_it_had(address: 
         ("https://mediasite.uib.no/Mediasite/Play/2db6c271681e4f199af3c60d1f82869b1d", "https://evil.example/Mediasite/Play/2db6c271681e4f199af3c60d1f82869b1d"),
         ("https://videos.sproutvideo.com/embed/4c9dddb01910e3c9c4/0fc24387c4f24ee3", "https://videos.sproutvideo.com/embed/4c9dddb01910e3c9c4/1fc24387c4f24ee4"),
         ("https://clyp.it/ojz2wfah?anything=1", "https://clyp.it/ojz2wfah?anything=2"),
+        ("https://music.163.com/#/song?id=550136151", "https://music.163.com/#/song?id=32102397"),
+        ("https://ladigitale.dev/digiview/#/v/67a8e50aee2ec", "https://ladigitale.dev/digiview/#/v/67a8e51d0dd58"),
+        ("https://example.com/app#!/videos/7", "https://example.com/app#!/videos/8"),
+        ("https://clyp.it/ojz2wfah", "https://clyp.it/ojz2wfah#/another/1"),
+        ("https://soundcloud.com/a/b", "https://soundcloud.com/a/b?secret_token=s-8Pjrp"),
+        ("https://x.com/u/status/643211948184596480/video/1", "https://x.com/u/status/643211948184596480/video/2"),
+        ("https://www.bilibili.com/video/BV13x41117TL", "https://www.bilibili.com/video/BV13x41117TL?p=2"),
     ],
 )  # fmt: skip
 def test_two_who_may_see_different_videos_never_share_a_partition(one: str, other: str) -> None:

@@ -5,6 +5,8 @@ Names of hosts go by UTS 46 and IDNA 2008, as browsers have them: by the rules o
 
 import re
 import unicodedata
+from collections import Counter
+from ipaddress import IPv6Address
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS, MAX_ADDRESS_CHARS, one_spelling
@@ -13,21 +15,40 @@ from madvision_assets.domain.failures import InvalidAddressError
 # What people copy out of a browser's bar, or write by hand: a host with a dot and letters at its end, and a path.
 _WITHOUT_SCHEME = re.compile(r"(?://)?((?:[^\W_][\w-]*\.)+[^\W\d_]{2,}(?::\d+)?/\S.*)", re.DOTALL)
 _INVISIBLE = frozenset({"Cf", "Zs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"  # words of many scripts, and pictures, are spelled with them
+# What stands around an address in a message: what opens, what closes, and what ends a sentence.
+_OPENING = frozenset("<([{\"'\u2018\u201c\u201e\u201a\u00ab\u2039")
+_CLOSING = {")": "(", "]": "[", "}": "{"}
+_ENDING = frozenset(".,;:!?>\"'\u2019\u201d\u201c\u00bb\u203a\u2026\u3002\uff0c\u3001")
+_HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
+# A part after # that says which video is meant, and not from where on it is played: a route of a page's own, or a name.
+_ROUTE = re.compile(r"(?!:~:)(?:!|.*/|(?:.*[?&])?(?:v|vid|id|eid|uuid|video|video_?id|clip|media)=).*[^!/].*")
+_SAFE_IN_QUERY = "%:@!$&'()*+,;=~-._/?"  # signatures may depend on the exact spelling
 
 
 def canonical_address(address: str) -> str:
-    """One spelling for an ``http(s)`` address, which may lack its scheme.
+    """One spelling for an ``http(s)`` address, which may lack its scheme, and stand in a sentence.
 
-    Lower-cases scheme and host, drops default port, fragment, tracking and sharing, and escapes what needs it.
+    Lower-cases scheme and host, drops default port, tracking and sharing, and a fragment that names no video; escapes
+    what needs it.
 
     Raises:
         InvalidAddressError: not an http or https address with a host, or with credentials in it.
     """
+    once = _spelled(address)
+    while (again := _spelled(once)) != once:  # what was dropped may have covered something
+        once = again
+    return once
+
+
+def _spelled(address: str) -> str:
     if len(address) > MAX_ADDRESS_CHARS:
         raise InvalidAddressError(f"it is longer than {MAX_ADDRESS_CHARS} characters")
-    typed = _without_invisible_ends(address)
-    if not typed.isprintable():
-        raise InvalidAddressError("it contains control characters")
+    typed = _out_of_a_sentence(address)
+    if not all(char.isprintable() or char in _JOINERS for char in typed):
+        raise InvalidAddressError("it contains control characters, or some that are not seen")
     if bare := _WITHOUT_SCHEME.fullmatch(typed):
         typed = f"https://{bare[1]}"
     try:
@@ -42,24 +63,35 @@ def canonical_address(address: str) -> str:
     if has_credentials:
         raise InvalidAddressError("it carries credentials; give an address without user and password")
     host = host_name(parts.hostname or "")
+    if "[" in parts.netloc and ":" not in host:
+        raise InvalidAddressError("its host is no valid address")
     if not host:
         raise InvalidAddressError("it names no host")
     netloc = f"[{host}]" if ":" in host else host
     if port is not None and port != DEFAULT_PORTS[scheme]:
         netloc += f":{port}"
-    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
-    query = quote(parts.query, safe="%:@!$&'()*+,;=~-._/?")  # signatures may depend on the exact spelling
-    return urlunsplit(one_spelling(urlsplit(urlunsplit((scheme, netloc, path, query, "")))))
+    path = _one_escaping(quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._"))
+    # Copied out of a page's source, where & is written so.
+    query = quote(parts.query.replace("&amp;", "&"), safe=_SAFE_IN_QUERY)
+    fragment = quote(parts.fragment, safe=_SAFE_IN_QUERY) if _ROUTE.fullmatch(parts.fragment) else ""
+    return urlunsplit(one_spelling(urlsplit(urlunsplit((scheme, netloc, path, query, fragment)))))
 
 
 def host_name(host: str) -> str:
-    """A host as name servers are asked for it: in ASCII, by UTS 46 and IDNA 2008.
+    """A host as name servers are asked for it: in ASCII, by UTS 46 and IDNA 2008; of IPv6, by RFC 5952.
 
     Raises:
         InvalidAddressError: it can be no name.
     """
-    if host.isascii():
-        return host.rstrip(".").lower()
+    if ":" in host:
+        return _one_ipv6(host)
+    name = host.rstrip(".").lower() if host.isascii() else _in_ascii(host)
+    if name and not _HOST.fullmatch(name):
+        raise InvalidAddressError("its host is no valid name")
+    return name
+
+
+def _in_ascii(host: str) -> str:
     import idna  # 10 ms with its tables, for the few hosts that need them
 
     try:
@@ -70,12 +102,48 @@ def host_name(host: str) -> str:
     return ".".join(labels).lower()
 
 
-def _without_invisible_ends(address: str) -> str:
-    """Without the spaces and marks of no width at both ends that come along when something is copied."""
-    address = address.strip()
-    start, end = 0, len(address)
-    while start < end and unicodedata.category(address[start]) in _INVISIBLE:
+def _one_ipv6(host: str) -> str:
+    try:
+        address = IPv6Address(host)
+    except ValueError as error:
+        raise InvalidAddressError("its host is no valid address") from error
+    low = int(address)
+    # Versions of Python differ in how they write these.
+    return f"::ffff:{low >> 16 & 0xFFFF:x}:{low & 0xFFFF:x}" if address.ipv4_mapped else address.compressed
+
+
+def _one_escaping(path: str) -> str:
+    """A path as RFC 3986 normalises it: nothing escaped that need not be, large digits, no ``.`` and ``..``."""
+
+    def one(found: re.Match[str]) -> str:
+        char = chr(int(found[1], 16))
+        return char if _UNRESERVED.fullmatch(char) else found[0].upper()
+
+    kept: list[str] = []
+    names = _ESCAPE.sub(one, path).split("/")[1:]
+    for name in names:
+        if name == "..":
+            del kept[-1:]
+        elif name != ".":
+            kept.append(name)
+    return "/" + "/".join([*kept, ""] if names[-1] in {".", ".."} else kept)
+
+
+def _out_of_a_sentence(text: str) -> str:
+    """Without spaces, marks of no width, brackets, quotes and stops that came along when something was copied."""
+    start, end = 0, len(text)
+    while start < end and (text[start].isspace() or _is_invisible(text[start]) or text[start] in _OPENING):
         start += 1
-    while end > start and unicodedata.category(address[end - 1]) in _INVISIBLE:
+    opened = Counter(text[start:end])
+    while end > start:
+        last = text[end - 1]
+        unopened = last in _CLOSING and opened[last] > opened[_CLOSING[last]]
+        if not (last.isspace() or _is_invisible(last) or last in _ENDING or unopened):
+            break
+        opened[last] -= 1
         end -= 1
-    return address[start:end].strip()
+    return text[start:end]
+
+
+def _is_invisible(char: str) -> bool:
+    return unicodedata.category(char) in _INVISIBLE

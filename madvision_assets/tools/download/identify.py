@@ -114,7 +114,19 @@ def _tells_address(extractor: Any, source_id: str, address: str) -> bool:
     if site_of(parts.netloc) != _home(extractor) or secrets_in_path(parts.netloc, parts.path):
         return False
     other_parts = (each.replace(source_id, "") for each in parts.path.split("/"))
-    return not any(map(looks_random, other_parts)) and _tells_query(extractor, source_id, parts)
+    return (
+        not any(map(looks_random, other_parts))
+        and _tells_fragment(source_id, parts.fragment)
+        and _tells_query(extractor, source_id, parts)
+    )
+
+
+def _tells_fragment(source_id: str, fragment: str) -> bool:
+    """Whether a fragment, where one is left, carries the ID, and nothing that lets somebody in."""
+    secret = any(
+        is_secret(name, value.replace(source_id, "")) for name, value, _ in parameters(fragment.partition("?")[2])
+    )
+    return not fragment or (source_id in fragment and not secret)
 
 
 def _tells_query(extractor: Any, source_id: str, parts: SplitResult) -> bool:
