@@ -80,6 +80,12 @@ def s3_answer(status: str, code: str) -> Exception:
         (FileNotFoundError("404 Not Found: <Code>NoSuchKey</Code>"), MissingInputError, "not in the store"),
         (s3_answer("403 Forbidden", "AccessDenied"), StoreDeniedError, "AccessDenied"),
         (s3_answer("400 Bad Request", "ExpiredToken"), StoreDeniedError, "ExpiredToken"),
+        (s3_answer("400 Bad Request", "InvalidRequest"), StoreDeniedError, "InvalidRequest"),  # not known: by status
+        (s3_answer("400 Bad Request", "RequestTimeout"), StoreUnavailableError, "RequestTimeout"),
+        (s3_answer("400 Bad Request", "IncompleteBody"), StoreUnavailableError, "IncompleteBody"),
+        (s3_answer("400 Bad Request", "BadDigest"), StoreUnavailableError, "BadDigest"),
+        (exceptions.PermissionDeniedError("403: <Code>SlowDown</Code>"), StoreUnavailableError, "SlowDown"),
+        (exceptions.PermissionDeniedError("403: <Code>RequestTimeTooSkewed</Code>"), ClockSkewedError, "clock"),
         (s3_answer("503 Service Unavailable", "SlowDown"), StoreUnavailableError, "SlowDown"),
         (s3_answer("500 Internal Server Error", "InternalError"), StoreUnavailableError, "InternalError"),
         (

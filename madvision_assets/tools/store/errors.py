@@ -28,6 +28,14 @@ _DENYING_S3_CODES = {
     "AuthorizationQueryParametersError", "ExpiredToken", "InvalidAccessKeyId", "InvalidBucketName", "InvalidSecurity",
     "InvalidToken", "NoSuchBucket", "NotSignedUp", "SignatureDoesNotMatch", "TokenRefreshRequired",
 }  # fmt: skip
+# Those that pass, whatever the status beside them (most are 400s): slow or broken transfers, and a server's own trouble.
+_PASSING_S3_CODES = {
+    "BadDigest", "BandwidthLimitExceeded", "Busy", "EC2ThrottledException", "IncompleteBody", "InternalError",
+    "InternalFailure", "OperationAborted", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException",
+    "RequestTimeout", "ServiceUnavailable", "SlowDown", "SlowDownRead", "SlowDownWrite", "Throttling",
+    "ThrottlingException", "ThrottledException", "TooManyRequests", "TooManyRequestsException",
+    "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
+}  # fmt: skip
 _OTHER_REGION_S3_CODES = {"IllegalLocationConstraintException", "PermanentRedirect"}
 # All that obstore leaves of a 301 of AWS, whose body would say more.
 _REDIRECTED = "redirect without LOCATION"
@@ -71,9 +79,9 @@ def classify_store(error: BaseException, key: str) -> Failure:
     status = _first(_HTTP_STATUS, text).strip()
     if disk.is_full(number):
         return DiskFullError(f"{key}: {disk.reason(number)}")
-    refusal = _refusal_of_s3(key, text, s3_code)
-    if refusal is not None:
-        return refusal
+    told = _told_by_s3(key, text, s3_code)
+    if told is not None:
+        return told
     if isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError":
         return MissingInputError(f"{key} is not in the store")
     leaf = StoreDeniedError if _is_denied(error, number, status) else StoreUnavailableError
@@ -95,8 +103,8 @@ def folder_failure(error: OSError) -> Failure:
     return leaf(f"the store's folder cannot be made: {disk.reason(number)}")
 
 
-def _refusal_of_s3(key: str, text: str, s3_code: str) -> Failure | None:
-    """The leaf for what S3 alone can refuse, in its own words or for want of credentials; None for all else."""
+def _told_by_s3(key: str, text: str, s3_code: str) -> Failure | None:
+    """The leaf for what S3 says in its own words, or for want of credentials; None where it says nothing we know."""
     if any(service in text for service in _CREDENTIAL_SERVICES):
         return StoreDeniedError(f"{key}: no AWS credentials were found")
     region = _first(_S3_REGION, text)
@@ -104,6 +112,8 @@ def _refusal_of_s3(key: str, text: str, s3_code: str) -> Failure | None:
         return StoreRegionError(f"{key}: {f'the bucket is in {region}' if region else s3_code or 'HTTP 301'}")
     if s3_code == "RequestTimeTooSkewed":
         return ClockSkewedError(f"{key}: the store's clock says {_first(_SERVER_TIME, text) or 'another time'}")
+    if s3_code in _PASSING_S3_CODES:
+        return StoreUnavailableError(f"{key}: {s3_code}")
     return StoreDeniedError(f"{key}: {s3_code}") if s3_code in _DENYING_S3_CODES else None
 
 
