@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -48,15 +49,19 @@ class Program:
     wants: Sequence[str]
 
     def run(self, folder: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-        """Run it in a folder; skips where its interpreter is not installed."""
+        """Run it in a folder, to its end."""
+        (folder / self.file).write_text(block(self.heading, self.language))
+        return self.started(folder, self.file, *words, **variables)
+
+    def started(self, folder: Path, *words: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        """Run what runs it; skips where that is not installed."""
         missing = [each for each in self.wants if shutil.which(each) is None]
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)}")
-        (folder / self.file).write_text(block(self.heading, self.language))
         return subprocess.run(
-            [self.interpreter, self.file, *words],
+            [self.interpreter, *words],
             cwd=folder,
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", **variables},
+            env={"PATH": os.environ["PATH"], **variables},  # and no proxy of whoever runs these tests
             check=False,
             capture_output=True,
             text=True,
@@ -141,28 +146,22 @@ def test_the_receiver_in_python_hears_a_message_once_and_from_us_alone() -> None
     assert seen == {"msg_1"}
 
 
-@pytest.mark.parametrize(
-    ("message_id", "age_s", "body", "is_heard"),
-    [
-        ("msg_1", 0, BODY, True),
-        ("msg_2", 0, BODY, False),
-        ("msg_1", 600, BODY, False),
-        ("msg_1", 0, BODY + b" ", False),
-    ],
-)
-def test_the_receiver_in_javascript_hears_us_alone(
-    tmp_path: Path, message_id: str, age_s: int, body: bytes, is_heard: bool
-) -> None:
-    receiver = Program("Callbacks", "javascript", "heard.mjs", "node", ("node",))
-    headers = {**standard_headers(SECRET, "msg_1", int(time.time()) - age_s, BODY), "webhook-id": message_id}
-    given = json.dumps([SECRET, headers, base64.b64encode(body).decode()])
-    assert receiver.run(tmp_path).returncode == 0
+def test_the_receiver_in_javascript_hears_us_alone(tmp_path: Path) -> None:
+    (tmp_path / "heard.mjs").write_text(block("Callbacks", "javascript"))
+    now_s = int(time.time())
+    ours, early = (standard_headers(SECRET, "msg_1", at_s, BODY) for at_s in (now_s, now_s - 600))
+    given = [(ours, BODY), (early, BODY), (ours | {"webhook-id": "msg_2"}, BODY), (ours, BODY + b" ")]
+    coded = json.dumps([(headers, base64.b64encode(body).decode()) for headers, body in given])
+    script = f"""
+        import {{ heard }} from "./heard.mjs";
+        for (const [headers, body] of {coded}) {{
+          try {{ console.log(heard("{SECRET}", headers, Buffer.from(body, "base64")).title); }}
+          catch (error) {{ console.log(error.message); }}
+        }}"""
 
-    call = "import('./heard.mjs').then((at) => console.log(at.heard(s, h, Buffer.from(b, 'base64')).title))"
-    script = f"const [s, h, b] = {given}; {call}"
-    done = subprocess.run(
-        ["node", "-e", script], cwd=tmp_path, check=False, capture_output=True, text=True, timeout=LIMIT_S
+    done = Program("Callbacks", "javascript", "heard.mjs", "node", ("node",)).started(
+        tmp_path, "--input-type=module", "-e", script
     )
 
-    assert (done.returncode == 0) == is_heard, done.stderr
-    assert ("Größe" in done.stdout) == is_heard
+    refused = "not signed with our secret, or of another time"
+    assert done.stdout.splitlines() == ["Größe", refused, refused, refused], done.stderr
