@@ -4,8 +4,9 @@ from pathlib import Path
 
 import click
 
-from madvision_assets.command.display import echo, make_console, tell, told_plainly
+from madvision_assets.command.display import answer, told_plainly
 from madvision_assets.command.naming import VIDEO, find
+from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain import disk
 from madvision_assets.domain.failures import MissingInputError
@@ -21,8 +22,9 @@ from madvision_assets.work.taking import take
     "--to", "folder", type=click.Path(path_type=Path, file_okay=False), required=True, help="Made if need be."
 )
 @click.option("--rendition", metavar="NAME", help="Of the pictures only these, such as source. Usually all.")
+@as_format
 @told_plainly
-def clips(video: str, folder: Path, rendition: str | None) -> None:
+def clips(video: str, folder: Path, rendition: str | None, form: str) -> None:
     """Write a video's clips into a folder: pictures, captions, words, facts, and timelines for other programs.
 
     VIDEO is an ID, a token, an address or file, or the ID of one of its clips. A file that is there already is left
@@ -35,8 +37,9 @@ def clips(video: str, folder: Path, rendition: str | None) -> None:
     except MissingInputError as missing:
         raise click.ClickException(_not_yet(workplace, video_id)) from missing
     if not package.clips.clips:
-        outcome = package.clips.outcome.value
-        tell(make_console(), f"No clips ({outcome}):", "bold", f"{package.clips.outcome_reason} Nothing is written.")
+        outcome, why = package.clips.outcome.value, package.clips.outcome_reason
+        told = {"video_id": video_id, "outcome": outcome, "outcome_reason": why, "clips": 0, "written": [], "kept": []}
+        answer(form, told, f"No clips ({outcome}): {why} Nothing is written.")
         return
     files = package.files(_known(rendition, package, video_id) if rendition else None)
     try:
@@ -47,8 +50,17 @@ def clips(video: str, folder: Path, rendition: str | None) -> None:
             f"{folder} cannot be written to: {why}. What is finished is kept; the same command goes on from there."
         ) from error
     count = len(package.clips.clips)
-    told = f"{count} clip{'s' * (count != 1)} of {video_id}: {len(taken.written)} files written to {folder}"
-    echo(f"{told}, {len(taken.kept)} were there already." if taken.kept else f"{told}.")
+    sentence = f"{count} clip{'s' * (count != 1)} of {video_id}: {len(taken.written)} files written to {folder}"
+    sentence += f", {len(taken.kept)} were there already." if taken.kept else "."
+    told = {
+        "video_id": video_id,
+        "outcome": package.clips.outcome.value,
+        "outcome_reason": package.clips.outcome_reason,
+        "clips": count,
+        "written": [str(folder / name) for name in taken.written],
+        "kept": [str(folder / name) for name in taken.kept],
+    }
+    answer(form, told, sentence)
 
 
 def _known(rendition: str, package: Package, video_id: str) -> str:

@@ -1,9 +1,11 @@
 """What the command line shows: progress by stage, the table of clips, the doctor's findings, failures."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -31,6 +33,8 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130  # as shells have it: 128 and the number of SIGINT
 UNBROKEN = 1000  # columns
 WIDE_ENOUGH = 150  # columns in which paths still fit into the table
+# Whether a program was told something already: what it reads is one document.
+_ANSWERED: ContextVar[bool] = ContextVar("answered", default=False)
 STYLES = {Health.OK: "green", Health.WARNING: "yellow", Health.FAILED: "red"}
 
 
@@ -80,7 +84,7 @@ class StageDisplay:
 
 def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
     """The clips: title, from-to, score, file; on a narrow terminal the files stand below, each on a line of its own."""
-    files = {clip.rank: _place(store, clip.file(Role.SOURCE)) for clip in clips.clips}
+    files = {clip.rank: place_of(store, clip.file(Role.SOURCE)) for clip in clips.clips}
     in_table = console.width >= WIDE_ENOUGH
     count = len(clips.clips)
     table = Table(title=Text(f"{count} clip{'s' * (count != 1)} of {clips.video_id}"))
@@ -109,7 +113,7 @@ def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
         console.print("Provisional: rules chose these moments, for want of a language model.")
 
 
-def _place(store: ObjectStore, file: ObjectRef | None) -> str:
+def place_of(store: ObjectStore, file: ObjectRef | None) -> str:
     """Where an object is: its path in a folder store, else its address."""
     return str(store.local_path(file.key) or store.uri(file.key)) if file else "(no such file)"
 
@@ -136,6 +140,8 @@ class VisibleConsole(Console):
 
 def echo(text: str, *, err: bool = False, nl: bool = True) -> None:
     """Print text as it is, but for what a terminal would obey."""
+    if not err:
+        _ANSWERED.set(True)
     click.echo(visible(text), err=err, nl=nl)
 
 
@@ -152,23 +158,46 @@ def tell(console: Console, label: str, style: str, text: str) -> None:
     console.print(Text.assemble((label, style), " ", text), soft_wrap=True)
 
 
+def answer(form: str, told: Any, sentence: str) -> None:
+    """What a command came to: a sentence for a person, or a document for a program."""
+    echo(json.dumps(told, indent=2) if form == "json" else sentence)
+
+
+def failure_as_json(cause: str, sentence: str) -> dict[str, Any]:
+    """How a failure is told to a program, wherever one is told."""
+    return {"failure": {"cause": cause, "sentence": sentence}}
+
+
 def told_plainly(command: Callable[..., None]) -> Callable[..., None]:
-    """Failures leave as a sentence and an exit code, never as a traceback."""
+    """Failures leave as a sentence and an exit code, never as a traceback.
+
+    With ``--format json`` they are the document on standard output besides, if nothing of another was written.
+    """
 
     @wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
+        def end(label: str, style: str, cause: str, sentence: str, code: int) -> None:
+            for_program(cause, sentence)
+            tell(make_console(stderr=True), label, style, sentence)
+            sys.exit(code)
+
+        def for_program(cause: str, sentence: str) -> None:
+            if kwargs.get("form") == "json" and not _ANSWERED.get():
+                answer("json", failure_as_json(cause, sentence), "")
+
+        _ANSWERED.set(False)
         try:
             command(*args, **kwargs)
         except Failure as failure:
-            tell(make_console(stderr=True), f"{failure.code}:", "red", str(failure))
-            sys.exit(EXIT_FAILED)
+            end(f"{failure.code}:", "red", failure.code, str(failure), EXIT_FAILED)
         except KeyboardInterrupt:
             going_on = "What is finished is kept; the same command goes on from there."
-            tell(make_console(stderr=True), "Stopped.", "yellow", going_on)
-            sys.exit(EXIT_INTERRUPTED)
+            end("Stopped.", "yellow", "interrupted", going_on, EXIT_INTERRUPTED)
         except (SettingsError, ValueError) as error:
-            tell(make_console(stderr=True), "error:", "red", str(error))
-            sys.exit(EXIT_USAGE)
+            end("error:", "red", "usage", str(error), EXIT_USAGE)
+        except click.ClickException as error:  # click tells it
+            for_program("usage" if isinstance(error, click.UsageError) else "refused", error.format_message())
+            raise
 
     return wrapper
 

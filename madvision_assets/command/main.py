@@ -4,19 +4,20 @@ import json
 import sys
 from dataclasses import asdict
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from madvision_assets.command import (
     clips,
     edit,
     evaluate,
+    forget,
     inbox,
     mcp_server,
     naming,
     parts,
+    process,
     query,
     queue,
     scale,
@@ -25,22 +26,14 @@ from madvision_assets.command import (
     store,
     transcript,
 )
-from madvision_assets.command.display import (
-    EXIT_FAILED,
-    StageDisplay,
-    echo,
-    findings_table,
-    local_time,
-    make_console,
-    show_clips,
-    tell,
-    told_plainly,
-)
+from madvision_assets.command.display import EXIT_FAILED, answer, echo, findings_table, make_console, told_plainly
 from madvision_assets.command.group import Group
 from madvision_assets.command.workplace import Workplace
-from madvision_assets.domain.addresses import public_address
-from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.failures import Failure
 from madvision_assets.settings import Executor, load_settings, present_names, variable_names
+
+if TYPE_CHECKING:
+    from madvision_assets.lineage.queries import VideoLineage
 
 __all__ = ["Workplace", "main"]
 
@@ -52,71 +45,55 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("source", metavar="URL_OR_FILE")
-@queue.from_step_option("Do this stage and all later ones again, even where they are done.")
-@queue.cut_options
-@told_plainly
-def process(source: str, from_step: str | None, **asked: Any) -> None:
-    """Run one video here and now, and print its clips.
-
-    Stages that are done already are not done again. Ends with 0 also where there is honestly nothing to cut.
-    """
-    console = make_console()
-    settings = load_settings()
-    workplace = Workplace(settings)
-    video = workplace.register(source, queue.options_of(asked))
-    anew = PipelineStep(from_step) if from_step else None
-    steps = workplace.pending(video.video_id, anew)
-    tell(console, f"Video {video.video_id}:", "bold", public_address(video.address))
-    _tell_done(console, workplace, video.video_id, [step for step in PipelineStep if step not in steps])
-    if steps:
-        display = StageDisplay(console, steps)
-        with display.shown() as sink:
-            report = workplace.run_pending(video.video_id, anew, sink)
-        # Others may have done them since.
-        _tell_done(console, workplace, video.video_id, [step for step in steps if step not in report.steps])
-        for warning in report.warnings:
-            tell(console, "warning:", "yellow", warning)
-        if report.failure is not None:
-            label = f"{report.failure.step} failed ({report.failure.cause}):"
-            tell(make_console(stderr=True), label, "red", report.failure.sentence)
-            sys.exit(EXIT_FAILED)
-    else:
-        console.print("All stages are done; nothing to do. Use --from STEP to do one again.")
-    made = workplace.clips(video.video_id)
-    if made.clips:
-        show_clips(console, made, workplace.store)
-    else:
-        tell(console, f"No clips ({made.outcome.value}):", "bold", made.outcome_reason)
-
-
-def _tell_done(console: Console, workplace: Workplace, video_id: str, steps: list[PipelineStep]) -> None:
-    """Say when each of these was done."""
-    for step in steps:
-        if provenance := workplace.provenance(video_id, step):
-            console.print(f"{step.value.ljust(15)}  already done {local_time(provenance.created_at)}, not done again")
-
-
-@main.command()
-@click.argument("identity", metavar="VIDEO")
+@click.argument("named", metavar="VIDEO...", nargs=-1, required=True)
 @click.option("--format", "form", type=click.Choice(["tree", "table", "json", "csv", "mermaid"]), default="tree")
 @told_plainly
-def lineage(identity: str, form: str) -> None:
-    """Print from which exact versions, model and prompt each stage of a video was made.
+def lineage(named: tuple[str, ...], form: str) -> None:
+    """Print from which exact versions, model and prompt each stage of a video was made; - takes names from stdin.
 
-    VIDEO is an ID, a token, an address or file, or the ID of one of its clips, of which the words are told then.
+    VIDEO is an ID, a token, an address or file, or the ID of one of its clips, of which the words are told then. A name
+    that leads nowhere is told, does not end the others, and makes the command end with 1.
     """
     from madvision_assets.lineage import render
+
+    several = len(named) > 1 or naming.STANDARD_INPUT in named
+    if several and form == "mermaid":
+        raise click.UsageError("A Mermaid chart is of one video; name one, or take another --format.")
+    workplace = Workplace(load_settings())
+    if not several:
+        told: list[VideoLineage | naming.NotFound] = [_lineage(workplace, naming.find(workplace, named[0]))]
+    else:
+        told = [_lineage_or_why_not(workplace, each) for each in naming.find_each(workplace, named)]
+    found = [each for each in told if not isinstance(each, naming.NotFound)]
+    if form == "tree":
+        for each in found:
+            make_console().print(render.to_tree(each))
+    elif form == "json" and several:
+        every = [e.as_json() if isinstance(e, naming.NotFound) else e.model_dump(mode="json") for e in told]
+        echo(json.dumps(every, indent=2))
+    elif found:
+        of_several = {"table": render.to_table, "csv": render.to_csv}
+        of_one = {"json": render.to_json, "mermaid": render.to_mermaid}
+        echo(of_several[form](*found) if form in of_several else of_one[form](found[0]))
+    naming.end_where_not_found(told)
+
+
+def _lineage(workplace: Workplace, named: naming.Named) -> "VideoLineage":
     from madvision_assets.lineage.queries import video_lineage
 
-    workplace = Workplace(load_settings())
-    named = naming.find(workplace, identity)
-    found = video_lineage(workplace.database, workplace.store, named.clip_id or named.video_id)
-    if form == "tree":
-        make_console().print(render.to_tree(found))
-        return
-    text = {"table": render.to_table, "json": render.to_json, "csv": render.to_csv, "mermaid": render.to_mermaid}
-    echo(text[form](found))
+    return video_lineage(workplace.database, workplace.store, named.clip_id or named.video_id)
+
+
+def _lineage_or_why_not(
+    workplace: Workplace, found: naming.Named | naming.NotFound
+) -> "VideoLineage | naming.NotFound":
+    """What one of several has; a video whose lineage cannot be read is told as one that there is none of."""
+    if isinstance(found, naming.NotFound):
+        return found
+    try:
+        return _lineage(workplace, found)
+    except Failure as failure:
+        return naming.NotFound(found.clip_id or found.video_id, failure.code, str(failure))
 
 
 @main.command()
@@ -151,12 +128,15 @@ def doctor(form: str) -> None:
 
 
 @main.command()
+@queue.as_format
 @told_plainly
-def migrate() -> None:
+def migrate(form: str) -> None:
     """Bring the database's tables to this version."""
     workplace = Workplace(load_settings(), prepare=False)
     workplace.database.migrate()
-    echo(workplace.database.newer_tables() or f"The tables at {workplace.database.url} are up to date.")
+    newer, state = workplace.database.newer_tables(), workplace.database.schema_state()
+    told = {"database": workplace.database.url, "revision": state.current, "newer": newer}
+    answer(form, told, newer or f"The tables at {workplace.database.url} are up to date.")
 
 
 @main.command()
@@ -178,7 +158,9 @@ for command in (
     clips.clips,
     edit.edit,
     edit.labels,
+    forget.forget,
     mcp_server.mcp,
+    process.process,
     query.query,
     stale.stale,
     store.store,

@@ -1,18 +1,28 @@
-"""One way to name a video in every command: by its ID, a token, its address or file, its page, or the ID of a clip."""
+"""One way to name a video in every command: by its ID, a token, its address or file, its page, or the ID of a clip.
+
+Commands that take several take them from standard input too, a name a line, where ``-`` stands.
+"""
 
 import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
+from madvision_assets.command.display import EXIT_FAILED, failure_as_json, make_console, tell
 from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import InvalidAddressError, UnknownVideoError
 from madvision_assets.domain.provenance import is_video_id
 
 # Of a command's help.
 VIDEO = "VIDEO"
+STANDARD_INPUT = "-"
+COMMENT = "#"
+MAX_NAMED = 5
 _CLIP = re.compile(r"(?P<video>[^.]+)\.[0-9]+")
 _PAGE = re.compile(r"https?://[^/]+/video/(?P<token>[\w-]+)/?")
 
@@ -50,9 +60,90 @@ def find(workplace: Workplace, text: str) -> Named:
     return Named(found)
 
 
+@dataclass(frozen=True)
+class NotFound:
+    """A name that leads to no video, the code of why, and a sentence."""
+
+    name: str
+    cause: str
+    sentence: str
+
+    def tell(self) -> None:
+        """For a person."""
+        tell(make_console(stderr=True), f"{self.name}:", "red", self.sentence)
+
+    def as_json(self) -> dict[str, Any]:
+        """For a program."""
+        return {"name": self.name, **failure_as_json(self.cause, self.sentence)}
+
+
+def names_of(typed: Iterable[str]) -> list[str]:
+    """The names that were typed, each once, with the lines of standard input in place of ``-``.
+
+    Lines that are empty or begin with # are passed over.
+    """
+    return list(dict.fromkeys(name for each in typed for name in (_lines() if each == STANDARD_INPUT else [each])))
+
+
+def find_each(workplace: Workplace, typed: Iterable[str]) -> list[Named | NotFound]:
+    """What is meant by each of ``names_of``, in their order; what leads nowhere does not end the others."""
+    return [_found(workplace, name) for name in names_of(typed)]
+
+
+def ids_of(workplace: Workplace, typed: Iterable[str]) -> list[str]:
+    """The IDs of the videos of ``names_of``, each once; an ID that nobody submitted is among them, as it was typed.
+
+    Raises:
+        UnknownVideoError: a name leads nowhere, and is no ID.
+        click.BadParameter: as ``find`` does.
+    """
+    return list(dict.fromkeys(_meant(workplace, name) for name in names_of(typed)))
+
+
+def end_where_not_found(told: Iterable[object]) -> None:
+    """Tell those among them that lead nowhere; ends with 1 where there is one."""
+    lost = [each for each in told if isinstance(each, NotFound)]
+    for each in lost:
+        each.tell()
+    if lost:
+        sys.exit(EXIT_FAILED)
+
+
+def shortly(names: Sequence[str]) -> str:
+    """A few of these names, and how many more there are."""
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(name[:100] for name in names[:MAX_NAMED]) + more
+
+
 def video_id_of(workplace: Workplace, text: str) -> str:
     """The ID of the video that is meant; raises as ``find`` does."""
     return find(workplace, text).video_id
+
+
+def _lines() -> Iterator[str]:
+    """Decoded one by one: a line that is no text names nothing, and is told as such."""
+    for line in sys.stdin.buffer:
+        name = line.decode("utf-8", "replace").lstrip("\ufeff").strip()
+        if name and not name.startswith(COMMENT):
+            yield name
+
+
+def _found(workplace: Workplace, name: str) -> Named | NotFound:
+    try:
+        return find(workplace, name)
+    except UnknownVideoError as failure:
+        return NotFound(name[:100], failure.code, str(failure))
+    except click.BadParameter as error:
+        return NotFound(name[:100], "usage", error.message)
+
+
+def _meant(workplace: Workplace, name: str) -> str:
+    try:
+        return video_id_of(workplace, name)
+    except UnknownVideoError:
+        if is_video_id(name.strip()):
+            return name.strip()
+        raise
 
 
 def _by_token(workplace: Workplace, token: str) -> str | None:

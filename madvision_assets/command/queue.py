@@ -1,20 +1,36 @@
-"""The commands that feed, show and move the queue: submit, status, requeue, forget."""
+"""The commands that feed, show and move the queue: submit, status, requeue, cancel."""
 
 import json
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from itertools import islice
-from typing import IO, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 from pydantic import ValidationError
 
-from madvision_assets.command.display import EXIT_FAILED, EXIT_INTERRUPTED, echo, make_console, tell, told_plainly
-from madvision_assets.command.naming import video_id_of
+from madvision_assets.command.display import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    answer,
+    echo,
+    make_console,
+    tell,
+    told_plainly,
+)
+from madvision_assets.command.naming import (
+    COMMENT,
+    STANDARD_INPUT,
+    NotFound,
+    end_where_not_found,
+    find_each,
+    ids_of,
+    names_of,
+    shortly,
+    video_id_of,
+)
 from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
-from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 from madvision_assets.domain.renditions import CaptionStyle, Shape
 from madvision_assets.domain.stages import PipelineStep
@@ -23,10 +39,10 @@ from madvision_assets.domain.urgency import Ageing
 from madvision_assets.domain.video import Options, Video, seconds_of
 from madvision_assets.settings import load_settings
 
+if TYPE_CHECKING:
+    from madvision_assets.command.display_queue import View
+
 BATCH = 500
-COMMENT = "#"
-STANDARD_INPUT = "-"
-MAX_NAMED = 5
 LISTS = ("vocabulary", "renditions")  # are typed with commas
 
 
@@ -109,7 +125,7 @@ def options_of(asked: Mapping[str, Any]) -> Options:
 @as_format
 @told_plainly
 def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, form: str, **asked: Any) -> None:
-    """Queue videos, and print the ID and the token of each.
+    """Queue videos, and print the ID and the token of each; - takes addresses and files from stdin, one a line.
 
     In a list, empty lines and those that begin with # are passed over. A line that is no address is told with its
     number, the others are taken, and the command ends with 1.
@@ -124,16 +140,13 @@ def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, fo
     bad: list[int] = []
     # On the command line all or nothing: what is wrong there is seen before anything is taken.
     options = options_of(asked)
-    named = _listed(listed, bad) if listed else iter([identify(source) for source in sources])
-    videos = (Video(video_id=database.partition_of(each, options), address=at, options=options) for each, at in named)
+    named = read_list(listed, bad) if listed else identified(sources, bad)
+    wanted = (Video(video_id=database.partition_of(each, options), address=at, options=options) for each, at in named)
     with ReceiptPrinter(make_console(), form) as printer:
-        while batch := list(islice(videos, BATCH)):
+        while batch := list(islice(wanted, BATCH)):
             receipts = submissions.add([NewSubmission(video, priority, submitter=COMMAND_LINE) for video in batch])
             printer.print(receipts)
-    if bad:
-        lines = f"{len(bad)} line{'s' * (len(bad) != 1)}"
-        tell(make_console(stderr=True), "error:", "red", f"{lines} could not be taken, and the others were.")
-        sys.exit(EXIT_FAILED)
+    end_with_bad(bad)
 
 
 @click.command()
@@ -147,7 +160,7 @@ def submit(sources: tuple[str, ...], listed: IO[bytes] | None, priority: int, fo
 def status(
     named: tuple[str, ...], status_name: str | None, cause: str | None, limit: int, form: str, *, watched: bool
 ) -> None:
-    """Tell how the queue stands, or videos with their history.
+    """Tell how the queue stands, or videos with their history; - takes names from stdin, one a line.
 
     VIDEO is an ID, a token, an address or file, or the ID of one of its clips. Without any, --watch follows those that
     are listed.
@@ -160,19 +173,38 @@ def status(
     workplace = Workplace(load_settings())
     wanted = QueueStatus(status_name) if status_name else None
     operations = Operations(workplace.database, ageing=Ageing(workplace.settings.priority_ageing_s))
-    video_ids = list(dict.fromkeys(video_id_of(workplace, each) for each in named))
     if watched:
-        _watch(workplace, video_ids or [row.video_id for row in operations.rows(wanted, cause, limit)])
+        rows = [] if named else operations.rows(wanted, cause, limit)
+        _watch(workplace, [video_id_of(workplace, each) for each in names_of(named)] or [row.video_id for row in rows])
         return
-    views: list[display_queue.View] = [display_queue.look_at_video(workplace.database, each) for each in video_ids]
-    if not views:
-        views = [display_queue.look_at_queue(operations, wanted, cause, limit)]
+    if not named:
+        _show([display_queue.look_at_queue(operations, wanted, cause, limit)], form)
+    elif len(named) == 1 and STANDARD_INPUT not in named:
+        _show([display_queue.look_at_video(workplace.database, video_id_of(workplace, named[0]))], form)
+    else:
+        _show(list(_looked_at(workplace, named)), form, several=True)
+
+
+def _looked_at(workplace: Workplace, named: Sequence[str]) -> "Iterator[View | NotFound]":
+    """Each of these videos once, and each name that leads to none."""
+    from madvision_assets.command.display_queue import look_at_video
+
+    found = find_each(workplace, named)
+    once = {each.name if isinstance(each, NotFound) else each.video_id: each for each in found}
+    for each in once.values():
+        yield each if isinstance(each, NotFound) else look_at_video(workplace.database, each.video_id)
+
+
+def _show(views: "Sequence[View | NotFound]", form: str, *, several: bool = False) -> None:
+    """Show them; ends with 1 where a name led nowhere."""
     if form == "json":
         told = [view.as_json() for view in views]
-        echo(json.dumps(told if len(told) > 1 else told[0], indent=2))
-        return
-    for view in views:
-        view.show(make_console())
+        echo(json.dumps(told if several else told[0], indent=2))
+    else:
+        for view in views:
+            if not isinstance(view, NotFound):
+                view.show(make_console())
+    end_where_not_found(views)
 
 
 def _watch(workplace: Workplace, video_ids: Sequence[str]) -> None:
@@ -191,10 +223,11 @@ def _watch(workplace: Workplace, video_ids: Sequence[str]) -> None:
 
 @click.command()
 @click.option("--cause", metavar="CODE", help="All that failed, were parked or wait for this cause, which is mended.")
-@click.option("--video", "named", metavar="VIDEO", multiple=True, help="This video; - takes IDs from stdin.")
+@click.option("--video", "named", metavar="VIDEO", multiple=True, help="This video; - takes names from stdin.")
 @from_step_option("Do this stage and all later ones again.")
+@as_format
 @told_plainly
-def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) -> None:
+def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None, form: str) -> None:
     """Queue videos again, with nothing held against them.
 
     With --cause, the breakers that it opened are closed too. A video that is being processed is left alone.
@@ -209,25 +242,26 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) ->
     if cause is not None:
         _require_cause(cause, operations)
         count = operations.requeue(cause=cause, from_step=step)
-        echo(f"{_videos(count)} queued again that {cause} held up." if count else f"{cause} holds up no video.")
+        told = f"{videos(count)} queued again that {cause} held up." if count else f"{cause} holds up no video."
+        answer(form, {"queued": count, "left_alone": 0}, told)
         return
-    wanted = _ids([_meant(workplace, name) for name in named])
-    extent = operations.extent(wanted)
-    unknown = sorted(wanted - extent.known)
-    if unknown:
-        raise UnknownVideoError(_named(unknown))
+    wanted = ids_of(workplace, named)
+    if unknown := sorted(set(wanted) - operations.extent(wanted).known):
+        raise UnknownVideoError(shortly(unknown))
     count = operations.requeue(video_ids=wanted, from_step=step)
-    echo(f"{_videos(count)} queued again.")
-    if count < len(wanted):
-        left = f"being processed just now, and left alone: {_videos(len(wanted) - count)}."
-        tell(make_console(stderr=True), "note:", "yellow", left)
+    left = len(wanted) - count
+    answer(form, {"queued": count, "left_alone": left}, f"{videos(count)} queued again.")
+    if left:
+        sentence = f"being processed just now, and left alone: {videos(left)}."
+        tell(make_console(stderr=True), "note:", "yellow", sentence)
 
 
 @click.command()
 @click.argument("named", metavar="VIDEO...", nargs=-1, required=True)
+@as_format
 @told_plainly
-def cancel(named: tuple[str, ...]) -> None:
-    """Stop videos that wait or are being processed; - takes IDs from stdin.
+def cancel(named: tuple[str, ...], form: str) -> None:
+    """Stop videos that wait or are being processed; - takes names from stdin, one a line.
 
     What is finished is kept: madvision requeue --video VIDEO goes on from there. Whoever is at work on one ends at its
     next sign of life.
@@ -236,63 +270,22 @@ def cancel(named: tuple[str, ...]) -> None:
 
     workplace = Workplace(load_settings())
     queue = Queue(workplace.database)
-    asked = sorted(_ids([_meant(workplace, name) for name in named]))
+    asked = sorted(ids_of(workplace, named))
     stopped = [video_id for video_id in asked if queue.cancel(video_id)]
-    echo(f"{_videos(len(stopped))} stopped.")
-    if left := sorted(set(asked) - set(stopped)):
-        tell(make_console(stderr=True), "note:", "yellow", f"Over already, or never queued: {_named(left)}")
+    left = sorted(set(asked) - set(stopped))
+    answer(form, {"stopped": stopped, "left_alone": left}, f"{videos(len(stopped))} stopped.")
+    if left:
+        tell(make_console(stderr=True), "note:", "yellow", f"Over already, or never queued: {shortly(left)}")
 
 
-@click.command()
-@click.argument("named", metavar="VIDEO...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@told_plainly
-def forget(named: tuple[str, ...], yes: bool) -> None:
-    """Delete all that is kept of videos: objects, rows, tokens and partitions; - takes IDs from stdin.
-
-    VIDEO is an ID, a token, an address or file, or the ID of one of its clips, with which the whole video goes. What
-    was broken off can be run again. A video that is being processed is not forgotten.
-    """
-    from madvision_assets.work import forgetting
-
-    if STANDARD_INPUT in named and not yes:
-        raise click.UsageError("With IDs from stdin nobody can be asked: add --yes.")
-    workplace = Workplace(load_settings())
-    asked = _ids([_meant(workplace, name) for name in named])
-    belongings = forgetting.find(workplace.database, workplace.store, asked)
-    if not belongings.video_ids and not belongings.running:
-        raise UnknownVideoError(_named(sorted(asked)))
-    running = belongings.running
-    if belongings.video_ids:
-        echo(belongings.sentence)
-        if not yes:
-            click.confirm("This cannot be undone. Go on?", abort=True)
-        running |= _forget(workplace, belongings.video_ids)
-    errors = make_console(stderr=True)
-    if belongings.unknown:
-        tell(errors, "note:", "yellow", f"Not known: {_named(sorted(belongings.unknown))}")
-    if running:
-        sentence = "Being processed, and not forgotten; terminate the run in Dagster first, or wait for its end:"
-        tell(errors, "error:", "red", f"{sentence} {_named(sorted(running))}")
-        sys.exit(EXIT_FAILED)
+def identified(sources: Sequence[str], bad: list[int]) -> Iterator[tuple[str, str]]:
+    """ID and address of each video that was typed, all or none, then of those on standard input where - was."""
+    typed = [identify(source) for source in sources if source != STANDARD_INPUT]
+    listed = sys.stdin.buffer if STANDARD_INPUT in sources else ()
+    return chain(typed, read_list(listed, bad))
 
 
-def _forget(workplace: Workplace, video_ids: Collection[str]) -> frozenset[str]:
-    """Forget videos and tell what is gone, also where it breaks off; gives those that are being processed by now."""
-    from madvision_assets.work import forgetting
-
-    folder = workplace.settings.work_folder
-    done = forgetting.Forgotten()
-    try:
-        with workplace.partitions() as partitions:
-            for each in forgetting.forget(workplace.database, workplace.store, folder, partitions, video_ids):
-                done += each
-    finally:
-        echo(done.sentence)
-    return done.left_alone
-
-
-def _listed(listed: IO[bytes], bad: list[int]) -> Iterator[tuple[str, str]]:
+def read_list(listed: Iterable[bytes], bad: list[int]) -> Iterator[tuple[str, str]]:
     """ID and address of each video of a list; the numbers of the lines that name none go to ``bad``."""
     errors = make_console(stderr=True)
     for number, line in enumerate(listed, start=1):
@@ -306,23 +299,12 @@ def _listed(listed: IO[bytes], bad: list[int]) -> Iterator[tuple[str, str]]:
             tell(errors, f"line {number}:", "red", reason)
 
 
-def _ids(named: Sequence[str]) -> set[str]:
-    """The IDs that were typed, and those on stdin where ``-`` is among them."""
-    wanted = {name.strip() for name in named if name != STANDARD_INPUT}
-    if STANDARD_INPUT in named:
-        wanted |= {line.strip() for line in sys.stdin}
-    wanted.discard("")
-    impossible = sorted(name for name in wanted if not is_video_id(name))
-    if impossible:
-        raise UnknownVideoError(_named(impossible))
-    return wanted
-
-
-def _meant(workplace: Workplace, name: str) -> str:
-    """The ID of the video that is meant; what nobody submitted stays as it was typed."""
-    with suppress(UnknownVideoError):
-        return name if name == STANDARD_INPUT else video_id_of(workplace, name)
-    return name
+def end_with_bad(bad: Sequence[int]) -> None:
+    """End with 1 where lines of a list named no video."""
+    if bad:
+        lines = f"{len(bad)} line{'s' * (len(bad) != 1)}"
+        tell(make_console(stderr=True), "error:", "red", f"{lines} could not be taken, and the others were.")
+        sys.exit(EXIT_FAILED)
 
 
 def _require_cause(cause: str, operations: Any) -> None:
@@ -339,14 +321,9 @@ def _require_cause(cause: str, operations: Any) -> None:
     raise click.BadParameter(f"{cause[:100]!r} is the code of no failure. {told}", param_hint="--cause")
 
 
-def _named(identities: Iterable[str]) -> str:
-    names = [identity[:100] for identity in identities]
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more
-
-
-def _videos(count: int) -> str:
+def videos(count: int) -> str:
+    """So many videos, in words."""
     return f"{count:,} video{'s' * (count != 1)}"
 
 
-COMMANDS = (submit, status, requeue, cancel, forget)
+COMMANDS = (submit, status, requeue, cancel)

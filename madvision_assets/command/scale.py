@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from madvision_assets.command.display import echo, make_console, tell, told_plainly
+from madvision_assets.command.display import answer, echo, make_console, tell, told_plainly
 from madvision_assets.command.group import Group
 from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import ROOT, Workplace
@@ -71,8 +71,9 @@ def pools(context: click.Context, form: str) -> None:
 @pools.command("set")
 @click.argument("name")
 @click.argument("limit", type=click.IntRange(0, MAX_LIMIT))
+@as_format
 @told_plainly
-def set_pool(name: str, limit: int) -> None:
+def set_pool(name: str, limit: int, form: str) -> None:
     """Let so many stages of a pool run at once; 0 pauses it.
 
     It holds from the next stage on that begins; what runs is not stopped.
@@ -88,7 +89,8 @@ def set_pool(name: str, limit: int) -> None:
         known.set_limit(instance, name, limit)
         standing = known.read_pools(instance)
         told = known.hints(standing, workplace.settings.max_in_flight, dagster_inside.max_concurrent_runs(instance))
-    echo(f"{name}: {limit} instead of {before[name]}, from the next stage on that begins; what runs goes on.")
+    sentence = f"{name}: {limit} instead of {before[name]}, from the next stage on that begins; what runs goes on."
+    answer(form, {"pool": name, "limit": limit, "before": before[name], "notes": list(told)}, sentence)
     for hint in told:
         tell(make_console(stderr=True), "note:", "yellow", hint)
 
@@ -221,8 +223,9 @@ def _prices(listed: Path | None) -> dict[str, Price]:
 @click.option("--runs", "with_runs", is_flag=True, help="Delete their Dagster runs and events too.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@as_format
 @told_plainly
-def archive(age: timedelta, keep: int, with_runs: bool, dry_run: bool, yes: bool) -> None:
+def archive(age: timedelta, keep: int, form: str, *, with_runs: bool, dry_run: bool, yes: bool) -> None:
     """Take videos that ended long ago out of Dagster; those that ended first go first.
 
     Their rows, clips, documents, tokens and lineage stay. Requeued, a video gets its partition back.
@@ -230,32 +233,40 @@ def archive(age: timedelta, keep: int, with_runs: bool, dry_run: bool, yes: bool
     from madvision_assets.defs.archive import plan_archive
     from madvision_assets.tools.database.ended import Ended
 
+    if form == "json" and not yes and not dry_run:
+        raise click.UsageError("With --format json nobody can be asked: add --yes, or --dry-run.")
     workplace = Workplace(load_settings())
     ended = Ended(workplace.database, datetime.now(UTC) - age)
     with _instance(workplace) as instance:
         plan = plan_archive(instance, ended, keep)
         losing = " and their runs" if with_runs else ""
-        echo(f"{plan.partitions:,} partitions; {len(plan.video_ids):,} can be archived{losing}.")
-        if dry_run or not plan.video_ids:
-            return
-        if not yes:
-            click.confirm("Go on?", abort=True)
-        _archive(instance, ended, plan.video_ids, with_runs=with_runs)
+        if form != "json":
+            echo(f"{plan.partitions:,} partitions; {len(plan.video_ids):,} can be archived{losing}.")
+        told = {"partitions": plan.partitions, "can_be_archived": len(plan.video_ids)}
+        if not dry_run and plan.video_ids:
+            if not yes:
+                click.confirm("Go on?", abort=True)
+            told |= _archive(instance, ended, plan.video_ids, form, with_runs=with_runs)
+    if form == "json":
+        echo(json.dumps({"archived": 0, "runs_deleted": 0, "left_alone": 0, **told}, indent=2))
 
 
-def _archive(instance: "DagsterInstance", ended: Any, video_ids: tuple[str, ...], *, with_runs: bool) -> None:
+def _archive(
+    instance: "DagsterInstance", ended: Any, video_ids: tuple[str, ...], form: str, *, with_runs: bool
+) -> dict[str, int]:
     from rich.progress import track
 
     from madvision_assets.defs.archive import BATCH, archive
 
     began_s = time.monotonic()
-    console = make_console()
+    console = make_console(stderr=form == "json")
     batches = archive(instance, ended, video_ids, with_runs=with_runs)
     shown = track(batches, "Archiving", -(-len(video_ids) // BATCH), console=console, disable=not console.is_terminal)
     done = list(shown)
     archived, left, runs = (sum(getattr(each, name) for each in done) for name in ("archived", "left_alone", "runs"))
     deleted = f", {runs:,} runs deleted" if with_runs else ""
-    echo(f"{archived:,} video{'s' * (archived != 1)} archived{deleted}, in {time.monotonic() - began_s:.1f} s.")
+    if form != "json":
+        echo(f"{archived:,} video{'s' * (archived != 1)} archived{deleted}, in {time.monotonic() - began_s:.1f} s.")
     if left:
         tell(
             make_console(stderr=True),
@@ -263,6 +274,7 @@ def _archive(instance: "DagsterInstance", ended: Any, video_ids: tuple[str, ...]
             "yellow",
             f"Left alone, since somebody started or queued them: {left:,}.",
         )
+    return {"archived": archived, "runs_deleted": runs, "left_alone": left}
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
 from madvision_assets.command.naming import VIDEO, video_id_of
+from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.wording import timecode
 from madvision_assets.settings import load_settings
@@ -43,24 +44,28 @@ def search(words: tuple[str, ...], named: tuple[str, ...], limit: int, before: i
 
 @click.command()
 @click.option("--limit", type=click.IntRange(1), metavar="VIDEOS", help="At most so many; the next call goes on.")
+@as_format
 @told_plainly
-def reindex(limit: int | None) -> None:
+def reindex(limit: int | None, form: str) -> None:
     """Make videos searchable that were transcribed by a version without search.
 
     What comes new is so by itself. Broken off, the next call goes on from there.
     """
     workplace = Workplace(load_settings())
-    done = failed = 0
+    done, unread = 0, list[dict[str, str]]()
     try:
         for each in islice(fill(workplace.database, workplace.store), limit):
             if each.problem is None:
                 done += 1
                 continue
-            failed += 1
+            unread.append({"video_id": each.video_id, "problem": each.problem})
             tell(make_console(stderr=True), f"{each.video_id}:", "red", each.problem)
-    finally:
-        echo(f"{done:,} video{'s' * (done != 1)} made searchable.")
-    if failed:
+    finally:  # a program reads what became of it in a failure's place alone
+        if form != "json":
+            echo(f"{done:,} video{'s' * (done != 1)} made searchable.")
+    if form == "json":
+        echo(json.dumps({"made_searchable": done, "unreadable": unread}, indent=2))
+    if unread:
         sys.exit(EXIT_FAILED)
 
 

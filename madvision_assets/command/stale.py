@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 
 from madvision_assets.command.display import echo, make_console, told_plainly
+from madvision_assets.command.naming import Named, NotFound, end_where_not_found, find_each
 from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.stages import PipelineStep
@@ -22,6 +23,7 @@ WHISPER = re.compile(r"(tiny|base|small|medium)(\.en)?|large(-v\d(-turbo)?)?|tur
 
 
 @click.command()
+@click.argument("named", metavar="[VIDEO]...", nargs=-1)
 @click.option(
     "--prompt",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -32,22 +34,28 @@ WHISPER = re.compile(r"(tiny|base|small|medium)(\.en)?|large(-v\d(-turbo)?)?|tur
 @click.option("--redo", is_flag=True, help="Queue them again from there, behind all that is new.")
 @as_format
 @told_plainly
-def stale(prompt: Path | None, model: str | None, form: str, *, code: bool, redo: bool) -> None:
+def stale(named: tuple[str, ...], prompt: Path | None, model: str | None, form: str, *, code: bool, redo: bool) -> None:
     """Tell which videos would come out otherwise today, from which stage on, and what they cost when they were made.
 
-    Nothing is done again without --redo. Videos that are not done yet are left out.
+    Of those that are named only these are told; - takes names from stdin. Nothing is done again without --redo. Videos
+    that are not done yet are left out.
     """
     if sum((prompt is not None, model is not None, code)) > 1:
         raise click.UsageError("Give one of --prompt, --model and --code.")
     workplace = Workplace(load_settings())
-    found = list(staleness.find(workplace.database, _reason(workplace, prompt, model, code=code)))
+    reason = _reason(workplace, prompt, model, code=code)
+    asked = find_each(workplace, named)
+    only = {each.video_id for each in asked if isinstance(each, Named)}
+    found = [each for each in staleness.find(workplace.database, reason) if not named or each.video_id in only]
     queued = staleness.redo(workplace.database, found) if redo else None
     if form == "json":
-        echo(json.dumps(_as_json(found, queued), indent=2))
-        return
-    _show(found)
-    if queued is not None:
-        echo(f"{queued} video{'s' * (queued != 1)} queued again.")
+        lost = [each.as_json() for each in asked if isinstance(each, NotFound)]
+        echo(json.dumps(_as_json(found, queued) | ({"not_found": lost} if named else {}), indent=2))
+    else:
+        _show(found)
+        if queued is not None:
+            echo(f"{queued} video{'s' * (queued != 1)} queued again.")
+    end_where_not_found(asked)
 
 
 def _reason(workplace: Workplace, prompt: Path | None, model: str | None, *, code: bool) -> Reason:

@@ -1,9 +1,11 @@
 """The commands that backups and restores are made of: store copy, list, prune, rebuild-lineage, verify."""
 
+import json
 import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,9 @@ from typing import Any
 import click
 from rich.filesize import decimal
 
-from madvision_assets.command.display import EXIT_FAILED, echo, make_console, tell, told_plainly
+from madvision_assets.command.display import EXIT_FAILED, answer, echo, make_console, tell, told_plainly
 from madvision_assets.command.group import Group
+from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.connections import make_aws_access
 from madvision_assets.domain.aws import AwsAccess
@@ -45,22 +48,31 @@ def store() -> None:
 @credentials_option("source-env")
 @credentials_option("target-env")
 @click.option("--without", metavar="FOLDER", multiple=True, help="A folder right below SOURCE_URL that is not copied.")
+@as_format
 @told_plainly
-def copy(source: str, target: str, source_env: Path | None, target_env: Path | None, without: tuple[str, ...]) -> None:
+def copy(
+    source: str, target: str, source_env: Path | None, target_env: Path | None, without: tuple[str, ...], form: str
+) -> None:
     """Copy every object that is not there yet; what was broken off goes on. Nothing is deleted."""
     copied = copying.copy_objects(_place(source, source_env), _place(target, target_env), without)
     sent = f"{copied.sent_objects:,} sent ({decimal(copied.sent_bytes)})"
-    echo(f"{copied.objects:,} objects ({decimal(copied.size_bytes)}) in {source}: {sent} to {target}.")
+    sentence = f"{copied.objects:,} objects ({decimal(copied.size_bytes)}) in {source}: {sent} to {target}."
+    answer(form, asdict(copied), sentence)
 
 
 @store.command("list")
 @click.argument("url")
 @click.option("--limit", type=click.IntRange(1), help="End after so many.")
 @credentials_option("env")
+@as_format
 @told_plainly
-def list_(url: str, limit: int | None, env: Path | None) -> None:
+def list_(url: str, limit: int | None, env: Path | None, form: str) -> None:
     """Print the keys below a URL, one a line, in no particular order."""
-    for key, _ in islice(copying.list_objects(_place(url, env)), limit):
+    keys = (key for key, _ in islice(copying.list_objects(_place(url, env)), limit))
+    if form == "json":
+        echo(json.dumps(list(keys), indent=2))
+        return
+    for key in keys:
         echo(key)
 
 
@@ -68,8 +80,9 @@ def list_(url: str, limit: int | None, env: Path | None) -> None:
 @click.argument("url")
 @click.option("--keep", type=click.IntRange(1), required=True, help="So many of the newest backups stay.")
 @credentials_option("env")
+@as_format
 @told_plainly
-def prune(url: str, keep: int, env: Path | None) -> None:
+def prune(url: str, keep: int, env: Path | None, form: str) -> None:
     """Delete old folders of dumps, and those of backups that were broken off before them.
 
     Only what lies in a folder named like 20261105T030000Z is looked at.
@@ -86,28 +99,33 @@ def prune(url: str, keep: int, env: Path | None) -> None:
         if path is not None:
             with suppress(OSError):  # somebody has put something else into it
                 path.rmdir()
-    echo(f"{len({keys[key] for key in doomed}):,} old dumps deleted, {min(len(whole), keep):,} kept.")
+    deleted, kept = len({keys[key] for key in doomed}), min(len(whole), keep)
+    answer(form, {"deleted": deleted, "kept": kept}, f"{deleted:,} old dumps deleted, {kept:,} kept.")
 
 
 @store.command("rebuild-lineage")
+@as_format
 @told_plainly
-def rebuild_lineage() -> None:
+def rebuild_lineage(form: str) -> None:
     """Add rows of lineage that only the documents in the store tell of; a restore ends with it."""
     from madvision_assets.work import restoring
 
     workplace = Workplace(load_settings())
     added = restoring.rebuild_lineage(workplace.database, workplace.store)
-    echo(f"{added:,} rows of lineage added.")
+    answer(form, {"added": added}, f"{added:,} rows of lineage added.")
 
 
 @store.command()
+@as_format
 @told_plainly
-def verify() -> None:
+def verify(form: str) -> None:
     """Look for every clip of every video that is done, and for every document of the lineage; 1 when one is missing."""
     from madvision_assets.work import restoring
 
     workplace = Workplace(load_settings())
     seen = restoring.inspect(workplace.database, workplace.store)
+    if form == "json":
+        echo(json.dumps(asdict(seen), indent=2))
     errors = make_console(stderr=True)
     for sentence in seen.missing[:MAX_TOLD]:
         tell(errors, "missing:", "red", sentence)
@@ -115,7 +133,8 @@ def verify() -> None:
     if seen.missing:
         tell(errors, "error:", "red", f"{counts}; {len(seen.missing):,} things are missing.")
         sys.exit(EXIT_FAILED)
-    echo(f"{counts}. All of it is there.")
+    if form != "json":
+        echo(f"{counts}. All of it is there.")
 
 
 def _place(url: str, env: Path | None) -> copying.Place:

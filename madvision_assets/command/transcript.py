@@ -29,11 +29,11 @@ def transcript() -> None:
 @transcript.command()
 @click.argument("video", metavar=VIDEO)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
-@click.option("--format", "form", type=click.Choice([each.value for each in Form]), help="By default FILE's suffix.")
+@click.option("--format", "written", type=click.Choice([each.value for each in Form]), help="By default FILE's suffix.")
 @told_plainly
-def export(video: str, file: Path, form: str | None) -> None:
+def export(video: str, file: Path, written: str | None) -> None:
     """Write the transcript as SRT, WebVTT, text or JSON; - is standard output."""
-    asked = form or file.suffix.removeprefix(".").lower()
+    asked = written or file.suffix.removeprefix(".").lower()
     if asked not in set(Form):
         names = ", ".join(f".{each}" for each in Form)
         raise click.BadParameter(f"{file} tells no format: end it with one of {names}, or say --format.")
@@ -53,10 +53,10 @@ def export(video: str, file: Path, form: str | None) -> None:
 @click.argument("video", metavar=VIDEO)
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @click.option(
-    "--format", "form", type=click.Choice([each.value for each in READABLE]), help="By default FILE's suffix."
+    "--format", "written", type=click.Choice([each.value for each in READABLE]), help="By default FILE's suffix."
 )
 @told_plainly
-def take(video: str, file: Path, form: str | None) -> None:
+def take(video: str, file: Path, written: str | None) -> None:
     """Take a corrected transcript (SRT, WebVTT, or JSON as it is exported) in place of what was heard.
 
     Words that were heard keep their times. It becomes a new version of the transcript, and the later stages are queued
@@ -65,7 +65,7 @@ def take(video: str, file: Path, form: str | None) -> None:
     from madvision_assets.tools.database.queue import Queue
     from madvision_assets.work.correcting import Corrections
 
-    asked = form or file.suffix.removeprefix(".").lower()
+    asked = written or file.suffix.removeprefix(".").lower()
     if asked not in set(READABLE):
         names = ", ".join(f".{each}" for each in READABLE)
         raise click.BadParameter(f"{file} tells no format: end it with one of {names}, or say --format.")

@@ -47,7 +47,10 @@ class Workplace:
 
     def register(self, source: str, options: Options = USUAL) -> Video:
         """The row of an address or a local file that is to be cut so, made on first sight."""
-        video_id, address = identify(source)
+        return self.add(*identify(source), options)
+
+    def add(self, video_id: str, address: str, options: Options = USUAL) -> Video:
+        """The row of a video of this ID and address that is to be cut so, made on first sight."""
         asked = options if options != USUAL else None
         return self.database.add_video(self.database.partition_of(video_id, options), address, asked)
 

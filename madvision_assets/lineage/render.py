@@ -8,6 +8,9 @@ from madvision_assets.lineage.frames import to_frame
 from madvision_assets.lineage.queries import ClipLineage, StageLineage, VideoLineage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
     from rich.tree import Tree
 
 SHORT_VERSION_CHARS = 12
@@ -47,9 +50,10 @@ def to_tree(lineage: VideoLineage) -> "Tree":
     return tree
 
 
-def to_table(lineage: VideoLineage) -> str:
-    """Every materialisation as plain text, the columns that people ask for."""
-    frame = to_frame(lineage)[list(TABLE_COLUMNS)]
+def to_table(*lineages: VideoLineage) -> str:
+    """Every materialisation as plain text, the columns that people ask for; of several videos with their IDs."""
+    of_which = ["video_id"] if len(lineages) > 1 else []
+    frame = _joined(lineages)[[*of_which, *TABLE_COLUMNS]]
     frame["data_version"] = frame["data_version"].str[:SHORT_VERSION_CHARS]
     frame["created_at"] = frame["created_at"].dt.strftime("%Y-%m-%d %H:%M:%SZ")
     return frame.astype(object).fillna("-").to_string(index=False)
@@ -60,9 +64,9 @@ def to_json(lineage: VideoLineage) -> str:
     return lineage.model_dump_json(indent=2)
 
 
-def to_csv(lineage: VideoLineage) -> str:
-    """Every materialisation as CSV with a header; times are ISO 8601."""
-    text: str = to_frame(lineage).to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z", lineterminator="\n")
+def to_csv(*lineages: VideoLineage) -> str:
+    """Every materialisation as CSV with one header; times are ISO 8601."""
+    text: str = _joined(lineages).to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z", lineterminator="\n")
     return text
 
 
@@ -114,6 +118,12 @@ def _stage_lines(stage: StageLineage) -> list[str]:
 
 def _clip_line(clip: ClipLineage) -> str:
     return f"{clip.clip_id}  {clip.title}  {timecode(clip.start_s)} - {timecode(clip.end_s)}"
+
+
+def _joined(lineages: "Sequence[VideoLineage]") -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.concat([to_frame(each) for each in lineages], ignore_index=True)
 
 
 def _cost_line(lineage: VideoLineage) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from madvision_assets.command.main import Workplace, main
+from madvision_assets.command.main import Workplace
 from madvision_assets.command.watch import watch
 from madvision_assets.domain.failures import PrivateVideoError
 from madvision_assets.domain.stages import PipelineStep
@@ -145,9 +145,3 @@ def test_the_doctor_tells_programs_too(command_line: CommandLine) -> None:
     told = json.loads(result.stdout)
     assert told["ready"] is (result.exit_code == 0)
     assert {"part", "health", "found", "remedy"} <= told["findings"][0].keys()
-
-
-def test_every_command_that_prints_a_table_has_a_form_for_programs() -> None:
-    tables = ("status", "submit", "search", "query", "stale", "lineage", "pools", "doctor", "evaluate")
-
-    assert [name for name in tables if "form" not in {each.name for each in main.commands[name].params}] == []

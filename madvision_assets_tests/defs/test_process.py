@@ -187,10 +187,14 @@ def test_an_http_address_ends_in_clips(from_http: tuple[str, Result]) -> None:
 def test_from_a_step_redoes_exactly_that_and_the_later_ones(
     command_line: CommandLine, from_http: tuple[str, Result]
 ) -> None:
-    again = command_line.run("process", from_http[0], "--from", "clip_candidates")
+    again = command_line.run("process", from_http[0], "--from", "clip_candidates", "--format", "json")
 
     assert again.exit_code == 0
     assert stages_done(again) == ["clip_candidates", "clips"]
+    told = json.loads(again.stdout)  # a program reads nothing else
+    assert told["steps"] == ["clip_candidates", "clips"]
+    assert (told["address"], told["failure"], told["outcome"]) == (from_http[0], None, "clips")
+    assert [Path(clip["files"]["source"]).is_file() for clip in told["clips"]] == [True] * len(told["clips"])
 
 
 def test_a_store_in_s3_holds_everything(tmp_path: Path, excerpt: Path, s3_server: S3Server) -> None:
