@@ -127,6 +127,24 @@ def test_a_transport_stream_is_cut_to_the_frame_once_it_is_an_mp4(folder: Path, 
     assert footage.beep_starts(clip)[0] + plan.start_s == pytest.approx(2.0 + probe(mp4).video_start_s, abs=0.01)
 
 
+def test_a_stream_whose_clock_is_set_back_is_read_on(folder: Path) -> None:
+    once = footage.numbered(folder / "once.mp4", 3.0, beeps_s=(1.0,))
+    parts = [folder / "late.ts", folder / "early.ts"]
+    for part, offset_s in zip(parts, ("50", "2"), strict=True):
+        footage.ffmpeg(
+            "-i", once, "-c", "copy", "-muxdelay", "0", "-muxpreload", "0", "-output_ts_offset", offset_s, part
+        )
+    (folder / "back.ts").write_bytes(b"".join(part.read_bytes() for part in parts))
+    mp4 = to_mp4(folder / "back.ts", folder, probe(folder / "back.ts"))
+
+    clip, plan, _ = clip_of(mp4, 2.0, 5.0)
+
+    shown = numbers(footage.shown_frames(clip))
+    assert shown == expected_numbers(mp4, plan)
+    assert shown[-1] - shown[0] + 75 == len(shown)  # of the second part, the frames that follow those of the first
+    assert footage.beep_starts(clip) == pytest.approx([2.0], abs=0.06)
+
+
 @pytest.mark.parametrize(
     "changes", [("-vf", "scale=640:360", "-c:a", "copy"), ("-c:v", "copy", "-c:a", "aac", "-ac", "2")]
 )
@@ -155,6 +173,25 @@ def test_a_clip_to_beyond_the_end_is_padded_not_short(numbered: Path) -> None:
     cut_clip(numbered, plan, numbered.with_suffix(".padded.mp4"))
 
     assert inspect_clip(numbered.with_suffix(".padded.mp4"), plan).frames == 30
+
+
+def test_the_last_frame_of_a_video_is_in_a_clip_to_its_end(folder: Path) -> None:
+    source = footage.numbered(folder / "uneven.mp4", 3.96, times="N/25+0.015*mod(N\\,3)")
+
+    clip, plan, _ = clip_of(source, 2.5, 99.0)
+
+    assert numbers(footage.shown_frames(clip)) == expected_numbers(source, plan)
+    assert footage.shown_frames(clip)[-1].number == 98
+
+
+def test_a_clip_that_begins_after_the_last_picture_shows_it(folder: Path, numbered: Path) -> None:
+    source = folder / "heard-longer.mp4"
+    footage.ffmpeg("-t", "2", "-i", numbered, "-i", numbered, "-map", "0:v", "-map", "1:a", "-c", "copy", source)
+
+    clip, plan, _ = clip_of(source, 4.0, 6.0)
+
+    assert numbers(footage.shown_frames(clip)) == [footage.shown_frames(source)[-1].number] * plan.frames
+    assert footage.beep_starts(clip) == pytest.approx([1.0], abs=0.005)
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,18 @@ def test_films_that_were_joined_keep_their_own_parameters(folder: Path) -> None:
         assert is_exact(clip, plan)
 
 
+def test_a_picture_that_begins_long_after_the_sound_is_copied(folder: Path, steady: Path) -> None:
+    late = folder / "late.mp4"
+    footage.ffmpeg(
+        "-itsoffset", "6", "-i", steady, "-i", steady, "-map", "0:v", "-map", "1:a", "-c", "copy", *FRONT, late
+    )  # fmt: skip
+
+    clip, _, made = clip_of(late, 8.0, 14.0)
+
+    assert made.reason == ""
+    assert numbers(footage.shown_frames(clip)) == list(range(50, 200))
+
+
 def test_a_hole_within_a_frame_is_not_copied(steady: Path, folder: Path) -> None:
     info, whole = probe(steady), bytearray(steady.read_bytes())
     with av.open(str(steady)) as film:

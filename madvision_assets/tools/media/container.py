@@ -257,7 +257,9 @@ def sounds_from(container: "InputContainer", track: "AudioStream", at_s: float) 
 def _decode_from(container: "InputContainer", track: "VideoStream | AudioStream", at_s: float) -> Iterator[Any]:
     start_s = (container.start_time or 0) / 1e6
     for back_s in SEEK_BACK_S:
-        _seek(container, track, max(at_s - back_s, start_s - SEEK_MARGIN_S))
+        # A stream whose clock was set back has times before that of its start, which would be taken for its end.
+        before_s = start_s if back_s < SEEK_BACK_S[-1] else min(start_s, 0.0)
+        _seek(container, track, max(at_s - back_s, before_s - SEEK_MARGIN_S))
         found = False
         for frame in _decode(container, track):
             found = True

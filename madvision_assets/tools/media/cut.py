@@ -174,10 +174,12 @@ def _budget_s(plan: CutPlan) -> float:
 def _picture(stream: Any, plan: CutPlan, tracks: Tracks) -> Any:
     rate = f"{plan.fps.numerator}/{plan.fps.denominator}"
     stream = colour.deinterlaced(stream, tracks)
-    # start_time lays the frame grid on the start; the last frame before it is shown from the start on.
-    stream = stream.filter("fps", fps=rate, start_time=f"{plan.preroll_s:.6f}", round="near")
-    stream = stream.filter("tpad", stop=-1, stop_mode="clone").filter("trim", end_frame=plan.frames)
-    stream = stream.filter("setpts", "PTS-STARTPTS")
+    # Time 0 is the clip's start, on which the frame grid lies. The last picture is shown for ever, also where the clip
+    # begins after it; only then is it told where the clip starts: fps reckons the end of all without its start_time.
+    stream = stream.filter("setpts", f"PTS-{plan.preroll_s:.6f}/TB")
+    stream = stream.filter("fps", fps=rate, round="near", eof_action="pass")
+    stream = stream.filter("tpad", stop=-1, stop_mode="clone").filter("fps", fps=rate, start_time=0)
+    stream = stream.filter("trim", end_frame=plan.frames).filter("setpts", "PTS-STARTPTS")
     size = plan.width, plan.height
     return colour.to_sdr(stream, tracks.colour, *size, size).filter("setsar", 1)
 

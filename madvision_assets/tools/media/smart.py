@@ -10,7 +10,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from madvision_assets.tools.media import mp4, smart_check, smart_sound
-from madvision_assets.tools.media.container import choose_tracks, only, opened
+from madvision_assets.tools.media.container import choose_tracks, only, opened, pictures_from
 from madvision_assets.tools.media.smart_codec import FINE, FINEST, Codec, codec_of
 from madvision_assets.tools.media.smart_plan import Coded, Doubt, parts
 
@@ -77,6 +77,8 @@ def _cut(source: BinaryIO, out: BinaryIO, order: Order) -> dict[str, Any]:
         if (context.width, context.height) != tuple(order.size_px):
             raise Doubt(f"it is coded in {context.width}x{context.height}")
         context.thread_count = 1
+        if context.pix_fmt is None:  # it begins so late that opening the file did not reach it
+            next(pictures_from(container, video, order.start_s), None)
         samples = round(Fraction(order.frames * smart_sound.RATE_HZ) / order.rate)
         sounds: mp4.Track | None = None
         found: dict[str, Any] = {}
