@@ -252,7 +252,7 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None, fo
     left = len(wanted) - count
     answer(form, {"queued": count, "left_alone": left}, f"{videos(count)} queued again.")
     if left:
-        sentence = f"being processed just now, and left alone: {videos(left)}."
+        sentence = f"being processed just now, or deleted by whoever submitted them, and left alone: {videos(left)}."
         tell(make_console(stderr=True), "note:", "yellow", sentence)
 
 

@@ -26,7 +26,7 @@ from madvision_assets.domain.wording import letters
 ENGINE = "editor"  # of a document that a person made
 SHORTEST_S, LONGEST_S = 1.0, 1200.0  # as ``Options`` has them
 MOST_CLIPS, MOST_EDITS = 50, 200
-MOST_KEPT = 2000  # edits in one document, which names them all
+MOST_KEPT = 200  # edits in one document, of which each version repeats all that came before
 CHOSEN_BY_A_PERSON = "An editor chose it."
 _MINUTE_S = 60
 
@@ -210,7 +210,11 @@ class _Desk:
         if len(self.clips) > MOST_CLIPS:
             raise EditRefusedError(f"A video has at most {MOST_CLIPS} clips. Drop some.")
         if len(self.chosen.edits) + len(self.made) > MOST_KEPT:
-            raise EditRefusedError(f"These clips were changed {MOST_KEPT} times. Have the moments chosen anew.")
+            count = len(self.chosen.edits) + len(self.made)
+            raise EditRefusedError(
+                f"The clips of a video can be changed {MOST_KEPT} times, and this would make {count}. Ask whoever runs "
+                "this system to have its moments chosen anew, or submit it with other options."
+            )
         self._part({each.rank for each in self.made})
         last = {each.rank: number for number, each in enumerate(self.made)}
         made = [

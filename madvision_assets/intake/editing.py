@@ -5,19 +5,21 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from madvision_assets.domain.clip_edits import MOST_EDITS, Edit, EditRefusedError
+from madvision_assets.domain.clip_edits import ENGINE, MOST_EDITS, Edit, EditRefusedError
 from madvision_assets.domain.clips import ClipCandidate, clip_id
-from madvision_assets.domain.failures import MissingInputError
+from madvision_assets.domain.failures import MissingInputError, UnknownVideoError
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.intake.limits import client_of
 from madvision_assets.intake.problems import FieldError, ProblemError, documented
 from madvision_assets.intake.public import BODY_PROBLEMS, COMMON_PROBLEMS
 from madvision_assets.intake.services import Services, base_url_of, services_of
-from madvision_assets.intake.status import require_tracked
+from madvision_assets.intake.status import NO_SUBMISSION, require_tracked
+from madvision_assets.intake.submitting import admitted
 from madvision_assets.intake.tokens import Token
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import TrackedVideo
-from madvision_assets.work.editing import Editable, Editing, OutdatedEditError
-from madvision_assets.work.replacing import BusyError
+from madvision_assets.work.editing import WORDS, Editable, Editing
+from madvision_assets.work.replacing import BusyError, OutdatedError, require_idle
 
 PATIENCE_S = 5.0  # somebody waits for the answer
 WHO = "whoever has the token"
@@ -112,7 +114,7 @@ def read_editable(request: Request, token: Token) -> EditableClips:
     "/video/clips",
     status_code=202,
     responses=documented(
-        *PROBLEMS, *BODY_PROBLEMS, "edit_refused", "edit_outdated", "video_busy", **OF_THE_STORE
+        *PROBLEMS, *BODY_PROBLEMS, "quota_spent", "edit_refused", "edit_outdated", "video_busy", **OF_THE_STORE
     ),
 )  # fmt: skip
 def edit_clips(request: Request, token: Token, asked: EditRequest) -> EditAccepted:
@@ -121,21 +123,28 @@ def edit_clips(request: Request, token: Token, asked: EditRequest) -> EditAccept
     The clips whose pictures change are rendered, and no other. All edits are made, or none.
     """
     services = services_of(request)
-    video_id = _require_own(services, token).row.video_id
+    row = _require_own(services, token).row
+    video_id = row.video_id
+    if not asked.dry_run:
+        admitted(services, client_of(request.scope))
     editing = Editing(services.store, services.database, Queue(services.database), PATIENCE_S)
     try:
+        if not asked.dry_run:
+            require_idle(row, ENGINE, WORDS)  # before the store is read
         made = editing.make(video_id, asked.edits, version=asked.version, who=WHO, only_try=asked.dry_run)
     except EditRefusedError as refused:
         pointer = "/edits" if refused.number is None else f"/edits/{refused.number}"
         detail = str(refused)
         raise ProblemError("edit_refused", detail, errors=[FieldError(detail=detail, pointer=pointer)]) from refused
-    except OutdatedEditError as outdated:
+    except OutdatedError as outdated:
         raise ProblemError("edit_outdated", str(outdated)) from outdated
     except BusyError as busy:
         detail = "The video is being processed just now. Make the changes when that has ended."
         raise ProblemError("video_busy", detail) from busy
     except MissingInputError as missing:
         raise _no_moments() from missing
+    except UnknownVideoError as deleted:
+        raise ProblemError("unknown_token", NO_SUBMISSION) from deleted
     provenance = made.clips.provenance
     return EditAccepted(
         video_id=video_id,
@@ -176,13 +185,14 @@ def _view(video_id: str, candidate: ClipCandidate) -> EditableClip:
 
 
 def _require_own(services: Services, token: str) -> TrackedVideo:
-    """The video of a token: one whose clips nobody else had before, who would find them changed by a stranger."""
+    """The video of a token that is its first; any other one is maybe a stranger's."""
     tracked = require_tracked(services, token)
     if not services.submissions.is_of_the_first(token):
         raise ProblemError(
             "clips_of_another",
-            "Somebody else submitted this video before, and has the same clips. Submit it with other options, such as "
-            "another number of clips: it is not downloaded again, and has clips of your own, which you can change.",
+            "This video was submitted before, and its clips are changed by the token of that first submission alone. "
+            "Use that, or submit it with other options, such as another number of clips: it is not downloaded again, "
+            "and has clips of your own, which you can change.",
         )
     return tracked
 

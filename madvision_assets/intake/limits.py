@@ -17,9 +17,21 @@ from madvision_assets.intake.problems import ProblemError
 from madvision_assets.work.clock import Clock
 
 BATCH_PATH = "/public/videos"
-JSON_PATHS = {"/public/video", BATCH_PATH, "/internal/perform-video-processing"}
+EDIT_PATH = "/public/video/clips"
+TAKING_JSON = {
+    ("POST", "/public/video"),
+    ("POST", BATCH_PATH),
+    ("PATCH", EDIT_PATH),
+    ("POST", "/internal/perform-video-processing"),
+}
 UPLOAD_PATH = "/public/upload"
-SUBMITTING = {("POST", "/public/video"), ("POST", BATCH_PATH), ("POST", "/"), ("POST", UPLOAD_PATH)}
+SUBMITTING = {
+    ("POST", "/public/video"),
+    ("POST", BATCH_PATH),
+    ("POST", "/"),
+    ("POST", UPLOAD_PATH),
+    ("PATCH", EDIT_PATH),
+}
 FREE = {"/healthz", "/readyz", "/metrics"}
 OTHER_REQUESTS = 10  # times as many as submissions
 ADDRESSES_PER_HIT = 100
@@ -171,7 +183,7 @@ def check_headers(scope: Scope, headers: Mapping[bytes, bytes]) -> None:
     size = headers.get(b"content-length", b"0")
     if size.isdigit() and int(size) > body_limit_bytes(scope):
         raise _too_large(scope)
-    takes_json = scope["method"] == "POST" and scope["path"] in JSON_PATHS
+    takes_json = (scope["method"], scope["path"]) in TAKING_JSON
     media_type = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
     if takes_json and not (media_type == b"application/json" or _is_json_suffix(media_type)):
         raise ProblemError("unsupported_media_type", "Send the body with Content-Type: application/json.")

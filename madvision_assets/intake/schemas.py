@@ -227,7 +227,10 @@ class VideoStatus(BaseModel):
     failure_sentence: Annotated[str | None, Field(description="Its first part, the same for each cause.")]
     failure_technical: Annotated[str | None, Field(description="The rest: what was special to this case.")]
     next_step: Annotated[NextStep | None, Field(description="What whoever submitted it can do about the failure.")]
-    outcome: Annotated[Outcome | None, Field(description="How it ended; only `clips` comes with clips.")]
+    outcome: Annotated[
+        Outcome | None,
+        Field(description="How it ended; only `clips` comes with clips. While clips alone are made again, as before."),
+    ]
     outcome_reason: str | None
     provisional: Annotated[
         bool | None, Field(description="Whether rules chose, for want of a language model; null before it is known.")
@@ -245,7 +248,7 @@ class VideoStatus(BaseModel):
         dict[str, str],
         Field(description="The clips as an edit of the source, by form: `otio`, `fcpxml`, `xml` (Premiere), `edl`."),
     ]
-    clips: list[ClipView]
+    clips: Annotated[list[ClipView], Field(description="Best first; while they are made again, those from before.")]
     failed_clips: Annotated[
         list[FailedClipView], Field(description="Moments of which no clip came; the others are in `clips`.")
     ] = []

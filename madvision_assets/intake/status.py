@@ -175,12 +175,14 @@ def _transcript(services: Services, row: QueueRow, base_url: str, kind: str | No
     """Who heard it, links to what is said by form, and what was looked for in it; nothing before."""
     if row.status is not QueueStatus.DONE and PipelineStep.TRANSCRIPT in row.pipeline_step.onwards():
         return {"transcript_model": None, "transcript_urls": {}}
-    rows = services.database.lineage_of(row.video_id)
-    heard_by = [each.model for each in rows if each.asset == PipelineStep.TRANSCRIPT]
-    chosen_by = [each.prompt_version for each in rows if each.asset == CHOICE]
+    from madvision_assets.tools.database.newest import newest_makers
+
+    made_by = newest_makers(services.database, row.video_id, (PipelineStep.TRANSCRIPT, CHOICE))
+    heard_by, _ = made_by.get(PipelineStep.TRANSCRIPT, (None, None))
+    _, chosen_by = made_by.get(CHOICE, (None, None))
     return {
-        "criteria": criteria_of(kind, chosen_by[-1] if chosen_by else None),
-        "transcript_model": heard_by[-1] if heard_by else None,
+        "criteria": criteria_of(kind, chosen_by),
+        "transcript_model": heard_by,
         "transcript_urls": {form.value: f"{base_url}/transcript.{form}" for form in Form},
     }
 

@@ -14,7 +14,8 @@ from madvision_assets.intake.tokens import Token
 IS_DELETED = "The video is deleted: nothing leads to it any more, and its files are gone within minutes."
 IS_KEPT = (
     "Your submission is deleted, and nothing of it leads to the video any more. The video itself stays, since it was "
-    "submitted more than once; whoever holds another token of it can delete that too."
+    "submitted more than once. Whoever holds another token of it can delete that too; where nobody knows of one, "
+    "whoever runs this system can delete the video."
 )
 
 router = APIRouter(prefix="/public", tags=["public"])

@@ -2,7 +2,6 @@
 
 import hashlib
 import time
-import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -13,12 +12,17 @@ from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.transcript_forms import Form
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
+from madvision_assets.tools.database.replacements import new_run
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.replacing import Replacing, Words
 
 ENGINE = "import"
-WORDS = Words("Import the transcript when that has ended.", "transcribed anew")
+WORDS = Words(
+    then="Import the transcript when that has ended.",
+    to_be_done_anew="transcribed anew",
+    outdated="The transcript was changed meanwhile. Export it as it is now, and make the corrections in that.",
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Corrections:
 
         Raises:
             BadSubtitlesError: the file cannot be taken; nothing is changed.
+            OutdatedError: somebody else has changed it meanwhile; likewise.
             BusyError: the video is being processed; likewise.
             MissingInputError: nothing is transcribed of it yet; likewise.
             Failure: the database or the store cannot be used.
@@ -67,7 +72,7 @@ class Corrections:
         )
         sealed = document.seal(
             recipe,
-            run_id=f"{ENGINE}-{uuid.uuid4()}",
+            run_id=new_run(ENGINE),
             code_version=old.origin.code_version,
             inputs=old.origin.inputs,
             wall_s=time.monotonic() - started_s,

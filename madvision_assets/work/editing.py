@@ -4,7 +4,6 @@ Only clips whose pictures change are rendered: the renderer takes every other on
 """
 
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,16 +17,20 @@ from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
+from madvision_assets.tools.database.replacements import new_run
 from madvision_assets.tools.store.documents import read_current, read_version
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.publish import PATIENCE_S
-from madvision_assets.work.replacing import Replacing, Words
+from madvision_assets.work.replacing import OutdatedError, Replacing, Words
 
-WORDS = Words("Make the changes when that has ended.", "searched for moments anew")
-
-
-class OutdatedEditError(ValueError):
-    """Somebody else has changed the clips meanwhile."""
+WORDS = Words(
+    then="Make the changes when that has ended.",
+    to_be_done_anew="searched for moments anew",
+    outdated=(
+        "The clips were changed meanwhile, so that these changes may not fit any more. "
+        "Look at the clips as they are now, and make the changes again."
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Editing:
 
         Raises:
             EditRefusedError: they cannot be made; nothing is changed.
-            OutdatedEditError: there is a newer version than theirs; likewise.
+            OutdatedError: there is a newer version than theirs; likewise.
             BusyError: the video is being processed; likewise.
             MissingInputError: no moments are chosen of it yet; likewise.
             Failure: the database or the store cannot be used.
@@ -129,10 +132,7 @@ class Editing:
         started_s = time.monotonic()
         old = Editable.read(self.store, video_id)
         if version not in {None, old.version}:
-            raise OutdatedEditError(
-                "The clips were changed meanwhile, so that these changes may not fit any more. "
-                "Look at the clips as they are now, and make the changes again."
-            )
+            raise OutdatedError(WORDS.outdated)
         document = edited(old.chosen, edits, old.words, old.duration_s, who)
         anew = to_render(old.chosen, document)
         if only_try:
@@ -148,7 +148,7 @@ class Editing:
         )
         sealed = document.seal(
             recipe,
-            run_id=f"{ENGINE}-{uuid.uuid4()}",
+            run_id=new_run(ENGINE),
             code_version=old.chosen.origin.code_version,
             inputs=old.chosen.origin.inputs,
             wall_s=time.monotonic() - started_s,

@@ -60,13 +60,16 @@ class Publisher:
     queue: "Queue | None" = None
     patience_s: float = PATIENCE_S
 
-    def publish(self, finished: Finished, *, attempt: int | None, ends: bool) -> str:
+    def publish(
+        self, finished: Finished, *, attempt: int | None, ends: bool, go_on_from: PipelineStep | None = None
+    ) -> str:
         """Publish, once; where the database or the store is away, again and again for a while.
 
         Args:
             finished: the document, and whether it was turned down.
             attempt: that the queue launched the run for; None for a run by hand.
             ends: whether the run does no stage after this one.
+            go_on_from: the document is a person's, and from this stage on all is to be done again.
 
         Returns:
             Its URI.
@@ -77,13 +80,19 @@ class Publisher:
         """
         away = (DatabaseUnavailableError, StoreUnavailableError)
         with suppress(*away):
-            return self._publish_once(finished, attempt, ends=ends)
+            return self._publish_once(finished, attempt, ends, go_on_from)
         import stamina  # 60 ms of CPU with what it brings, that most runs need not pay
 
         again = stamina.retry(on=away, attempts=None, timeout=self.patience_s)(self._publish_once)
-        return again(finished, attempt, ends=ends)
+        return again(finished, attempt, ends, go_on_from)
 
-    def _publish_once(self, finished: Finished, attempt: int | None, *, ends: bool) -> str:
+    def _publish_once(
+        self,
+        finished: Finished,
+        attempt: int | None,
+        ends: bool,
+        go_on_from: PipelineStep | None,
+    ) -> str:
         """Each of its acts may be done again without harm."""
         document, refused = finished.document, finished.refused
         video_id, run_id, step = document.video_id, document.origin.run_id, PipelineStep(document.asset)
@@ -98,7 +107,8 @@ class Publisher:
         if step is PipelineStep.TRANSCRIPT:
             forget_pieces(self.store, video_id)
         if self.queue is not None and not refused:
-            self.queue.finish_step(video_id, run_id, step, ends=ends, made=self._ending(document, step))
+            made = self._ending(document, step)
+            self.queue.finish_step(video_id, run_id, step, ends=ends, made=made, go_on_from=go_on_from)
         return uri
 
     def _was_told(self, finished: Finished) -> bool:

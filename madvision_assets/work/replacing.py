@@ -1,23 +1,37 @@
-"""Putting a person's version of a document in the place of a stage's, and having the later stages done again."""
+"""Putting a person's version of a document in the place of a stage's, and having the later stages done again.
 
-from collections.abc import Sequence
+The store is looked at before the video is taken, so that no transaction waits for it; the video is taken only if nobody
+has moved it since. From then on there are two ends: the new version counts and the queue goes on from the next stage,
+or all is as it was.
+"""
+
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from madvision_assets.domain.documents import Document
-from madvision_assets.domain.failures import Failure, SupersededError
+from madvision_assets.domain.failures import Failure, SupersededError, UnexpectedError, UnknownVideoError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
-from madvision_assets.tools.store.documents import current_provenance
+from madvision_assets.tools.database.replacements import Replacements, is_of
+from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.store.documents import current_provenance, current_version
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.dispatch import missing_steps
 from madvision_assets.work.publish import PATIENCE_S, Finished, Publisher
 
+# Somebody may move the video between a look and the moment it is taken; it is looked at again, so often.
+LOOKS = 3
+
 
 class BusyError(ValueError):
     """The video is being processed."""
+
+
+class OutdatedError(BusyError):
+    """Somebody else has put a newer version in its place meanwhile, or is about to."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +41,31 @@ class Words:
     Attributes:
         then: what to do once it can, such as ``Import the transcript when that has ended.``
         to_be_done_anew: what the stage will do, such as ``transcribed anew``.
+        outdated: that there is a newer version, and what to do.
     """
 
     then: str
     to_be_done_anew: str
+    outdated: str
+
+
+def require_idle(row: QueueRow, engine: str, words: Words) -> None:
+    """Return where nobody is at work on a video.
+
+    Args:
+        row: the video's.
+        engine: of the document that a person makes.
+        words: for him.
+
+    Raises:
+        OutdatedError: somebody else is just publishing such a document.
+        BusyError: it is being processed.
+    """
+    if row.status is not QueueStatus.RUNNING:
+        return
+    if is_of(row.run_id, engine):
+        raise OutdatedError(words.outdated)
+    raise BusyError(f"{row.video_id} is being processed just now. {words.then}")
 
 
 @dataclass(frozen=True)
@@ -53,37 +88,74 @@ class Replacing:
         """Publish it under a lease of our own, which nobody has to give up for it, and queue the later stages.
 
         Args:
-            sealed: the new version.
+            sealed: the new version; its run is one by ``replacements.new_run``.
             over: the data version that it was made of, which must still be the newest.
             words: for a person.
 
         Raises:
+            OutdatedError: there is a newer version than that; nothing is changed.
             BusyError: somebody is at work on the video, or it is to be made anew anyway; nothing is changed.
-            Failure: the database or the store cannot be used.
+            UnknownVideoError: whoever submitted the video has deleted it; it and this go for good.
+            Failure: the database or the store cannot be used; nothing is changed, unless the version counts already:
+                then the later stages are done all the same.
         """
-        video_id, run_id, step = sealed.video_id, sealed.origin.run_id, PipelineStep(sealed.asset)
-        taken = self.queue.take(video_id, lambda again: self._look(video_id, step, over, again, words))
-        if taken is None:
-            raise BusyError(f"{video_id} is being processed just now. {words.then}")
+        step = PipelineStep(sealed.asset)
+        before = self._taken(sealed, over, words)
+        publisher = Publisher(self.store, self.database, self.queue, self.patience_s)
         try:
-            self.queue.begin(video_id, run_id, taken.attempt, step, insists=True)
-            publisher = Publisher(self.store, self.database, self.queue, self.patience_s)
-            publisher.publish(Finished(sealed), attempt=taken.attempt, ends=True)
-        except SupersededError as error:
-            raise BusyError(f"{video_id} was taken over by a run. {words.then}") from error
-        except Failure as failure:
-            self.queue.fail(video_id, run_id, taken.attempt, step, failure)
+            publisher.publish(Finished(sealed), attempt=before.attempt + 1, ends=True, go_on_from=step.next)
+        except SupersededError as superseded:
+            if not self._stands(sealed):
+                raise BusyError(f"{sealed.video_id} was taken over by a run. {words.then}") from superseded
+        except Exception as error:
+            self._leave(before, sealed, error)
             raise
-        Operations(self.database).requeue(video_ids=[video_id], from_step=step.next)
 
-    def _look(
-        self, video_id: str, step: PipelineStep, over: str, again: PipelineStep | None, words: Words
-    ) -> Sequence[PipelineStep]:
-        """What there is to do: nothing while somebody has the video, or has made the document anew meanwhile."""
-        row = self.queue.get(video_id)
+    def _taken(self, sealed: Document, over: str, words: Words) -> QueueRow:
+        """The row of the video as it was before it was taken."""
+        video_id = sealed.video_id
+        for _ in range(LOOKS):
+            seen = self.queue.get(video_id)
+            self._look(sealed, seen, over, words)
+            before = self._replacements.take(video_id, seen, sealed.origin.run_id)
+            if before is not None:
+                return before
+        raise BusyError(f"{video_id} is being processed just now. {words.then}")
+
+    def _look(self, sealed: Document, seen: QueueRow | None, over: str, words: Words) -> None:
+        """Return where the version may be put in place, as far as one can see."""
+        video_id, step = sealed.video_id, PipelineStep(sealed.asset)
+        if seen is not None:
+            require_idle(seen, sealed.origin.engine, words)
         now = current_provenance(self.store, step, video_id)
-        if (row is not None and row.status is QueueStatus.RUNNING) or now is None or now.data_version != over:
-            return ()
-        if step in missing_steps(self.store, video_id, again):
+        if now is not None and now.data_version != over:
+            raise OutdatedError(words.outdated)
+        if step in missing_steps(self.store, video_id, seen.from_step if seen else None):
             raise BusyError(f"{video_id} is to be {words.to_be_done_anew}. {words.then}")
-        return (step,)
+
+    def _stands(self, sealed: Document) -> bool:
+        """Whether the version counts though its lease is over, as where nobody heard that the queue was told."""
+        row = self.queue.get(sealed.video_id)
+        if row is None or row.is_withdrawn:  # what was written goes with the rest: see ``Withdrawals.given_up``
+            raise UnknownVideoError(sealed.video_id)
+        return current_version(self.store, sealed.asset, sealed.video_id) == sealed.origin.data_version
+
+    def _leave(self, before: QueueRow, sealed: Document, error: Exception) -> None:
+        """Nothing, or nothing more, came of it: the video is as it was, or goes on if the version may count."""
+        failure = error if isinstance(error, Failure) else UnexpectedError(f"{type(error).__name__}: {error}")
+        run_id, step = sealed.origin.run_id, PipelineStep(sealed.asset)
+        with suppress(Failure):  # else whoever looks for lost workers finds it
+            if not self._may_count(sealed):
+                self._replacements.give_back(before, run_id, failure)
+            else:
+                self.queue.finish_step(before.video_id, run_id, step, ends=True, made=None, go_on_from=step.next)
+
+    def _may_count(self, sealed: Document) -> bool:
+        try:
+            return current_version(self.store, sealed.asset, sealed.video_id) == sealed.origin.data_version
+        except Failure:
+            return True
+
+    @cached_property
+    def _replacements(self) -> Replacements:
+        return Replacements(self.database)

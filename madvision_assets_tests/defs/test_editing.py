@@ -22,9 +22,9 @@ from madvision_assets.tools.database.submissions import NewSubmission
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.work import staleness
 from madvision_assets.work.dispatch import missing_steps
-from madvision_assets.work.editing import Editing, OutdatedEditError
+from madvision_assets.work.editing import Editing
 from madvision_assets.work.render import ClipRenderer
-from madvision_assets.work.replacing import BusyError
+from madvision_assets.work.replacing import BusyError, OutdatedError
 from madvision_assets_tests.harness import Harness, InstantTools, open_harness
 
 pytestmark = pytest.mark.whole
@@ -215,7 +215,7 @@ def test_of_two_editors_the_second_is_told_and_loses_nothing_of_the_first(three:
     rank = before.candidates[0].rank
     change(three, {"change": "retitle", "clip": rank, "title": "The first"}, version=before.origin.data_version)
 
-    with pytest.raises(OutdatedEditError, match="changed meanwhile"):
+    with pytest.raises(OutdatedError, match="changed meanwhile"):
         change(three, {"change": "drop", "clip": rank}, version=before.origin.data_version)
 
     assert chosen(three).candidates[0].title == "The first"

@@ -154,7 +154,7 @@ def test_a_document_that_names_too_many_edits_takes_no_more() -> None:
     (once,) = make({"change": "drop", "clip": 1}).edits
     worn = sealed(BASE.model_copy(update={"provenance": None, "edits": (once,) * MOST_KEPT}))
 
-    with pytest.raises(EditRefusedError, match="Have the moments chosen anew"):
+    with pytest.raises(EditRefusedError, match="have its moments chosen anew"):
         make({"change": "drop", "clip": 2}, base=worn)
 
 

@@ -1,11 +1,13 @@
 """Claims about changing clips over the API: what can be changed, changes, and refusals in sentences."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from madvision_assets.domain.clips import ClipCandidates
+from madvision_assets.domain.clips import ClipCandidates, Clips
+from madvision_assets.domain.failures import UnexpectedError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import SubmissionRequest
@@ -13,7 +15,7 @@ from madvision_assets.intake.submitting import submit_one
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets_tests import editing
-from madvision_assets_tests.intake.serving import Intake
+from madvision_assets_tests.intake.serving import Intake, serving, settings_in
 
 PATH = "/public/video/clips"
 
@@ -171,8 +173,49 @@ def test_clips_that_somebody_else_had_first_are_not_changed_by_who_submits_the_s
     assert len(video.chosen.candidates) == 5
 
 
-def test_whoever_had_the_clips_first_changes_them_by_any_token_of_his(video: Video) -> None:
-    again = video.intake.submit(f"https://media.example.org/{video.name}.mp4")
-    video.token = again["token"]
+def test_one_who_comes_from_the_same_network_address_as_the_first_changes_nothing_of_his(video: Video) -> None:
+    first, version = video.token, video.look()["version"]
+    video.token = video.intake.submit(f"https://media.example.org/{video.name}.mp4")["token"]
 
+    answer = video.change({"change": "drop", "clip": 1}, version=version)
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "clips_of_another")
+    video.token = first
     assert video.change({"change": "drop", "clip": 1}).status_code == 202
+
+
+def test_clips_are_shown_while_they_are_made_again_and_stay_where_that_fails(video: Video) -> None:
+    queue = Queue(video.intake.services.database)
+    manifest = read_current(video.intake.services.store, Clips, video.video_id)
+    queue.begin(video.video_id, "run-1", None, PipelineStep.CLIPS)
+    queue.finish_step(video.video_id, "run-1", PipelineStep.CLIPS, ends=True, made=manifest)
+    before = video.intake.status(video.token)["clips"]
+
+    assert video.change({"change": "retitle", "clip": 1, "title": "Another"}).status_code == 202
+    again = video.intake.status(video.token)
+    page = video.intake.client.get(f"/video/{video.token}").text
+    queue.begin(video.video_id, "run-2", None, PipelineStep.CLIPS)
+    queue.fail(video.video_id, "run-2", None, PipelineStep.CLIPS, UnexpectedError("a bug"))
+    failed = video.intake.status(video.token)
+
+    assert len(before) == 5
+    assert (again["status"], again["outcome"], again["clips"]) == ("queued", "clips", before)
+    assert "The clips below are those from before." in page
+    assert (failed["clips"], failed["failure_cause"]) == (before, "unexpected")
+
+
+def test_what_is_sent_as_something_else_than_json_is_told_so(video: Video) -> None:
+    answer = video.intake.client.patch(PATH, headers={**video.key, "Content-Type": "text/plain"}, content=b"{}")
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+def test_changes_count_as_submissions(tmp_path: Path) -> None:
+    with serving(settings_in(tmp_path, requests_per_minute=3)) as intake:
+        video = Video(intake, "bounded").made()
+        titles = [{"change": "retitle", "clip": 1, "title": f"No. {n}"} for n in range(3)]
+
+        answers = [video.change(each).status_code for each in titles]
+
+        assert answers == [202, 202, 429], "the submission was the first of three"
+        assert video.look()["clips"][0]["title"] == "No. 1"

@@ -23,8 +23,10 @@ def use_up(intake: Intake) -> None:
 
 def test_who_has_used_up_his_share_is_told_when_it_goes_on_for_addresses_and_files_alike(tmp_path: Path) -> None:
     with serving(settings_in(tmp_path, quota_minutes_per_day=60)) as intake:
-        use_up(intake)
         one = {"url": "https://media.example.org/talk.mp4"}
+        key = {"Authorization": f"Bearer {intake.submit()['token']}"}
+        change = {"version": "v", "edits": [{"change": "drop", "clip": 1}]}
+        use_up(intake)
         answers = [
             intake.client.post("/public/video", json=one),
             intake.client.post("/public/videos", json={"videos": [one]}),
@@ -32,13 +34,16 @@ def test_who_has_used_up_his_share_is_told_when_it_goes_on_for_addresses_and_fil
                 "/public/upload", headers={"Tus-Resumable": "1.0.0", "Upload-Length": "1000"}, content=b""
             ),
             intake.client.post("/", data=one, headers={"Accept": "text/html"}),
+            intake.client.patch("/public/video/clips", json=change, headers=key),
         ]
+        only_tried = intake.client.patch("/public/video/clips", json={**change, "dry_run": True}, headers=key)
 
         for answer in answers:
             assert answer.status_code == 429, answer.text
             assert "00:00 UTC" in answer.text
             assert abs(int(answer.headers["Retry-After"]) - seconds_left(datetime.now(UTC))) < 120
-        assert answers[0].json()["code"] == "quota_spent"
+        assert answers[0].json()["code"] == answers[-1].json()["code"] == "quota_spent"
+        assert only_tried.json()["code"] == "no_moments"
         assert intake.client.post("/public/video", json=one, headers=OTHER).status_code == 202
 
 

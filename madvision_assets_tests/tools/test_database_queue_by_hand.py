@@ -6,6 +6,7 @@ import pytest
 
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import (
+    CheckFailedError,
     IncompleteDownloadError,
     MediaToolError,
     StoreUnavailableError,
@@ -16,6 +17,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.leases import Lease
+from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.databases import (
@@ -106,6 +108,22 @@ def test_some_steps_by_hand_do_not_call_done_what_was_asked_for_again_and_waits(
     run_all(queue, "by hand", None, RAW)
 
     assert (get(queue).status, get(queue).outcome) == (QueueStatus.QUEUED, Outcome.CLIPS)
+
+
+def test_clips_of_before_are_known_until_there_are_others_and_those_that_a_check_turns_down_are_not(
+    database: Database, queue: Queue, claimed: QueueRow
+) -> None:
+    run_all(queue, "run", claimed.attempt, *PipelineStep)
+    Operations(database).requeue(video_ids=[VIDEO], from_step=CLIPS)
+    assert (get(queue).status, get(queue).outcome) == (QueueStatus.QUEUED, Outcome.CLIPS)
+
+    run_all(queue, "by hand", None, TRANSCRIPT)
+    row = get(queue)
+    assert (row.status, row.from_step, row.outcome) == (QueueStatus.QUEUED, CLIPS, Outcome.CLIPS), "still to be done"
+
+    queue.begin(VIDEO, "turned down", None, CLIPS)
+    queue.fail(VIDEO, "turned down", None, CLIPS, CheckFailedError("cut short"))
+    assert get(queue).outcome is None
 
 
 def test_what_is_to_be_done_again_shrinks_step_by_step(database: Database, queue: Queue, claimed: QueueRow) -> None:

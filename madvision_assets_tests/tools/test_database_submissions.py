@@ -2,11 +2,12 @@
 
 import re
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import Connection, func, select, text
 
 from madvision_assets.domain.failures import BotCheckError, IncompleteDownloadError, PrivateVideoError, WorkerLostError
 from madvision_assets.domain.queue import QueueStatus
@@ -15,7 +16,7 @@ from madvision_assets.domain.video import Options, Video
 from madvision_assets.tools.database import Database, forgetting
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
-from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions, token_hash
+from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Receipts, Submissions, token_hash
 from madvision_assets.tools.database.tables import submissions as table
 from madvision_assets.tools.database.tables import video_processing_queue, webhook_deliveries
 from madvision_assets_tests import stores
@@ -77,6 +78,22 @@ def test_a_token_is_long_and_kept_as_its_hash_only(database: Database, submissio
         (row,) = connection.execute(select(table)).mappings()
     assert row["token_hash"] == token_hash(receipt.token)
     assert receipt.token not in str(dict(row))
+
+
+def test_a_submission_that_is_written_again_since_nobody_heard_that_it_was_is_one(
+    database: Database, submissions: Submissions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = submissions._write
+
+    def write_twice(wanted: Sequence[NewSubmission], work: Callable[[Connection], Receipts]) -> Receipts:
+        write(wanted, work)
+        return write(wanted, work)
+
+    monkeypatch.setattr(submissions, "_write", write_twice)
+    receipt = add(submissions)
+
+    with database.reading() as connection:
+        assert connection.execute(select(table.c.token_hash)).scalars().all() == [token_hash(receipt.token)]
 
 
 def test_a_token_finds_its_video_and_nothing_else_does(submissions: Submissions) -> None:

@@ -57,6 +57,7 @@ _WITHOUT_CLIPS: Mapping[Outcome, str] = {
     ),
     Outcome.TOO_SHORT: "Allow shorter clips under “More”, or submit a longer video.",
 }
+FROM_BEFORE = "The clips below are those from before."
 _WITH_TRANSCRIPT = "The transcript is yours to take all the same: it is below."
 _IN_SHORT: Mapping[QueueStatus, str] = {
     QueueStatus.QUEUED: "In the queue",
@@ -122,6 +123,12 @@ class Told:
 
 def tell(status: VideoStatus) -> Told:
     """Put a video's state into words."""
+    told = _tell(status)
+    is_from_before = bool(status.clips) and status.status is not QueueStatus.DONE
+    return replace(told, detail=f"{told.detail} {FROM_BEFORE}") if is_from_before else told
+
+
+def _tell(status: VideoStatus) -> Told:
     match status.status:
         case QueueStatus.QUEUED:
             return Told("In the queue", "In the queue", "It starts as soon as there is room for it.")

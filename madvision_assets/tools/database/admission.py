@@ -46,9 +46,10 @@ def _compiled(dialect: Dialect) -> tuple[Compiled, ...]:
         now_s=_parameter("now_s", video_processing_queue.c.turn_s),
     )
     if sqlite:
-        return tuple(each.compile(dialect=dialect) for each in (_upsert_video(sqlite=True), queueing, _insert()))
+        inserts = (_upsert_video(sqlite=True), queueing, _insert(sqlite=True))
+        return tuple(each.compile(dialect=dialect) for each in inserts)
     queued = queueing.cte("queued")
-    others = _upsert_video(sqlite=False).cte("known"), _insert().cte("submitted")
+    others = _upsert_video(sqlite=False).cte("known"), _insert(sqlite=False).cte("submitted")
     return (select(queued).add_cte(*others).compile(dialect=dialect),)
 
 
@@ -66,8 +67,10 @@ def _upsert_video(*, sqlite: bool) -> Any:
     return row.on_conflict_do_update(index_elements=[videos.c.video_id], set_=newest_address(row.excluded))
 
 
-def _insert() -> Any:
-    return submissions.insert().values(
+def _insert(*, sqlite: bool) -> Any:
+    """Once, however often it is tried: the token is made before."""
+    insert = sqlite_insert(submissions) if sqlite else postgres_insert(submissions)
+    row = insert.values(
         token_hash=_parameter("token_hash", submissions.c.token_hash),
         video_id=_parameter("video_id", submissions.c.video_id),
         callback_url=_parameter("callback_url", submissions.c.callback_url),
@@ -76,6 +79,7 @@ def _insert() -> Any:
         address=_parameter("address", submissions.c.address),
         submitter=_parameter("submitter", submissions.c.submitter),
     )
+    return row.on_conflict_do_nothing(index_elements=[submissions.c.token_hash])
 
 
 def _parameter(name: str, column: Any) -> Any:

@@ -13,9 +13,11 @@ from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failure_records import to_columns
 from madvision_assets.domain.failures import CheckFailedError
 from madvision_assets.domain.queue import QueueStatus, Verdict
-from madvision_assets.domain.stages import LAST_STEP, PipelineStep, resource_of
+from madvision_assets.domain.stages import LAST_STEP, PipelineStep, overall_progress, resource_of
 from madvision_assets.tools.database import breakers, leases, webhooks
 from madvision_assets.tools.database.rows import QueueRow
+
+NO_OUTCOME: dict[str, Any] = {"outcome": None, "outcome_reason": None}
 
 
 def put_back(connection: Connection, row: QueueRow, now: datetime, **values: Any) -> None:
@@ -54,11 +56,21 @@ def done_in_part(connection: Connection, row: QueueRow, step: PipelineStep, now:
     put_back(connection, row, now, **{**values, **place, "next_attempt_at": now})
 
 
+def goes_on(connection: Connection, row: QueueRow, from_step: PipelineStep, now: datetime) -> None:
+    """A person's version of a document is in the place of a stage's; from this step on all is to be done again."""
+    place = {"pipeline_step": from_step.value, "resource": resource_of(from_step, row.source), "step_progress": 0.0}
+    values = {"from_step": from_step.value, "progress": overall_progress(from_step, 0.0), "retry": 0, "lost_workers": 0}
+    # The clips of before are shown until there are others, unless they are of what is no more.
+    kept = {} if from_step is LAST_STEP else NO_OUTCOME
+    put_back(connection, row, now, **place, **values, **kept, finished_at=None, next_attempt_at=now)
+
+
 def failed(
     connection: Connection, row: QueueRow, step: PipelineStep, verdict: Verdict, now: datetime, *, refused: bool = False
 ) -> None:
     """The attempt failed at a step, and what follows from that is judged; it may be that it was not let begin it."""
     leases.note(connection, row, refused=refused)
+    turned_down = isinstance(verdict.failure, CheckFailedError)
     _end(
         connection,
         row.model_copy(update={"pipeline_step": step}),
@@ -70,9 +82,10 @@ def failed(
         retry=verdict.retry,
         lost_workers=verdict.lost_workers,
         # What did not pass its check is there, and would be taken for done.
-        from_step=step.value if isinstance(verdict.failure, CheckFailedError) else row.from_step,
+        from_step=step.value if turned_down else row.from_step,
         next_attempt_at=verdict.next_attempt_at,
         **to_columns(verdict.failure),
+        **(NO_OUTCOME if turned_down and step is LAST_STEP else {}),
         message="",
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
-from madvision_assets.domain.failures import RunNotLaunchedError, SupersededError
+from madvision_assets.domain.failures import RunNotLaunchedError, SupersededError, UnknownVideoError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.rows import QueueRow
@@ -46,6 +46,16 @@ def lock(connection: Connection, video_id: str) -> QueueRow | None:
     query = select(queue).where(queue.c.video_id == video_id).with_for_update()
     row = connection.execute(query).mappings().one_or_none()
     return QueueRow.model_validate(row) if row else None
+
+
+def require_wanted(row: QueueRow) -> None:
+    """Return where somebody still wants a video: only a new submission brings back what its submitters deleted.
+
+    Raises:
+        UnknownVideoError: nobody does.
+    """
+    if row.is_withdrawn:
+        raise UnknownVideoError(f"whoever submitted {row.video_id} deleted it, and its files are about to go")
 
 
 def change(connection: Connection, video_id: str, **values: Any) -> QueueRow:
@@ -165,9 +175,11 @@ def _lost_in_a_row(row: QueueRow) -> tuple[ColumnElement[bool], ...]:
 
 
 def was_done(connection: Connection, row: QueueRow) -> bool:
-    """Whether the video was done before the row's attempt."""
+    """Whether the video was done before the row's attempt, and nothing was asked for since."""
     before = select(history.c.status).where(_line(row.video_id, row.attempt - 1))
-    return row.outcome is not None and connection.execute(before).scalar_one_or_none() == QueueStatus.DONE.value
+    if row.outcome is None or row.from_step is not None:
+        return False
+    return connection.execute(before).scalar_one_or_none() == QueueStatus.DONE.value
 
 
 def _line(video_id: str, attempt: int) -> ColumnElement[bool]:

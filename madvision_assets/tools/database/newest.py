@@ -48,6 +48,17 @@ def newest_summaries(
     return summaries
 
 
+def newest_makers(
+    database: Database, video_id: str, assets: Collection[str]
+) -> Mapping[str, tuple[str | None, str | None]]:
+    """Model and version of the prompt of the newest documents of these stages, by stage; raises as ``Database``."""
+    of_these = lineage.c.video_id == video_id, lineage.c.asset.in_(assets)
+    newest = select(func.max(lineage.c.id)).where(*of_these).group_by(lineage.c.asset)
+    query = select(lineage.c.asset, lineage.c.model, lineage.c.prompt_version).where(lineage.c.id.in_(newest))
+    with database.reading() as connection:
+        return {asset: (model, prompt) for asset, model, prompt in connection.execute(query)}
+
+
 def about_videos(database: Database, video_ids: Collection[str]) -> Mapping[str, About]:
     """What these videos are called, by their IDs; without those of which nothing is known; raises as ``Database``."""
     return {video_id: about(told) for video_id, told in newest_summaries(database, video_ids, TOLD_BY).items()}

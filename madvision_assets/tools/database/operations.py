@@ -12,9 +12,10 @@ from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failures import Resource, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.queue import QueueStatus
-from madvision_assets.domain.stages import FIRST_STEP, PipelineStep, overall_progress, resource_of
+from madvision_assets.domain.stages import FIRST_STEP, LAST_STEP, PipelineStep, overall_progress, resource_of
 from madvision_assets.domain.urgency import Ageing
-from madvision_assets.tools.database import Database, breakers, claims, statements
+from madvision_assets.tools.database import Database, breakers, claims, leases, statements
+from madvision_assets.tools.database.endings import NO_OUTCOME
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow, Step
 from madvision_assets.tools.database.tables import (
@@ -30,6 +31,7 @@ from madvision_assets.tools.database.tables import (
     webhook_deliveries,
 )
 from madvision_assets.tools.database.uploads import places_of
+from madvision_assets.tools.database.withdrawing import IS_WITHDRAWN
 
 # IDs in one statement; SQLite allows 32,766 parameters.
 BATCH = 1000
@@ -197,7 +199,7 @@ class Operations:
             priority: None keeps the one it has.
 
         Raises:
-            UnknownVideoError: nobody submitted it.
+            UnknownVideoError: nobody submitted it, or whoever did has deleted it.
         """
         now = self._now()
         values = _afresh(from_step, now)
@@ -205,11 +207,11 @@ class Operations:
             values["priority"] = priority
         with self._database.writing() as connection:
             self._add_missing(connection, [video_id], now)
-            held = select(queue.c.status, queue.c.attempt).where(queue.c.video_id == video_id).with_for_update()
-            row = connection.execute(held).one_or_none()
+            row = leases.lock(connection, video_id)
             if row is None:  # somebody forgets it just now
                 raise UnknownVideoError(video_id)
-            if row.status == QueueStatus.RUNNING.value:
+            leases.require_wanted(row)
+            if row.status is QueueStatus.RUNNING:
                 breakers.give_up_probe(connection, video_id)
                 _close_attempt(connection, video_id, row.attempt, now)
             update = queue.update().where(queue.c.video_id == video_id).values(**values).returning(*queue.c)
@@ -224,7 +226,7 @@ class Operations:
     ) -> int:
         """Queue videos again, all or none: those that a cause holds up, or these.
 
-        A video that is running is left to its worker.
+        A video that is running is left to its worker, and one that its submitters deleted stays so.
 
         Args:
             cause: code of a failure that is mended: the videos that failed, were parked or wait for it, and those
@@ -260,7 +262,7 @@ class Operations:
                 here = connection.execute(one_by_one.with_for_update()).scalars().all()
                 held.update(here)
                 for some in batches(here):
-                    update = queue.update().where(idle, queue.c.video_id.in_(some)).values(**values)
+                    update = queue.update().where(idle, ~IS_WITHDRAWN, queue.c.video_id.in_(some)).values(**values)
                     count += connection.execute(update).rowcount
             if gone := sorted(set(video_ids or ()) - held):  # somebody has forgotten them meanwhile
                 raise UnknownVideoError(gone[0])
@@ -326,6 +328,8 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
             "resource": host if from_host else resource_of(from_step, ""),
             "progress": done[from_step.value],
         }
+    if from_step is LAST_STEP:  # the clips of before are shown until there are others
+        values = {name: value for name, value in values.items() if name not in NO_OUTCOME}
     return values
 
 

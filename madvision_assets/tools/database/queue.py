@@ -155,11 +155,13 @@ class Queue:
             from_step: do this step and all later ones again, whichever attempt comes to it; None as asked before.
 
         Raises:
-            UnknownVideoError: nobody submitted the video.
+            UnknownVideoError: nobody submitted the video, or whoever did has deleted it.
         """
         now = self._now()
         with self._database.writing() as connection:
             row = leases.lock(connection, video_id)
+            if row is not None:
+                leases.require_wanted(row)
             steps = look(from_step or (row.from_step if row else None))
             if not steps:
                 return None
@@ -183,7 +185,7 @@ class Queue:
 
         Raises:
             SupersededError: the lease of this run is over.
-            UnknownVideoError: nobody submitted the video.
+            UnknownVideoError: nobody submitted the video, or whoever did has deleted it.
             Failure: the cause for which a breaker is open that guards this step; the lease is over then, and the video
                 waits. A run by hand is let through.
         """
@@ -194,6 +196,7 @@ class Queue:
             if attempt is None and not held:
                 if leases.held_lease(connection, video_id, run_id):
                     raise SupersededError(_holder(row))
+                leases.require_wanted(row)
                 row = leases.open_attempt(connection, row, run_id, now)
             elif attempt is not None and not self._holds_lease(row, run_id, attempt):
                 raise SupersededError(_holder(row))
@@ -248,7 +251,16 @@ class Queue:
         with self._database.reading() as connection:
             statements.require_lease(connection, video_id, run_id)
 
-    def finish_step(self, video_id: str, run_id: str, step: PipelineStep, *, ends: bool, made: Clips | None) -> None:
+    def finish_step(
+        self,
+        video_id: str,
+        run_id: str,
+        step: PipelineStep,
+        *,
+        ends: bool,
+        made: Clips | None,
+        go_on_from: PipelineStep | None = None,
+    ) -> None:
         """A step's document is published.
 
         Args:
@@ -257,11 +269,20 @@ class Queue:
             step: which step.
             ends: whether the run does no step after it.
             made: the clips, which say how the video ended, after the last step.
+            go_on_from: the document is a person's, and from this step on all is to be done again.
+
+        Raises:
+            SupersededError: a person's lease is over; a run finds that out by itself.
         """
         now = self._now()
         with self._database.writing() as connection:
             row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.run_id != run_id:
+                if go_on_from is not None:
+                    raise SupersededError(_holder(row) if row else "")
+                return
+            if go_on_from is not None:
+                endings.goes_on(connection, row, go_on_from, now)
                 return
             breakers.record_success(connection, breakers.used(resource_of(step, row.source)), video_id)
             values: dict[str, Any] = {

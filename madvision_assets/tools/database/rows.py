@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, BeforeValidator
 
 from madvision_assets.domain.breakers import Breaker, BreakerState
 from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.failures import WithdrawnError
 from madvision_assets.domain.provenance import Provenance, Value, VideoId
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import LAST_STEP, PipelineStep, is_stage
@@ -80,7 +81,7 @@ class QueueRow(Value):
         from_step: this step and all later ones are to be done again.
         source: what is throttled together: the extractor, else the host.
         resource: name of the breaker that guards ``pipeline_step``.
-        outcome: how it ended, once it is done.
+        outcome: how it ended, once it is done; also while its clips alone are made again.
     """
 
     video_id: VideoId
@@ -108,6 +109,11 @@ class QueueRow(Value):
     created_at: AwareDatetime
     updated_at: AwareDatetime
     finished_at: AwareDatetime | None
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether nobody wants the video any more, and it is to be deleted."""
+        return self.status is QueueStatus.FAILED and self.failure_cause == WithdrawnError.code
 
     @property
     def turn_at(self) -> datetime:

@@ -57,6 +57,20 @@ class Receipt:
     row: QueueRow
 
 
+@dataclass(frozen=True)
+class _Keys:
+    """What a submission is given: its token, and the key of its callbacks' signature."""
+
+    token: str
+    secret: str | None
+
+    @classmethod
+    def of(cls, wanted: NewSubmission) -> "_Keys":
+        """New ones."""
+        secret = wanted.callback_secret or (new_callback_secret() if wanted.callback_url else None)
+        return cls(secrets.token_urlsafe(TOKEN_BYTES), secret)
+
+
 # By their place in the order in which they were asked for.
 Receipts = dict[int, Receipt]
 
@@ -97,8 +111,10 @@ class Submissions:
         """
         now = self._now()
         in_one_order = sorted(range(len(wanted)), key=lambda n: wanted[n].video.video_id)  # or two writers deadlock
+        # Before the work, which may be done again after nobody heard that it was: with other tokens it would be twice.
+        keys = [_Keys.of(each) for each in wanted]
         receipts = self._write(
-            wanted, lambda connection: {n: self._add(connection, wanted[n], now) for n in in_one_order}
+            wanted, lambda connection: {n: self._add(connection, wanted[n], keys[n], now) for n in in_one_order}
         )
         return [receipts[n] for n in range(len(wanted))]
 
@@ -172,20 +188,20 @@ class Submissions:
         return {token: found[key] for key, token in by_hash.items() if key in found}
 
     def is_of_the_first(self, token: str) -> bool:
-        """Whether the video of a token was submitted by its submitter before anybody else: whose clips they are."""
+        """Whether a token is that of its video's first submission: whose clips they are.
+
+        A network address does not tell that: it may be a whole office's.
+        """
         mine = submissions.alias()
         query = (
-            select(submissions.c.token_hash, submissions.c.submitter, mine.c.submitter.label("mine"))
+            select(submissions.c.token_hash)
             .join(mine, mine.c.video_id == submissions.c.video_id)
             .where(mine.c.token_hash == token_hash(token))
             .order_by(submissions.c.created_at, submissions.c.token_hash)
             .limit(1)
         )
         with self._database.reading() as connection:
-            first = connection.execute(query).one_or_none()
-        if first is None:
-            return False
-        return first.token_hash == token_hash(token) or (first.mine is not None and first.mine == first.submitter)
+            return connection.execute(query).scalar_one_or_none() == token_hash(token)
 
     def video_ids(self, tokens: Collection[str]) -> dict[str, str]:
         """The video of each of these tokens; without those that we never gave."""
@@ -202,10 +218,9 @@ class Submissions:
         with self._database.writing() as connection:
             return work(connection)
 
-    def _add(self, connection: Connection, wanted: NewSubmission, now: datetime) -> Receipt:
-        token = secrets.token_urlsafe(TOKEN_BYTES)
-        secret = wanted.callback_secret or (new_callback_secret() if wanted.callback_url else None)
-        return Receipt(token, secret, self._admit(connection, wanted, token_hash(token), secret, now))
+    def _add(self, connection: Connection, wanted: NewSubmission, keys: "_Keys", now: datetime) -> Receipt:
+        row = self._admit(connection, wanted, token_hash(keys.token), keys.secret, now)
+        return Receipt(keys.token, keys.secret, row)
 
     def _admit(
         self, connection: Connection, wanted: NewSubmission, key: str, secret: str | None, now: datetime

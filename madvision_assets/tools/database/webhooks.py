@@ -78,8 +78,15 @@ class Answer:
     final: bool = False
 
 
-def enqueue(connection: Connection, row: QueueRow, now: datetime) -> None:
-    """Everybody who gave a callback with this video is to be told how it stands; each once for each end."""
+def enqueue(connection: Connection, row: QueueRow, now: datetime, *, untold_only: bool = False) -> None:
+    """Everybody who gave a callback with this video is to be told how it stands; each once for each end.
+
+    Args:
+        connection: of the transaction.
+        row: of the video, which has ended.
+        now: the time.
+        untold_only: leave out whoever was told of any end before.
+    """
     told = select(
         submissions.c.token_hash,
         submissions.c.video_id,
@@ -89,6 +96,9 @@ def enqueue(connection: Connection, row: QueueRow, now: datetime) -> None:
         literal(now, webhook_deliveries.c.next_try_at.type).label("next_try_at"),
         literal(now, webhook_deliveries.c.created_at.type).label("created_at"),
     ).where(submissions.c.video_id == row.video_id, submissions.c.callback_url.is_not(None))
+    if untold_only:
+        mine = webhook_deliveries.c.token_hash == submissions.c.token_hash
+        told = told.where(~select(webhook_deliveries.c.id).where(mine).exists())
     insert = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
     columns = ["token_hash", "video_id", "attempt", "status", "tries", "next_try_at", "created_at"]
     connection.execute(insert(webhook_deliveries).from_select(columns, told).on_conflict_do_nothing())

@@ -7,14 +7,15 @@ it out of that state, as he does with any video that failed.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 
 from madvision_assets.domain.failures import WithdrawnError
 from madvision_assets.domain.queue import QueueStatus, RetryRules, judge
 from madvision_assets.tools.database import Database, endings, leases
 from madvision_assets.tools.database.queue import utc_now
+from madvision_assets.tools.database.replacements import IS_BY_A_PERSON, LASTS_S
 from madvision_assets.tools.database.submissions import token_hash
 from madvision_assets.tools.database.tables import submissions, video_processing_queue, webhook_deliveries
 
@@ -78,7 +79,12 @@ class Withdrawals:
         return Withdrawal(row.video_id, is_given_up=True)
 
     def given_up(self, limit: int) -> list[str]:
-        """The videos that are to be deleted, at most so many."""
-        query = select(queue.c.video_id).where(IS_WITHDRAWN).order_by(queue.c.finished_at).limit(limit)
+        """The videos that are to be deleted, at most so many.
+
+        Of one that a person was about to change, he may still write into the store: no run of Dagster tells that.
+        """
+        is_over = queue.c.finished_at < self._now() - timedelta(seconds=LASTS_S)
+        at_rest = or_(queue.c.run_id.is_(None), ~IS_BY_A_PERSON, is_over)
+        query = select(queue.c.video_id).where(IS_WITHDRAWN, at_rest).order_by(queue.c.finished_at).limit(limit)
         with self._database.reading() as connection:
             return list(connection.execute(query).scalars())
