@@ -857,6 +857,17 @@ class MediaToolMissingError(OperatorFailure):
     sentence = "The tool ffmpeg cannot be run. Install this package's dependencies again (imageio-ffmpeg brings it)."
 
 
+class SandboxUnusableError(OperatorFailure):
+    """What reads foreign bytes cannot be started under its controls, or nobody knows which this machine has."""
+
+    code = "sandbox_unusable"
+    resource = Resource.WORKER
+    sentence = (
+        "What reads foreign files cannot be started in its sandbox on this machine. See what `madvision doctor` says "
+        "of the sandbox; mostly memory, processes or user namespaces have run out, or the installation was moved."
+    )
+
+
 class DownloaderUnusableError(OperatorFailure):
     """The folder of wheels is not as it was pinned, or yt-dlp in it does not start."""
 

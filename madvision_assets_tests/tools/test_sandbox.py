@@ -1,5 +1,6 @@
 """Each control of the sandbox by itself: with it the canary stays shut, without any the same program opens it."""
 
+import itertools
 import os
 import socket
 import subprocess
@@ -9,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from madvision_assets.domain.failures import SandboxUnusableError
+from madvision_assets.tools.media import ffmpeg, probe
 from madvision_assets.tools.sandbox import controls
 from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
+from madvision_assets_tests.downloads import DOWNLOADER
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the controls are Linux's")
 
@@ -69,6 +73,8 @@ BARE_ENVIRONMENT = {"KEY": CANARY, "PYTHONPATH": str(PACKAGE.parent)}
 WORKER = """
 import subprocess, sys
 sys.path.insert(0, sys.argv[1])
+from madvision_assets.domain.failures import SandboxUnusableError
+from madvision_assets.tools.media import ffmpeg, probe
 from madvision_assets.tools.sandbox import controls
 if sys.argv[2] == "hidden":
     controls.hide_this_process()
@@ -81,6 +87,98 @@ DATAGRAM = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM); pri
 def test_all_controls_work_where_the_tests_run() -> None:
     assert set(controls.active()) <= set(controls.CONTROLS)
     assert controls.active() or os.environ.get("CI") is None, "no control works on the CI machine"
+
+
+def test_a_look_that_had_no_answer_is_not_taken_for_a_machine_without_controls(monkeypatch: pytest.MonkeyPatch) -> None:
+    there, run = controls.active(), subprocess.run
+    for limits_s, told in (((0.0, 60.0), there), (itertools.repeat(0.0), None), ((60.0,), there)):
+        left_s = iter(limits_s)
+
+        def look(*args: object, left_s: Iterator[float] = left_s, **options: object) -> object:
+            return run(*args, **{**options, "timeout": next(left_s)})  # type: ignore[call-overload]
+
+        monkeypatch.setattr(controls.subprocess, "run", look)
+        controls.active.cache_clear()
+        if told is None:
+            with pytest.raises(SandboxUnusableError, match="TimeoutExpired"):
+                controls.active()
+        else:
+            assert controls.active() == told
+
+
+TRIED = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from madvision_assets.tools.sandbox import launcher
+def confine(*_):
+    {}
+launcher.confine = confine
+launcher.main(["--try", "seccomp"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "answers"),
+    [
+        ("raise OSError(os.errno.EPERM, 'no')", True),
+        ("raise OSError(os.errno.EAGAIN, 'no processes left')", False),
+        ("os.kill(os.getpid(), 9)", False),
+    ],
+)
+def test_a_control_that_could_not_be_tried_is_no_control_that_is_not_there(what: str, *, answers: bool) -> None:
+    program = TRIED.format(what.replace("os.errno", "__import__('errno')"))
+    command = [sys.executable, "-I", "-S", "-c", program, str(PACKAGE.parent)]
+    tried = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert (tried.returncode == 0) is answers
+    assert tried.stdout.strip() == ""
+
+
+WITHOUT_A_CONTROL = """
+import errno, sys
+sys.path.insert(0, {!r})
+from madvision_assets.tools.sandbox import launcher
+def confine(*_):
+    raise OSError(errno.ENOSPC, "no namespaces are left")
+launcher.confine = confine
+launcher.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("broken", ["control", "launcher", "interpreter"])
+@pytest.mark.parametrize("child", ["ffmpeg", "decoder", "downloader"])
+def test_a_child_that_never_started_is_the_machines_fault_and_not_the_videos(
+    child: str, broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "talk.mp4"
+    file.write_bytes(b"whatever it is")
+    work = {
+        "ffmpeg": lambda: ffmpeg.run(
+            ffmpeg.target([ffmpeg.source(file)], tmp_path / "o.mp4"), timeout_s=60, what="reading"
+        ),
+        "decoder": lambda: probe.probe(file),
+        "downloader": lambda: DOWNLOADER.fetch("http://127.0.0.1:9/a.mp4", tmp_path / "own", lambda *_: None),
+    }[child]
+    controls.active()
+    if broken == "interpreter":
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    elif broken == "control":
+        (tmp_path / "launcher.py").write_text(WITHOUT_A_CONTROL.format(str(PACKAGE.parent)))
+        monkeypatch.setattr(controls, "LAUNCHER", tmp_path / "launcher.py")
+    else:
+        monkeypatch.setattr(controls, "LAUNCHER", tmp_path / "launcher.py")
+    told = {"control": "no namespaces are left", "launcher": "status 2", "interpreter": "No such file"}[broken]
+    with pytest.raises(SandboxUnusableError, match=told):
+        work()
+
+
+def test_no_child_can_say_that_it_was_never_started(tmp_path: Path) -> None:
+    program = "import os\nfor fd in range(3, 64):\n  try: os.write(fd, b'x')\n  except OSError: pass\nos._exit(126)"
+    read, listed = python_paths()
+    command = [sys.executable, "-I", "-S", "-c", program]
+    with ChildProcess(command, env={}, cwd=tmp_path, policy=Policy(read=read, listed=listed)) as child:
+        child.give(b"")
+        assert list(child.lines(time_limit_s=120.0, stall_limit_s=120.0, sign_of_life=lambda: 0)) == []
+        assert child.wait() == 126
 
 
 def test_another_file_of_the_same_user_is_out_of_reach(attack: Attack, tmp_path: Path) -> None:

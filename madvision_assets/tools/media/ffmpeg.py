@@ -1,6 +1,7 @@
 """Runs ffmpeg: command lines from ffmpeg-python, the binary from imageio-ffmpeg, failures as leaves of the taxonomy."""
 
 import math
+import os
 import re
 import subprocess
 import time
@@ -20,10 +21,10 @@ from madvision_assets.domain.failures import (
     MediaToolError,
     MediaToolMissingError,
     NotMediaError,
+    SandboxUnusableError,
     TooCostlyError,
 )
 from madvision_assets.tools.media.structure import MAX_PIXELS
-from madvision_assets.tools.sandbox.controls import NOT_STARTED
 from madvision_assets.tools.sandbox.policy import Policy
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
@@ -99,7 +100,8 @@ def run(
         reads: what filters read besides the inputs, and what does not lie beside the output.
 
     Raises:
-        MediaToolMissingError: ffmpeg cannot be run.
+        MediaToolMissingError: there is no ffmpeg that can be run.
+        SandboxUnusableError: it cannot be started under its controls.
         DiskFullError: no room for the output.
         NotMediaError: the input's format is none that we open.
         CorruptMediaError: the input cannot be decoded.
@@ -108,8 +110,6 @@ def run(
     """
     command = _command(stream)
     status, errors = _run(command, at_most_s(timeout_s), what, _teller(progress, duration_s), reads)
-    if status == NOT_STARTED:
-        raise MediaToolMissingError(errors.strip())
     if status != 0:
         raise _failure(command, errors, what, status)
     if progress is not None:
@@ -201,8 +201,10 @@ def _run(
         raise TooCostlyError(f"{what} takes {error}") from error
     except OutOfTimeError as error:
         raise out_of_time(child.cpu_s, timeout_s, what) from error
-    except OSError as error:
-        raise MediaToolMissingError(type(error).__name__) from error
+    except SandboxUnusableError as error:
+        if os.access(command[0], os.X_OK):
+            raise
+        raise MediaToolMissingError(error.details) from error
 
 
 def out_of_time(cpu_s: float, timeout_s: float, what: str) -> Failure:

@@ -8,26 +8,36 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from madvision_assets.domain.failures import SandboxUnusableError
 from madvision_assets.tools.sandbox import libc
 from madvision_assets.tools.sandbox.policy import Policy
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 CONTROLS = ("namespaces", "landlock", "seccomp")
-TRY_S = 30
-NOT_STARTED = 126  # the exit status of a command that could not be started, or not under all of its controls
+LOOK_S, LOOKS = 30.0, 3
+STARTED = b"+"  # what the launcher reports right before it becomes the command
 
 
 @lru_cache(maxsize=1)
 def active() -> tuple[str, ...]:
-    """The controls that work here, tried once; limits and ``no_new_privs`` always hold besides."""
+    """The controls that work here, looked at once; limits and ``no_new_privs`` always hold besides.
+
+    A look without an answer (a machine that is paused, or out of memory) says nothing of them, and is not kept.
+
+    Raises:
+        SandboxUnusableError: no look had an answer.
+    """
     if sys.platform != "linux":
         return ()
-    command = [*_launcher(), "--try", *CONTROLS]
-    try:
-        tried = subprocess.run(command, check=True, capture_output=True, text=True, timeout=TRY_S, env={})
-    except (OSError, subprocess.SubprocessError):
-        return ()
-    return tuple(tried.stdout.split())
+    command, problem = [*_launcher(), "--try", *CONTROLS], "never looked"
+    for _ in range(LOOKS):
+        try:
+            tried = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LOOK_S, env={})
+        except (OSError, subprocess.SubprocessError) as error:
+            problem = type(error).__name__
+        else:
+            return tuple(tried.stdout.split())
+    raise SandboxUnusableError(f"which controls it has could not be found out: {problem}")
 
 
 def told(memory_bytes: int) -> tuple[bool, str]:
@@ -37,9 +47,18 @@ def told(memory_bytes: int) -> tuple[bool, str]:
     return not missing, f"{works}; not allowed here: {', '.join(missing)}" if missing else works
 
 
-def confined(command: Sequence[str], policy: Policy) -> list[str]:
-    """The command line that runs a command under a policy; its program by its whole path."""
-    return [*_launcher(), json.dumps(policy.as_dict() | {"controls": active()}), *command]
+def confined(command: Sequence[str], policy: Policy, report_fd: int) -> list[str]:
+    """The command line that runs a command under a policy.
+
+    Args:
+        command: its program by its whole path.
+        policy: what it may have.
+        report_fd: where the launcher writes ``STARTED``, and why it could not; the command does not have it.
+
+    Raises:
+        SandboxUnusableError: nobody knows which controls this machine has.
+    """
+    return [*_launcher(), json.dumps(policy.as_dict() | {"controls": active(), "report_fd": report_fd}), *command]
 
 
 @lru_cache(maxsize=1)

@@ -1,8 +1,9 @@
 """The program that a child begins as: ``launcher.py POLICY COMMAND…`` gives up what the policy lacks, then becomes it.
 
 Run by itself, without site packages (``python -I -S``), so that it costs some 20 ms. A control that ``controls.active``
-found to work has to work here too: otherwise the command does not start (status 126).
-``launcher.py --try CONTROL…`` prints those that this kernel has, each tried in a process of its own.
+found to work has to work here too: otherwise the command does not start, which is reported to the parent.
+``launcher.py --try CONTROL…`` prints those that this kernel has, each tried in a process of its own; where one could
+not be tried, it ends with another status than 0.
 """
 
 import json
@@ -16,10 +17,13 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirna
 
 from madvision_assets.tools.sandbox import landlock, libc, seccomp
 
-NOT_STARTED = 126
+STARTED, NOT_STARTED = b"+", 126
 NEW_USER, NEW_NET, NEW_IPC = 0x10000000, 0x40000000, 0x08000000
 NAMESPACES, LANDLOCK, SECCOMP = "namespaces", "landlock", "seccomp"
 CONTROLS = (NAMESPACES, LANDLOCK, SECCOMP)
+# EAGAIN, ENOMEM, ENFILE, EMFILE of Linux: short for the moment. Any other error says that there is no such control.
+SHORT = (11, 12, 23, 24)
+REFUSED, UNTRIED = 1, 2
 STACK_BYTES = 8 * 1024 * 1024
 # What RLIMIT_DATA does not count and the watch does: programs and libraries, which are mapped from files.
 MAPPED_BYTES = 64 * 1024 * 1024
@@ -31,11 +35,13 @@ def main(arguments: list[str]) -> None:
         print(" ".join(control for control in arguments[1:] if _works(control)))  # noqa: T201 - for the parent
         return
     policy, command = json.loads(arguments[0]), arguments[1:]
+    os.set_inheritable(policy["report_fd"], False)  # noqa: FBT003 - so that no command can say that it was never started
     try:
         confine(policy, policy["controls"])
+        os.write(policy["report_fd"], STARTED)
         os.execv(command[0], command)  # noqa: S606 - without a shell, as it should be
     except OSError as error:
-        print(f"sandbox: {error.strerror}: {error.filename or ''}", file=sys.stderr)  # noqa: T201
+        os.write(policy["report_fd"], f"{error.strerror}: {error.filename or ''}".encode())
         sys.exit(NOT_STARTED)
 
 
@@ -91,17 +97,24 @@ def _limit(policy: dict[str, Any]) -> None:
 
 
 def _works(control: str) -> bool:
-    """Whether a control can be had, tried in a process of its own; with it goes whatever it changes."""
+    """Whether a control can be had, tried in a process of its own; with it goes whatever it changes.
+
+    Raises:
+        OSError: it could not be tried.
+    """
     child = os.fork()
     if not child:
         try:
             nothing: dict[str, Any] = {"read": [], "listed": [], "write": [], "proxy_port": None, "may_fork": False}
             limits = {"memory_bytes": 1 << 30, "file_bytes": 0, "open_files": 64, "cpu_s": None, "processes": 64}
             confine({**nothing, **limits, "controls": [control]}, [control])
-        except OSError:
-            os._exit(1)
+        except OSError as error:
+            os._exit(UNTRIED if error.errno in SHORT else REFUSED)
         os._exit(0)
-    return os.waitpid(child, 0)[1] == 0
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status in (UNTRIED, -signal.SIGKILL):  # killed: by whoever looks after the machine's memory
+        raise OSError(f"{control} could not be tried")
+    return status == 0
 
 
 if __name__ == "__main__":

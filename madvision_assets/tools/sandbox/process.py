@@ -11,7 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from madvision_assets.tools.sandbox.controls import confined, hide_this_process
+from madvision_assets.domain.failures import SandboxUnusableError
+from madvision_assets.tools.sandbox.controls import STARTED, confined, hide_this_process
 from madvision_assets.tools.sandbox.policy import Policy
 from madvision_assets.tools.sandbox.watch import Watch
 
@@ -66,18 +67,16 @@ class ChildProcess:
         self._tail = b""
 
     def __enter__(self) -> Self:
-        """Starts it."""
+        """Starts it.
+
+        Raises:
+            SandboxUnusableError: no process can be had, or nobody knows under which controls.
+        """
         hide_this_process()
-        self._process = subprocess.Popen(
-            confined(self._command, self._policy),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._env,
-            cwd=self._cwd,
-            start_new_session=True,
-            pass_fds=self._pass_fds,
-        )
+        try:
+            self._process, self._report = self._begun()
+        except OSError as error:
+            raise SandboxUnusableError(f"no process can be had: {error.strerror}") from error
         self._watch = Watch(self._process.pid, self._policy)
         return self
 
@@ -86,6 +85,7 @@ class ChildProcess:
     ) -> None:
         """Ends its whole group, politely first, and closes the pipes."""
         self._end()
+        os.close(self._report)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):
@@ -157,11 +157,49 @@ class ChildProcess:
                 raise OutOfTimeError(f"nothing happened for {stall_limit_s:.0f} s", share)
 
     def wait(self) -> int:
-        """Its exit status, negative for a signal; it is ended where it lingers after its last line."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._process.wait(TERM_GRACE_S)
-        self._end()
-        return self._process.wait()
+        """Its exit status, negative for a signal; it is ended where it lingers after its last line.
+
+        Raises:
+            SandboxUnusableError: the command was never started; what it was to read is not to blame.
+        """
+        try:
+            status = self._process.wait(TERM_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._end()
+            status = self._process.wait()
+        report = self._reported()
+        if report != STARTED:
+            why = report.removeprefix(STARTED).decode("utf-8", "replace")
+            raise SandboxUnusableError(why or f"the launcher ended with status {status}")
+        return status
+
+    def _begun(self) -> tuple[subprocess.Popen[bytes], int]:
+        """The launcher, and where it tells of itself."""
+        report, launchers = os.pipe()
+        try:
+            process = subprocess.Popen(
+                confined(self._command, self._policy, launchers),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=self._env,
+                cwd=self._cwd,
+                start_new_session=True,
+                pass_fds=(*self._pass_fds, launchers),
+            )
+        except BaseException:
+            os.close(report)
+            raise
+        finally:
+            os.close(launchers)
+        return process, report
+
+    def _reported(self) -> bytes:
+        """What the launcher told of itself."""
+        os.set_blocking(self._report, False)  # a process forked off meanwhile may hold the other end open
+        with contextlib.suppress(BlockingIOError):
+            return os.read(self._report, TAIL_BYTES)
+        return b""
 
     def _chunks(self) -> Iterator[list[bytes]]:
         """Whole lines of stdout, as many as there are; an empty list for each tick without one."""
