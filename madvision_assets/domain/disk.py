@@ -16,8 +16,8 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR}
 # Said of one's own folder alone: elsewhere it is no fault of the disk that something is there already.
 _REFUSED_AT_HOME = _REFUSED | {errno.EEXIST}
-# Said of a key that the folder underneath cannot have as a name.
-_REFUSED_BY_NAME = {errno.EISDIR, errno.ENAMETOOLONG}
+# Said of a name that cannot be had there, as of a key in the folder underneath a store.
+_REFUSED_BY_NAME = {errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
 
 
 def is_full(number: int | None) -> bool:
@@ -35,11 +35,24 @@ def reason(number: int | None) -> str:
     return os.strerror(number or 0)
 
 
-def home_failure(error: OSError) -> Failure | None:
-    """The leaf for what the disk says of ``MADVISION_HOME``; None where it speaks neither of room nor of access."""
+def home_failure(error: OSError, folder: Path | None = None) -> Failure | None:
+    """The leaf for what the disk says of ``MADVISION_HOME``; None where it speaks neither of room nor of access.
+
+    Args:
+        error: of the system.
+        folder: our own, of which alone a refusal is told; None where nothing but our own was worked on.
+    """
     words = reason(error.errno)
     if is_full(error.errno):
         return DiskFullError(words)
-    if error.errno in _REFUSED_AT_HOME:
-        return HomeUnusableError(f"{Path(error.filename).name}: {words}" if error.filename else words)
+    if error.errno in _REFUSED_AT_HOME and (folder is None or _concerns(error, folder)):
+        return HomeUnusableError(f"{Path(os.fsdecode(error.filename)).name}: {words}" if error.filename else words)
     return None
+
+
+def _concerns(error: OSError, folder: Path) -> bool:
+    """Whether it names what lies in a folder, the folder, or one above, without which it cannot be made."""
+    if not isinstance(error.filename, (str, bytes)):
+        return False
+    named, ours = Path(os.fsdecode(error.filename)).absolute(), folder.absolute()
+    return named.is_relative_to(ours) or ours.is_relative_to(named)

@@ -267,6 +267,16 @@ class FileChangedError(PermanentFailure):
     sentence = "The file has changed since it was submitted. Submit it again, as a video of its own."
 
 
+class UnreadableFileError(PermanentFailure):
+    """A file on this machine that the account of this process may not read, or whose name the system does not take."""
+
+    code = "unreadable_file"
+    sentence = (
+        "The file is there and cannot be read. Let the account that MadVision runs as read it and enter the folders "
+        "above it, and submit it again."
+    )
+
+
 class TooLongError(PermanentFailure):
     """Over ``MADVISION_MAX_DURATION_S``."""
 

@@ -46,8 +46,8 @@ _OF_LEAF: Mapping[type[f.Failure], NextStep] = {
     ),
     **dict.fromkeys(
         (
-            f.LiveStreamError, f.FileChangedError, f.CancelledError, f.TranslationUnavailableError,
-            f.LanguageUnavailableError, f.AnalystUnusableError, f.WithdrawnError,
+            f.LiveStreamError, f.FileChangedError, f.UnreadableFileError, f.CancelledError,
+            f.TranslationUnavailableError, f.LanguageUnavailableError, f.AnalystUnusableError, f.WithdrawnError,
         ),
         NextStep.SUBMIT_AGAIN,
     ),

@@ -19,6 +19,7 @@ from madvision_assets.domain.received import FOLDER
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.operations import Operations
+from madvision_assets.tools.database.spoken import erase_deleted
 from madvision_assets.tools.database.withdrawing import IS_WITHDRAWN
 from madvision_assets.tools.store.objects import ObjectStore
 
@@ -138,7 +139,8 @@ def forget(
     """Delete all that is kept of those that are idle at that moment, a few at once; tells what it did after each.
 
     A video is held from before it is looked at until its rows are gone, which go last: where this is broken off, they
-    still name what is left. On SQLite it is one at a time, and others write in between.
+    still name what is left. On SQLite it is one at a time, and others write in between; the words of what was
+    said go out of its file at the end, also where this is broken off.
 
     Args:
         database: where the rows are.
@@ -148,8 +150,30 @@ def forget(
         video_ids: which videos.
         only_withdrawn: leave those alone that somebody wants by now.
     """
+    pause_s = PAUSE_ON_SQLITE_S if database.is_sqlite else 0.0
+    are_gone = False
+    at_work = _forgotten(database, store, work_folder, partitions, video_ids, pause_s, only_withdrawn=only_withdrawn)
+    try:
+        for done in at_work:
+            are_gone |= done.videos > 0
+            yield done
+    finally:
+        if are_gone:
+            erase_deleted(database, pause_s)
+
+
+def _forgotten(
+    database: Database,
+    store: ObjectStore,
+    work_folder: Path,
+    partitions: Partitions,
+    video_ids: Collection[str],
+    pause_s: float,
+    *,
+    only_withdrawn: bool,
+) -> Iterator[Forgotten]:
     left = iter(sorted(set(video_ids)))
-    at_once, pause_s = (1, PAUSE_ON_SQLITE_S) if database.is_sqlite else (AT_ONCE, 0.0)
+    at_once = 1 if database.is_sqlite else AT_ONCE
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while batch := list(islice(left, at_once)):
             with held(database, batch, IS_WITHDRAWN if only_withdrawn else None) as these:

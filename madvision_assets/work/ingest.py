@@ -6,6 +6,8 @@ where it is none, and extracts the audio once, so that a GPU machine fetches meg
 """
 
 import hashlib
+import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from madvision_assets.domain import received
+from madvision_assets.domain import disk, received
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.documents import Made, ObjectRef
 from madvision_assets.domain.failures import (
@@ -26,6 +28,7 @@ from madvision_assets.domain.failures import (
     NotMediaError,
     TooLargeError,
     TooLongError,
+    UnreadableFileError,
 )
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.quotas import Taken
@@ -250,23 +253,34 @@ def _size_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def _sha256(path: Path) -> str:
+    """Of a regular file, in hex."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise NotMediaError(f"{path.name} is not a regular file")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def local_file(video: Video) -> Download:
     """A file on this machine, as the command line registered it; it is read where it lies.
 
     Raises:
         NotFoundError: it is not there any more.
         NotMediaError: it is a folder or a device.
+        UnreadableFileError: it may not be read.
         FileChangedError: it is another one by now.
     """
     path = Path(url2pathname(urlsplit(video.address).path))
-    if not path.exists():
-        raise NotFoundError(f"no file {path.name}")
-    if not path.is_file():
-        raise NotMediaError(f"{path.name} is not a regular file")
-    with path.open("rb") as file:
-        if file_video_id(hashlib.file_digest(file, "sha256").hexdigest()) != uncut_id(video.video_id):
+    try:
+        if file_video_id(_sha256(path)) != uncut_id(video.video_id):
             raise FileChangedError(path.name)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(f"no file {path.name}") from error
+    except OSError as error:
+        if disk.is_refused(error.errno):
+            raise UnreadableFileError(f"{path.name}: {disk.reason(error.errno)}") from error
+        raise
     beside = (path.with_suffix(suffix) for suffix in CAPTION_SUFFIXES)
-    captions = next((each for each in beside if each.is_file()), None)
+    captions = next((each for each in beside if os.access(each, os.R_OK) and each.is_file()), None)
     source = SourceMetadata(extractor="file", title=path.stem)
     return Download(path=path, source=source, engine_version="", captions=captions)

@@ -126,11 +126,20 @@ def test_a_partition_key_that_is_no_video_id_touches_nothing(
 
 
 @pytest.mark.parametrize(
-    ("number", "cause"), [(errno.ENOSPC, "disk_full"), (errno.EROFS, "home_unusable"), (errno.EIO, "unexpected")]
+    ("number", "named", "cause"),
+    [
+        (errno.ENOSPC, None, "disk_full"),
+        (errno.EROFS, "v/clips", "home_unusable"),
+        (errno.EIO, "v/clips", "unexpected"),
+        (errno.EACCES, "/home/somebody/talk.mp4", "unexpected"),
+    ],
 )
-def test_what_the_disk_says_of_the_scratch_folder_has_its_cause(runtime: StageRuntime, number: int, cause: str) -> None:
+def test_what_the_disk_says_of_the_scratch_folder_has_its_cause(
+    runtime: StageRuntime, tmp_path: Path, number: int, named: str | None, cause: str
+) -> None:
+    said = OSError(number, os.strerror(number), *([str(tmp_path / named)] if named else []))
     with pytest.raises(dg.Failure) as caught:
-        work(runtime, "clips", fails_with(OSError(number, os.strerror(number))))
+        work(runtime, "clips", fails_with(said))
 
     assert caught.value.metadata["failure_cause"].value == cause
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,24 @@ def test_a_home_that_cannot_be_used_is_told_by_the_name_of_the_file_alone(number
     assert type(failure) is HomeUnusableError
     assert failure.details == f"scratch: {os.strerror(number)}"
     assert str(disk.home_failure(OSError(number, "whatever"))).endswith(f"({os.strerror(number)})")
+
+
+@pytest.mark.parametrize(
+    ("named", "is_ours"),
+    [
+        ("/home/m/work/v/raw_video", True),
+        ("/home/m/work", True),
+        (b"/home/m", True),  # without which the folder cannot be made
+        ("/home/m/work-of-others", False),
+        ("/home/somebody/talk.mp4", False),
+        (None, False),
+        (7, False),
+    ],
+)
+def test_only_what_is_said_of_our_own_folder_speaks_against_the_home(named: object, *, is_ours: bool) -> None:
+    failure = disk.home_failure(OSError(errno.EACCES, "whatever", named), Path("/home/m/work"))
+
+    assert (type(failure) is HomeUnusableError) is is_ours
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.EISDIR, None])

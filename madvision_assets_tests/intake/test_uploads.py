@@ -16,15 +16,17 @@ from sqlalchemy import select
 from madvision_assets.domain.failures import NotFoundError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.received import BLOCK_BYTES, ReceivedFile
-from madvision_assets.domain.video import RawVideo
+from madvision_assets.domain.video import RawVideo, uncut_id
 from madvision_assets.intake.uploads import Senders
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.tables import metadata
 from madvision_assets.tools.database.uploads import REMEMBERED
 from madvision_assets.tools.download import Downloader
 from madvision_assets.tools.egress import EgressProxy
+from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.incoming import IncomingFiles
 from madvision_assets.work.ingest import Ingest
+from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets_tests import footage
 from madvision_assets_tests.intake.sending import (
@@ -223,6 +225,16 @@ def test_raw_video_takes_the_very_bytes_over_and_the_store_has_them_once(
 
     again = ingest_of(intake).take(video, tmp_path / "again", lambda *_: None).document
     assert again.media == made.media
+
+    other = uploader(intake, film.read_bytes(), metadata={"options": json.dumps({"max_clips": 2})})
+    other.upload()
+    other_id = receipt_of(other)["video-id"]
+    assert (other_id != video_id, uncut_id(other_id)) == (True, uncut_id(video_id))
+    assert intake.status(receipt_of(other)["token"])["options"]["max_clips"] == 2
+    origin = read_current(services.store, RawVideo, video_id).origin
+    shared = Sharing(services.store, services.database).find_download(other_id, origin.code_version)
+    assert shared is not None
+    assert (shared.document.media.sha256, shared.document.options.max_clips) == (made.media.sha256, 2)
 
 
 def test_of_a_video_that_failed_the_file_is_kept_until_it_expires(intake: Intake, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Claims about the search: a phrase leads to the video, the moment and the clip, in both databases."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import delete, text
@@ -12,9 +13,11 @@ from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.tables import spoken_passages
 from madvision_assets.tools.store.documents import point_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.forgetting import forget
 from madvision_assets.work.searching import MAX_HITS, Search, fill
 from madvision_assets_tests import stores
 from madvision_assets_tests.databases import KINDS, emptied, new_database
+from madvision_assets_tests.work.test_forgetting import Partitions
 
 HTML = '<script>alert("x")</script>'
 SAID = ("Good evening.", "The budget of the city grew.", "Its deficit, she said, is déjà vu.", f"So much for {HTML}.")
@@ -120,6 +123,27 @@ def test_only_the_newest_transcript_of_a_video_is_searched_and_none_of_a_forgott
         these.delete_rows([OTHERS])
 
     assert [each.text for each in Search(database).find("sat").moments] == ["The dog sat."]
+
+
+def test_of_a_forgotten_video_no_word_stays_readable_in_the_file(
+    database: Database, store: ObjectStore, tmp_path: Path
+) -> None:
+    if not database.is_sqlite:
+        pytest.skip("the vacuum of PostgreSQL does so")
+    for n in range(20):
+        published(database, f"Ordinary words, take {n}.", video_id=f"web-{n}")
+    published(database, "The password is xylophonist.", video_id=OTHERS)
+    published(database, "The password is quizmaster.", video_id=OTHERS, run_id="run-2")
+    file = Path(str(database.engine.url.database))
+
+    def kept(word: bytes) -> bool:
+        return any(word in each.read_bytes() for each in file.parent.iterdir())
+
+    assert (kept(b"uizmaster"), kept(b"rdinary")) == (True, True)
+    (done,) = forget(database, store, tmp_path, Partitions(), [OTHERS])
+
+    assert (done.videos, kept(b"ylophonist"), kept(b"uizmaster"), kept(b"rdinary")) == (1, False, False, True)
+    assert len(Search(database).find("ordinary words").moments) == 20
 
 
 def test_the_version_before_forgets_a_video_without_knowing_the_table(database: Database) -> None:

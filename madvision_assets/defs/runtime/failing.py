@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -66,8 +67,16 @@ def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> It
 
 
 @contextmanager
-def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, lease: RunLease | None) -> Iterator[None]:
+def told_to_the_queue(
+    context: dg.AssetExecutionContext, step: PipelineStep, lease: RunLease | None, work_folder: Path
+) -> Iterator[None]:
     """Make every fault a leaf of the taxonomy, and let the queue know of it and of interrupts.
+
+    Args:
+        context: of the materialisation.
+        step: the stage.
+        lease: this run's; None where there is no queue.
+        work_folder: below it is what speaks against this machine; a refusal of any other file does not.
 
     Raises:
         EndedError: the queue knows of a failure that is nobody's here to mend.
@@ -78,7 +87,7 @@ def told_to_the_queue(context: dg.AssetExecutionContext, step: PipelineStep, lea
         except (Failure, dg.Failure):
             raise
         except Exception as error:
-            leaf = home_failure(error) if isinstance(error, OSError) else None
+            leaf = home_failure(error, work_folder) if isinstance(error, OSError) else None
             if leaf is None:
                 context.log.exception("A fault without a leaf in the taxonomy")
             raise leaf or unexpected(error) from error

@@ -210,7 +210,7 @@ class StageRuntime:
         step = PipelineStep(context.asset_key.to_user_string())
         require_video_id(context.partition_key, step)
         stage = StageContext(context, self, step, inputs)
-        with told_to_dagster(context, step), told_to_the_queue(context, step, self.lease):
+        with told_to_dagster(context, step), told_to_the_queue(context, step, self.lease, self.work_folder):
             if self.lease is not None:
                 self.lease.begin(step)
             owner = self.lease.owner if self.lease is not None else Owner.here(stage.video_id)

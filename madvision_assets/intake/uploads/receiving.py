@@ -126,7 +126,8 @@ class Receiver:
         asked = UploadRequest.model_validate(row.asked, strict=False)
         file = ReceivedFile(place=row.place, size_bytes=row.size_bytes, name=row.name)
         options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
-        video = Video(video_id=received_video_id(row.chain), address=file.address, options=options)
+        partition = self._services.database.partition_of(received_video_id(row.chain), options)
+        video = Video(video_id=partition, address=file.address, options=options)
         callback_secret = _derived(secret, "callback") if asked.callback_url else None
         submitter = self._services.submitters.name(row.client)
         wanted = NewSubmission(video, asked.priority, asked.callback_url, callback_secret, submitter)

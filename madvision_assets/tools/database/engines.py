@@ -80,6 +80,17 @@ def is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
+def empty_log(engine: Engine) -> None:
+    """Move what SQLite's write-ahead log has into the database, and leave it empty, unless somebody reads in it."""
+    connection = engine.raw_connection()  # not inside a transaction
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=0")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        connection.close()
+
+
 def _postgres_engine(url: URL) -> Engine:
     return create_engine(url, pool_pre_ping=True, pool_size=POOL_SIZE, connect_args=_POSTGRES_ARGUMENTS)
 
@@ -95,6 +106,7 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.isolation_level = None  # the driver's own BEGIN comes too late
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # else what was deleted stays readable in the file
         cursor.execute("PRAGMA synchronous=NORMAL")  # safe with a write-ahead log; a lost minute is done again
         cursor.close()
 

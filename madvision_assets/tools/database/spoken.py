@@ -1,5 +1,6 @@
 """What is said in all videos, to be searched: full text of PostgreSQL, or SQLite's FTS5, over the same words."""
 
+import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,6 +25,8 @@ FILL_AT_ONCE = 100
 NEWEST = 10_000
 # Words that stand in nearly every passage, but hardly ever together, make PostgreSQL look through all of them.
 LIMIT_MS = 5000
+# Of SQLite's index, merged in one transaction: some tenths of a second in which nobody else writes.
+MERGE_PAGES = 1000
 _CANCELED = "57014"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
 
 
@@ -121,6 +124,36 @@ class Spoken:
                 return False
             keep(connection, transcript)
         return True
+
+
+def erase_deleted(database: Database, pause_s: float = 0.0) -> None:
+    """Take the words of deleted passages out of the file of SQLite; PostgreSQL's vacuum does so by itself.
+
+    Its index only notes that they are deleted, until all its parts are merged: about 2 ms for each hour of speech that
+    is kept, in steps between which others write. Raises as ``Database`` does.
+
+    Args:
+        database: whose.
+        pause_s: after each step, seconds.
+    """
+    from madvision_assets.tools.database import engines
+    from madvision_assets.tools.database.errors import database_failures
+
+    if not database.is_sqlite:
+        return
+    pages = -MERGE_PAGES  # the first step takes in every part: https://www.sqlite.org/fts5.html#the_merge_command
+    merge = text("INSERT INTO spoken_words(spoken_words, rank) VALUES ('merge', :pages)")
+    changes = text("SELECT total_changes()")
+    while True:
+        with database.writing() as connection:
+            before = connection.execute(changes).scalar_one()
+            connection.execute(merge, {"pages": pages})
+            if connection.execute(changes).scalar_one() - before < 2:  # noqa: PLR2004 - one is the command itself
+                break
+        pages = MERGE_PAGES
+        time.sleep(pause_s)
+    with database_failures():
+        engines.empty_log(database.engine)
 
 
 def _matches_sqlite(question: Question) -> Select[Any]:

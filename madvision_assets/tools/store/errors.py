@@ -28,7 +28,7 @@ _DENYING_S3_CODES = {
     "AuthorizationQueryParametersError", "ExpiredToken", "InvalidAccessKeyId", "InvalidBucketName", "InvalidSecurity",
     "InvalidToken", "NoSuchBucket", "NotSignedUp", "SignatureDoesNotMatch", "TokenRefreshRequired",
 }  # fmt: skip
-# Those that pass, whatever the status beside them (most are 400s): slow or broken transfers, and a server's own trouble.
+# Those that pass, whatever the status beside them (many are 400s): broken transfers, and a server's own trouble.
 _PASSING_S3_CODES = {
     "BadDigest", "BandwidthLimitExceeded", "Busy", "EC2ThrottledException", "IncompleteBody", "InternalError",
     "InternalFailure", "OperationAborted", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException",
