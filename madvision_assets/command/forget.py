@@ -6,10 +6,9 @@ from collections.abc import Collection
 import click
 
 from madvision_assets.command.display import EXIT_FAILED, answer, echo, make_console, tell, told_plainly
-from madvision_assets.command.naming import STANDARD_INPUT, ids_of, shortly
+from madvision_assets.command.naming import STANDARD_INPUT, ids_of, nothing_of, shortly
 from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
-from madvision_assets.domain.failures import UnknownVideoError
 from madvision_assets.settings import load_settings
 from madvision_assets.work import forgetting
 
@@ -34,7 +33,7 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
     asked = ids_of(workplace, named)
     belongings = forgetting.find(workplace.database, workplace.store, asked)
     if not belongings.video_ids and not belongings.running:
-        raise UnknownVideoError(shortly(sorted(asked)))
+        raise nothing_of(workplace, sorted(asked))
     running, done = belongings.running, forgetting.Forgotten()
     if belongings.video_ids:
         if not for_program:

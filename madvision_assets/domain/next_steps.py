@@ -47,7 +47,7 @@ _OF_LEAF: Mapping[type[f.Failure], NextStep] = {
     **dict.fromkeys(
         (
             f.LiveStreamError, f.FileChangedError, f.CancelledError, f.TranslationUnavailableError,
-            f.LanguageUnavailableError, f.AnalystUnusableError, f.WithdrawnError,
+            f.LanguageUnavailableError, f.AnalystUnusableError, f.WithdrawnError, f.ForgottenVideoError,
         ),
         NextStep.SUBMIT_AGAIN,
     ),
