@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,7 +11,9 @@ from madvision_assets.command.naming import STANDARD_INPUT, ids_of, nothing_of, 
 from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.settings import load_settings
-from madvision_assets.work import forgetting
+
+if TYPE_CHECKING:
+    from madvision_assets.work.forgetting import Forgotten
 
 
 @click.command()
@@ -24,6 +27,8 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
     VIDEO is an ID, a token, an address or file, or the ID of one of its clips, with which the whole video goes. What
     was broken off can be run again. A video that is being processed is not forgotten.
     """
+    from madvision_assets.work import forgetting
+
     for_program = form == "json"
     if (STANDARD_INPUT in named or for_program) and not yes:
         raise click.UsageError(
@@ -54,8 +59,10 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-def _forget(workplace: Workplace, video_ids: Collection[str], *, told: bool) -> forgetting.Forgotten:
+def _forget(workplace: Workplace, video_ids: Collection[str], *, told: bool) -> "Forgotten":
     """Forget videos; a person is told what is gone also where it breaks off."""
+    from madvision_assets.work import forgetting
+
     folder = workplace.settings.work_folder
     done = forgetting.Forgotten()
     try:
