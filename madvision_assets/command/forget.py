@@ -2,16 +2,18 @@
 
 import sys
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
 import click
 
 from madvision_assets.command.display import EXIT_FAILED, answer, echo, make_console, tell, told_plainly
-from madvision_assets.command.naming import STANDARD_INPUT, ids_of, shortly
+from madvision_assets.command.naming import STANDARD_INPUT, ids_of, nothing_of, shortly
 from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
-from madvision_assets.domain.failures import UnknownVideoError
 from madvision_assets.settings import load_settings
-from madvision_assets.work import forgetting
+
+if TYPE_CHECKING:
+    from madvision_assets.work.forgetting import Forgotten
 
 
 @click.command()
@@ -25,6 +27,8 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
     VIDEO is an ID, a token, an address or file, or the ID of one of its clips, with which the whole video goes. What
     was broken off can be run again. A video that is being processed is not forgotten.
     """
+    from madvision_assets.work import forgetting
+
     for_program = form == "json"
     if (STANDARD_INPUT in named or for_program) and not yes:
         raise click.UsageError(
@@ -34,7 +38,7 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
     asked = ids_of(workplace, named)
     belongings = forgetting.find(workplace.database, workplace.store, asked)
     if not belongings.video_ids and not belongings.running:
-        raise UnknownVideoError(shortly(sorted(asked)))
+        raise nothing_of(workplace, sorted(asked))
     running, done = belongings.running, forgetting.Forgotten()
     if belongings.video_ids:
         if not for_program:
@@ -55,8 +59,10 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
         sys.exit(EXIT_FAILED)
 
 
-def _forget(workplace: Workplace, video_ids: Collection[str], *, told: bool) -> forgetting.Forgotten:
+def _forget(workplace: Workplace, video_ids: Collection[str], *, told: bool) -> "Forgotten":
     """Forget videos; a person is told what is gone also where it breaks off."""
+    from madvision_assets.work import forgetting
+
     folder = workplace.settings.work_folder
     done = forgetting.Forgotten()
     try:

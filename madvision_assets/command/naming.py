@@ -6,7 +6,6 @@ Commands that take several take them from standard input too, a name a line, whe
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import click
 
 from madvision_assets.command.display import EXIT_FAILED, failure_as_json, make_console, tell
 from madvision_assets.command.workplace import Workplace, identify
-from madvision_assets.domain.failures import InvalidAddressError, UnknownVideoError
+from madvision_assets.domain.failures import ForgottenVideoError, InvalidAddressError, UnknownVideoError
 from madvision_assets.domain.provenance import is_video_id
 
 # Of a command's help.
@@ -44,15 +43,14 @@ def find(workplace: Workplace, text: str) -> Named:
     """The video that is meant, by the first of these that fits: ID, ID of a clip, token, page, address, file.
 
     Raises:
-        UnknownVideoError: nobody submitted such a video.
+        UnknownVideoError: nobody submitted such a video; a ForgottenVideoError where it was forgotten.
         click.BadParameter: an address that is cut in several ways, of which none is the usual one; names them.
     """
     named = text.strip()
-    with suppress(UnknownVideoError):
-        return Named(workplace.database.get_video(named).video_id)
-    if clip := _CLIP.fullmatch(named):
-        with suppress(UnknownVideoError):
-            return Named(workplace.database.get_video(clip["video"]).video_id, named)
+    if known := _known(workplace, named):
+        return Named(known)
+    if (clip := _CLIP.fullmatch(named)) and (known := _known(workplace, clip["video"])):
+        return Named(known, named)
     page = _PAGE.fullmatch(named)
     found = _by_token(workplace, page["token"] if page else named) or _by_address(workplace, named)
     if found is None:
@@ -98,6 +96,16 @@ def ids_of(workplace: Workplace, typed: Iterable[str]) -> list[str]:
         click.BadParameter: as ``find`` does.
     """
     return list(dict.fromkeys(_meant(workplace, name) for name in names_of(typed)))
+
+
+def nothing_of(workplace: Workplace, video_ids: Sequence[str]) -> UnknownVideoError:
+    """Why there is nothing of these: of a single one also that it was forgotten."""
+    if len(video_ids) == 1:
+        try:
+            workplace.database.get_video(video_ids[0])
+        except UnknownVideoError as failure:
+            return failure
+    return UnknownVideoError(shortly(video_ids))
 
 
 def end_where_not_found(told: Iterable[object]) -> None:
@@ -146,6 +154,20 @@ def _meant(workplace: Workplace, name: str) -> str:
         raise
 
 
+def _known(workplace: Workplace, video_id: str) -> str | None:
+    """The same, where somebody submitted it.
+
+    Raises:
+        ForgottenVideoError: it was forgotten since.
+    """
+    try:
+        return workplace.database.get_video(video_id).video_id
+    except ForgottenVideoError:
+        raise
+    except UnknownVideoError:
+        return None
+
+
 def _by_token(workplace: Workplace, token: str) -> str | None:
     from madvision_assets.tools.database.submissions import Submissions
 
@@ -163,4 +185,4 @@ def _by_address(workplace: Workplace, text: str) -> str | None:
     cuts = workplace.database.cuts_of(uncut)
     if len(cuts) > 1 and uncut not in cuts:
         raise click.BadParameter(f"It is cut in several ways. Name one of them: {', '.join(cuts)}", param_hint=VIDEO)
-    return uncut if uncut in cuts else next(iter(cuts), None)
+    return uncut if uncut in cuts else next(iter(cuts), None) or _known(workplace, uncut)

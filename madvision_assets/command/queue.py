@@ -26,11 +26,12 @@ from madvision_assets.command.naming import (
     find_each,
     ids_of,
     names_of,
+    nothing_of,
     shortly,
     video_id_of,
 )
 from madvision_assets.command.workplace import Workplace, identify
-from madvision_assets.domain.failures import Failure, UnknownVideoError, leaf_of
+from madvision_assets.domain.failures import Failure, leaf_of
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
 from madvision_assets.domain.renditions import CaptionStyle, Shape
 from madvision_assets.domain.stages import PipelineStep
@@ -247,7 +248,7 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None, fo
         return
     wanted = ids_of(workplace, named)
     if unknown := sorted(set(wanted) - operations.extent(wanted).known):
-        raise UnknownVideoError(shortly(unknown))
+        raise nothing_of(workplace, unknown)
     count = operations.requeue(video_ids=wanted, from_step=step)
     left = len(wanted) - count
     answer(form, {"queued": count, "left_alone": left}, f"{videos(count)} queued again.")

@@ -215,6 +215,17 @@ class UnknownVideoError(PermanentFailure):
     )
 
 
+class ForgottenVideoError(UnknownVideoError):
+    """A video of which nothing is kept any more but its tombstone; whoever expects an unknown one, gets this too."""
+
+    code = "forgotten_video"
+    is_ours = False
+    sentence = (
+        "This video was forgotten: what was kept of it is deleted. "
+        "To begin anew, submit its address: madvision submit URL_OR_FILE."
+    )
+
+
 class UnknownClipError(PermanentFailure):
     """A clip ID that the video's newest manifest does not list."""
 
@@ -943,7 +954,8 @@ class PoisonInputError(PoisonFailure):
 
 def leaves() -> tuple[type[Failure], ...]:
     """Every failure that can be raised, in the order of this file."""
-    return tuple(leaf for branch in Failure.__subclasses__() for leaf in branch.__subclasses__())
+    kinds = [kind for branch in Failure.__subclasses__() for kind in branch.__subclasses__()]
+    return tuple(leaf for kind in kinds for leaf in (kind, *kind.__subclasses__()))
 
 
 def leaf_of(code: str) -> type[Failure]:

@@ -46,7 +46,7 @@ _OF_LEAF: Mapping[type[f.Failure], NextStep] = {
     ),
     **dict.fromkeys(
         (
-            f.LiveStreamError, f.FileChangedError, f.UnreadableFileError, f.CancelledError,
+            f.LiveStreamError, f.FileChangedError, f.UnreadableFileError, f.CancelledError, f.ForgottenVideoError,
             f.TranslationUnavailableError, f.LanguageUnavailableError, f.AnalystUnusableError, f.WithdrawnError,
         ),
         NextStep.SUBMIT_AGAIN,

@@ -42,6 +42,7 @@ def require_key(
         *BODY_PROBLEMS,
         *COMMON_PROBLEMS,
         unknown_video="404",
+        forgotten_video="410",
         database_unavailable="503",
     ),
 )

@@ -57,6 +57,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
 # Where a failure of the taxonomy is not the client's.
 _STATUS_OF_FAILURE: Mapping[str, int] = {
     "unknown_video": 404,
+    "forgotten_video": 410,
     "missing_input": 404,
     "database_unavailable": 503,
     "database_denied": 503,

@@ -218,6 +218,30 @@ def test_lineage_of_several_tells_each_and_what_leads_nowhere_ends_none(
     assert place.run("lineage", first, last, "--format", "mermaid").exit_code == 2
 
 
+@pytest.mark.parametrize("spelling", ["id", "clip", "address"])
+def test_of_a_forgotten_video_is_told_when_it_was_forgotten_until_it_is_submitted_again(
+    place: CommandLine, spelling: str
+) -> None:
+    (receipt,) = json.loads(place.run("submit", ONE, "--format", "json").stdout)
+    names = {"id": receipt["video_id"], "clip": f"{receipt['video_id']}.01", "address": ONE}
+    place.run("forget", receipt["token"], "--yes")
+
+    calls = [("status",), ("lineage",), ("forget", "--yes"), ("requeue", "--video"), ("lineage", NOBODY)]
+    ended = [place.run(*call, names[spelling], "--format", "json") for call in calls]
+    several = json.loads(ended[-1].stdout)
+
+    assert [each.exit_code for each in ended] == [1] * len(calls)
+    for told in (*(json.loads(each.stdout) for each in ended[:-1]), several[1]):
+        assert told["failure"]["cause"] == "forgotten_video"
+        assert "forgotten on 2" in told["failure"]["sentence"]
+    assert several[0]["failure"]["cause"] == "unknown_video"
+    assert "unknown_video" in place.run("status", receipt["token"]).stderr
+    assert place.run("submit", ONE, "--max-clips", "3").exit_code == 0
+    assert place.run("submit", ONE).exit_code == 0
+    fresh = json.loads(place.run("status", receipt["video_id"], "--format", "json").stdout)
+    assert (fresh["queue"]["status"], fresh["attempts"]) == ("queued", [])
+
+
 def test_status_of_several_tells_those_that_there_are(place: CommandLine, two_and_nobody: list[str]) -> None:
     result = place.run("status", *two_and_nobody, "--format", "json")
 

@@ -13,6 +13,7 @@ from madvision_assets.domain.health import SENSORS, Beating
 from madvision_assets.domain.paying import Came, Planned
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.figures import Figures
+from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.work.ledger import Ledger
 from madvision_assets_tests.intake.conftest import INTERNAL_KEY
@@ -69,6 +70,12 @@ def test_without_a_key_in_the_settings_the_route_is_not_there(tmp_path: Path) ->
 def test_what_cannot_be_processed_is_told(intake: Intake) -> None:
     assert _perform(intake, video_id="web-unheard-of")[1]["code"] == "unknown_video"
     assert _perform(intake, video_id="web-unheard-of")[0] == 404
+    forgotten = intake.submit("https://example.org/forgotten.mp4")["video_id"]
+    with held(intake.services.database, [forgotten]) as these:
+        these.delete_rows([forgotten])
+    status, told = _perform(intake, video_id=forgotten)
+    assert (status, told["code"]) == (410, "forgotten_video")
+    assert f"{forgotten}: forgotten on " in told["detail"]
     for asked in ({}, {"video_id": "../x"}, {"video_id": "x\x00"}, {"video_id": "x", "from_step": "uploading"}):
         assert _perform(intake, **asked)[0] == 422
 

@@ -21,8 +21,8 @@ NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0011"
-down_revision = "0010"
+revision = "0012"
+down_revision = "0011"
 
 
 def upgrade():
@@ -38,7 +38,7 @@ WAITING_FOR_THE_LOCK = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory
 def next_version(folder: Path, last_act: str = "pass") -> Iterator[None]:
     """The next version of the program in place of this one: it has a migration more."""
     migrations = Path(shutil.copytree(schema.MIGRATIONS_FOLDER, folder / "migrations", dirs_exist_ok=True))
-    (migrations / "versions" / "0011_moods.py").write_text(f"{NEXT}    {last_act}\n")
+    (migrations / "versions" / "0012_moods.py").write_text(f"{NEXT}    {last_act}\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema, "MIGRATIONS_FOLDER", migrations)
         yield
@@ -80,7 +80,7 @@ def test_this_version_works_on_while_the_next_one_has_migrated(database: Databas
 
 def test_the_next_version_waits_for_its_migration_while_this_one_works_on(database: Database, tmp_path: Path) -> None:
     with next_version(tmp_path):
-        with pytest.raises(SchemaOutdatedError, match="revision 0010, and 0011 is needed"):
+        with pytest.raises(SchemaOutdatedError, match="revision 0011, and 0012 is needed"):
             database.check()
         if not database.is_sqlite:
             with pytest.raises(SchemaOutdatedError, match="madvision migrate"):
@@ -100,7 +100,7 @@ def test_a_migration_that_breaks_off_leaves_nothing_and_can_be_run_again(
         database.migrate()
 
     database.check()
-    assert database.schema_state().current == "0010"
+    assert database.schema_state().current == "0011"
     assert "moods" not in inspect(database.engine).get_table_names()
     with next_version(tmp_path):
         database.migrate()

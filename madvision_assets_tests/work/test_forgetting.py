@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from madvision_assets.domain.breakers import BreakerState
 from madvision_assets.domain.failures import (
     BotCheckError,
+    ForgottenVideoError,
     StoreUnavailableError,
     SupersededError,
     UnknownVideoError,
@@ -29,11 +30,13 @@ from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
-from madvision_assets.tools.database.tables import metadata
+from madvision_assets.tools.database.tables import metadata, tombstones
+from madvision_assets.tools.database.withdrawing import Withdrawals
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import forgetting
 from madvision_assets.work.forgetting import Forgotten
 from madvision_assets_tests.databases import KINDS, emptied, made, new_database, shut_breakers
+from madvision_assets_tests.stores import raw_video, sealed
 
 pytestmark = pytest.mark.whole
 
@@ -123,7 +126,7 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
-def test_a_forgotten_video_leaves_no_row_in_any_table_and_may_be_submitted_anew(place: Place) -> None:
+def test_a_forgotten_video_leaves_a_tombstone_and_no_other_row_and_may_be_submitted_anew(place: Place) -> None:
     empty = place.rows()
     (video_id,) = place.submit("a", callback_url="https://example.org/hook")
     place.queue.begin(video_id, "run", None, PipelineStep.CLIPS)
@@ -132,10 +135,42 @@ def test_a_forgotten_video_leaves_no_row_in_any_table_and_may_be_submitted_anew(
 
     assert place.forget(video_id, video_id) == Forgotten(videos=1, objects=3, size_bytes=15)
 
-    assert place.rows() == empty
+    assert place.rows() == empty + 1
     assert place.partitions.deleted == {video_id}
     assert place.forget(video_id) == Forgotten()
     assert place.submit("a") == [video_id]
+    assert place.database.get_video(video_id).video_id == video_id
+    assert place.database.lineage_of(video_id) == []
+
+
+def test_a_tombstone_says_when_by_whom_and_how_much_and_nothing_of_the_video(place: Place) -> None:
+    (by_operator,), withdrawn = place.submit("a"), "web-b"
+    (receipt,) = place.submissions.add([NewSubmission(Video(video_id=withdrawn, address="https://example.org/b"))])
+    raw = raw_video().model_copy(update={"video_id": by_operator})
+    place.queue.begin(by_operator, "run", None, RAW)
+    place.database.add_lineage(sealed(raw, run_id="run"), "there")
+    place.queue.finish_step(by_operator, "run", RAW, ends=True, made=made(by_operator))
+    Withdrawals(place.database).withdraw(receipt.token)
+
+    place.forget(by_operator, withdrawn)
+
+    told, today = [], datetime.now(UTC).date().isoformat()
+    for video_id in (by_operator, withdrawn):
+        with pytest.raises(ForgottenVideoError) as caught:
+            place.database.get_video(video_id)
+        told.append(caught.value.details)
+    assert told == [
+        f"{by_operator}: forgotten on {today} by an operator, with 1 document",
+        f"{withdrawn}: forgotten on {today} by whoever submitted it, with 0 documents",
+    ]
+    with place.database.reading() as connection:
+        kept = [dict(row) for row in connection.execute(select(tombstones)).mappings()]
+    assert {name for row in kept for name in row} == {"video_key", "forgotten_at", "forgotten_by", "documents"}
+    assert [each for each in (by_operator, withdrawn, "example.org") if each in repr(kept)] == []
+    place.submit("a")
+    place.forget(by_operator)
+    with pytest.raises(ForgottenVideoError, match="with 0 documents"):
+        place.database.get_video(by_operator)
 
 
 def test_what_runs_or_has_a_run_is_left_alone_with_all_it_has_and_the_rest_goes(place: Place) -> None:
@@ -318,7 +353,7 @@ def test_of_two_who_forget_the_same_one_does_it_and_tells_so(place: Place, pool:
     second = while_held(place, pool, forget_too)
 
     assert second.result(LIMIT_S) == Forgotten()
-    assert place.rows() == 0
+    assert place.rows() == 1, "the tombstone"
 
 
 def test_what_holds_a_row_first_is_waited_for_and_keeps_its_video(place: Place, pool: ThreadPoolExecutor) -> None:

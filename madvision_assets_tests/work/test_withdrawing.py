@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from madvision_assets.domain.failures import ForgottenVideoError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
@@ -81,7 +82,9 @@ def test_a_video_that_nobody_else_submitted_goes_with_all_that_is_kept_of_it(pla
     assert place.submissions.find(token) is None
     assert place.sweep() == 1
 
-    assert place.kept() == empty
+    assert place.kept() == (empty[0] + 1, empty[1]), "but for a tombstone"
+    with pytest.raises(ForgottenVideoError, match="by whoever submitted it"):
+        place.database.get_video(VIDEO_ID)
     assert place.partitions.deleted == {VIDEO_ID}
     assert (place.withdrawals.withdraw(token), place.sweep()) == (None, 0)
 

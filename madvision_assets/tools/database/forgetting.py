@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP
-from madvision_assets.tools.database import Database, breakers
+from madvision_assets.tools.database import Database, breakers, tombstones
 from madvision_assets.tools.database.tables import (
     intakes,
     lineage,
@@ -30,6 +30,7 @@ from madvision_assets.tools.database.tables import (
     webhook_deliveries,
 )
 from madvision_assets.tools.database.uploads import places_of
+from madvision_assets.tools.database.withdrawing import IS_WITHDRAWN
 
 queue = video_processing_queue
 
@@ -57,8 +58,14 @@ class Held:
         return places_of(self._connection, video_ids)
 
     def delete_rows(self, video_ids: Collection[str]) -> None:
-        """Delete every row of these of the idle ones; what was paid for them stays in the books, without names."""
+        """Delete every row of these of the idle ones, and leave a tombstone of each.
+
+        What was paid for them stays in the books, without names.
+        """
         doomed = sorted(self.idle.intersection(video_ids))
+        withdrawn = select(queue.c.video_id).where(queue.c.video_id.in_(doomed), IS_WITHDRAWN)
+        given_up = frozenset(self._connection.execute(withdrawn).scalars())
+        tombstones.leave(self._connection, self.known.intersection(doomed), given_up, datetime.now(UTC))
         for breaker in breakers.not_closed(self._connection).values():
             if breaker.probe_video_id in doomed:
                 breakers.give_up_probe(self._connection, breaker.probe_video_id)

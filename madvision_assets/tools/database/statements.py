@@ -16,6 +16,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
 from madvision_assets.domain.urgency import CLIENT_TURN_S
 from madvision_assets.domain.video import CUT_MARK, Options, RawVideo, Video
+from madvision_assets.tools.database import tombstones
 from madvision_assets.tools.database.running_code import Code
 from madvision_assets.tools.database.tables import lineage, video_processing_queue, videos
 
@@ -212,11 +213,12 @@ def require_video(connection: Connection, video_id: str) -> Video:
     """The row of a video.
 
     Raises:
-        UnknownVideoError: there is none.
+        UnknownVideoError: there is none; a ForgottenVideoError where there was one.
     """
     row = connection.execute(select_video(video_id)).mappings().one_or_none()
     if row is None:
-        raise UnknownVideoError(video_id)
+        tombstone = tombstones.find(connection, video_id)
+        raise tombstone.failure(video_id) if tombstone else UnknownVideoError(video_id)
     return Video.model_validate(row)
 
 

@@ -29,6 +29,7 @@ from madvision_assets.domain.breakers import BreakerState
 from madvision_assets.domain.paying import CallState
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
+from madvision_assets.domain.tombstones import ForgottenBy
 
 VIDEO_ID_CHARS = 100
 # SQLite has no regular expressions: the same set of strings as VIDEO_ID_PATTERN, in its own wildcards.
@@ -353,6 +354,17 @@ spoken_passages = Table(
     Index("ix_spoken_passages_words", "words", postgresql_using="gin", postgresql_with={"fastupdate": "off"}).ddl_if(
         dialect="postgresql"
     ),
+)
+
+# That videos were which are forgotten: nothing of what they were, of where they came from, or of who submitted them.
+tombstones = Table(
+    "tombstones",
+    metadata,
+    Column("video_key", String(64), primary_key=True),  # sha256 of the ID, which is kept nowhere
+    Column("forgotten_at", UtcDateTime, nullable=False),
+    Column("forgotten_by", Text, nullable=False),
+    Column("documents", Integer, nullable=False),  # that its stages had made
+    CheckConstraint(one_of("forgotten_by", ForgottenBy), name="forgotten_by"),
 )
 
 # Every call that is paid for, from before it is made: what it may cost at most counts until it is known what it did.
