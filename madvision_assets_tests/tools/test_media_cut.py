@@ -175,13 +175,36 @@ def test_a_clip_to_beyond_the_end_is_padded_not_short(numbered: Path) -> None:
     assert inspect_clip(numbered.with_suffix(".padded.mp4"), plan).frames == 30
 
 
-def test_the_last_frame_of_a_video_is_in_a_clip_to_its_end(folder: Path) -> None:
-    source = footage.numbered(folder / "uneven.mp4", 3.96, times="N/25+0.015*mod(N\\,3)")
+AVC = ("-c:v", "libx264", "-preset", "veryfast")
+KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "vp9.webm": (("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"), ("-c:a", "libopus")),
+    "av1.mkv": (("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8"), ("-c:a", "flac")),
+    "mpeg2.mpg": (("-c:v", "mpeg2video", "-bf", "2"), ("-c:a", "mp2")),
+    "mbaff.mov": (("-flags", "+ildct+ilme", *AVC), ("-c:a", "pcm_s16le")),
+    "deep.mp4": (("-profile:v", "high10", "-pix_fmt", "yuv420p10le", *AVC), ("-c:a", "aac")),
+    "full-range.mkv": (("-vf", "scale=out_range=pc", "-color_range", "pc", *AVC), ("-c:a", "libvorbis")),
+}
 
-    clip, plan, _ = clip_of(source, 2.5, 99.0)
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_clip_of_any_kind_of_video_is_exact_and_its_sound_in_place(folder: Path, name: str) -> None:
+    video, audio = KINDS[name]
+    source = footage.numbered(folder / name, 5.0, beeps_s=(2.0,), video=video, audio=audio)
+    mp4 = to_mp4(source, folder, probe(source))
+
+    clip, plan, _ = clip_of(mp4, 1.7, 4.2)
+
+    assert numbers(footage.shown_frames(clip)) == expected_numbers(mp4, plan) == list(range(42, 105))
+    assert footage.beep_starts(clip) == pytest.approx([2.0 - plan.start_s], abs=0.02)
+
+
+def test_the_last_frame_of_a_video_is_in_a_clip_to_its_end(folder: Path) -> None:
+    source = footage.numbered(folder / "uneven.mp4", 6.0, times="N/25+0.012*mod(N\\,3)")
+
+    clip, plan, _ = clip_of(source, 4.5, 99.0)
 
     assert numbers(footage.shown_frames(clip)) == expected_numbers(source, plan)
-    assert footage.shown_frames(clip)[-1].number == 98
+    assert footage.shown_frames(clip)[-1].number == 149
 
 
 def test_a_clip_that_begins_after_the_last_picture_shows_it(folder: Path, numbered: Path) -> None:
