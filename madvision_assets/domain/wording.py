@@ -9,8 +9,13 @@ from madvision_assets.domain.stop_words import STOP_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _NO_LETTERS = re.compile(r"[\W_]+")
-_SENTENCE_END = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])\s+")
-_TERMINAL = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
+# Of Latin scripts, Chinese and Japanese, Devanagari, Arabic and Urdu, Armenian, Ethiopic, Burmese and Khmer.
+SENTENCE_MARKS = (
+    ".!?\u2026\u203c\u2047\u2048\u2049\u3002\uff61\uff0e\uff01\uff1f"
+    "\u0964\u0965\u061f\u06d4\u0589\u1362\u1367\u104b\u17d4"
+)
+_SENTENCE_END = re.compile(rf"(?<=[{SENTENCE_MARKS}])\s+")
+_TERMINAL = tuple(SENTENCE_MARKS)
 _CLOSERS = "\"'\u201d\u2019)]\u300d\u00bb"
 
 MINUTES_PER_HOUR = 60
