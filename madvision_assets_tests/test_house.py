@@ -87,6 +87,17 @@ def claiming_nothing(source: str) -> Iterator[str]:
             yield test.name
 
 
+def test_each_threat_has_a_control_and_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    table = text.partition("## Threats")[2].partition("\n\n|")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in table.splitlines()[2:]]
+
+    assert len(rows) > 30
+    assert [row for row in rows if len(row) != 3 or not all(row) or ".py`" not in row[2]] == []
+    named = re.findall(r"`([\w/]+\.py)`", text)
+    assert [name for name in named if not (TESTS / name).is_file()] == []
+
+
 def test_every_test_claims_something() -> None:
     assert [
         f"{path.relative_to(TESTS)}: {name}"

@@ -15,8 +15,8 @@ _NUMBER = re.compile(r"\d+")
 _NEGATIONS = frozenset(
     words_of("""
     not no never nobody nothing none neither nor without cannot nicht kein keine keinen keiner keinem nie niemals
-    niemand nichts ohne pas jamais rien sans nunca nada nadie ninguno ninguna sin non nessuno niente senza mai não ninguém sem
-    niet geen nooit niemand niets zonder не ни нет никогда
+    niemand nichts ohne pas jamais rien sans nunca nada nadie ninguno ninguna sin non nessuno niente senza mai não
+    ninguém sem niet geen nooit niemand niets zonder не ни нет никогда
     """)
 )
 _CLAUSES = re.compile(r"[,;:.!?\u2026\u2013\u2014]+\s+|\s+(?:and|but|und|aber|et|mais|y|pero|e|ma|mas|en|maar)\s+")

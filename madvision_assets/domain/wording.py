@@ -92,7 +92,7 @@ def ends_sentence(text: str) -> bool:
 
 def is_question(text: str) -> bool:
     """Whether a text ends with a question mark (closing quotes and brackets aside)."""
-    return text.rstrip().rstrip(_CLOSERS).endswith(("?", "\uff1f"))
+    return text.rstrip().rstrip(_CLOSERS).endswith(("?", "\uff1f", "\u061f"))
 
 
 def timecode(time_s: float) -> str:

@@ -100,7 +100,8 @@ def test_one_time_that_is_far_off_moves_no_other_word(wrong: tuple[float, float]
 
     times = [(word.text, word.start_s, word.end_s) for word in found.words]
     assert [times[0], *times[2:]] == [("we", 1.0, 2.0), ("read", 3.0, 4.0), ("books", 4.0, 5.0)]
-    assert times[1] == ("all", 2.0, 2.02)
+    assert times[1][:2] == ("all", 2.0)
+    assert times[1][2] <= 3.0
 
 
 def test_a_segment_without_text_or_length_is_left_out() -> None:

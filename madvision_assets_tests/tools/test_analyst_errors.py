@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from madvision_assets.domain import failures
 from madvision_assets.domain.retry_after import retry_after_s
+from madvision_assets.tools.analyst.answers import json_in, moments_of
 from madvision_assets.tools.analyst.errors import classify_openai, minded_parameter
 
 REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/chat/completions")
@@ -94,6 +95,48 @@ def test_an_answer_that_does_not_fit_is_told_without_quoting_it() -> None:
     failure = classify_openai(caught.value)
     assert type(failure) is failures.AnalystBadAnswerError
     assert "somebody" not in str(failure)
+
+
+ONE = '{"first_segment": 1, "last_segment": 2, "quote": "we read many books", "strength": "strong"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"moments": [{ONE}]}}',
+        f'```json\n{{"moments": [{ONE}]}}\n```\nI hope that helps {{smile}}.',
+        f'{{"moments": [ // the best\n{ONE}, /* no more */],}}',
+        f'{{"moments": [{ONE}]}}'.replace('"', "'"),
+        f'{{"moments": []}}\n{{"moments": [{ONE}]}}',
+        f'{{"moments": [{ONE}]}}\n{{"note": "done"}}',
+        f'<think>[segment 3] and {{x}}</think>\n{{"moments": [{ONE}]}}',
+        f'{{"answer": {{"moments": [{ONE}]}}}}',
+        f'{{"moments": {{"1": {ONE}}}}}',
+        json.dumps({"moments": f"[{ONE}]"}),
+        json.dumps(f'{{"moments": [{ONE}]}}'),
+        f'{{"moments": [{ONE}, {ONE[:40]}',
+        ONE,
+    ],
+)
+def test_the_moments_of_an_answer_are_found_however_it_is_wrapped(text: str) -> None:
+    good, _ = moments_of(json_in(text))
+
+    assert [(each.first_segment, each.last_segment, each.quote) for each in good] == [(1, 2, "we read many books")]
+
+
+@pytest.mark.parametrize("text", ["", "null", '"x"', "<html>{}</html>", "[" * 100_000, '{"note": 1}', '{"moments": 5}'])
+def test_where_there_are_none_it_is_a_bad_answer(text: str) -> None:
+    with pytest.raises(failures.AnalystBadAnswerError):
+        moments_of(json_in(text))
+
+
+def test_a_number_that_no_segment_has_and_no_table_takes_is_none() -> None:
+    other = ONE.replace(": 1,", f": {10**30},")
+
+    good, bad = moments_of(json_in(f'{{"moments": [{ONE}, {other}]}}'))
+
+    assert len(good) == 1
+    assert [each.moment.first_segment for each in bad] == [-1]
 
 
 def test_what_is_not_json_is_a_bad_answer() -> None:
