@@ -1,10 +1,10 @@
 """Words: how text is taken apart and compared, in every language that writes letters."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
+from madvision_assets.domain.normal_form import normal_form
 from madvision_assets.domain.stop_words import STOP_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
@@ -30,7 +30,7 @@ _ELIDING = frozenset({"fr", "it"})
 
 def words_of(text: str) -> list[str]:
     """The words of a text, folded to one case and one apostrophe, in order."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    folded = normal_form("NFKC", text).casefold().replace("\u2019", "'")
     return _WORD.findall(folded)
 
 
@@ -77,7 +77,7 @@ def _unelided(word: str, language: str) -> str:
 
 def letters(text: str) -> str:
     """Letters and digits only, folded: equal for texts that differ in case, spacing and punctuation."""
-    return _NO_LETTERS.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return _NO_LETTERS.sub("", normal_form("NFKC", text).casefold())
 
 
 def sentences_of(text: str) -> list[str]:
