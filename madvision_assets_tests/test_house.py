@@ -15,6 +15,7 @@ from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "madvision_assets_tests"
+CODE = ROOT / "madvision_assets"
 HEAVY = ("torch", "whisper", "yt_dlp", "openai", "boto3", "pandas", "av")
 TIME_LIMIT_S = 180
 # Helpers that assert say so in their names; of the libraries', these.
@@ -85,6 +86,19 @@ def claiming_nothing(source: str) -> Iterator[str]:
             and not any(name.startswith(HELPERS_THAT_ASSERT) for name in called)
         ):
             yield test.name
+
+
+def test_each_threat_has_a_control_and_tests_that_there_are() -> None:
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    table = text.partition("## Threats")[2].partition("\n\n|")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in table.splitlines()[2:]]
+
+    assert len(rows) > 30
+    assert [row for row in rows if len(row) != 3 or not all(row) or ".py`" not in row[2]] == []
+    shown_by = [name for row in rows for name in re.findall(r"`([\w/]+\.py)`", row[2])]
+    elsewhere = re.findall(r"`([\w/]+\.py)`", text)
+    assert [name for name in shown_by if not (TESTS / name).is_file()] == []
+    assert [name for name in elsewhere if not any((at / name).is_file() for at in (TESTS, CODE, ROOT))] == []
 
 
 def test_every_test_claims_something() -> None:

@@ -121,9 +121,10 @@ def public_address(address: str) -> str:
 def secrets_in(address: str) -> frozenset[str]:
     """What ``public_address`` blanks, as it is spelled and as it is meant."""
     parts = urlsplit(address)
+    after_hash = parts.fragment.partition("?")[2]
     found = {
         text
-        for name, value, spelled in parameters(parts.query)
+        for name, value, spelled in [*parameters(parts.query), *parameters(after_hash)]
         if is_secret(name, value)
         for text in (value, spelled.partition("=")[2])
     }

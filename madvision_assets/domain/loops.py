@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.normal_form import normal_form
 from madvision_assets.domain.word_alignment import letters
 
 # Of the same words said again and again, so many are kept.
@@ -48,7 +49,7 @@ def without_loops(heard: Sequence[HeardSegment]) -> list[HeardSegment]:
 
 def _loops(words: Sequence[HeardWord]) -> Iterator[tuple[int, int]]:
     """First and last index of the words that are one time too many."""
-    keys = [letters(word.text) for word in words]
+    keys = [letters(normal_form("NFKC", word.text)) for word in words]
     at = 0
     while at < len(keys):
         period, copies = _loop_at(at, keys, words)

@@ -2,6 +2,7 @@
 
 import unicodedata
 
+from madvision_assets.domain.normal_form import normal_form
 from madvision_assets.domain.wording import shortened
 
 # Controls, format characters (zero-width, bidirectional), halves of pairs, and what Unicode keeps for private use.
@@ -15,7 +16,7 @@ def cleaned(text: str, max_chars: int | None = None) -> str:
         text: of anybody.
         max_chars: a longer one is cut at a word's end; None keeps all of it.
     """
-    seen = "".join(" " if c.isspace() else c for c in unicodedata.normalize("NFC", text) if c.isspace() or _is_seen(c))
+    seen = "".join(" " if c.isspace() else c for c in normal_form("NFC", text) if c.isspace() or _is_seen(c))
     line = " ".join(seen.split())
     return line if max_chars is None else shortened(line, max_chars)
 

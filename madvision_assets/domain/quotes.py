@@ -13,7 +13,9 @@ from madvision_assets.domain.wording import ends_sentence, letters
 
 # Fewer words prove nothing, unless they are all of a sentence.
 MIN_QUOTE_WORDS = 4
-_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+# A number is one word: "5 million" is not what "3.5 million" says.
+_WORD = re.compile(r"\d+(?:[.,:]\d+)+|[^\W_]+(?:['\u2019][^\W_]+)*")
+_MARKS = str.maketrans("", "", "'.,:")
 # Scripts that put no space between words: each letter of theirs counts as one.
 UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
@@ -100,7 +102,7 @@ class SaidWords:
 def _words(at: int, text: str) -> Iterator[_Word]:
     if text.isascii():  # as most are, and far quicker
         for match in _WORD.finditer(text):
-            yield _Word(at, match.start(), match.end(), match.group().replace("'", "").lower())
+            yield _Word(at, match.start(), match.end(), match.group().translate(_MARKS).lower())
         return
     for match in _WORD.finditer(text):
         if not UNSPACED.search(match.group()):

@@ -60,7 +60,9 @@ _HEADER = re.compile(
     r"(['\"]?\s*[:=]\s*['\"]?|['\"]\s*,\s*b?['\"])(?:(?:bearer|basic|digest|token|apikey|negotiate)\s+)?[^\s'\",;]+(?:;\s*[^\s'\",;=]+=[^\s'\",;]+)*"
 )
 # What is a word ("a basic understanding") is none.
-_SCHEME = re.compile(r"\b([Bb]earer|BEARER|[Bb]asic|BASIC)\s+(?![A-Za-z]?[a-z]+(?![\w~+/=-]))[A-Za-z0-9._~+/=-]{6,}")
+_SCHEME = re.compile(
+    r"\b([Bb]earer|BEARER|[Bb]asic|BASIC)\s+(?![A-Za-z]?[a-z]{1,14}(?![\w~+/=-]))[A-Za-z0-9._~+/=-]{6,}"
+)
 _SIGNED_HEADER = re.compile(r"(?i)(\bauthorization\\?['\"]?\s*[:=]\s*\\?['\"]?)(?:digest|aws4-hmac-sha256)\b[^\n]*")
 _COMMAND_LINE = re.compile(
     r"(?i)((?<!\S)--?[\w-]*(?:password|passwd|passphrase|secret|token|api-?key)(?:\s+|=)|(?<!\S)-u\s+(?=[^\s:]+:))"

@@ -16,8 +16,11 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         wait_s = _number(headers.get(name, ""))
         if wait_s is not None:
             return max(0.0, wait_s * unit_s)
-    date = parsedate_tz(headers.get("retry-after", ""))
-    return max(0.0, mktime_tz(date) - time.time()) if date else None
+    try:
+        date = parsedate_tz(headers.get("retry-after", ""))
+        return max(0.0, mktime_tz(date) - time.time()) if date else None
+    except (ValueError, OverflowError):  # of no year that there is
+        return None
 
 
 def _number(text: str) -> float | None:

@@ -10,7 +10,7 @@ from madvision_assets.domain.loops import MAX_REPEATS, REFRAIN_S, without_loops
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.transcript import Segment, Word
 from madvision_assets.domain.word_alignment import letters, spread
-from madvision_assets.domain.word_times import Span, between_pauses, into_sound, on_sound, overlap_s, rising
+from madvision_assets.domain.word_times import Span, between_pauses, into_sound, on_sound, overlap_s, rising, within
 
 # Engines invent text in silence: a segment must overlap audible sound by at least this share of itself.
 MIN_AUDIBLE_SHARE = 0.1
@@ -85,7 +85,7 @@ def _on_sound(item: HeardSegment, audible: Sequence[Span]) -> HeardSegment | Non
         if not _is_audible(whole.start_s, whole.end_s, audible):
             return None
         item = spread(replace(item, start_s=whole.start_s, end_s=whole.end_s), audible)
-    words = into_sound(on_sound(rising(item.words), audible), audible)
+    words = into_sound(on_sound(rising(within(item.words, (item.start_s, item.end_s))), audible), audible)
     if not words:
         return None
     start_s, end_s = words[0].start_s, words[-1].end_s

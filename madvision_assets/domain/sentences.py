@@ -8,16 +8,17 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.wording import SENTENCE_MARKS
 
 LONGEST_S = 12.0
 # A pause that ends a sentence though no full stop does.
 PAUSE_S = 1.5
-_CLOSING = "[\"'\u201d\u2019»)\\]」』]*$"  # quotes and brackets behind a mark
-SENTENCE_END = re.compile(rf"[.!?…。\uff01\uff1f]+{_CLOSING}")
+_CLOSING = "[\"'\u201d\u201c\u2019\u2018»«\u203a\u2039)\\]」』》〉】\uff09]*$"  # quotes and brackets behind a mark
+SENTENCE_END = re.compile(rf"[{SENTENCE_MARKS}]+{_CLOSING}")
 # A stop behind these ends no sentence; nor does one behind a single letter.
 _SHORT = frozenset({"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "no.", "e.g.", "i.e.", "z.b."})
 _INITIALS = re.compile(r"^(?:[^\W\d_]\.)+$")
-_CLAUSE_ENDS = re.compile(rf"[,;:\u2013—、\uff0c\uff1b\uff1a]{_CLOSING}")
+_CLAUSE_ENDS = re.compile(rf"[,;:\u2013—、\uff0c\uff1b\uff1a\u060c\u061b]{_CLOSING}")
 # Where a long sentence is cut: a clause's end is worth as much as a pause of so many seconds.
 CLAUSE_WORTH_S = 0.5
 

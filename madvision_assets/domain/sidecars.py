@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from madvision_assets.domain.addresses import DEFAULT_PORTS, public_address
 from madvision_assets.domain.captions import words_inside
 from madvision_assets.domain.clips import Clip, ClipCandidate, Clips, Role
+from madvision_assets.domain.normal_form import normal_form
 from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.transcript import Transcript
@@ -64,7 +65,7 @@ def file_stem(clip: Clip) -> str:
 
 def slug(title: str) -> str:
     """Letters and digits of the title in small letters, with hyphens between, at most 80 bytes; never empty."""
-    composed = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", title).lower())
+    composed = normal_form("NFKC", normal_form("NFKC", title).lower())
     seen = (c for c in composed if unicodedata.category(c) != _UNSEEN)
     parts = "".join(c if unicodedata.category(c)[0] in _KEPT_CLASSES else " " for c in seen).split()
     plain = "-".join(parts)

@@ -128,7 +128,7 @@ def _wistia(parts: SplitResult) -> str | None:
 
 def _soundcloud(parts: SplitResult) -> str | None:
     """One host; a secret link's token is in the path, or beside it."""
-    found = re.fullmatch(r"(/[\w-]+/[\w-]+)(/s-[\w-]+)?/*", parts.path, re.ASCII)
+    found = re.fullmatch(r"(/(?!search/|discover/|you/)[\w-]+/[\w-]+)(/s-[\w-]+)?/*", parts.path, re.ASCII)
     token = _only(parts, "secret_token")
     in_path = (found and found[2]) or (f"/{token}" if re.fullmatch(r"s-[\w-]+", token, re.ASCII) else "")
     return f"https://soundcloud.com{found[1]}{in_path}" if found else None

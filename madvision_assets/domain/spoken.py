@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
+from madvision_assets.domain.normal_form import normal_form
 from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.transcript import Segment, Transcript
@@ -87,7 +88,7 @@ class Question(Value):
 
 def words_in(text: str) -> list[str]:
     """The words of a text as they are compared: without case, accents and marks."""
-    folded = _ACCENTS.sub("", unicodedata.normalize("NFKD", text).casefold())
+    folded = _ACCENTS.sub("", normal_form("NFKD", text).casefold())
     return [word[:WORD_CHARS] for word in _WORD.findall(unicodedata.normalize("NFC", folded))]
 
 

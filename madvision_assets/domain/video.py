@@ -13,6 +13,7 @@ from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.documents import Document, ObjectRef
 from madvision_assets.domain.failures import InvalidAddressError
 from madvision_assets.domain.languages import NAMES as LANGUAGE_NAMES
+from madvision_assets.domain.normal_form import normal_form
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Value
 from madvision_assets.domain.renditions import CaptionStyle, Shape, captioned_shapes, in_order
 from madvision_assets.domain.tracks import Tracks
@@ -101,7 +102,7 @@ def _short_together(terms: tuple[str, ...]) -> tuple[str, ...]:
 
 def plain_term(text: str) -> str:
     """A name or word in one form (NFC) and on one line: control characters, and what only steers a display, are out."""
-    composed = unicodedata.normalize("NFC", text)
+    composed = normal_form("NFC", text)
     shown = "".join(" " if char.isspace() else char for char in composed if char.isspace() or _is_shown(char))
     return " ".join(shown.split()).strip(" ,")
 

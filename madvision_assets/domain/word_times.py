@@ -7,17 +7,35 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from math import inf
+from math import inf, isfinite
 
 from madvision_assets.domain.heard import HeardWord
 
 Span = tuple[float, float]
 
 MIN_WORD_S = 0.02
+# Engines lay words a little beside their stretch, and no further.
+OUTSIDE_S = 1.0
 # How near to the edge of a word a pause begins or ends that it is moved to; engines are seldom further off.
 REACH_S = 0.5
 # What stays of a word whose edge is moved, and how much of a pause lies so near, at least.
 LEFT_S, LEAST_PAUSE_S = 0.04, 0.1
+
+
+def within(heard: Sequence[HeardWord], span: Span) -> list[HeardWord]:
+    """The words, those that lie far outside their stretch brought beside the word before them.
+
+    One such time would push all words behind it there. Where most words lie outside, it is the stretch that is wrong.
+    """
+    low, high = span[0] - OUTSIDE_S, span[1] + OUTSIDE_S
+    outside = sum(not low <= each <= high for word in heard for each in (word.start_s, word.end_s))
+    if outside > len(heard) and all(isfinite(each) for word in heard for each in (word.start_s, word.end_s)):
+        return list(heard)
+    words: list[HeardWord] = []
+    for word in heard:
+        start_s = word.start_s if low <= word.start_s <= high else words[-1].end_s if words else span[0]
+        words.append(replace(word, start_s=start_s, end_s=word.end_s if low <= word.end_s <= high else start_s))
+    return words
 
 
 def rising(heard: Iterable[HeardWord]) -> tuple[HeardWord, ...]:

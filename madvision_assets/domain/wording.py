@@ -1,16 +1,21 @@
 """Words: how text is taken apart and compared, in every language that writes letters."""
 
 import re
-import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
+from madvision_assets.domain.normal_form import normal_form
 from madvision_assets.domain.stop_words import STOP_WORDS
 
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
 _NO_LETTERS = re.compile(r"[\W_]+")
-_SENTENCE_END = re.compile(r"(?<=[.!?\u2026\u3002\uff01\uff1f])\s+")
-_TERMINAL = (".", "!", "?", "\u2026", "\u3002", "\uff01", "\uff1f")
+# Of Latin scripts, Chinese and Japanese, Devanagari, Arabic and Urdu, Armenian, Ethiopic, Burmese and Khmer.
+SENTENCE_MARKS = (
+    ".!?\u2026\u203c\u2047\u2048\u2049\u3002\uff61\uff0e\uff01\uff1f"
+    "\u0964\u0965\u061f\u06d4\u0589\u1362\u1367\u104b\u17d4"
+)
+_SENTENCE_END = re.compile(rf"(?<=[{SENTENCE_MARKS}])\s+")
+_TERMINAL = tuple(SENTENCE_MARKS)
 _CLOSERS = "\"'\u201d\u2019)]\u300d\u00bb"
 
 MINUTES_PER_HOUR = 60
@@ -25,7 +30,7 @@ _ELIDING = frozenset({"fr", "it"})
 
 def words_of(text: str) -> list[str]:
     """The words of a text, folded to one case and one apostrophe, in order."""
-    folded = unicodedata.normalize("NFKC", text).casefold().replace("\u2019", "'")
+    folded = normal_form("NFKC", text).casefold().replace("\u2019", "'")
     return _WORD.findall(folded)
 
 
@@ -72,7 +77,7 @@ def _unelided(word: str, language: str) -> str:
 
 def letters(text: str) -> str:
     """Letters and digits only, folded: equal for texts that differ in case, spacing and punctuation."""
-    return _NO_LETTERS.sub("", unicodedata.normalize("NFKC", text).casefold())
+    return _NO_LETTERS.sub("", normal_form("NFKC", text).casefold())
 
 
 def sentences_of(text: str) -> list[str]:
@@ -87,7 +92,7 @@ def ends_sentence(text: str) -> bool:
 
 def is_question(text: str) -> bool:
     """Whether a text ends with a question mark (closing quotes and brackets aside)."""
-    return text.rstrip().rstrip(_CLOSERS).endswith(("?", "\uff1f"))
+    return text.rstrip().rstrip(_CLOSERS).endswith(("?", "\uff1f", "\u061f"))
 
 
 def timecode(time_s: float) -> str:

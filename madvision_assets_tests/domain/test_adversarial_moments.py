@@ -1,6 +1,7 @@
 """Ten thousand proposals made to get something false past the selection."""
 
 import random
+import time
 import unicodedata
 from itertools import pairwise
 
@@ -131,3 +132,14 @@ def is_true(candidate: ClipCandidate, talk: Transcript, options: Options, media_
         assert text == cleaned(text)
         assert not {unicodedata.category(character) for character in text} & {"Cc", "Cf", "Cs"}
     assert 0 < len(candidate.title) <= 120
+
+
+@pytest.mark.parametrize("again", ["\u0301\u0327", "\u0301", "\u0344", "\u200d\u0301"])
+def test_a_text_made_of_marks_keeps_nobody_waiting(again: str) -> None:
+    text = "a" + again * (200_000 // len(again)) + "\u0327" * 50_000
+    started = time.process_time()
+    cleaned(text, 600)
+    letters(text)
+
+    assert time.process_time() - started < 5
+    assert cleaned("e\u0301 " * 1000, 600).startswith("\u00e9 \u00e9")

@@ -46,9 +46,24 @@ def test_two_stretches_that_take_turns_are_a_loop() -> None:
     assert texts(without_loops(said(BEFORE, *[A, B] * 8, AFTER))) == " ".join([BEFORE, *[A, B] * 3, AFTER])
 
 
+def test_three_stretches_that_take_turns_are_a_loop_and_counting_is_none() -> None:
+    third = "And so it goes on."
+    counted = said(*(f"This is number {n} of the list." for n in range(20)))
+
+    assert texts(without_loops(said(BEFORE, *[A, B, third] * 6))) == " ".join([BEFORE, *[A, B, third] * 3])
+    assert without_loops(counted) == counted
+
+
 def test_a_loop_is_one_whatever_its_marks_and_its_capitals() -> None:
     forms = ["we have to measure it first", "We have to measure it first,", "WE have to, measure it first!"]
+    pairs = (
+        ("It is 5 % now.", "it is 5 % NOW"),
+        ("Cafe\u0301 au lait", "café au lait."),
+        ("\uff21\uff22 is here.", "AB is here"),
+    )
 
+    for one, other in pairs:
+        assert len(without_loops(said(*[one, other] * 6))) == 3
     assert len(without_loops(said(*forms * 4))) == 3
 
 

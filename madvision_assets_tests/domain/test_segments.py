@@ -90,6 +90,20 @@ def test_words_of_no_length_get_some_and_never_run_backwards() -> None:
     assert first.start_s < first.end_s <= second.start_s < second.end_s
 
 
+@pytest.mark.parametrize(
+    "wrong", [(5000.0, 5001.0), (-90.0, -80.0), (2.0, 400.0), (float("nan"), 3.0), (2.0, float("inf"))]
+)
+def test_one_time_that_is_far_off_moves_no_other_word(wrong: tuple[float, float]) -> None:
+    words = [("we", 1.0, 2.0), ("all", *wrong), ("read", 3.0, 4.0), ("books", 4.0, 5.0)]
+
+    (found,) = clean_segments([heard(1.0, 5.0, "we all read books", words)], 0.0, [(0.0, 500.0)])
+
+    times = [(word.text, word.start_s, word.end_s) for word in found.words]
+    assert [times[0], *times[2:]] == [("we", 1.0, 2.0), ("read", 3.0, 4.0), ("books", 4.0, 5.0)]
+    assert times[1][:2] == ("all", 2.0)
+    assert times[1][2] <= 3.0
+
+
 def test_a_segment_without_text_or_length_is_left_out() -> None:
     assert clean_segments([heard(0, 1, "  "), heard(1, 1, "x")], 0.0, [(0, 2)]) == []
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from madvision_assets.domain.clips import ClipCandidate, Moment, Outcome, RejectionRule
 from madvision_assets.domain.selection import WEAK_BELOW, Selection, clip_limits_s, select
 from madvision_assets.domain.timeline import MAX_LEAD_S, MAX_TAIL_S
+from madvision_assets.domain.titles import true_title
 from madvision_assets.domain.transcript import Segment, Transcript, Word
 from madvision_assets.domain.video import Options
 from madvision_assets_tests.builders import moment, sample_talk, transcript_of
@@ -427,6 +428,13 @@ def test_a_quote_of_a_word_or_two_or_of_half_a_word_proves_nothing(quote: str) -
     assert rule in {RejectionRule.QUOTE_TOO_SHORT, RejectionRule.QUOTE_NOT_FOUND}
 
 
+def test_a_part_of_a_number_is_not_what_was_said() -> None:
+    talk = transcript_of([(f"It costs 3.5 million euros in year {n}.", 5.0 * n, 5.0 * n + 4.5) for n in range(8)])
+
+    assert only_rule(run(talk, moment(0, 3, "5 million euros in year 2"))) is RejectionRule.QUOTE_NOT_FOUND
+    assert run(talk, moment(0, 3, "3.5 million euros in year 2")).candidates
+
+
 def test_a_short_sentence_is_a_quote_where_it_is_all_of_it() -> None:
     talk = even(
         ["One speaks at some length here.", "Never stop.", "Another goes on at length.", "And a third one too."]
@@ -447,6 +455,28 @@ def test_a_title_that_speaks_of_what_nobody_says_is_replaced_by_a_sentence_that_
     (candidate,) = run(numbered(20), moment(3, 6, said(4), title="CEO admits fraud and resigns")).candidates
 
     assert candidate.title == "Sentence number 4 speaks of matter 4."
+
+
+@pytest.mark.parametrize(
+    ("title", "true"),
+    [
+        ("It was fraud", False),
+        ("The chief called it a fraud, and left", False),
+        ("We never lost users", False),
+        ("We lost 90 percent", False),
+        ("\U0001f525\U0001f525\U0001f525", False),
+        ("!!!", False),
+        ("\u0421hief called", False),
+        ("We lost ten percent of our users", True),
+        ("It was not fraud", True),
+        ("Was it fraud?", True),
+        ("The chief called it no fraud", True),
+    ],
+)
+def test_a_title_that_says_the_opposite_or_nothing_is_not_true(title: str, *, true: bool) -> None:
+    told = "We lost ten percent of our users in a year, and the chief called it no fraud. Then three people left us."
+
+    assert (true_title(title, told, "") == title) is true
 
 
 @pytest.mark.parametrize("title", ["Numbers that matter", "Why sentence 4 matters", "Speaking of number 4"])

@@ -24,6 +24,24 @@ def test_three_sentences_in_one_stretch_are_three() -> None:
     assert texts(spoken("We read. Did you? Yes!")) == ["We read.", "Did you?", "Yes!"]
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        ["यह पहला वाक्य है।", "यह दूसरा वाक्य है।", "और यह तीसरा"],
+        ["یہ پہلا ہے۔", "کیا یہ دوسرا ہے؟", "ہاں"],  # noqa: RUF001 - Urdu
+        ["هل هذا صحيح؟", "نعم هو كذلك.", "حسنا"],
+        ["Սա է։", "Այն է։"],  # noqa: RUF001 - Armenian
+        ["ይህ ነው።", "ያ ነው።"],
+        ["ဒါကတစ်။", "ဒါကနှစ်။"],
+        ["これは｡", "つぎ｡"],
+        ["这是一句\uff0e", "那是二句\uff0e"],
+        ["Er sagte \u201eSo ist es.\u201c", "»Ja.«", "«Oui.»", "Dann ging er."],
+    ],
+)
+def test_every_script_ends_its_sentences_in_its_own_way(told: list[str]) -> None:
+    assert texts(spoken(" ".join(told))) == told
+
+
 def test_a_sentence_that_a_window_has_cut_is_one() -> None:
     assert texts(spoken("The first thing"), spoken("is the last.", 1.2)) == ["The first thing is the last."]
 

@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 
 from madvision_assets.domain import failures
 from madvision_assets.domain.retry_after import retry_after_s
-from madvision_assets.tools.analyst.errors import classify_openai
+from madvision_assets.tools.analyst.answers import json_in, moments_of
+from madvision_assets.tools.analyst.errors import classify_openai, minded_parameter
 
 REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/chat/completions")
 COMPLETION = ChatCompletion(id="1", choices=[], created=0, model="gpt-4o", object="chat.completion")
@@ -96,6 +97,48 @@ def test_an_answer_that_does_not_fit_is_told_without_quoting_it() -> None:
     assert "somebody" not in str(failure)
 
 
+ONE = '{"first_segment": 1, "last_segment": 2, "quote": "we read many books", "strength": "strong"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"moments": [{ONE}]}}',
+        f'```json\n{{"moments": [{ONE}]}}\n```\nI hope that helps {{smile}}.',
+        f'{{"moments": [ // the best\n{ONE}, /* no more */],}}',
+        f'{{"moments": [{ONE}]}}'.replace('"', "'"),
+        f'{{"moments": []}}\n{{"moments": [{ONE}]}}',
+        f'{{"moments": [{ONE}]}}\n{{"note": "done"}}',
+        f'<think>[segment 3] and {{x}}</think>\n{{"moments": [{ONE}]}}',
+        f'{{"answer": {{"moments": [{ONE}]}}}}',
+        f'{{"moments": {{"1": {ONE}}}}}',
+        json.dumps({"moments": f"[{ONE}]"}),
+        json.dumps(f'{{"moments": [{ONE}]}}'),
+        f'{{"moments": [{ONE}, {ONE[:40]}',
+        ONE,
+    ],
+)
+def test_the_moments_of_an_answer_are_found_however_it_is_wrapped(text: str) -> None:
+    good, _ = moments_of(json_in(text))
+
+    assert [(each.first_segment, each.last_segment, each.quote) for each in good] == [(1, 2, "we read many books")]
+
+
+@pytest.mark.parametrize("text", ["", "null", '"x"', "<html>{}</html>", "[" * 100_000, '{"note": 1}', '{"moments": 5}'])
+def test_where_there_are_none_it_is_a_bad_answer(text: str) -> None:
+    with pytest.raises(failures.AnalystBadAnswerError):
+        moments_of(json_in(text))
+
+
+def test_a_number_that_no_segment_has_and_no_table_takes_is_none() -> None:
+    other = ONE.replace(": 1,", f": {10**30},")
+
+    good, bad = moments_of(json_in(f'{{"moments": [{ONE}, {other}]}}'))
+
+    assert len(good) == 1
+    assert [each.moment.first_segment for each in bad] == [-1]
+
+
 def test_what_is_not_json_is_a_bad_answer() -> None:
     assert type(classify_openai(json.JSONDecodeError("No", "{", 0))) is failures.AnalystBadAnswerError
 
@@ -114,6 +157,67 @@ def test_an_exhausted_quota_is_told_from_a_rate_limit(body: Mapping[str, str]) -
     assert type(classify_openai(error)) is failures.QuotaExhaustedError
 
 
+def _is(leaf: type[failures.Failure], status: int, body: object) -> tuple[type[failures.Failure], int, object]:
+    return leaf, status, body
+
+
+@pytest.mark.parametrize(
+    ("leaf", "status", "body"),
+    [
+        *(
+            _is(failures.TranscriptTooLargeError, status, body)
+            for status, body in (
+                (400, {"message": "Input tokens exceed the limit.", "code": "context_length_exceeded"}),
+                (400, {"message": "The prompt (total length 9000) is too long to fit into the model", "code": 400}),
+                (400, {"message": "'max_tokens' is too large: 4096. This model's maximum context length is 8192"}),
+                (400, {"message": "max_tokens must be at least 1, got -5000.", "code": 400}),
+                (400, {"message": "the request exceeds the available context size.", "type": "exceed_context_size"}),
+                (500, {"message": "Context size has been exceeded.", "code": 500}),
+                (500, {"message": "input length exceeds maximum context length", "type": "api_error"}),
+                (400, {"message": "litellm.ContextWindowExceededError: litellm.BadRequestError: x", "code": "400"}),
+                (400, {"message": "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"}),
+                (400, [{"error": {"message": "The input token count (1200000) exceeds the maximum allowed"}}]),
+                (422, "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096."),
+                (400, {"detail": "Requested tokens exceed the maximum context length of 32768 tokens."}),
+                (429, {"message": "Request too large for gpt-4o on tokens per min", "code": "rate_limit_exceeded"}),
+                (413, "<html>413 Request Entity Too Large</html>"),
+            )
+        ),
+        *(
+            _is(failures.AnalystRejectedError, status, body)
+            for status, body in (
+                (400, {"message": "Unterminated string in JSON"}),
+                (422, {"detail": [{"loc": ["body", "messages"], "msg": "str type expected"}]}),
+                (400, {"message": "API key not valid, context length, temperature", "code": "invalid_prompt"}),
+                (400, {"message": "Flagged: 'API key not valid. Your credit balance is too low.'"}),
+                (400, {"message": {"a": 1}, "code": ["x"], "param": 5, "type": {}}),
+                (403, "<html>Request blocked</html>"),
+            )
+        ),
+        _is(failures.PolicyRefusalError, 400, {"message": "filtered", "param": "prompt", "code": "content_filter"}),
+        _is(failures.PolicyRefusalError, 400, {"message": "litellm.ContentPolicyViolationError: x", "code": "400"}),
+        _is(failures.ApiKeyInvalidError, 400, {"message": "API key not valid. Please pass a valid API key."}),
+        _is(failures.ApiKeyInvalidError, 400, {"message": "Authentication Error, Invalid proxy server token passed."}),
+        _is(failures.QuotaExhaustedError, 400, {"message": "Budget has been exceeded! Current cost: 12.0"}),
+        _is(failures.QuotaExhaustedError, 400, {"message": "Your credit balance is too low to access the API."}),
+        _is(failures.AnalystMisconfiguredError, 400, {"message": "invalid model ID"}),
+        _is(failures.AnalystMisconfiguredError, 404, {"message": "model 'x' not found, try pulling it first"}),
+        _is(failures.AnalystUnavailableError, 500, {"message": "llama runner process has terminated"}),
+        _is(failures.AnalystRateLimitedError, 429, {"message": "Rate limit reached", "code": "rate_limit_exceeded"}),
+    ],
+)  # fmt: skip
+def test_every_server_s_words_tell_whose_matter_it_is(leaf: type[failures.Failure], status: int, body: object) -> None:
+    parts = body if isinstance(body, Mapping) else {}
+    error = of_status(openai.APIStatusError, status, body)
+    error.code, error.param, error.type = (parts.get(name) for name in ("code", "param", "type"))
+
+    failure = classify_openai(error)
+
+    assert type(failure) is leaf
+    failure.__cause__ = error
+    assert minded_parameter(failure) is None
+
+
 @pytest.mark.parametrize(
     ("headers", "expected_s"),
     [
@@ -125,6 +229,9 @@ def test_an_exhausted_quota_is_told_from_a_rate_limit(body: Mapping[str, str]) -
         ({"retry-after": "soon"}, None),
         ({"retry-after": "inf"}, None),
         ({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+        ({"retry-after": "Fri, 31 Dec 99999 23:59:59 GMT"}, None),
+        ({"retry-after": "\u00b2"}, None),
+        ({"retry-after": "9" * 400}, None),
     ],
 )
 def test_the_waiting_time_is_read_in_every_form(headers: Mapping[str, str], expected_s: float | None) -> None:

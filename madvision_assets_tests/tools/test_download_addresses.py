@@ -238,6 +238,7 @@ def test_a_video_of_a_site_has_one_spelling_whoever_shared_it(spelled: str, vide
         "https://www.twitch.tv/riotgames/videos",
         "https://www.reddit.com/r/videos/s/AbCdEf123",
         "https://v.redd.it/zv89llsvexdz",
+        "https://soundcloud.com/search/sounds?q=talk",
         "https://b23.tv/abcdef",
         "https://vm.tiktok.com/ZMabc/",
         "https://x.com/i/broadcasts/1ypKdEePLPqxW",

@@ -164,7 +164,13 @@ def test_the_status_is_found_however_deep_it_is_wrapped(status: int, code: str) 
     assert classify(describe(wrapped(http_error(status)))).code == code
 
 
-@pytest.mark.parametrize(("value", "wait_s"), [("120", 120.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None)])
+@pytest.mark.parametrize(
+    ("value", "wait_s"),
+    [
+        *(("120", 120.0), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0), ("soon", None), ("\u00b2", None), ("9" * 400, None)),
+        *(("inf", None), ("Fri, 31 Dec 99999 23:59:59 GMT", None), ("-5", 0.0)),
+    ],
+)
 def test_retry_after_is_read_in_seconds(value: str, wait_s: float | None) -> None:
     assert classify(describe(wrapped(http_error(429, Retry_After=value)))).retry_after_s == wait_s
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from madvision_assets.domain.clips import Moment, RejectedMoment, RejectionRule
 from madvision_assets.domain.content_type import Confidence, ContentKind
@@ -23,6 +23,8 @@ MAX_QUOTE_CHARS = 1_000
 MAX_TOPICS = 5
 MAX_TOPIC_CHARS = 40
 MAX_MOMENTS = 200  # of one answer; a model that writes more does not choose
+MAX_WRAPPINGS = 4
+MAX_NUMBER = 2**31  # no segment has a larger one, and no table takes it
 
 
 class Strength(StrEnum):
@@ -65,7 +67,14 @@ def _texts(value: object) -> object:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
+def _number(value: int) -> int:
+    if abs(value) >= MAX_NUMBER:
+        raise ValueError("no segment has such a number")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_text)]
+Number = Annotated[int, AfterValidator(_number)]  # the schema that is sent stays as it is
 Choice = BeforeValidator(_choice)
 
 
@@ -109,8 +118,8 @@ class KindAnswer(Answer):
 class MomentAnswer(Answer):
     """One moment."""
 
-    first_segment: int
-    last_segment: int
+    first_segment: Number
+    last_segment: Number
     quote: Text
     reason: Text
     title: Text
@@ -153,6 +162,7 @@ class RankAnswer(Answer):
     best_first: list[int]
 
 
+_ANSWERING = frozenset({"moments", "kind", "best_first"})
 # What a server without a schema may leave out of a moment.
 _USUALLY = {"part": Part.TALK.value, "reason": "", "title": "", **dict.fromkeys(PRAISES, False)}
 
@@ -163,7 +173,7 @@ def moments_of(told: object) -> tuple[list[Moment], list[RejectedMoment]]:
     Raises:
         AnalystBadAnswerError: there is no list of moments in it, or none of them can be understood.
     """
-    listed = told.get("moments") if isinstance(told, Mapping) else told
+    listed = _listed(told)
     if not isinstance(listed, Sequence) or isinstance(listed, str):
         raise AnalystBadAnswerError("the answer has no list of moments")
     good: list[Moment] = []
@@ -184,6 +194,26 @@ def moments_of(told: object) -> tuple[list[Moment], list[RejectedMoment]]:
     return good, bad
 
 
+def _listed(told: object) -> object:
+    """The list of moments, however a server without a schema wraps it: by another name, as text, one by itself."""
+    for _ in range(MAX_WRAPPINGS):
+        if isinstance(told, str):
+            told = json_in(told)
+        if not isinstance(told, Mapping):
+            return told
+        if "moments" in told:
+            told = [] if told["moments"] is None else told["moments"]
+        elif "first_segment" in told:
+            return [told]
+        elif told and all(isinstance(each, Mapping) for each in told.values()) and _are_moments([*told.values()]):
+            return [*told.values()]
+        elif len(told) == 1:
+            told = next(iter(told.values()))
+        else:
+            return None
+    return told
+
+
 def amiss(error: ValidationError) -> str:
     """Which fields are amiss and why; the values, which quote the transcript, are left out."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
@@ -199,7 +229,7 @@ def _rejected(told: object, rule: RejectionRule, details: str) -> RejectedMoment
 
     def number(name: str) -> int:
         value = fields.get(name)
-        return value if isinstance(value, int) and abs(value) < 2**31 else -1
+        return value if isinstance(value, int) and abs(value) < MAX_NUMBER else -1
 
     moment = Moment(
         first_segment=number("first_segment"),
@@ -230,13 +260,19 @@ def json_in(text: str) -> object:
             found = json_repair.loads(text[begin:], skip_json_loads=True)
         except (ValueError, RecursionError):
             found = None
-        # Of several the last is the answer: a model that thinks aloud writes others before it.
-        if isinstance(found, list) and found and all(isinstance(each, dict | list) for each in found):
-            found = found if _are_moments(found) else found[-1]
+        # Of several the last is the answer: a model that thinks aloud writes others before it, or a note behind it.
+        if isinstance(found, list) and found and not _are_moments(found):
+            answers = [each for each in found if _is_an_answer(each)]
+            only_notes = all(isinstance(each, dict | list) for each in found)
+            found = answers[-1] if answers else found[-1] if only_notes else found
         # What had to be mended and then holds nothing is an answer that broke off, and no empty one.
         if isinstance(found, dict | list) and (any(found.values()) if isinstance(found, dict) else found):
             return found
     raise AnalystBadAnswerError("the answer is not JSON")
+
+
+def _is_an_answer(found: object) -> bool:
+    return isinstance(found, Mapping) and not _ANSWERING.isdisjoint(found)
 
 
 def _are_moments(found: Sequence[object]) -> bool:

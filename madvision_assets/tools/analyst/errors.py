@@ -44,16 +44,35 @@ MODEL_CODES = frozenset({"model_not_found", "invalid_model"})
 TOO_LARGE_CODES = frozenset({"context_length_exceeded", "string_above_max_length"})
 # The same in the words of vLLM, llama.cpp, Ollama and others, which have no codes.
 _TOO_LARGE_WORDS = re.compile(
-    r"context (length|size|window)|too many (input )?tokens|(prompt|input|request) is too (long|large)|token limit",
+    r"context.?(length|size|window|limit|shift)|too many (input )?tokens"
+    r"|(prompt|input|request)( \([^)]{0,40}\))? is too (long|large)"
+    r"|request too large|token limit|reduce the length|tokens must be reduced|exceeds? the maximum (number of )?tokens"
+    r"|(input )?token count.{0,20} exceeds|max_new_tokens. must be <=|max_tokens must be at least 1, got -",
     re.IGNORECASE,
 )
+# Servers that tell what is the operator's with a 400, and have no code for it: what they begin with, since further on
+# a message may quote the transcript.
+_OF_THE_OPERATOR: tuple[tuple[re.Pattern[str], type[Failure]], ...] = (
+    (re.compile(r"API key not valid|Authentication Error\b"), ApiKeyInvalidError),
+    (re.compile(r"Your credit balance is too low|Budget has been exceeded"), QuotaExhaustedError),
+    (
+        re.compile(r"(litellm\.\w+: )?LLM Provider NOT provided|invalid model ID", re.IGNORECASE),
+        AnalystMisconfiguredError,
+    ),
+    (re.compile(r"litellm\.ContentPolicyViolationError"), PolicyRefusalError),
+)
+# What is minded is the prompt, whatever words of it the message quotes.
+PROMPT_CODES = frozenset({"invalid_prompt"})
 # Parameters without which a question can be asked as well.
 LEFT_OUT = ("temperature", "seed", "max_completion_tokens", "max_tokens", "response_format")
 _FORM_WORDS = ("json_schema", "json_object", "structured output")
 # Further on a message may quote the transcript.
 _OWN_WORDS_CHARS = 200
 _OF_THE_REQUEST = frozenset({400, 413, 422})
+# With which some servers tell of too long a prompt: llama.cpp, Ollama, and an API whose tokens a minute it surpasses.
+_OF_LENGTH_TOO = frozenset({429, 500})
 _TOO_LARGE = 413
+_WRAPPINGS = 3  # [{"error": {"message": …}}]
 _FORBIDDEN = 403
 _SERVER_ERRORS = 500
 _BY_STATUS: dict[int, type[Failure]] = {
@@ -107,11 +126,18 @@ def _without_status() -> tuple[tuple[type[Exception] | tuple[type[Exception], ..
 
 
 def _of_status(error: "openai.APIStatusError") -> Failure:
-    details = f"{error.status_code}: {error.message}"
-    if error.code in QUOTA_CODES or error.type in QUOTA_CODES:
+    details = f"{error.status_code}: {_said(error) or error.message}"
+    code, kind = _word(error.code), _word(error.type)
+    if code in QUOTA_CODES or kind in QUOTA_CODES:
         return QuotaExhaustedError(details)
-    if error.code in POLICY_CODES:
+    if code in POLICY_CODES:
         return PolicyRefusalError(details)
+    of_request = error.status_code in _OF_THE_REQUEST
+    begins = next((leaf for words, leaf in _OF_THE_OPERATOR if of_request and words.match(_said(error))), None)
+    if begins is not None and code not in PROMPT_CODES:
+        return begins(details)
+    if error.status_code in _OF_LENGTH_TOO and _is_too_large(error):
+        return TranscriptTooLargeError(details)
     if _is_about_one_video(error):
         too_large = error.status_code == _TOO_LARGE or _is_too_large(error)
         return (TranscriptTooLargeError if too_large else AnalystRejectedError)(details)
@@ -124,13 +150,17 @@ def _is_about_one_video(error: "openai.APIStatusError") -> bool:
     """Whether it may mind the words of this transcript, so that another video may fare better."""
     if error.status_code == _FORBIDDEN:
         return not (error.code or error.type)
-    of_all = error.code in MODEL_CODES or (error.param in CONFIGURED_PARAMETERS and not _is_too_large(error))
+    of_all = _word(error.code) in MODEL_CODES or (
+        _word(error.param) in CONFIGURED_PARAMETERS and not _is_too_large(error)
+    )
     return error.status_code in _OF_THE_REQUEST and not of_all
 
 
 def _is_too_large(error: "openai.APIStatusError") -> bool:
-    of_request = error.status_code in _OF_THE_REQUEST
-    return error.code in TOO_LARGE_CODES or (of_request and _TOO_LARGE_WORDS.search(_own_words(error)) is not None)
+    if _word(error.code) in PROMPT_CODES:
+        return False
+    may_be = error.status_code in _OF_THE_REQUEST | _OF_LENGTH_TOO
+    return _word(error.code) in TOO_LARGE_CODES or (may_be and _TOO_LARGE_WORDS.search(_own_words(error)) is not None)
 
 
 def minded_parameter(failure: Failure) -> str | None:
@@ -144,7 +174,10 @@ def minded_parameter(failure: Failure) -> str | None:
     error = failure.__cause__
     if not isinstance(error, openai.APIStatusError) or error.status_code not in _OF_THE_REQUEST:
         return None
-    named = (error.param or "").split(".")[0]
+    # One video's length, or words, change nothing in how others are asked.
+    if isinstance(failure, TranscriptTooLargeError) or _word(error.code) in PROMPT_CODES:
+        return None
+    named = _word(error.param).split(".")[0]
     if named in LEFT_OUT:
         return named
     words = _own_words(error)
@@ -154,7 +187,23 @@ def minded_parameter(failure: Failure) -> str | None:
 
 
 def _own_words(error: "openai.APIStatusError") -> str:
-    return f"{error.param or ''} {error.message}"[:_OWN_WORDS_CHARS]
+    return f"{_word(error.param)} {_said(error) or error.message}"[:_OWN_WORDS_CHARS]
+
+
+def _word(value: object) -> str:
+    """A code, type or parameter; servers put anything there."""
+    return value if isinstance(value, str) else ""
+
+
+def _said(error: "openai.APIStatusError") -> str:
+    """The server's own message, whatever it is wrapped in; blank where it is not where one expects it."""
+    body: object = error.body
+    for _ in range(_WRAPPINGS):
+        if isinstance(body, list):
+            body = next(iter(body), None)
+        elif isinstance(body, dict):
+            body = next((body[key] for key in ("message", "detail", "error") if body.get(key)), None)
+    return _word(body)
 
 
 def _of_connection(error: "openai.APIConnectionError") -> Failure:

@@ -12,11 +12,10 @@ full or ffmpeg missing, the parent finds out by itself (``downloader``).
 import re
 import traceback
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from madvision_assets.domain import egress
 from madvision_assets.domain import failures as f
+from madvision_assets.domain.retry_after import retry_after_s
 from madvision_assets.tools.download.messages import ErrorReport
 
 MAX_MESSAGE_CHARS = 2000
@@ -266,14 +265,6 @@ def _broken_in(error: BaseException) -> str | None:
 
 
 def _retry_after_s(error: BaseException) -> float | None:
-    """Retry-After of the answer in an HTTPError: seconds, or a date (RFC 9110, 10.2.3)."""
+    """Retry-After of the answer in an HTTPError."""
     headers = getattr(getattr(error, "response", None), "headers", None) or {}
-    value = headers.get("Retry-After")
-    if value is None:
-        return None
-    if value.isdigit():
-        return float(value)
-    try:
-        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
+    return retry_after_s({name.lower(): value for name, value in headers.items()})
