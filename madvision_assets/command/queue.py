@@ -219,7 +219,8 @@ def requeue(cause: str | None, named: tuple[str, ...], from_step: str | None) ->
     count = operations.requeue(video_ids=wanted, from_step=step)
     echo(f"{_videos(count)} queued again.")
     if count < len(wanted):
-        left = f"being processed just now, or deleted by whoever submitted them, and left alone: {_videos(len(wanted) - count)}."
+        passed = _videos(len(wanted) - count)
+        left = f"being processed just now, or deleted by whoever submitted them, and left alone: {passed}."
         tell(make_console(stderr=True), "note:", "yellow", left)
 
 
