@@ -29,7 +29,7 @@ KINDS: Mapping[str, tuple[int, str]] = {
     "not_found": (404, "There is nothing at this address."),
     "method_not_allowed": (405, "The method is not allowed here."),
     "uploads_off": (403, "No files are taken here. Submit the address of the video."),
-    "clips_of_another": (403, "Somebody else submitted this video first."),
+    "clips_of_another": (403, "This is not the token of the first submission of this video."),
     "body_timeout": (408, "The body took too long to arrive."),
     "upload_offset": (409, "The upload goes on at another byte."),
     "upload_overtaken": (409, "Another request goes on with this upload."),
