@@ -13,7 +13,8 @@ from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.store.documents import current_provenance
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.dispatch import missing_steps
-from madvision_assets.work.publish import PATIENCE_S, Finished, Publisher
+from madvision_assets.work.patience import PATIENCE_S
+from madvision_assets.work.publish import Finished, Publisher
 
 
 class BusyError(ValueError):
