@@ -20,7 +20,7 @@ from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.replacements import new_run
 from madvision_assets.tools.store.documents import read_current, read_version
 from madvision_assets.tools.store.objects import ObjectStore
-from madvision_assets.work.publish import PATIENCE_S
+from madvision_assets.work.patience import PATIENCE_S
 from madvision_assets.work.replacing import OutdatedError, Replacing, Words
 
 WORDS = Words(

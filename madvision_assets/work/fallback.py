@@ -14,7 +14,7 @@ from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst import Analyst, Progress, Proposal
 from madvision_assets.tools.database import Database
-from madvision_assets.work.staleness import AWAY
+from madvision_assets.work.staleness import AWAY, away
 
 # While it is away it is asked so often, by whoever comes; the others need not wait for what it does not say.
 ASKED_EVERY = timedelta(seconds=60)
@@ -78,11 +78,9 @@ class FallbackAnalyst:
 
     def _was_asked_in_vain(self, lately: timedelta | None) -> bool:
         """Whether he has been away for long, and somebody has found that so lately."""
-        from madvision_assets.tools.database.paid_calls import PaidCalls
-
-        failing = PaidCalls(self.database).failing([leaf.code for leaf in AWAY])
-        if failing is None:
+        found = away(self.database)
+        if found is None:
             return False
-        first, last = failing
+        first, last = found
         is_long = self.now() - first >= timedelta(seconds=self.after_s)
         return is_long and (lately is None or self.now() - last < lately)

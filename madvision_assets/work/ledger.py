@@ -20,10 +20,9 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.paying import Came, Planned
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.patience import PATIENCE_S, patiently
 
 ANSWERS = "answers"
-# A database that is away for so long is waited for: the answer was paid.
-PATIENCE_S = 120.0
 # When calls under way will have been settled, most likely.
 LOOK_AGAIN_S = 30.0
 
@@ -56,7 +55,7 @@ class Ledger:
         database: where the rows are.
         ceilings: what calls may cost.
         now: the clock, timezone-aware.
-        patience_s: how long a database that is away is waited for when a call is settled, seconds.
+        patience_s: how long a database that is away is waited for, seconds.
     """
 
     database: Database
@@ -70,7 +69,7 @@ class Ledger:
         return self.ceilings.told
 
     def reserve(self, planned: Planned) -> int:
-        """See ``Books``."""
+        """See ``Books``; waits for a database that is away: what was paid before for the video is not to be lost."""
         from madvision_assets.tools.database.paid_calls import PaidCalls, Spent
 
         def allow(of_video: Spent, of_day: Spent) -> None:
@@ -89,9 +88,12 @@ class Ledger:
                 f"{told}, and those under way {of_day.reserved_usd:.4f}", retry_after_s=LOOK_AGAIN_S
             )
 
-        now = self.now()
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        return PaidCalls(self.database).reserve(planned, now, midnight, allow)
+        def reserve() -> int:
+            now = self.now()
+            midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+            return PaidCalls(self.database).reserve(planned, now, midnight, allow)
+
+        return patiently(reserve, away=(DatabaseUnavailableError,), patience_s=self.patience_s)
 
     def settle(self, number: int, came: Came) -> None:
         """See ``Books``; waits for a database that is away."""
@@ -100,12 +102,7 @@ class Ledger:
         def settle() -> None:
             PaidCalls(self.database).settle(number, came, self.now())
 
-        with suppress(DatabaseUnavailableError):
-            settle()
-            return
-        import stamina
-
-        stamina.retry(on=DatabaseUnavailableError, attempts=None, timeout=self.patience_s)(settle)()
+        patiently(settle, away=(DatabaseUnavailableError,), patience_s=self.patience_s)
 
 
 @dataclass(frozen=True)
@@ -114,21 +111,24 @@ class KeptAnswers:
 
     Args:
         store: keeps each video's answers in a folder of its own, which goes when the video is forgotten.
+        folder: in which those folders are.
     """
 
     store: ObjectStore
+    folder: str = ANSWERS
 
     def recall(self, video_id: str, key: str) -> str | None:
         """See ``AnswerStore``."""
         with suppress(Failure, UnicodeDecodeError):
-            return self.store.get_bytes(_key(video_id, key)).decode()
+            return self.store.get_bytes(self._key(video_id, key)).decode()
         return None
 
     def keep(self, video_id: str, key: str, answer: str) -> None:
         """See ``AnswerStore``."""
         with suppress(Failure):
-            self.store.put_bytes(_key(video_id, key), answer.encode(errors="replace"), media_type="application/json")
+            self.store.put_bytes(
+                self._key(video_id, key), answer.encode(errors="replace"), media_type="application/json"
+            )
 
-
-def _key(video_id: str, key: str) -> str:
-    return f"{ANSWERS}/{video_id}/{key}.json"
+    def _key(self, video_id: str, key: str) -> str:
+        return f"{self.folder}/{video_id}/{key}.json"

@@ -6,7 +6,6 @@ crash in between let it pass. A database or store that is away for a moment is w
 may be hours.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +17,11 @@ from madvision_assets.domain.stages import LAST_STEP, PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.documents import point_current, read_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.patience import PATIENCE_S, patiently
 from madvision_assets.work.pieces import forget_pieces
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
-
-# Longer than a database or a store takes to be restarted, moved to another machine, or looked after by somebody.
-PATIENCE_S = 600.0
 
 
 @dataclass(frozen=True)
@@ -79,21 +76,12 @@ class Publisher:
             Failure: the database or the store cannot be used.
         """
         away = (DatabaseUnavailableError, StoreUnavailableError)
-        with suppress(*away):
-            return self._publish_once(finished, attempt, ends, go_on_from)
-        import stamina  # 60 ms of CPU with what it brings, that most runs need not pay
+        uri = patiently(lambda: self._point(finished, attempt), away=away, patience_s=self.patience_s)
+        patiently(lambda: self._tell(finished, ends, go_on_from), away=away, patience_s=self.patience_s)
+        return uri
 
-        again = stamina.retry(on=away, attempts=None, timeout=self.patience_s)(self._publish_once)
-        return again(finished, attempt, ends, go_on_from)
-
-    def _publish_once(
-        self,
-        finished: Finished,
-        attempt: int | None,
-        ends: bool,
-        go_on_from: PipelineStep | None,
-    ) -> str:
-        """Each of its acts may be done again without harm."""
+    def _point(self, finished: Finished, attempt: int | None) -> str:
+        """Everything until the pointer is moved; each of the acts may be done again without harm."""
         document, refused = finished.document, finished.refused
         video_id, run_id, step = document.video_id, document.origin.run_id, PipelineStep(document.asset)
         if self.queue is not None:
@@ -104,12 +92,17 @@ class Publisher:
         if self.queue is not None and refused:
             self.queue.fail(video_id, run_id, attempt, step, CheckFailedError(refused))
         point_current(self.store, document)
-        if step is PipelineStep.TRANSCRIPT:
-            forget_pieces(self.store, video_id)
-        if self.queue is not None and not refused:
-            made = self._ending(document, step)
-            self.queue.finish_step(video_id, run_id, step, ends=ends, made=made, go_on_from=go_on_from)
         return uri
+
+    def _tell(self, finished: Finished, ends: bool, go_on_from: PipelineStep | None) -> None:
+        """What follows; by itself, since the lease may be over by it, though nobody heard that it was told."""
+        document, step = finished.document, PipelineStep(finished.document.asset)
+        if step is PipelineStep.TRANSCRIPT:
+            forget_pieces(self.store, document.video_id)
+        if self.queue is not None and not finished.refused:
+            made = self._ending(document, step)
+            run_id = document.origin.run_id
+            self.queue.finish_step(document.video_id, run_id, step, ends=ends, made=made, go_on_from=go_on_from)
 
     def _was_told(self, finished: Finished) -> bool:
         """Whether the run that did the work has told of it, and of what it cost, before it broke off."""

@@ -20,7 +20,8 @@ from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.store.documents import current_provenance, current_version
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.dispatch import missing_steps
-from madvision_assets.work.publish import PATIENCE_S, Finished, Publisher
+from madvision_assets.work.patience import PATIENCE_S
+from madvision_assets.work.publish import Finished, Publisher
 
 # Somebody may move the video between a look and the moment it is taken; it is looked at again, so often.
 LOOKS = 3

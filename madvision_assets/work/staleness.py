@@ -8,6 +8,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from madvision_assets.domain.clip_edits import ENGINE as EDITOR
@@ -44,6 +45,14 @@ class Stale:
     why: str
     cost_usd: float
     wall_s: float
+
+
+def away(database: Database) -> tuple[datetime, datetime] | None:
+    """Since when the books have had the analyst away, and when he was last asked in vain; None while he answers."""
+    from madvision_assets.tools.database.paid_calls import PaidCalls
+
+    his = [step.value for step in PipelineStep if step.stage.guard is Resource.ANALYST]
+    return PaidCalls(database).failing([leaf.code for leaf in AWAY], his)
 
 
 # Why a document would come out otherwise; None where it would not.
@@ -156,12 +165,11 @@ class Upgrader:
         if time.monotonic() < self._looks_again_s or (self.is_provisional and not self.auto_redo):
             return 0
         from madvision_assets.tools.database.figures import Figures
-        from madvision_assets.tools.database.paid_calls import PaidCalls
 
         if Resource.ANALYST in {breaker.name for breaker in Figures(self.database).open_breakers()}:
             return 0  # a video that is done would wait in vain
         # While nobody knows whether the analyst is back, one video finds out; rules stand in again if he is not.
-        is_away = PaidCalls(self.database).failing([leaf.code for leaf in AWAY]) is not None
+        is_away = away(self.database) is not None
         at_once = 1 if is_away else UPGRADED_AT_ONCE
         found = [] if self.is_provisional else list(find(self.database, provisional, at_once))
         if self.auto_redo and not found and not is_away:

@@ -11,10 +11,11 @@ from madvision_assets.domain.documents import Made
 from madvision_assets.domain.doubt import doubtful
 from madvision_assets.domain.heard import Asked
 from madvision_assets.domain.languages import ENGLISH, language_code
-from madvision_assets.domain.paying import Books, NoBooks
+from madvision_assets.domain.paying import Books, Desk, NoBooks
 from madvision_assets.domain.publisher_captions import compared
 from madvision_assets.domain.segments import clean_segments, covered_s, number_segments
 from madvision_assets.domain.silence import parts, within
+from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Stretch, Transcript
 from madvision_assets.domain.video import Options, RawVideo
 from madvision_assets.domain.word_times import Span, overlap_s
@@ -23,8 +24,8 @@ from madvision_assets.tools.speech import Heard, PaidEngine, SpeechEngine, Tells
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.captions import captions_of
 from madvision_assets.work.languages import Election, Survey, survey
-from madvision_assets.work.paid_speech import PaidSpeech
-from madvision_assets.work.pieces import Pieces, name_of
+from madvision_assets.work.ledger import KeptAnswers
+from madvision_assets.work.pieces import FOLDER, Pieces, name_of
 
 Progress = Callable[[float, str], None]
 
@@ -59,36 +60,40 @@ class Transcriber:
         Raises:
             Failure: of the engine, of the audio, or of the store.
         """
-        if isinstance(self.engine, PaidEngine):
-            accounted = PaidSpeech(self.engine, self.books, raw_video.video_id)
-            return replace(self, engine=accounted).transcribe(raw_video, progress)
         captions = captions_of(self.store, raw_video)
         if captions is not None and self.prefer_captions and captions.answer(raw_video.options):
             return captions.made(self.store, raw_video, WINDOW_S)
         started_s = time.monotonic()
-        options = raw_video.options
-        pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, self.engine, _beside_language(options))
+        options, engine = raw_video.options, self._accounted(raw_video.video_id)
+        pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, engine, _beside_language(options))
         usual = language_code(raw_video.source.language or "")
         with self.store.open(raw_video.audio.key) as audio:
-            election = Election(self.engine, usual)
+            election = Election(engine, usual)
             found = survey(audio, election, options.language, pieces, WINDOW_S, partial(_fetching, progress))
             audio.seek(0)
             document = self._heard(audio, raw_video, found, pieces, progress)
         if captions is not None:
             reference = compared(document, captions.told, captions.language)
             document = document.model_copy(update={"reference": reference})
-        recipe = self.engine.recipe()
+        recipe = engine.recipe()
         asked = {name: _as_parameter(value) for name, value in options.speech.items()}
         idle_ms = round(1000 * max(0.0, time.monotonic() - started_s - pieces.here_s))
         paid = {"cost_usd": pieces.cost_usd, "usage": {**pieces.usage, IDLE_MS: idle_ms}}
         return Made(document, recipe.model_copy(update={"parameters": {**recipe.parameters, **asked}, **paid}))
+
+    def _accounted(self, video_id: str) -> SpeechEngine:
+        """The engine, whose requests for the video stand in the books where they are paid."""
+        if not isinstance(self.engine, PaidEngine):
+            return self.engine
+        desk = Desk(self.books, KeptAnswers(self.store, FOLDER))  # they go with the pieces
+        return self.engine.accounted(desk, video_id, PipelineStep.TRANSCRIPT.value)
 
     def _heard(
         self, audio: BinaryIO, raw_video: RawVideo, found: Survey, pieces: Pieces, progress: Progress
     ) -> Transcript:
         """Part by part, each in its language; None for that of the first one with words."""
         asked = Asked(translate=raw_video.options.translate, vocabulary=raw_video.options.vocabulary)
-        hearing = _Hearing(self.engine, asked, pieces, _Course(found.audible_s, progress))
+        hearing = _Hearing(pieces.engine, asked, pieces, _Course(found.audible_s, progress))
         for window in read_windows(audio, WINDOW_S):
             hearing.hear(window, found)
         numbered = number_segments(hearing.segments)

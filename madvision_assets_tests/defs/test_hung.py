@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from madvision_assets.defs.runtime import stage_context
+from madvision_assets.defs.runtime import processes, stage_context
 from madvision_assets.defs.runtime.locks import LockLimits
 from madvision_assets.defs.runtime.processes import Owner, Process
 from madvision_assets.defs.runtime.reconcile import Reconciler, Seen
@@ -130,6 +130,17 @@ def test_a_holder_whose_video_was_taken_over_and_that_does_not_notice_is_ended_w
         wait_for(lambda: not is_there(child), LIMIT_S, "the end of its child")
     assert told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_could_not_tell_where_it_is_looks_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    processes._boot.cache_clear()
+    with monkeypatch.context() as short:
+        short.setattr(processes, "PROC", tmp_path)
+        assert processes._place() is None
+    process = Process.of(os.getpid())
+    assert process
+    assert process.place
+    assert process.is_here
 
 
 def test_a_holder_that_ends_within_its_grace_is_not_ended(tmp_path: Path) -> None:

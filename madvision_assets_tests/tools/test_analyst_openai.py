@@ -3,10 +3,12 @@
 import json
 import logging
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -29,7 +31,7 @@ from madvision_assets.domain.paying import Came, Desk, Planned
 from madvision_assets.domain.selection import WEAK_BELOW, select
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, SourceMetadata
-from madvision_assets.tools.analyst import manner, prompts
+from madvision_assets.tools.analyst import manner, openai_client, openai_session, prompts
 from madvision_assets.tools.analyst.answers import MomentAnswer, Strength
 from madvision_assets.tools.analyst.models import Models, cost_usd
 from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
@@ -619,6 +621,42 @@ def test_an_answer_is_paid_for_once_and_another_question_anew(fake: FakeOpenAI) 
     analyst(fake, desk=desk).classify(sample_talk(), SOURCE.model_copy(update={"title": "Another"}))
     analyst(fake, desk=desk, model="gpt-4o-mini").classify(sample_talk(), SOURCE)
     assert len(fake.completions) == 3
+
+
+def test_whoever_is_killed_over_the_books_has_kept_the_answer(fake: FakeOpenAI) -> None:
+    class Killed(Notes):
+        def settle(self, number: int, came: Came) -> None:
+            """While it waits for a database that is away."""
+            del number, came
+            raise KeyboardInterrupt
+
+    kept = Kept()
+    with pytest.raises(KeyboardInterrupt):
+        analyst(fake, desk=Desk(Killed(), kept)).classify(sample_talk(), SOURCE)
+    made = analyst(fake, desk=Desk(Notes(), kept)).classify(sample_talk(), SOURCE)
+
+    assert (len(fake.completions), made.recipe.cost_usd) == (1, 0)
+
+
+def test_what_the_books_are_waited_for_takes_nothing_of_the_time_for_an_answer(
+    fake: FakeOpenAI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Away(Notes):
+        waited_s = 0.0
+
+        def reserve(self, planned: Planned) -> int:
+            """Longer than a question may take."""
+            self.waited_s += 600
+            return super().reserve(planned)
+
+    books = Away()
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + books.waited_s)
+    for module in (openai_session, openai_client):
+        monkeypatch.setattr(module, "time", clock)
+    fake.script(openai_faults.broken_json())
+    analyst(fake, desk=Desk(books), deadline_s=60.0).classify(sample_talk(), SOURCE)
+
+    assert len(fake.completions) == len(books.came) == 2
 
 
 def test_a_question_without_a_usable_answer_is_asked_otherwise_each_time_and_not_for_ever(fake: FakeOpenAI) -> None:

@@ -305,7 +305,7 @@ def test_what_goes_wrong_at_the_api_is_a_leaf_of_the_taxonomy(
     assert caught.value.details
 
 
-def test_a_server_error_is_retried_by_the_sdk_and_by_nobody_else(server: FakeTranscriptions) -> None:
+def test_a_server_error_is_retried_within_seconds_by_one_part_alone(server: FakeTranscriptions) -> None:
     server.script(*[openai_faults.server_error()] * 9)
 
     with pytest.raises(f.SpeechApiUnavailableError):

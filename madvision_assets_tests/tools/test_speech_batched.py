@@ -359,6 +359,23 @@ def test_a_batch_that_does_not_fit_is_halved_until_it_does(full: Decoder) -> Non
     assert full.rows == 2 < CPU_BATCH
 
 
+def test_what_other_batches_hold_is_given_back_before_there_are_fewer_rows(full: Decoder) -> None:
+    network: Any = full.network
+    network.fitting = 4
+    holding = network.cache
+
+    def cache(rows: int, frames: int, places: int) -> Cache:
+        network.fitting = 4 - sum(kept for kept, *_ in full._batches)
+        return holding(rows, frames, places)  # type: ignore[no-any-return]
+
+    network.cache = cache
+    for sound in (with_pauses(50.0, 6.3), noise(9), with_pauses(50.0, 6.3)):
+        full.hear(sound, Asked("en"))
+
+    assert network.tried == [4, 1, 1, 4, 4]
+    assert full.rows == CPU_BATCH
+
+
 def test_a_device_where_not_even_one_row_fits_is_full(full: Decoder) -> None:
     import torch
 

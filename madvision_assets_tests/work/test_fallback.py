@@ -8,7 +8,7 @@ import pytest
 
 from madvision_assets.domain.content_type import ContentKind
 from madvision_assets.domain.failures import AnalystUnavailableError, ApiKeyInvalidError
-from madvision_assets.domain.paying import Desk
+from madvision_assets.domain.paying import Came, Desk, Planned
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
@@ -59,6 +59,8 @@ def test_in_a_long_outage_rules_stand_in_and_the_api_is_asked_once_a_minute(
         analyst.classify(sample_talk(), SOURCE)
     clock.now += timedelta(seconds=AFTER_S)
     asked = len(fake.completions)
+    books = Ledger(analyst.database, now=clock)  # another API that is paid, and answers: it hears
+    books.settle(books.reserve(Planned("web-1", "transcript", "whisper-1", "", 0.01, 60)), Came(cost_usd=0.01))
 
     assert analyst.classify(sample_talk(), SOURCE).document.provisional
     assert len(fake.completions) == asked + 1

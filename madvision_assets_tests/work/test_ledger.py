@@ -3,16 +3,18 @@
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from madvision_assets.domain.failures import (
     BudgetExhaustedError,
     BudgetReservedError,
+    DatabaseUnavailableError,
     Failure,
     VideoBudgetExhaustedError,
 )
@@ -25,6 +27,7 @@ from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.paid_calls import PaidCalls
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.ledger import Ceilings, KeptAnswers, Ledger
+from madvision_assets.work.publish import Publisher
 from madvision_assets_tests import openai_faults
 from madvision_assets_tests.builders import transcript_of
 from madvision_assets_tests.databases import KINDS, emptied, new_database
@@ -151,6 +154,28 @@ def test_many_workers_at_once_stay_under_a_ceiling(database: Database) -> None:
     assert spent.settled_usd <= 1.0
     assert spent.settled_usd == pytest.approx(0.085 * allowed)
     assert allowed >= 8
+
+
+def test_a_database_that_is_away_for_a_moment_is_waited_for_before_a_call_and_after_it(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    class Restarted(Database):
+        is_away = True
+
+        @contextmanager
+        def writing(self) -> Iterator[Connection]:
+            """Away at every first try."""
+            self.is_away = not self.is_away
+            if not self.is_away:
+                raise DatabaseUnavailableError
+            with super().writing() as connection:
+                yield connection
+
+    pays(replace(ledger(Restarted(f"sqlite:///{tmp_path / 'madvision.db'}")), patience_s=60), 0.3)
+
+    spent = PaidCalls(sqlite).spent()
+    assert (spent.cost_usd, spent.reserved_usd) == (0.3, 0)
+    assert Ledger(sqlite).patience_s == Publisher(ObjectStore.from_url("memory://"), sqlite).patience_s
 
 
 def test_forgetting_a_video_leaves_what_was_paid_without_its_name(database: Database) -> None:

@@ -158,6 +158,7 @@ def test_while_nobody_knows_whether_the_analyst_is_back_one_video_finds_out(data
     books = Ledger(database)
     number = books.reserve(Planned("web-a", "content_type", "gpt-4o", "classify-2", 0.01, 60))
     books.settle(number, Came(cause="analyst_unavailable"))
+    books.settle(books.reserve(Planned("web-d", "transcript", "whisper-1", "", 0.01, 60)), Came(cost_usd=0.01))
     assert Upgrader(database, code_versions(OPENAI), is_provisional=False, auto_redo=True).upgrade() == 1
 
     books.settle(books.reserve(Planned("web-a", "content_type", "gpt-4o", "classify-2", 0.01, 60)), Came(cost_usd=0.01))

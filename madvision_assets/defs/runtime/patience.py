@@ -12,7 +12,7 @@ from typing import TypeVar
 import dagster as dg
 
 from madvision_assets.defs import dagster_inside
-from madvision_assets.work.publish import PATIENCE_S
+from madvision_assets.work.patience import PATIENCE_S
 
 Answer = TypeVar("Answer")
 POLL_S = 1.0

@@ -130,16 +130,13 @@ def _signal(process: Process, number: signal.Signals) -> None:
 
 
 @cache
-def _boot() -> str | None:
-    with suppress(OSError):
-        return (PROC / "sys/kernel/random/boot_id").read_text().strip()
-    return None
+def _boot() -> str:
+    return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
 def _place() -> str | None:
-    with suppress(OSError):
-        boot = _boot()
-        return f"{boot} {(PROC / 'self/ns/pid').readlink()}" if boot else None
+    with suppress(OSError):  # asked again the next time: it may be that no more files could be opened
+        return f"{_boot()} {(PROC / 'self/ns/pid').readlink()}"
     return None
 
 

@@ -8,7 +8,8 @@ more, otherwise than before.
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -69,6 +70,22 @@ class Question:
     messages: Messages
     form: type[Answer]
     room: int
+
+
+@dataclass
+class _Deadline:
+    """When a question's answer is waited for no longer, on the monotonic clock; it bounds the API, not our books."""
+
+    ends_s: float
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What is done inside takes nothing of its time."""
+        began_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self.ends_s += time.monotonic() - began_s
 
 
 @dataclass
@@ -202,31 +219,31 @@ class Session:
                 return value
         import stamina
 
-        ends_s = time.monotonic() + self.endpoint.deadline_s
+        deadline = _Deadline(time.monotonic() + self.endpoint.deadline_s)
         tries = 1 + self.endpoint.max_retries
         for attempt in stamina.retry_context(
             on=_passes_soon, attempts=tries, timeout=self.endpoint.deadline_s, wait_initial=0.5, wait_max=8.0
         ):
             with attempt:
-                text, value = self._in_its_manner(question, read, seed, ends_s)
-        self.desk.answers.keep(self.video_id, key, text)
+                value = self._in_its_manner(question, read, seed, deadline)
         return value
 
-    def _in_its_manner(
-        self, question: Question, read: Callable[[object], T], seed: int, ends_s: float
-    ) -> tuple[str, T]:
+    def _in_its_manner(self, question: Question, read: Callable[[object], T], seed: int, deadline: "_Deadline") -> T:
         """One answer, asked for without what the API minds."""
         while True:
             manner = self._manner
             try:
-                return self._paid(question, read, manner, seed, ends_s)
+                return self._paid(question, read, manner, seed, deadline)
             except (AnalystRejectedError, AnalystMisconfiguredError) as error:
                 self._learn(manner, error)
 
     def _paid(
-        self, question: Question, read: Callable[[object], T], manner: Manner, seed: int, ends_s: float
-    ) -> tuple[str, T]:
-        """One call of the API, in the books from before it is sent until it is known what it came to."""
+        self, question: Question, read: Callable[[object], T], manner: Manner, seed: int, deadline: "_Deadline"
+    ) -> T:
+        """One call of the API, in the books from before it is sent until it is known what it came to.
+
+        The answer is kept before the books are closed: they may be away, and whoever waits for them may be killed.
+        """
         messages, room = self._messages(question, manner), self._room(question)
         worst = cost_usd(self._price(self.endpoint.model, assume=True), of_messages(messages), 0, room)
         planned = Planned(
@@ -237,21 +254,25 @@ class Session:
             worst,
             self.endpoint.deadline_s + GRACE_S,
         )
-        number, came = self.desk.books.reserve(planned), Came(self.endpoint.model, doubtful_usd=worst)
+        with deadline.stopped():
+            number = self.desk.books.reserve(planned)
+        came = Came(self.endpoint.model, doubtful_usd=worst)
         try:
-            completion = self._sent(came, messages, self._arguments(question, manner, room, seed), ends_s)
+            completion = self._sent(came, messages, self._arguments(question, manner, room, seed), deadline.ends_s)
             text = text_of(completion)
             self._count(came, completion, messages, text)
             refuse_unfinished(completion)
             value = read(json_in(text))
+            self.desk.answers.keep(self.video_id, self._key(question, seed), text)
         except Failure as failure:
             came.cause = failure.code
             raise
         finally:
             self.usage.add(came)
             self.cost_usd += came.cost_usd
-            self.desk.books.settle(number, came)
-        return text, value
+            with deadline.stopped():
+                self.desk.books.settle(number, came)
+        return value
 
     def _sent(self, came: Came, messages: Messages, arguments: dict[str, Any], ends_s: float) -> "ChatCompletion":
         import openai

@@ -105,15 +105,20 @@ class PaidCalls:
         with self._database.reading() as connection:
             return _spent(connection, *conditions)
 
-    def failing(self, causes: Collection[str]) -> tuple[datetime, datetime] | None:
-        """Since when calls have ended for these causes and none well, and when the last one did; None where one did."""
+    def failing(self, causes: Collection[str], steps: Collection[str]) -> tuple[datetime, datetime] | None:
+        """Since when these stages' calls have ended for these causes and none well, and when the last one did.
+
+        Returns:
+            Both moments; None where the last one ended well.
+        """
+        theirs = calls.c.step.in_(steps)
         well = select(func.max(calls.c.created_at)).where(
-            calls.c.state == CallState.SETTLED.value, calls.c.cause.is_(None)
+            theirs, calls.c.state == CallState.SETTLED.value, calls.c.cause.is_(None)
         )
         ends = func.min(calls.c.created_at), func.max(calls.c.created_at)
         with self._database.reading() as connection:
             last_well = connection.execute(well).scalar_one()
-            query = select(*ends).where(calls.c.cause.in_(causes))
+            query = select(*ends).where(theirs, calls.c.cause.in_(causes))
             if last_well is not None:
                 query = query.where(calls.c.created_at > last_well)
             first, last = connection.execute(query).one()

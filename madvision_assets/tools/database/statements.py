@@ -10,7 +10,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
 from madvision_assets.domain.documents import Json
-from madvision_assets.domain.failures import QuotaSpentError, SupersededError, UnknownVideoError
+from madvision_assets.domain.failures import CheckFailedError, QuotaSpentError, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Provenance
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP, resource_of
@@ -225,14 +225,19 @@ def require_video(connection: Connection, video_id: str) -> Video:
 def require_lease(connection: Connection, video_id: str, run_id: str) -> None:
     """Return where a run may publish for a video: it holds the lease, or the video is not in the queue at all.
 
-    A run that has just ended the video may tell the same again, where it did not hear that it was told.
+    A run that has just ended the video may tell the same again, where it did not hear that it was told; also one whose
+    document was turned down, which is still to be pointed to.
 
     Raises:
         SupersededError: a later attempt has taken it over.
     """
     table = video_processing_queue
-    query = select(table.c.status, table.c.run_id, table.c.attempt).where(table.c.video_id == video_id)
+    columns = table.c.status, table.c.run_id, table.c.attempt, table.c.failure_cause
+    query = select(*columns).where(table.c.video_id == video_id)
     row = connection.execute(query.with_for_update(read=True)).one_or_none()
+    if row is None:
+        return
     may = {QueueStatus.RUNNING.value, QueueStatus.DONE.value}
-    if row is not None and (row.status not in may or row.run_id != run_id):
+    turned_down = (row.status, row.failure_cause) == (QueueStatus.FAILED.value, CheckFailedError.code)
+    if row.run_id != run_id or not (row.status in may or turned_down):
         raise SupersededError(f"attempt {row.attempt} is {row.status}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from madvision_assets.domain.failures import LanguageUnavailableError, TranslationUnavailableError
 from madvision_assets.domain.heard import Asked, HeardSegment
 from madvision_assets.domain.languages import ENGLISH
+from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.provenance import Recipe
 
 if TYPE_CHECKING:
@@ -100,10 +101,16 @@ class SpeechEngine(Protocol):
 
 @runtime_checkable
 class PaidEngine(SpeechEngine, Protocol):
-    """An engine whose hearing is paid for."""
+    """An engine whose hearing is paid for, request by request."""
 
-    def worst_usd(self, seconds: float) -> float:
-        """What so much sound costs at most, US dollars; 0 where its price is not known."""
+    def accounted(self, desk: Desk, video_id: str, step: str) -> SpeechEngine:
+        """The same engine, as it hears for a video.
+
+        Args:
+            desk: where each request is accounted for, and its answer kept; it raises also what ``Books.reserve`` does.
+            video_id: for whom it hears.
+            step: the stage that asks.
+        """
 
 
 @runtime_checkable

@@ -6,18 +6,19 @@ all (``gpt-4o-transcribe``) is sent a few seconds at once, so that what it says 
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from madvision_assets.domain.failures import SpeechApiMisconfiguredError, TranslationUnavailableError
 from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
+from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.speech import Device, EngineDescriptor, Heard, Tell
+from madvision_assets.tools.speech import Device, EngineDescriptor, Heard, SpeechEngine, Tell
 from madvision_assets.tools.speech.api_answers import Answer
 from madvision_assets.tools.speech.api_prices import AS_OF, SHUT_DOWN_ON, billed_s, cost_usd, usd_per_minute
-from madvision_assets.tools.speech.api_session import Detail, Endpoint, Session
+from madvision_assets.tools.speech.api_session import Account, Detail, Endpoint, Session
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +52,10 @@ class SpeechApi:
         api_key: sent as a bearer token and written nowhere.
         base_url: of the API; None is OpenAI's own.
         max_file_bytes: no file that is sent is larger.
-        timeout_s: of one request; each of the SDK's own retries has as long again.
-        max_retries: of the SDK, on lost connections, 408, 409, 429 and 5xx; nothing is retried on top of them.
+        timeout_s: of one request; after so long nothing is tried again within seconds.
+        max_retries: on lost connections, 408, 409, 429 and 5xx, within seconds; the SDK's own are off.
+        account: for whom it hears, and who pays.
+        learnt: how much of an answer the model is known to give, by whether a translation is asked for.
     """
 
     model: str
@@ -61,7 +64,8 @@ class SpeechApi:
     max_file_bytes: int = MAX_FILE_BYTES
     timeout_s: float = DEFAULT_TIMEOUT_S
     max_retries: int = 2
-    _learnt: dict[bool, Detail] = field(default_factory=dict, init=False, repr=False, compare=False)  # by translate
+    account: Account = field(default_factory=Account, repr=False)
+    learnt: dict[bool, Detail] = field(default_factory=dict, repr=False, compare=False)
 
     def prepare(self, tell: Tell) -> None:
         """See ``SpeechEngine``; there is nothing to fetch."""
@@ -70,7 +74,7 @@ class SpeechApi:
         """See ``SpeechEngine``."""
         if asked.translate and self.model.startswith(NO_TRANSLATIONS):
             raise TranslationUnavailableError(f"the model is {self.model}")
-        with Session(self._endpoint) as session:
+        with Session(self._endpoint, self.account) as session:
             parts = list(self._heard(samples, asked, session))
         usage = Counter[str]()
         for part in parts:
@@ -109,14 +113,14 @@ class SpeechApi:
             parameters={"server": self._host, "temperature": 0, "price_known": self._price is not None},
         )
 
-    def worst_usd(self, seconds: float) -> float:
-        """See ``PaidEngine``: sound is sent twice where the first answer has no times, each file rounded up."""
-        return cost_usd(2 * seconds + seconds / UNTIMED_S + 2, self._price)
+    def accounted(self, desk: Desk, video_id: str, step: str) -> SpeechEngine:
+        """See ``PaidEngine``."""
+        return replace(self, account=Account(desk, video_id, step))
 
     @property
     def _endpoint(self) -> Endpoint:
         base_url = self.base_url or DEFAULT_BASE_URL
-        return Endpoint(self.api_key, base_url, self.model, self.timeout_s, self.max_retries)
+        return Endpoint(self.api_key, base_url, self.model, self.timeout_s, self.max_retries, self._price)
 
     @property
     def _host(self) -> str:
@@ -138,12 +142,13 @@ class SpeechApi:
         length_s = len(samples) / RATE_HZ
         detail = self._detail(asked)
         if detail is not Detail.TEXT or length_s <= UNTIMED_S:
-            answer, self._learnt[asked.translate] = session.hear(flac_of(samples), asked, detail)
+            file = flac_of(samples)
+            answer, self.learnt[asked.translate] = session.hear(file, billed_s(length_s), asked, detail)
             heard = self._placed(answer, offset_s, length_s)
             if answer.has_times or length_s <= UNTIMED_S:
                 yield heard
                 return
-            self._learnt[asked.translate] = Detail.TEXT
+            self.learnt[asked.translate] = Detail.TEXT
             yield Heard(heard.language, (), usage=heard.usage)  # it is paid for all the same
         for first, last in cuts(samples, UNTIMED_S):
             part = samples[first:last]
@@ -153,7 +158,7 @@ class SpeechApi:
     def _detail(self, asked: Asked) -> Detail:
         """The most that is known to be had of the model."""
         usual = Detail.TEXT if self.model.startswith(TEXT_ONLY) else Detail.WORDS
-        return self._learnt.get(asked.translate, usual)
+        return self.learnt.get(asked.translate, usual)
 
     def _placed(self, answer: Answer, offset_s: float, length_s: float) -> Heard:
         segments = tuple(_moved(segment, offset_s) for segment in answer.stretches(length_s))

@@ -5,7 +5,7 @@ status  400 413 415 422    the request, which holds one video's sound: that vide
         401 403            the key; a 403 in nobody's words (a firewall before the API) is that video's matter too
         404 and the rest   the model or the address: somebody must change the configuration
         402, 429 quota     the account
-        408 409 429 5xx    wait; the SDK's own retries are already spent
+        408 409 429 5xx    wait; the session has tried again within seconds
 answer  refused, filtered  the same again next time: permanent
         of another form    asked again later
 """
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 POLICY_CODES = frozenset({"content_filter", "content_policy_violation"})
 MODEL_CODES = frozenset({"model_not_found", "invalid_model"})
+# What the SDK's errors of a connection come from where nothing was sent.
+NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "LocalProtocolError")
 # What says in which form we want the answer; a server that cannot give it may be asked for a simpler one.
 FORM_PARAMETERS = ("response_format", "timestamp_granularities")
 _OF_ALL = frozenset({"model", "temperature"})

@@ -199,25 +199,31 @@ class Decoder:
     def _fitting(
         self, tasks: Sequence[Task], frames: int, mel: "Tensor", prompt: Prompt, tokenizer: "Tokenizer"
     ) -> Iterator[Row]:
-        """The rows of tasks; where they do not fit the device, half as many at once of those that are left."""
+        """The rows of tasks; where they do not fit the device, without other batches, then half as many at once."""
         import torch
 
         left = dict.fromkeys(tasks)
         while left:
             rows = min(self.rows, 1 << (len(left) - 1).bit_length())
+            batch: Batch | None = None
+            others = False  # whether batches that are not at work hold memory
             try:
-                for row in self._batch(rows, frames, len(prompt.tokens), tokenizer).run([*left], mel, prompt):
+                batch = self._batch(rows, frames, len(prompt.tokens), tokenizer)
+                for row in batch.run([*left], mel, prompt):
                     del left[row.task]
                     yield row
             except torch.OutOfMemoryError:
-                if rows == 1:
+                others = any(each is not batch for each in self._batches.values())
+                if rows == 1 and not others:
                     raise
             if left:
-                self._shrink(rows // 2)
+                batch = None  # or it would hold its memory
+                if not others:
+                    self.rows = rows // 2  # from now on
+                self._give_back()
 
-    def _shrink(self, rows: int) -> None:
-        """No more than so many rows from now on; what larger batches kept is given back."""
-        self.rows = rows
+    def _give_back(self) -> None:
+        """Gives back what batches keep."""
         self._batches.clear()
         self.place.free()
 
@@ -261,8 +267,7 @@ class Decoder:
 
         with suppress(torch.OutOfMemoryError):
             return maps(self.network, tokenizer, spoken)
-        self._batches.clear()
-        self.place.free()
+        self._give_back()
         return maps(self.network, tokenizer, spoken, at_once=1)
 
     def _task(self, piece: Piece, temperature: float | None = None) -> Task:
