@@ -154,7 +154,8 @@ def test_a_tombstone_says_when_by_whom_and_how_much_and_nothing_of_the_video(pla
 
     place.forget(by_operator, withdrawn)
 
-    told, today = [], datetime.now(UTC).date().isoformat()
+    today = datetime.now(UTC).date().isoformat()
+    told: list[str] = []
     for video_id in (by_operator, withdrawn):
         with pytest.raises(ForgottenVideoError) as caught:
             place.database.get_video(video_id)
