@@ -76,7 +76,8 @@ def two_descriptions(out: Path, seconds: float = 4.0, rate: int = 25) -> Path:
     frames = picture_frames(round(len(kinds) * seconds * rate), Fraction(rate), ())
     part, length = out.with_suffix(".part.mp4"), len(frames) // len(kinds)
     raw = ("-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{WIDTH}x{HEIGHT}", "-r", str(rate), "-i", "pipe:0")
-    entries, samples = [], []
+    entries: list[bytes] = []
+    samples: list[mp4.Sample] = []
     for number, kind in enumerate(kinds):
         shown = frames[number * length :][:length]
         ffmpeg(*raw, "-pix_fmt", "yuv420p", *kind, "-bf", "0", part, stdin=shown.tobytes())

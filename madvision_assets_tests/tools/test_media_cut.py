@@ -178,11 +178,9 @@ def test_a_clip_to_beyond_the_end_is_padded_not_short(numbered: Path) -> None:
 AVC = ("-c:v", "libx264", "-preset", "veryfast")
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "vp9.webm": (("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8"), ("-c:a", "libopus")),
-    "av1.mkv": (("-c:v", "libaom-av1", "-usage", "realtime", "-cpu-used", "8"), ("-c:a", "flac")),
     "mpeg2.mpg": (("-c:v", "mpeg2video", "-bf", "2"), ("-c:a", "mp2")),
     "mbaff.mov": (("-flags", "+ildct+ilme", *AVC), ("-c:a", "pcm_s16le")),
     "deep.mp4": (("-profile:v", "high10", "-pix_fmt", "yuv420p10le", *AVC), ("-c:a", "aac")),
-    "full-range.mkv": (("-vf", "scale=out_range=pc", "-color_range", "pc", *AVC), ("-c:a", "libvorbis")),
 }
 
 

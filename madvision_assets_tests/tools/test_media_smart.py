@@ -259,7 +259,7 @@ def test_a_hole_within_a_frame_is_not_copied(steady: Path, folder: Path) -> None
     info, whole = probe(steady), bytearray(steady.read_bytes())
     with av.open(str(steady)) as film:
         hit = next(
-            each for each in film.demux(video=0) if (each.pts or 0) * float(each.time_base) > 5 and each.size > 200
+            each for each in film.demux(video=0) if (each.pts or 0) * float(each.time_base or 0) > 5 and each.size > 200
         )
     assert hit.pos is not None
     whole[hit.pos + 100 : hit.pos + 110] = bytes(10)
