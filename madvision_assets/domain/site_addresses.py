@@ -73,15 +73,16 @@ def _x(parts: SplitResult) -> str | None:
 def _facebook(parts: SplitResult) -> str | None:
     path = parts.path.rstrip("/")
     found = re.fullmatch(r"/[\w.-]+/videos/(?:[^/]+/)?(\d+)", path, re.ASCII)
-    number = _only(parts, "v") if path in {"/watch", "/watch/live", "/video.php"} else found and found[1]
-    return f"https://www.facebook.com/watch/?v={number}" if re.fullmatch(r"[0-9]+", number or "") else None
+    number = _only(parts, "v") if path in {"/watch", "/watch/live", "/video.php"} else (found[1] if found else "")
+    return f"https://www.facebook.com/watch/?v={number}" if re.fullmatch(r"[0-9]+", number) else None
 
 
 def _twitch(parts: SplitResult) -> str | None:
     if parts.netloc == "clips.twitch.tv":
         found = re.fullmatch(r"/([\w-]+)/*", parts.path, re.ASCII)
-        slug = _only(parts, "clip") if found and found[1] == "embed" else found and found[1]
-        return f"https://clips.twitch.tv/{slug}" if slug and re.fullmatch(r"[\w-]+", slug, re.ASCII) else None
+        slug = found[1] if found else ""
+        slug = _only(parts, "clip") if slug == "embed" else slug
+        return f"https://clips.twitch.tv/{slug}" if re.fullmatch(r"[\w-]+", slug, re.ASCII) else None
     if found := re.fullmatch(r"(?:/\w+)?/clip/([\w-]+)/*", parts.path, re.ASCII):
         return f"https://clips.twitch.tv/{found[1]}"
     number = _only(parts, "video").removeprefix("v") if parts.netloc == "player.twitch.tv" else ""
@@ -130,7 +131,7 @@ def _soundcloud(parts: SplitResult) -> str | None:
     """One host; a secret link's token is in the path, or beside it."""
     found = re.fullmatch(r"(/(?!search/|discover/|you/)[\w-]+/[\w-]+)(/s-[\w-]+)?/*", parts.path, re.ASCII)
     token = _only(parts, "secret_token")
-    in_path = (found and found[2]) or (f"/{token}" if re.fullmatch(r"s-[\w-]+", token, re.ASCII) else "")
+    in_path = (found[2] if found else None) or (f"/{token}" if re.fullmatch(r"s-[\w-]+", token, re.ASCII) else "")
     return f"https://soundcloud.com{found[1]}{in_path}" if found else None
 
 

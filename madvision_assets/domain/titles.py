@@ -53,7 +53,7 @@ def is_said(title: str, said: str) -> bool:
 
 def _is_the_opposite(title: str, wanted: Sequence[str], said: str) -> bool:
     """Whether all clauses that say most of a title deny what it affirms, or affirm what it denies."""
-    if is_question(title):
+    if is_question(title) or letters(title) in letters(said):  # asks, or says it word for word
         return False
     clauses = [words for each in _CLAUSES.split(said) if (words := words_of(each))]
     stems = [frozenset(content_stems(words)) for words in clauses]
