@@ -160,7 +160,7 @@ def test_the_store_is_not_waited_for_in_a_transaction_nor_a_second_connection_as
         place.database = Database(url_of(place.database))
         place.database.__dict__["engine"] = alone
         place.queue = Queue(place.database)
-    looks = []
+    looks: list[str] = []
 
     def nobody_holds_the_row(key: str) -> None:
         with aside.writing() as connection:
@@ -222,7 +222,7 @@ def test_a_version_that_counts_is_rendered_also_where_the_queue_could_not_be_tol
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = Queue.finish_step
-    calls = []
+    calls: list[Any] = []
 
     def away_at_first(queue: Queue, *arguments: Any, **named: Any) -> None:
         calls.append(arguments)
@@ -260,7 +260,7 @@ def test_of_people_who_change_at_once_one_is_taken_and_the_others_are_told_that_
 
 
 def test_what_is_asked_for_between_a_look_and_the_taking_is_not_lost(place: Place) -> None:
-    asked = []
+    asked: list[str] = []
 
     def ask_once(key: str) -> None:
         if key.startswith(f"{CUT.value}/") and not asked:
@@ -304,12 +304,13 @@ def test_a_deleted_video_is_brought_back_by_a_new_submission_alone(place: Place)
 
     assert place.operations.requeue(video_ids=[VIDEO_ID], from_step=CUT) == 0
     assert place.operations.requeue(cause="withdrawn") == 0
-    for act in (
+    acts: tuple[Callable[[], object], ...] = (
         lambda: place.operations.restart(VIDEO_ID, CUT),
         lambda: place.queue.take(VIDEO_ID, lambda _: (CUT,), CUT),
         lambda: place.queue.begin(VIDEO_ID, "run-by-hand", None, CUT),
         place.change,
-    ):
+    )
+    for act in acts:
         with pytest.raises(UnknownVideoError):
             act()
     assert place.row() == before
