@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -91,13 +91,18 @@ def test_all_controls_work_where_the_tests_run() -> None:
 
 def test_a_look_that_had_no_answer_is_not_taken_for_a_machine_without_controls(monkeypatch: pytest.MonkeyPatch) -> None:
     there, run = controls.active(), subprocess.run
-    for limits_s, told in (((0.0, 60.0), there), (itertools.repeat(0.0), None), ((60.0,), there)):
+    looks: list[tuple[Iterable[float], tuple[str, ...] | None]] = [
+        ((0.0, 60.0), there),
+        (itertools.repeat(0.0), None),
+        ((60.0,), there),
+    ]
+    for limits_s, told in looks:
         left_s = iter(limits_s)
 
         def look(*args: object, left_s: Iterator[float] = left_s, **options: object) -> object:
             return run(*args, **{**options, "timeout": next(left_s)})  # type: ignore[call-overload]
 
-        monkeypatch.setattr(controls.subprocess, "run", look)
+        monkeypatch.setattr(subprocess, "run", look)
         controls.active.cache_clear()
         if told is None:
             with pytest.raises(SandboxUnusableError, match="TimeoutExpired"):
@@ -151,7 +156,7 @@ def test_a_child_that_never_started_is_the_machines_fault_and_not_the_videos(
 ) -> None:
     file = tmp_path / "talk.mp4"
     file.write_bytes(b"whatever it is")
-    work = {
+    work: Callable[[], object] = {
         "ffmpeg": lambda: ffmpeg.run(
             ffmpeg.target([ffmpeg.source(file)], tmp_path / "o.mp4"), timeout_s=60, what="reading"
         ),
