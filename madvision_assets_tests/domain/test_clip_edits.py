@@ -78,9 +78,13 @@ def test_a_word_that_is_named_is_in_the_clip_and_its_neighbour_is_not() -> None:
 
 
 def test_many_edits_look_at_the_words_no_more_often_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[int] = []
-    middle = Spoken.middle_s
-    monkeypatch.setattr(Spoken, "middle_s", property(lambda word: looked.append(1) or middle.__get__(word)))
+    looked: list[Spoken] = []
+
+    def middle_s(word: Spoken) -> float:
+        looked.append(word)
+        return (word.start_s + word.end_s) / 2
+
+    monkeypatch.setattr(Spoken, "middle_s", property(middle_s))
 
     def looks(edits: int) -> int:
         looked.clear()
