@@ -174,6 +174,15 @@ def tiny(out: Path) -> Path:
     return talking(out, 0.2)
 
 
+def one_sound_frame(out: Path) -> Path:
+    """A second of picture with a beep of one AAC frame."""
+    return _made(
+        out, "-f", "lavfi", "-i", "testsrc=s=320x180:d=1:r=25", "-f", "lavfi", "-i",
+        "sine=r=48000:samples_per_frame=1024", "-frames:a", "1", "-c:v", "libx264", "-preset", "ultrafast",
+        "-pix_fmt", "yuv420p", "-c:a", "aac",
+    )  # fmt: skip
+
+
 def silence(out: Path, seconds: float = 3.0) -> Path:
     """Digital silence beside a moving picture."""
     return _made(

@@ -29,7 +29,7 @@ from madvision_assets.lineage.queries import video_lineage
 from madvision_assets.tools.database.newest import about_videos
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
-from madvision_assets.work.searching import Search
+from madvision_assets.work.searching import HIGHEST_ID, Search
 
 MOST_LISTED, MOST_FOUND = 100, 50
 MOST_ATTEMPTS, MOST_MATERIALISATIONS = 20, 50
@@ -155,7 +155,9 @@ class Tools:
         words: str,
         video: Annotated[Named | None, Field(description="Only in this video.")] = None,
         limit: Annotated[int, Field(ge=1, le=MOST_FOUND)] = 20,
-        before: Annotated[int | None, Field(ge=1, description="next_before of an earlier search.")] = None,
+        before: Annotated[
+            int | None, Field(ge=1, le=HIGHEST_ID, description="next_before of an earlier search.")
+        ] = None,
     ) -> dict[str, Any]:
         """Find the moments in which all of these words are said, with the video and the clip; phrases in quotes."""
         video_ids = [self._find(video).video_id] if video is not None else None

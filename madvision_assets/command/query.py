@@ -15,6 +15,7 @@ from rich.text import Text
 
 from madvision_assets.command.display import echo, make_console, told_plainly
 from madvision_assets.command.workplace import Workplace
+from madvision_assets.domain.plain_text import as_cell
 from madvision_assets.settings import load_settings
 from madvision_assets.tools.database.asking import Answer, asked
 
@@ -65,12 +66,12 @@ def _tell_csv(answer: Answer) -> None:
 def _lines(answer: Answer) -> Iterator[str]:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(answer.columns)
+    writer.writerow(map(as_cell, answer.columns))
     yield out.getvalue()
     for each in answer.rows:
         out.seek(0)
         out.truncate()
-        writer.writerow([_text(value) for value in each])
+        writer.writerow([as_cell(value) if isinstance(value, str) else _text(value) for value in each])
         yield out.getvalue()
 
 

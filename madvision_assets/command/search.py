@@ -14,7 +14,7 @@ from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.wording import timecode
 from madvision_assets.settings import load_settings
-from madvision_assets.work.searching import MAX_HITS, Found, Search, fill
+from madvision_assets.work.searching import HIGHEST_ID, MAX_HITS, Found, Search, fill
 
 # Columns below which what is said stands on a line of its own.
 NARROW = 100
@@ -24,7 +24,7 @@ NARROW = 100
 @click.argument("words", metavar="WORDS...", nargs=-1, required=True)
 @click.option("--video", "named", metavar=VIDEO, multiple=True, help="Only in this video.")
 @click.option("--limit", type=click.IntRange(1, MAX_HITS), default=20, show_default=True, help="Moments to list.")
-@click.option("--before", type=click.IntRange(1), metavar="NUMBER", help="Go on after an earlier search.")
+@click.option("--before", type=click.IntRange(1, HIGHEST_ID), metavar="NUMBER", help="Go on after an earlier search.")
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @told_plainly
 def search(words: tuple[str, ...], named: tuple[str, ...], limit: int, before: int | None, form: str) -> None:
@@ -47,7 +47,7 @@ def search(words: tuple[str, ...], named: tuple[str, ...], limit: int, before: i
 @as_format
 @told_plainly
 def reindex(limit: int | None, form: str) -> None:
-    """Make videos searchable that were transcribed by a version without search.
+    """Make videos searchable that a version without search transcribed, or one that took words apart otherwise.
 
     What comes new is so by itself. Broken off, the next call goes on from there.
     """

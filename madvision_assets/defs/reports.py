@@ -17,6 +17,7 @@ from madvision_assets.domain.transcript import Stretch, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo
 from madvision_assets.domain.wording import timecode
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.ingest import overstated_s
 
 PREVIEW_SEGMENTS = 30
 MIB = 1024**2
@@ -85,6 +86,8 @@ def raw_video(video: RawVideo) -> Metadata:
     """Title, length, size and shape of a download."""
     info = video.info
     more = {"tracks": tracks} if (tracks := _tracks(info)) else {}
+    if told_s := overstated_s(info, video.source):
+        more["overstated"] = f"{timecode(told_s)} by the source; the file came twice as it is, and is taken so"
     return {
         "title": video.source.title or "(untitled)",
         "address": public_address(video.address),

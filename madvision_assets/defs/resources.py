@@ -44,6 +44,7 @@ from madvision_assets.work.ledger import Ceilings, KeptAnswers, Ledger
 from madvision_assets.work.publish import Publisher
 from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.render import ClipRenderer
+from madvision_assets.work.searching import Indexer
 from madvision_assets.work.sharing import Sharing
 from madvision_assets.work.site_limits import SiteLimits
 from madvision_assets.work.staleness import Upgrader, code_versions
@@ -263,5 +264,6 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "analyst": make_analyst(settings, database, store),
         "upgrader": make_upgrader(settings, database),
         "summariser": Summariser(database, store),
+        "indexer": Indexer(database, store),
         "renderer": ClipRenderer(store),
     }

@@ -18,6 +18,7 @@ from madvision_assets.tools.database import Database
 from madvision_assets.tools.room import DiskRoom
 from madvision_assets.work.dispatch import Dispatcher, Launch
 from madvision_assets.work.quotas import Quotas
+from madvision_assets.work.searching import Indexer
 from madvision_assets.work.staleness import Upgrader
 from madvision_assets.work.summarising import Summariser
 from madvision_assets.work.sweeping import UploadSweeper, WithdrawnSweeper
@@ -122,16 +123,19 @@ def housekeeping(
     quotas: dg.ResourceParam[Quotas],
     upgrader: dg.ResourceParam[Upgrader],
     summariser: dg.ResourceParam[Summariser],
+    indexer: dg.ResourceParam[Indexer],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
 
     What uploads left in the store, and nobody needs, goes too, likewise all that is kept of videos which their
     submitters deleted, and what was taken in for whom on days that are over. What an analyst without a key stood in
-    for is queued again once there is one who has it. Documents of older versions are summarised for the lineage.
+    for is queued again once there is one who has it. Documents of older versions are summarised for the lineage, and
+    their words made searchable.
     """
     quotas.sweep()
     upgraded = upgrader.upgrade()
     summariser.summarise()
+    indexer.go_on()
     swept_uploads = upload_sweeper.sweep()
     deleted = withdrawn_sweeper.sweep(VideoPartitions(context.instance))
     try:

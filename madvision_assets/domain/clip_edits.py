@@ -4,9 +4,10 @@ Points are snapped to words, as an analyst's moments are: a clip begins and ends
 cuts through no word. A person may have clips of any length that a submission may ask for; they overlap nowhere.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import inf
 from typing import Annotated, Literal, NamedTuple, Self
 
@@ -184,9 +185,15 @@ class _Desk:
     who: str
     clips: dict[int, ClipCandidate] = field(init=False)
     made: list[MadeEdit] = field(default_factory=list)
+    _highest_s: list[float] = field(init=False)
+    _lowest_s: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
         self.clips = {each.rank: each for each in self.chosen.candidates}
+        # In time order, whatever the words themselves are in: up to each word the latest, from each word the earliest.
+        middles_s = [each.middle_s for each in self.words]
+        self._highest_s = list(accumulate(middles_s, max))
+        self._lowest_s = list(accumulate(reversed(middles_s), min))[::-1]
 
     def make(self, edit: Trim | Retitle | Drop | Add) -> None:
         match edit:
@@ -261,13 +268,12 @@ class _Desk:
         self._require_order(first, last, f"Clip {clip.rank}")
         if (first, last) == was:
             return clip
-        said = self._said(first, last)
         cut = {
             "start_s": clip.start_s if first == was[0] else self._start_s(first),
             "end_s": clip.end_s if last == was[1] else self._end_s(last),
             "first_segment": self.words[first].segment,
             "last_segment": self.words[last].segment,
-            "quote": clip.quote if letters(clip.quote) in letters(said) else "",
+            "quote": clip.quote if clip.quote and letters(clip.quote) in letters(self._said(first, last)) else "",
         }
         return self._of_fit_length(clip.model_copy(update=cut))
 
@@ -314,11 +320,12 @@ class _Desk:
         return place_s
 
     def _first_from(self, start_s: float) -> int:
-        return next((n for n, word in enumerate(self.words) if word.middle_s >= start_s), len(self.words))
+        """The first word whose middle lies there or later."""
+        return bisect_left(self._highest_s, start_s)
 
     def _last_until(self, end_s: float) -> int:
-        earlier = (n for n in range(len(self.words) - 1, -1, -1) if self.words[n].middle_s <= end_s)
-        return next(earlier, -1)
+        """The last word whose middle lies there or earlier; -1 where none does."""
+        return bisect_right(self._lowest_s, end_s) - 1
 
     def _require_order(self, first: int, last: int, whose: str) -> None:
         if first > last:

@@ -6,6 +6,7 @@ One way to take text apart serves every database and every language, so that eac
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from itertools import chain
 
 from madvision_assets.domain.normal_form import normal_form
@@ -20,13 +21,23 @@ WORD_CHARS = 64
 SENTENCE_CHARS = 2000
 # Words that are asked for together lie within a passage; its row is short enough that PostgreSQL keeps it in one piece.
 PASSAGE_S = 30.0
-# Accents on letters of Latin, Greek and Cyrillic; marks of other scripts are letters to their readers.
-_ACCENTS = re.compile("[\u0300-\u036f]")
+# Of how words are taken apart and compared: what was indexed by another is indexed anew. 1 knew no marks.
+RULE = 2
+# What is written or left out as one likes: accents on letters of Latin, Greek and Cyrillic, points of Hebrew and Arabic
+# with the stroke that stretches a word, and what chooses or joins forms of letters (after a virama, what parts them,
+# too). Marks of other scripts are letters.
+_OPTIONAL = re.compile(
+    "[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff"
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+    "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08ca-\u08e1\u08e3-\u08ff"
+    "\u180b-\u180d\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+    "|(?<=[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca])\u200c"
+)
+_MARKS = ("Mn", "Mc")
 # Scripts that leave no space between words (kana, Han, Thai, Lao, Burmese, Khmer): each character counts as a word.
 _UNSPACED = (
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\U00020000-\U0003ffff"
 )
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 _QUOTED = re.compile('["\u201c\u201d\u201e\u00ab\u00bb]')
 
 
@@ -87,9 +98,9 @@ class Question(Value):
 
 
 def words_in(text: str) -> list[str]:
-    """The words of a text as they are compared: without case, accents and marks."""
-    folded = _ACCENTS.sub("", normal_form("NFKD", text).casefold())
-    return [word[:WORD_CHARS] for word in _WORD.findall(unicodedata.normalize("NFC", folded))]
+    """The words of a text as they are compared: without case, accents, and points that readers do without."""
+    folded = _OPTIONAL.sub("", normal_form("NFKD", text).casefold())
+    return [word[:WORD_CHARS] for word in _word().findall(unicodedata.normalize("NFC", folded))]
 
 
 def passages_of(transcript: Transcript) -> list[Passage]:
@@ -112,6 +123,14 @@ def moment_in(sentences: Sequence[Sentence], question: Question) -> Sentence | N
     first, last = min(((owner[start], owner[end]) for start, end in spans), key=lambda span: span[1] - span[0])
     told = sentences[first : last + 1]
     return Sentence(start_s=told[0].start_s, end_s=told[-1].end_s, text=" ".join(each.text for each in told))
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """Letters and digits with the marks that follow them, such as vowel signs, which Python counts to no word."""
+    marks = [chr(each) for each in range(0x300, 0x1F000) if unicodedata.category(chr(each)) in _MARKS]
+    letters = rf"[^\W_{_UNSPACED}]"
+    return re.compile(rf"[{_UNSPACED}]|{letters}+(?:(?:(?![{_UNSPACED}])[{''.join(marks)}])+{letters}*)*")
 
 
 def _sentence(segment: Segment) -> Sentence:

@@ -10,9 +10,7 @@ from madvision_assets.intake.problems import FieldError, ProblemError, documente
 from madvision_assets.intake.public import COMMON_PROBLEMS
 from madvision_assets.intake.services import base_url_of, services_of
 from madvision_assets.intake.tokens import Tokens
-from madvision_assets.work.searching import MAX_HITS, Found, FoundMoment, Search
-
-HIGHEST_ID = 2**63 - 1
+from madvision_assets.work.searching import HIGHEST_ID, MAX_HITS, Found, FoundMoment, Search
 
 router = APIRouter(prefix="/public", tags=["public"])
 

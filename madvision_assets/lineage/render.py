@@ -3,6 +3,7 @@
 import re
 from typing import TYPE_CHECKING
 
+from madvision_assets.domain.plain_text import as_cell
 from madvision_assets.domain.wording import timecode
 from madvision_assets.lineage.frames import to_frame
 from madvision_assets.lineage.queries import ClipLineage, StageLineage, VideoLineage
@@ -65,8 +66,11 @@ def to_json(lineage: VideoLineage) -> str:
 
 
 def to_csv(*lineages: VideoLineage) -> str:
-    """Every materialisation as CSV with one header; times are ISO 8601."""
-    text: str = _joined(lineages).to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z", lineterminator="\n")
+    """Every materialisation as CSV with one header; times are ISO 8601, and no text is a formula."""
+    frame = _joined(lineages)
+    texts = frame.select_dtypes("string").columns
+    frame[texts] = frame[texts].map(as_cell, na_action="ignore")
+    text: str = frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z", lineterminator="\n")
     return text
 
 

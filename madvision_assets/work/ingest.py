@@ -107,9 +107,6 @@ class Ingest:
         try:
             with ffmpeg.within(ffmpeg.budget_s(fetched.path.stat().st_size)):
                 return self._taken(video, fetched, folder, progress)
-        except IncompleteDownloadError:
-            fetched.put_back()
-            raise
         except CorruptMediaError as error:
             if fetched.may_be_cut():
                 raise IncompleteDownloadError("the site told no length, and the file is damaged") from error
@@ -119,14 +116,18 @@ class Ingest:
         """Inspect, normalise and store what was fetched."""
         self._check_size(fetched.path)
         info = probe.probe(fetched.path)
-        self._check_duration(info, fetched.source)
+        self._check_duration(info)
+        self._check_all_is_there(info, fetched)
         progress(0.72, "making an MP4 where it is none")
         media_path = normalise.to_mp4(
             fetched.path, folder, info, lambda f: progress(0.72 + 0.08 * f, "making an MP4 where it is none")
         )
         if media_path != fetched.path:
+            is_known_short = overstated_s(info, fetched.source) > 0
             info = _with_counts(probe.probe(media_path), info)
-            self._check_duration(info, fetched.source)  # spliced streams tell their length only now
+            self._check_duration(info)  # spliced streams tell their length only now
+            if not is_known_short:
+                self._check_all_is_there(info, fetched)
         progress(0.8, "extracting the audio")
         audio_path = folder / "audio.flac"
         audio.extract_flac(
@@ -214,12 +215,13 @@ class Ingest:
         if size_bytes > self.max_bytes:
             raise TooLargeError(f"{size_bytes} bytes; the limit is {self.max_bytes}")
 
-    def _check_duration(self, info: MediaInfo, source: SourceMetadata) -> None:
+    def _check_duration(self, info: MediaInfo) -> None:
         if info.duration_s > self.max_duration_s:
             raise TooLongError(f"{info.duration_s:.0f} s; the limit is {self.max_duration_s:.0f} s")
-        promised_s = source.duration_s or 0.0
-        slack_s = max(DURATION_SLACK_S, DURATION_SLACK_SHARE * promised_s)
-        if info.duration_s < promised_s - slack_s:
+
+    def _check_all_is_there(self, info: MediaInfo, fetched: Download) -> None:
+        promised_s = overstated_s(info, fetched.source)
+        if promised_s and not fetched.is_all_there_is(info.duration_s):
             raise IncompleteDownloadError(f"{info.duration_s:.1f} s arrived of {promised_s:.1f} s")
 
     def _captions(self, fetched: Download, video_id: str) -> PublisherCaptions | None:
@@ -239,6 +241,13 @@ class Ingest:
             engine_version=fetched.engine_version,
             parameters={"max_height": self.downloader.max_height, "ffmpeg": ffmpeg.version()},
         )
+
+
+def overstated_s(info: MediaInfo, source: SourceMetadata) -> float:
+    """How long a source says that a video is, seconds, where it is shorter than that by more than rounding; else 0."""
+    promised_s = source.duration_s or 0.0
+    slack_s = max(DURATION_SLACK_S, DURATION_SLACK_SHARE * promised_s)
+    return promised_s if info.duration_s < promised_s - slack_s else 0.0
 
 
 def _with_counts(info: MediaInfo, before: MediaInfo) -> MediaInfo:

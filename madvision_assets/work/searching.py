@@ -1,7 +1,8 @@
 """Searching what is said: a phrase leads to the video, the moment, and the clip that has it."""
 
+import time
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from madvision_assets.domain.failures import MissingInputError, NewerDocumentError, UnreadableDocumentError
 from madvision_assets.domain.provenance import Value
@@ -12,6 +13,8 @@ from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.objects import ObjectStore
 
 MAX_HITS = 100
+HIGHEST_ID = 2**63 - 1  # that a database can have
+INDEXING_S = 10.0
 
 
 class FoundMoment(Value):
@@ -65,7 +68,7 @@ class Search:
             asked: words, all of which are to be said within about half a minute; phrases in quotes.
             limit: at most so many moments, and at most ``MAX_HITS``.
             video_ids: only in these videos; None is all.
-            before: goes on after an earlier search (``Found.next_before``).
+            before: goes on after an earlier search (``Found.next_before``); at most ``HIGHEST_ID``.
 
         Raises:
             BadQuestionError: nothing can be looked for; says what to do.
@@ -75,13 +78,17 @@ class Search:
 
         question = Question.read(asked)
         limit = max(1, min(limit, MAX_HITS))
-        # A sentence that two passages share is found in both.
-        found = Spoken(self.database).find(question, 2 * limit + 1, video_ids, before)
+        # A sentence that two passages share is found in both, of which one may have ended the page before.
+        spoken = Spoken(self.database)
+        found = spoken.find(question, 2 * limit + 1, video_ids, before)
+        earlier = spoken.at(before) if before is not None else None
+        told_before = moment_in(earlier.sentences, question) if earlier else None
+        shown = {(earlier.video_id, told_before.start_s)} if earlier and told_before else set()
         moments: dict[tuple[str, float], tuple[int, Sentence]] = {}
         last_id = None
         for each in found:
             moment = moment_in(each.sentences, question)
-            if moment is None or (each.video_id, moment.start_s) in moments:
+            if moment is None or (each.video_id, moment.start_s) in moments.keys() | shown:
                 continue
             if len(moments) == limit:
                 break
@@ -112,7 +119,9 @@ class Filled:
 
 
 def fill(database: Database, store: ObjectStore) -> Iterator[Filled]:
-    """Make searchable what was transcribed before there was a search, one video after the other.
+    """Make searchable what was transcribed before there was a search, or one that takes words apart by this rule.
+
+    One video after the other.
 
     Broken off, it goes on where it stopped when it is called again. Raises as ``Database`` and the store do.
     """
@@ -129,6 +138,39 @@ def fill(database: Database, store: ObjectStore) -> Iterator[Filled]:
                 continue
             spoken.fill(transcript)
             yield Filled(video_id)
+
+
+@dataclass
+class Indexer:
+    """Makes searchable, a bit at a time, what no or another version did; all is looked at once in a process.
+
+    Args:
+        database: where it is kept.
+        store: where the transcripts are.
+    """
+
+    database: Database
+    store: ObjectStore
+    _left: Iterator[Filled] | None = field(default=None, init=False)
+    _is_done: bool = field(default=False, init=False)
+
+    def go_on(self, limit_s: float = INDEXING_S) -> int:
+        """Go on for so many seconds; tells of how many videos.
+
+        Raises:
+            Failure: the database or the store cannot be used; the next call begins anew.
+        """
+        if self._is_done:
+            return 0
+        left = self._left or fill(self.database, self.store)
+        self._left, filled, ends_s = None, 0, time.monotonic() + limit_s
+        for each in left:
+            filled += each.problem is None
+            if time.monotonic() > ends_s:
+                self._left = left
+                return filled
+        self._is_done = True
+        return filled
 
 
 def clip_with(clips: Sequence[ShownClip], moment: Sentence) -> ShownClip | None:

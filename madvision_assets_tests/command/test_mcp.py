@@ -161,6 +161,7 @@ def test_what_is_said_is_found_and_words_of_strangers_stay_words(command_line: C
         ("list_clips", {"video": ADDRESS}, "unknown_video"),
         ("video_lineage", {"video": "nobody.01"}, "unknown_video"),
         ("search_transcripts", {"words": "x" * 10_000}, "Look for at most"),
+        ("search_transcripts", {"words": "cat", "before": 2**63}, "before"),
         ("no_such_tool", {}, "no_such_tool"),
     ],
 )

@@ -55,6 +55,8 @@ def test_pages_go_on_where_the_last_one_ended(command_line: CommandLine) -> None
 
     assert more == f"There are more: add --before {first['next_before']}"
     assert [each["video_id"] for each in first["moments"] + second["moments"]] == ["web-2", "web-1"]
+    assert command_line.run("search", "cat", "--before", str(2**63 - 1)).exit_code == 0
+    assert command_line.run("search", "cat", "--before", str(2**63)).exit_code == 2
 
 
 @pytest.mark.parametrize("words", ["!!!", "x" * 10_000])

@@ -80,6 +80,7 @@ def test_a_file_that_is_no_whole_video_with_sound_fails_with_its_cause(
     ("name", "make", "outcomes"),
     [
         ("blink.mp4", lambda out, _: footage.tiny(out), ("too_short", "no_speech")),
+        ("beep.mp4", lambda out, _: footage.one_sound_frame(out), ("too_short", "no_speech")),
         ("silent.mp4", lambda out, _: footage.silence(out), ("no_speech",)),
         ("phone.mp4", footage.rotated, ("too_short", "no_speech")),
         ("slides.mp4", lambda out, _: footage.slides(out), ("no_speech", "nothing_insightful", "clips", "too_short")),

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from madvision_assets.domain.clip_edits import MOST_KEPT, Edit, EditRefusedError, edited, spoken_words, to_render
+from madvision_assets.domain.clip_edits import (
+    MOST_KEPT,
+    Edit,
+    EditRefusedError,
+    Spoken,
+    edited,
+    spoken_words,
+    to_render,
+)
 from madvision_assets.domain.clips import Change, ClipCandidate, ClipCandidates, Outcome
 from madvision_assets_tests.builders import sample_talk
 from madvision_assets_tests.stores import sealed
@@ -67,6 +75,23 @@ def test_a_word_that_is_named_is_in_the_clip_and_its_neighbour_is_not() -> None:
 
     assert said(made) == [word.text for word in WORDS[200:241]]
     assert (made.first_segment, made.last_segment) == (WORDS[200].segment, WORDS[240].segment)
+
+
+def test_many_edits_look_at_the_words_no_more_often_than_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Spoken] = []
+
+    def middle_s(word: Spoken) -> float:
+        looked.append(word)
+        return (word.start_s + word.end_s) / 2
+
+    monkeypatch.setattr(Spoken, "middle_s", property(middle_s))
+
+    def looks(edits: int) -> int:
+        looked.clear()
+        make(*({"change": "trim", "clip": 1, "start_s": 100.0 + n / 10, "end_s": 115.0} for n in range(edits)))
+        return len(looked)
+
+    assert looks(100) == looks(1) == len(WORDS)
 
 
 def test_a_point_that_is_not_given_stays_to_the_bit() -> None:

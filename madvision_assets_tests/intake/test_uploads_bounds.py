@@ -156,7 +156,9 @@ def test_a_whole_file_is_not_given_up(intake: Intake) -> None:
     path = begin(intake, 10)
     patched(intake, path, 0, b"0123456789")
 
-    assert code_of(intake.client.delete(path, headers=VERSION)) == (409, "upload_finished")
+    refused = intake.client.delete(path, headers=VERSION)
+    assert code_of(refused) == (409, "upload_finished")
+    assert "DELETE /public/video" in refused.json()["detail"]
     assert kept(intake)
 
 

@@ -78,6 +78,16 @@ def test_csv_and_frame_say_the_same(lineage: VideoLineage) -> None:
     assert pd.read_csv(io.StringIO(render.to_csv(lineage)))["cost_usd"].sum() == pytest.approx(lineage.total_cost_usd)
 
 
+def test_no_text_of_the_csv_is_a_formula(lineage: VideoLineage) -> None:
+    first = lineage.materialisations[0].model_copy(update={"model": '=HYPERLINK("http://x/")'})
+    made = lineage.model_copy(update={"materialisations": (first, *lineage.materialisations[1:])})
+
+    rows = list(csv.DictReader(io.StringIO(render.to_csv(made))))
+
+    assert rows[0]["model"] == '\'=HYPERLINK("http://x/")'
+    assert rows[1:] == list(csv.DictReader(io.StringIO(render.to_csv(lineage))))[1:]
+
+
 def test_json_leads_back_to_the_same_lineage(lineage: VideoLineage) -> None:
     text = render.to_json(lineage)
 

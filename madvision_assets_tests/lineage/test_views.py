@@ -101,6 +101,9 @@ def test_the_command_answers_as_json_csv_and_table(
         CliRunner().invoke(main, ["query", sql, "--format", "csv"]).output.splitlines()[0]
         == "video_id,title,cost_usd,submitted_at"
     )
+    formulas = "SELECT '=HYPERLINK(1)' AS a, '-x' AS b, -1 AS c, '@' AS d, 'a=b' AS e"
+    cells = CliRunner().invoke(main, ["query", formulas, "--format", "csv"]).output.splitlines()[1]
+    assert cells == "'=HYPERLINK(1),'-x,-1,'@,a=b"
     assert "3 rows." in CliRunner().invoke(main, ["query", sql]).output
     assert CliRunner().invoke(main, ["query", "SELECT 1 AS x WHERE 1 = 0", "--format", "json"]).output == "[]\n"
     refused = CliRunner().invoke(main, ["query", "DELETE FROM videos"])

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from madvision_assets.domain.failures import NoAudioTrackError, NotMediaError
-from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, extract_flac, read_windows
+from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, extract_flac, pauses, read_windows
 from madvision_assets_tests import footage
 
 
@@ -158,6 +158,12 @@ def test_bursts_are_audible_and_pauses_are_not() -> None:
     spans = audible_spans(np.concatenate([pause, tone(2.0), pause, tone(1.0), pause]), RATE_HZ)
 
     assert np.ravel(spans) == pytest.approx([1.0, 3.0, 4.0, 5.0], abs=0.04)
+
+
+@pytest.mark.parametrize("count", [0, 1, 159, 160, 479, 480, 2399])
+def test_sound_that_is_shorter_than_a_pause_has_none(count: int) -> None:
+    assert pauses(tone(1)[:count], RATE_HZ) == []
+    assert pauses(np.zeros(count, np.float32), RATE_HZ) == []
 
 
 def test_short_pauses_do_not_part_a_span() -> None:

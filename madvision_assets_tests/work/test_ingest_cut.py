@@ -1,5 +1,6 @@
 """Claims about downloads that were cut where nothing told their length, and what is counted of any."""
 
+import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import Literal
 import imageio_ffmpeg
 import pytest
 
+from madvision_assets.defs import reports
 from madvision_assets.domain.failures import (
     CorruptMediaError,
     IncompleteDownloadError,
@@ -78,6 +80,23 @@ def test_a_damaged_file_whose_length_was_told_is_damaged_at_once(ingest: Ingest,
         address = site.serve("/talk.mp4", talk[: len(talk) // 2], content_type="video/mp4")
         with pytest.raises(CorruptMediaError):
             ingest.take(Video(video_id="web-1", address=address), tmp_path / "work", lambda *_: None)
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_site_that_overstates_the_length_is_asked_twice_and_then_taken_at_what_it_has(
+    ingest: Ingest, talk: bytes, tmp_path: Path, ranges: bool
+) -> None:
+    with Site() as site:
+        media = site.add("/talk.mp4", Page(talk, headers=VIDEO, ranges=ranges))
+        told = {"@context": "https://schema.org", "@type": "VideoObject", "name": "A talk", "duration": "PT60S"}
+        script = f'<script type="application/ld+json">{json.dumps({**told, "contentUrl": media})}</script>'
+        video = Video(video_id="web-1", address=site.html("/page", head=script))
+        with pytest.raises(IncompleteDownloadError, match=r"4\.0 s arrived of 60\.0 s"):
+            ingest.take(video, tmp_path / "work", lambda *_: None)
+        made = ingest.take(video, tmp_path / "work", lambda *_: None).document
+
+    assert made.info.duration_s == pytest.approx(4.0, abs=0.1)
+    assert "1:00.0 by the source" in reports.raw_video(made)["overstated"]
 
 
 def test_what_came_is_counted_once_and_in_vain_too(ingest: Ingest, talk: bytes, tmp_path: Path) -> None:

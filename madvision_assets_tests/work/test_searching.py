@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import delete, text
+from sqlalchemy import delete, insert, text
 
 from madvision_assets.domain.spoken import BadQuestionError
 from madvision_assets.domain.transcript import Segment, Transcript
@@ -14,7 +14,7 @@ from madvision_assets.tools.database.tables import spoken_passages
 from madvision_assets.tools.store.documents import point_current, write_document
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.forgetting import forget
-from madvision_assets.work.searching import MAX_HITS, Search, fill
+from madvision_assets.work.searching import MAX_HITS, Indexer, Search, fill
 from madvision_assets_tests import stores
 from madvision_assets_tests.databases import KINDS, emptied, new_database
 from madvision_assets_tests.work.test_forgetting import Partitions
@@ -104,11 +104,14 @@ def test_a_question_that_cannot_be_asked_is_told_what_to_do(database: Database, 
 
 
 def test_languages_without_spaces_are_found_by_any_part_of_a_sentence(database: Database) -> None:
-    published(database, "機械学習の話です。", "Это снег.", "สวัสดีครับ", "नमस्ते दुनिया", "안녕하세요 여러분")
+    published(
+        database, "機械学習の話です。", "Это снег.", "สวัสดีครับ", "नमस्ते दुनिया", "안녕하세요 여러분", "مَدْرَسَة", "தமிழ்"
+    )
 
-    for asked in ("学習", "СНЕГ", "สวัสดี", "दुनिया", "여러분"):
+    for asked in ("学習", "СНЕГ", "สวัสดี", "दुनिया", '"नमस्ते दुनिया"', "여러분", "مدرسة", "தமிழ்"):
         assert Search(database).find(asked).moments, asked
-    assert not Search(database).find("習学").moments
+    for asked in ("習学", "दीनया", "தமழ", "द"):
+        assert not Search(database).find(asked).moments, asked
 
 
 def test_only_the_newest_transcript_of_a_video_is_searched_and_none_of_a_forgotten_one(database: Database) -> None:
@@ -163,18 +166,21 @@ def test_a_search_stays_within_the_videos_that_it_may_look_into(database: Databa
     assert not Search(database).find("cat", video_ids=[]).moments
 
 
-def test_pages_follow_each_other_to_the_end_with_each_moment_once(database: Database) -> None:
+@pytest.mark.parametrize(("asked", "limit"), [("cat", 3), ("mouse", 1), ("mouse", 2)])
+def test_pages_follow_each_other_to_the_end_with_each_moment_once(database: Database, asked: str, limit: int) -> None:
     for n in range(7):
-        published(database, *(f"cat{n} number {m}" if m % 2 else f"a cat {m}" for m in range(9)), video_id=f"web-{n}")
+        texts = [f"cat{n} number {m}" if m % 2 else f"a cat {m}" for m in range(9)]
+        texts[3] = "A mouse, which two passages share."
+        published(database, *texts, video_id=f"web-{n}")
 
     pages, before = [], None
     while True:
-        found = Search(database).find("cat", 3, before=before)
+        found = Search(database).find(asked, limit, before=before)
         pages.append([(each.video_id, each.start_s) for each in found.moments])
-        assert len(pages[-1]) <= 3
+        assert len(pages[-1]) <= limit
         if (before := found.next_before) is None:
             break
-    whole = [(each.video_id, each.start_s) for each in Search(database).find("cat", MAX_HITS).moments]
+    whole = [(each.video_id, each.start_s) for each in Search(database).find(asked, MAX_HITS).moments]
 
     assert [each for page in pages for each in page] == whole
     assert len(set(whole)) == len(whole)
@@ -205,6 +211,23 @@ def test_what_was_there_before_is_filled_in_and_goes_on_where_it_was_broken_off(
     assert [each.video_id for each in rest if each.problem] == ["web-2"], "its document is gone"
     assert {each.video_id for each in Search(database).find("cat").moments} == {"web-0", "web-1", "web-3"}
     assert [each.video_id for each in fill(database, store)] == ["web-2"], "the others are done"
+
+
+def test_what_another_rule_took_apart_is_indexed_anew_a_bit_at_a_time(database: Database, store: ObjectStore) -> None:
+    for n in range(3):
+        made = published(database, "दिन", video_id=f"web-{n}")
+        write_document(store, made)
+        point_current(store, made)
+    with database.writing() as connection:
+        connection.execute(delete(spoken_passages))
+        old = {"number": 0, "sentences": [[0, 10, "दिन"]], "words": "द न"}
+        rows = [{"video_id": f"web-{n}", "data_version": made.origin.data_version, **old} for n in range(3)]
+        connection.execute(insert(spoken_passages), rows)
+    indexer = Indexer(database, store)
+
+    assert [indexer.go_on(0.0) for _ in range(5)] == [1, 1, 1, 0, 0]
+    assert {each.video_id for each in Search(database).find("दिन").moments} == {"web-0", "web-1", "web-2"}
+    assert list(fill(database, store)) == []
 
 
 def test_a_transcript_that_is_published_meanwhile_is_not_put_back(database: Database, store: ObjectStore) -> None:

@@ -110,7 +110,9 @@ class Receiver:
         ended = self.uploads.end(row.secret_hash)
         if ended is None:
             raise ProblemError(
-                "upload_finished", "The file is whole and became a video; only its operator can delete it."
+                "upload_finished",
+                "The file is whole and became a video. Delete that with the token of the submission: "
+                "DELETE /public/video.",
             )
         self.files.delete(ended.place)
         self.uploads.mark_swept(ended)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, cast, column, delete, exists, func, i
 from sqlalchemy.dialects.postgresql import TSQUERY
 from sqlalchemy.exc import OperationalError
 
-from madvision_assets.domain.spoken import BadQuestionError, Passage, Question, Sentence, passages_of
+from madvision_assets.domain.spoken import RULE, BadQuestionError, Passage, Question, Sentence, passages_of
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.database import Database
@@ -21,6 +21,8 @@ passages = spoken_passages
 fts = table("spoken_words", column("rowid"), column("spoken_words"))
 TOLD = (passages.c.id, passages.c.video_id, passages.c.sentences)
 FILL_AT_ONCE = 100
+# Stands behind the version of a transcript: by which rule it was taken apart.
+BY_RULE = f"/{RULE}"
 # So many of the newest passages are looked through before the index is asked.
 NEWEST = 10_000
 # Words that stand in nearly every passage, but hardly ever together, make PostgreSQL look through all of them.
@@ -86,13 +88,19 @@ class Spoken:
                 rows = _find_postgres(connection, question, limit, video_ids, before)
         return [FoundPassage(number, video_id, _sentences(kept)) for number, video_id, kept in rows]
 
+    def at(self, number: int) -> FoundPassage | None:
+        """The passage with this ID; None where it was replaced since."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(*TOLD).where(passages.c.id == number)).first()
+        return FoundPassage(row.id, row.video_id, _sentences(row.sentences)) if row else None
+
     def missing(self) -> Iterator[Sequence[str]]:
-        """The videos whose newest transcript is not searched yet, by their IDs, a few at once."""
+        """The videos whose newest transcript is not searched yet, or by another rule, by their IDs, a few at once."""
         newest = lineage.alias("newest")
         mine = newest.c.video_id == lineage.c.video_id
         last = select(func.max(newest.c.id)).where(mine, newest.c.asset == lineage.c.asset).scalar_subquery()
         kept = exists().where(
-            passages.c.video_id == lineage.c.video_id, passages.c.data_version == lineage.c.data_version
+            passages.c.video_id == lineage.c.video_id, passages.c.data_version == lineage.c.data_version + BY_RULE
         )
         wanted = select(lineage.c.video_id).where(
             lineage.c.asset == PipelineStep.TRANSCRIPT.value, lineage.c.id == last, ~kept
@@ -206,7 +214,7 @@ def _row(transcript: Transcript, passage: Passage, *, sqlite: bool) -> dict[str,
     return {
         "video_id": transcript.video_id,
         "number": passage.number,
-        "data_version": transcript.origin.data_version,
+        "data_version": transcript.origin.data_version + BY_RULE,
         "sentences": [[each.start_s, each.end_s, each.text] for each in passage.sentences],
         "words": " ".join(words) if sqlite else _tsvector(words),
     }
@@ -227,7 +235,7 @@ def _sentences(kept: Sequence[Sequence[Any]]) -> tuple[Sentence, ...]:
 
 
 def _tsquery(question: Question) -> str:
-    """The words are letters and digits alone, so that nothing in them means anything."""
+    """The words are letters, digits and marks alone, so that nothing in them means anything."""
     asked: list[str] = []
     for phrase in question.phrases:
         asked += [f"'{pair}'" for pair in _pairs(phrase)]

@@ -347,7 +347,7 @@ spoken_passages = Table(
     Column("id", BIG_ID, primary_key=True),
     Column("video_id", String(VIDEO_ID_CHARS), ForeignKey("videos.video_id", ondelete="CASCADE"), nullable=False),
     Column("number", Integer, nullable=False),
-    Column("data_version", Text, nullable=False),  # of the transcript
+    Column("data_version", Text, nullable=False),  # of the transcript, and of the rule: "3f2a…/2"
     Column("sentences", JSON_DOCUMENT, nullable=False),  # a list of [start_s, end_s, text]
     Column("words", TSVECTOR().with_variant(Text(), "sqlite"), nullable=False),
     UniqueConstraint("video_id", "number"),

@@ -54,7 +54,7 @@ STALL_LIMIT_S = 120.0
 PACE_WINDOW_S = 180.0
 BUSY_SHARE = 0.5
 ROOM_BYTES = 1 << 20
-CUT_NOTE = "cut.txt"
+CUT_NOTE, SHORT_NOTE = "cut.txt", "short.txt"
 OVERLAP_BYTES = 1024
 # While ffmpeg merges or mends, everything is in the folder twice.
 FOLDER_TIMES_MAX_BYTES = 2.2
@@ -136,6 +136,18 @@ class Download:
         note.write_text(size)
         self.put_back()
         return True
+
+    def is_all_there_is(self, duration_s: float) -> bool:
+        """Whether a file that is shorter than the source says is taken as it is; else it is put back for another try.
+
+        One that came whole and lasts as long a second time is what the source has, which overstates it.
+        """
+        note, lasts = self.path.with_name(SHORT_NOTE), f"{duration_s:.3f}"
+        if self.length_known and note.is_file() and note.read_text() == lasts:
+            return True
+        note.write_text(lasts)
+        self.put_back()
+        return False
 
     def put_back(self) -> None:
         """Makes the next try fetch what is missing of it: the rest, or all where it was put together of parts."""

@@ -162,7 +162,8 @@ def pauses(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float, float
     """Where nobody speaks for a moment, between two words or under noise, as (start, end) in seconds.
 
     A frame of 10 ms is quiet when its level lies in the lowest quarter between the quietest and the loudest of the
-    half minutes around it, in dB; on a quiet line, when it is 30 dB below the loud ones. A pause lasts 0.15 s.
+    half minutes around it, in dB; on a quiet line, when it is 30 dB below the loud ones. A pause lasts 0.15 s, so
+    that nothing shorter has any.
 
     Args:
         samples: mono, -1 to 1.
@@ -172,6 +173,8 @@ def pauses(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float, float
 
     size = round(PAUSE_FRAME_S * rate)
     frames = len(samples) // size
+    if frames * PAUSE_FRAME_S < PAUSE_S:
+        return []
     power = np.mean(np.square(samples[: frames * size].reshape(frames, size)), axis=1)
     level_db = 10 * np.log10(np.convolve(power, np.full(3, 1 / 3), "same") + 1e-12)
     quiet = np.empty(frames, bool)

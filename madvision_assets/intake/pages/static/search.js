@@ -5,7 +5,10 @@ const AT_A_TIME = 20;
 // Scripts that leave no space between words: each character counts as one, as the server has it (domain/spoken.py).
 const UNSPACED =
   "\\u3040-\\u30ff\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\u0e00-\\u0eff\\u1000-\\u109f\\u1780-\\u17ff\\u{20000}-\\u{3ffff}";
-const WORD = new RegExp(`[${UNSPACED}]|(?:(?![${UNSPACED}])[\\p{L}\\p{N}\\p{M}])+`, "gu");
+const WORD = new RegExp(`[${UNSPACED}]|(?:(?![${UNSPACED}])[\\p{L}\\p{N}\\p{M}\\u200c\\u200d])+`, "gu");
+// What is written or left out as one likes, as the server has it: accents, points of Hebrew and Arabic, joiners.
+const OPTIONAL =
+  /[\u0300-\u036f\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08ca-\u08e1\u08e3-\u08ff\u180b-\u180d\u200d\ufe00-\ufe0f\u{e0100}-\u{e01ef}]|(?<=[\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca])\u200c/gu;
 const QUOTED = /["\u201c\u201d\u201e\u00ab\u00bb]/;
 const NOTHING = "Nobody says that in these videos. Look for fewer words, or for one of them alone.";
 const BUSY = "Many requests came from your network just now. Wait a moment, then search again.";
@@ -21,7 +24,7 @@ let asked = null; // the search that is shown: its words, its phrases, and what 
 // --- the words, and where they stand ---
 
 function folded(word) {
-  return word.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").toUpperCase().toLowerCase().normalize("NFC");
+  return word.normalize("NFKD").replace(OPTIONAL, "").toUpperCase().toLowerCase().normalize("NFC");
 }
 
 function wordsIn(text) {
