@@ -955,7 +955,10 @@ class PoisonInputError(PoisonFailure):
 def leaves() -> tuple[type[Failure], ...]:
     """Every failure that can be raised, in the order of this file."""
     kinds = [kind for branch in Failure.__subclasses__() for kind in branch.__subclasses__()]
-    return tuple(leaf for kind in kinds for leaf in (kind, *kind.__subclasses__()))
+    # One that shares its parent's code only says more about it.
+    return tuple(
+        leaf for kind in kinds for leaf in (kind, *(each for each in kind.__subclasses__() if "code" in vars(each)))
+    )
 
 
 def leaf_of(code: str) -> type[Failure]:
