@@ -26,7 +26,7 @@ from madvision_assets.defs.runtime.workers import Workers
 from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.work.publish import PATIENCE_S
+from madvision_assets.work.patience import PATIENCE_S
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.queue import Queue
