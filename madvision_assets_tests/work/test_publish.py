@@ -12,7 +12,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
-from madvision_assets.tools.store.documents import read_current
+from madvision_assets.tools.store.documents import point_current, read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import publish
 from madvision_assets.work.publish import Finished, Publisher
@@ -48,12 +48,11 @@ def test_a_document_that_was_turned_down_is_so_also_where_the_store_is_away_just
     (claimed,) = queue.claim_due(1)
     queue.begin(VIDEO, "run-1", claimed.attempt, KIND)
     away = [StoreUnavailableError(), StoreUnavailableError()]
-    point = publish.point_current
 
     def pointed(*told: object) -> None:
         if away:
             raise away.pop()
-        point(*told)  # type: ignore[arg-type]
+        point_current(*told)  # type: ignore[arg-type]
 
     monkeypatch.setattr(publish, "point_current", pointed)
     refused = Finished(verdict("run-1"), refused="not as it should be")
