@@ -68,7 +68,7 @@ def to_json(lineage: VideoLineage) -> str:
 def to_csv(*lineages: VideoLineage) -> str:
     """Every materialisation as CSV with one header; times are ISO 8601, and no text is a formula."""
     frame = _joined(lineages)
-    texts = frame.select_dtypes("string").columns
+    texts: list[str] = list(frame.select_dtypes("string").columns)
     frame[texts] = frame[texts].map(as_cell, na_action="ignore")
     text: str = frame.to_csv(index=False, date_format="%Y-%m-%dT%H:%M:%S.%f%z", lineterminator="\n")
     return text

@@ -213,7 +213,7 @@ def test_a_disk_that_fills_in_the_middle_fails_the_stage_and_a_retry_renders_wha
         with pytest.raises((DiskFullError, OSError)) as failed:
             Filling(store).render(raw, SILENT, chosen, work, lambda *_: None)
 
-        leaf = failed.value if isinstance(failed.value, DiskFullError) else disk.home_failure(failed.value)
+        leaf = disk.home_failure(failed.value) if isinstance(failed.value, OSError) else failed.value
         assert isinstance(leaf, DiskFullError)
         assert not list(work.iterdir())
         assert not [path for path in small.rglob("*#*") if path.is_file()]  # where obstore writes before it renames
