@@ -378,8 +378,10 @@ def _nodes(aws: Aws, pool: str) -> dict[str, Any]:
 def _allowed(aws: Aws, role: str, system: str = SYSTEM) -> Iterator[tuple[str, str]]:
     for statement in aws.statements(f"{system}-{role}"):
         assert statement["Effect"] == "Allow"
-        actions = statement["Action"]
-        yield from ((action, statement["Resource"]) for action in ([actions] if isinstance(actions, str) else actions))
+        actions, resources = (
+            [told] if isinstance(told, str) else told for told in (statement["Action"], statement["Resource"])
+        )
+        yield from product(actions, resources)
 
 
 def _may(aws: Aws, role: str, action: str, place: str, system: str = SYSTEM) -> bool:
