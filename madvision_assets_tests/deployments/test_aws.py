@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from itertools import product
 from typing import Any
 from urllib.parse import unquote_plus
 
