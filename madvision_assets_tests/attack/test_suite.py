@@ -12,6 +12,8 @@ from madvision_assets_tests.attack.canaries import Canaries, Touched
 from madvision_assets_tests.attack.measures import Measured, Meter
 from madvision_assets_tests.attack.rows import Attack, End, Ended, Family
 
+pytestmark = pytest.mark.whole
+
 MB = 1_000_000
 
 

@@ -13,6 +13,8 @@ import pytest
 from madvision_assets_tests.chaos import points
 from madvision_assets_tests.chaos.world import INSIDE
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_S = 120
 

@@ -23,6 +23,8 @@ from madvision_assets_tests.cluster.objects import age_s, condition, holds
 from madvision_assets_tests.real_servers import free_port
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 GRPC_SERVER = """
     import sys, concurrent.futures, grpc
     from grpc_health.v1 import health, health_pb2_grpc

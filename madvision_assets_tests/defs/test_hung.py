@@ -26,6 +26,8 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.harness import Harness, open_harness
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 STEP = PipelineStep.TRANSCRIPT
 VIDEO = "web-a"
 LIMIT_S = 30.0

@@ -15,6 +15,8 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets_tests.harness import Harness, open_harness
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 ROOT = Path(__file__).resolve().parents[2]
 INSTANCES = ("dagster.yaml", "deployments/compose/dagster.yaml", "deployments/kubernetes/base/dagster.yaml")
 HEARD = PipelineStep.TRANSCRIPT

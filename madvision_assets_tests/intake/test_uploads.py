@@ -46,6 +46,8 @@ from madvision_assets_tests.intake.serving import Intake, postgres_database, ser
 from madvision_assets_tests.stores import s3_settings, s3_store
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 LIMIT_S = 60.0
 LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -22,6 +22,8 @@ from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets_tests.downloads import DOWNLOADER, Fetch
 from madvision_assets_tests.site import Site
 
+pytestmark = pytest.mark.whole
+
 PUBLIC_ADDRESS = "93.184.215.14"
 PUBLIC_HOST = "site.example"
 

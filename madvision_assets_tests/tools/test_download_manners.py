@@ -24,6 +24,8 @@ from madvision_assets_tests.served import served
 from madvision_assets_tests.site import Site
 from madvision_assets_tests.tools.po_tokens import Provider, plugin_wheel
 
+pytestmark = pytest.mark.whole
+
 BODY = random.Random(4).randbytes(300_000)  # noqa: S311 - any bytes will do
 SECRET = "s3cr3t-cookie"
 

@@ -29,6 +29,8 @@ from madvision_assets_tests.inboxes import (
 )
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 LIMIT_S = 60.0
 
 

@@ -14,6 +14,8 @@ from madvision_assets.tools.sandbox import policy
 from madvision_assets.tools.sandbox.process import ChildProcess
 from madvision_assets_tests import footage
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def talking(tmp_path: Path) -> Path:

@@ -11,6 +11,8 @@ from madvision_assets.tools.media.normalise import starts_fast, to_mp4
 from madvision_assets.tools.media.probe import probe
 from madvision_assets_tests import footage
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -25,6 +25,8 @@ from madvision_assets.tools.media.container import classify_av, opened
 from madvision_assets.tools.media.probe import probe, verify_decodes
 from madvision_assets_tests import footage
 
+pytestmark = pytest.mark.whole
+
 Maker = Callable[[Path, Path], Path]
 
 BAD_INPUTS: list[tuple[str, Maker, type[Failure]]] = [

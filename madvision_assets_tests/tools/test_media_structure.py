@@ -11,6 +11,8 @@ from madvision_assets.tools.media import ffmpeg, structure
 from madvision_assets.tools.media.probe import VERIFY_LIMIT_S, probe, verify_decodes
 from madvision_assets_tests import claims, footage, odd_footage
 
+pytestmark = pytest.mark.whole
+
 
 def test_uncompressed_sound_of_an_hour_is_no_claim(tmp_path: Path) -> None:
     """Each of its samples counts as one in a MOV, hundreds of millions of them."""

@@ -13,6 +13,8 @@ from madvision_assets.domain.failures import Failure
 from madvision_assets.tools.media.thumbnails import thumbnail
 from madvision_assets_tests import footage
 
+pytestmark = pytest.mark.whole
+
 SHOWN = "testsrc=s=320x180:r=25:d={}"
 X264 = ("-c:v", "libx264", "-pix_fmt", "yuv420p")
 # A key frame every two seconds, each frame one, and a single one for the whole clip.

@@ -21,6 +21,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.stores import VIDEO_ID, raw_video, s3_settings, s3_store, sealed
 
+pytestmark = pytest.mark.whole
+
 MEGABYTE = 1024 * 1024
 MEDIA = f"media/{VIDEO_ID}"
 COPY_AND_MEASURE = """

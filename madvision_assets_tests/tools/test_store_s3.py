@@ -15,6 +15,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets_tests.real_servers import S3Server
 from madvision_assets_tests.stores import s3_settings, s3_store
 
+pytestmark = pytest.mark.whole
+
 MEGABYTE = 1024 * 1024
 UP_AND_DOWN = """
 import resource, sys

@@ -25,6 +25,8 @@ from madvision_assets.work.ingest import Ingest
 from madvision_assets_tests.downloads import DOWNLOADER, MAX_BYTES, MAX_DURATION_S
 from madvision_assets_tests.site import Page, Site
 
+pytestmark = pytest.mark.whole
+
 VIDEO = {"Content-Type": "video/mp4"}
 
 

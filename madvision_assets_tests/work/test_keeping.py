@@ -17,6 +17,8 @@ from madvision_assets.work.keeping import Keeper, Patience
 from madvision_assets_tests.real_servers import free_port
 from madvision_assets_tests.waiting import wait_for
 
+pytestmark = pytest.mark.whole
+
 WAIT_S = 60.0
 QUICK = Patience(
     look_every_s=0.05, start_look_every_s=0.05, start_looks=400, looks=2, end_s=0.5, stop_s=20.0, pauses_s=(0.05, 0.2)
