@@ -258,11 +258,11 @@ def test_a_picture_that_begins_long_after_the_sound_is_copied(folder: Path, stea
 def test_a_hole_within_a_frame_is_not_copied(steady: Path, folder: Path) -> None:
     info, whole = probe(steady), bytearray(steady.read_bytes())
     with av.open(str(steady)) as film:
-        hit = next(
-            each for each in film.demux(video=0) if (each.pts or 0) * float(each.time_base or 0) > 5 and each.size > 200
-        )
+        within = [each for each in film.demux(video=0) if 5 < (each.pts or 0) * float(each.time_base or 0) < 8]
+        hit = max(within, key=lambda each: each.size)
     assert hit.pos is not None
-    whole[hit.pos + 100 : hit.pos + 110] = bytes(10)
+    middle = hit.pos + hit.size // 2
+    whole[middle : middle + 10] = bytes(10)
     (folder / "hole.mp4").write_bytes(whole)
 
     made = make_clip(folder / "hole.mp4", plan := plan_cut(2.0, 9.0, info), folder / "of-hole.mp4", info)
