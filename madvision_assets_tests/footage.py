@@ -178,8 +178,7 @@ def one_sound_frame(out: Path) -> Path:
     """A second of picture with a beep of one AAC frame."""
     return _made(
         out, "-f", "lavfi", "-i", "testsrc=s=320x180:d=1:r=25", "-f", "lavfi", "-i",
-        "sine=r=48000:samples_per_frame=1024", "-frames:a", "1", "-c:v", "libx264", "-preset", "ultrafast",
-        "-pix_fmt", "yuv420p", "-c:a", "aac",
+        "sine=r=48000:d=0.02", "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac",
     )  # fmt: skip
 
 

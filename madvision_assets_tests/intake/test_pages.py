@@ -41,6 +41,15 @@ def client(states: VideoStates) -> Iterator[httpx.Client]:
 # --- the form ---
 
 
+def test_scripts_of_one_page_share_no_name() -> None:
+    """A function of a later script would take the place of an earlier one's of that name."""
+    for template in (STATIC_FOLDER.parent / "templates").glob("*.html"):
+        scripts = re.findall(r"static\('(\w+\.js)'\)", template.read_text())
+        texts = [(STATIC_FOLDER / script).read_text() for script in scripts]
+        names = [name for text in texts for name in re.findall(r"(?m)^(?:async )?(?:function|const|let) (\w+)", text)]
+        assert sorted(names) == sorted(set(names)), template.name
+
+
 def test_a_form_without_javascript_leads_to_the_page_of_its_video(client: httpx.Client) -> None:
     answer = client.post("/", data={"url": "https://example.org/form.mp4"})
 

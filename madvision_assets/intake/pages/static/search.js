@@ -111,7 +111,7 @@ function count() {
 // --- what is asked ---
 
 // Gives null where it was refused, after telling why.
-async function ask(search, group) {
+async function askFor(search, group) {
   const parameters = new URLSearchParams({ q: search.words, limit: AT_A_TIME });
   if (group.before !== null) parameters.set("before", group.before);
   const answer = await fetch(`/public/search?${parameters}`, {
@@ -140,7 +140,7 @@ async function goOn() {
   try {
     while (search.groups.length && moments.children.length < before + AT_A_TIME) {
       const [group] = search.groups;
-      const found = await ask(search, group);
+      const found = await askFor(search, group);
       if (found === null || search !== asked) return;
       moments.append(...found.moments.map((each) => momentOf(each, search.phrases)));
       group.before = found.next_before;
