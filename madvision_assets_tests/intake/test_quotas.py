@@ -24,7 +24,8 @@ def use_up(intake: Intake) -> None:
 def test_who_has_used_up_his_share_is_told_when_it_goes_on_for_addresses_and_files_alike(tmp_path: Path) -> None:
     with serving(settings_in(tmp_path, quota_minutes_per_day=60)) as intake:
         one = {"url": "https://media.example.org/talk.mp4"}
-        key = {"Authorization": f"Bearer {intake.submit()['token']}"}
+        token = intake.client.post("/public/video", json=one, headers=OTHER).json()["token"]
+        key = {"Authorization": f"Bearer {token}"}
         change = {"version": "v", "edits": [{"change": "drop", "clip": 1}]}
         use_up(intake)
         answers = [
