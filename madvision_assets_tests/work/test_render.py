@@ -194,7 +194,7 @@ def test_a_store_that_fails_fails_all(film: Path, tmp_path: Path) -> None:
         rendered(store, raw, chosen_of((1.0, 5.0), (6.0, 9.0)), tmp_path / "work")
 
 
-@pytest.mark.parametrize(("full", "left_bytes"), [("scratch", 0), ("scratch", 16_384), ("store", 0), ("store", 20_480)])
+@pytest.mark.parametrize(("full", "left_bytes"), [("scratch", 0), ("scratch", 4096), ("store", 0), ("store", 20_480)])
 def test_a_disk_that_fills_in_the_middle_fails_the_stage_and_a_retry_renders_what_is_missing(
     film: Path, tmp_path: Path, full: str, left_bytes: int
 ) -> None:
