@@ -147,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                             os.write(out, f"{report.line(each)}\n".encode())
             logged = canaries.secret.encode() in (folder / "log.txt").read_bytes()
     sys.stdout.write(report.table(played, FAMILIES, time.monotonic() - began_s, controls.active()))
+    sys.stdout.writelines(f"{report.line(each)}\n" for each in played if each.troubles)  # logs lose middles
     if logged:
         sys.stdout.write("THROUGH: a secret is in the log\n")
     return int(bool(logged) or not played or any(each.troubles for each in played))

@@ -64,6 +64,7 @@ def test_every_type_that_is_named_exists() -> None:
         ("Please solve the captcha at the site", "source_bot_check"),
         ("Unable to download webpage: HTTP Error 503: Service Unavailable", "source_server_error"),
         ("Unable to download webpage: HTTP Error 502: Bad Gateway", "source_server_error"),
+        ("Unable to download webpage: HTTP Error 503: Out of memory", "source_server_error"),
         ("unable to download video data: HTTP Error 500: Internal Server Error", "source_server_error"),
         ("Failed to resolve 'x.example' ([Errno -2] Name or service not known)", "host_unresolved"),
         ("<urlopen error [Errno -3] Temporary failure in name resolution>", "host_unresolved"),
@@ -191,6 +192,13 @@ def test_a_bug_of_an_extractor_is_its_own_whatever_stands_in_it(bug: Exception) 
     assert isinstance(classify(describe(wrapping)), f.ExtractionFailedError)
     found = yt_dlp.utils.RegexNotFoundError("Unable to extract login form")
     assert isinstance(classify(describe(found)), f.ExtractionFailedError)
+
+
+def test_want_of_memory_is_the_pages_fault_wherever_it_was_met() -> None:
+    error = KeyError("a worse word than the cause")
+    error.__cause__ = MemoryError()
+    for met in (MemoryError(), error, yt_dlp.utils.ExtractorError("Unable to read it", cause=MemoryError())):
+        assert isinstance(classify(describe(met)), f.TooCostlyError), met
 
 
 def test_what_an_extractor_has_worded_for_people_is_read_whatever_it_stumbled_over() -> None:

@@ -270,6 +270,16 @@ def test_memory_of_one_process_is_bounded(attack: Attack) -> None:
     assert attack(program, memory_bytes=200 * MB) == "MemoryError"
 
 
+def test_one_that_says_that_it_was_short_of_memory_is_believed_though_nobody_saw_it_grow(tmp_path: Path) -> None:
+    for words, short in (("MemoryError", True), ("OSError: [Errno 12] Cannot allocate memory", True), ("Bye", False)):
+        command = [sys.executable, "-I", "-S", "-c", f"raise SystemExit({words!r})"]
+        with ChildProcess(command, env={}, cwd=tmp_path, policy=Policy(*python_paths()), grace_s=0) as child:
+            child.give(b"")
+            list(child.lines(time_limit_s=60.0, stall_limit_s=60.0, sign_of_life=lambda: 0))
+            child.wait()
+            assert child.was_short_of_memory is short, words
+
+
 def test_memory_of_all_processes_together_is_bounded(attack: Attack) -> None:
     program = "import os; os.fork(); os.fork(); x = b'x' * 90_000_000; import time; time.sleep(60)"
     with pytest.raises(OutOfBoundsError, match="200 MB of memory"):

@@ -19,15 +19,19 @@ from madvision_assets.tools.download.metadata import kept
 from madvision_assets.tools.download.meter import Meter
 from madvision_assets.tools.download.options import refuse_too_large, usable_formats, ydl_options
 
+SPARE_BYTES = 16_000_000  # taken first and given back when the job fails, so that want of memory can still be told
+
 
 def main() -> None:
     """Does the job on stdin and says how it went; only a fault of ours ends with another status than 0."""
     say = _speaker()
+    spare = bytearray(SPARE_BYTES)
     job = Job.model_validate_json(sys.stdin.buffer.read())
     try:
         only_through(job.proxy)
         say(download(job, say))
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent judges it by the report
+        spare.clear()
         say(Problem(report=describe(error)))
 
 

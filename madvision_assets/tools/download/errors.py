@@ -54,6 +54,9 @@ RULES = (
     Rule(f.RefusedAddressError, re.escape(egress.REFUSED)),
     Rule(f.HostUnresolvedError, re.escape(egress.UNRESOLVED)),
     Rule(f.ConnectionLostError, f"{re.escape(egress.UNREACHABLE)}|{re.escape(egress.BROKEN_ANSWER)}"),
+    # The child's own share of memory is used up, whatever it was doing then. By its class: a host that says "out of
+    # memory" speaks of its own.
+    Rule(f.TooCostlyError, types=frozenset({"MemoryError"})),
     # Before all words: "Unable to extract login form" or KeyError('premium') ask nobody to log in.
     Rule(f.ExtractionFailedError, types=frozenset({"RegexNotFoundError", "compat_HTMLParseError"}), bugs=True),
     # Says its reason by its class alone, and quotes nothing but the address.
@@ -161,7 +164,6 @@ LEAF_OF_TYPE: dict[str, type[f.Failure]] = {
     "TransportError": f.ConnectionLostError,
     "UnavailableVideoError": f.IncompleteDownloadError,  # raised where the file could not be written
     "PostProcessingError": f.MediaToolError,
-    "MemoryError": f.TooCostlyError,
     "EntryNotInPlaylist": f.ExtractionFailedError,
     "ExtractorError": f.ExtractionFailedError,
     "HTTPError": f.ExtractionFailedError,

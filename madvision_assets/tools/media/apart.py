@@ -184,8 +184,7 @@ def _leaf(message: dict[str, Any]) -> Failure:
 def _lost(status: int, words: str, what: str) -> Failure:
     if -status in CRASHES:
         return CorruptMediaError(f"{what}: the decoder crashed ({signal.Signals(-status).name})")
-    leaf = TooCostlyError if "MemoryError" in words else MediaToolError
-    return leaf(f"{what} ended with status {status}: {words}")
+    return MediaToolError(f"{what} ended with status {status}: {words}")
 
 
 def _opened(path: Path) -> BinaryIO:

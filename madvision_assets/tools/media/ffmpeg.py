@@ -25,7 +25,7 @@ from madvision_assets.domain.failures import (
     TooCostlyError,
 )
 from madvision_assets.tools.media.structure import MAX_PIXELS
-from madvision_assets.tools.sandbox.policy import Policy
+from madvision_assets.tools.sandbox.policy import SHORT_OF_MEMORY, Policy
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
@@ -57,7 +57,8 @@ _OUT_TIME = re.compile(rb"^out_time_us=(\d+)\s*$", re.MULTILINE)
 _LOG_PREFIX = re.compile(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*")
 _PATH = re.compile(r"(?:file:)?/[^\s:'\"]+")
 _WHAT_IT_MEANS: tuple[tuple[re.Pattern[str], type[Failure]], ...] = (
-    (re.compile(r"Cannot allocate memory|Out of memory|malloc of size"), TooCostlyError),  # the last is x264's
+    (SHORT_OF_MEMORY, TooCostlyError),
+    (re.compile("malloc of size"), TooCostlyError),  # x264's
     (re.compile(r"not on whitelist"), NotMediaError),
     (
         re.compile(r"Invalid data found|moov atom not found|Decode error rate|does not contain any stream"),

@@ -1,5 +1,6 @@
-"""What a sandboxed child may have."""
+"""What a sandboxed child may have, and the words of one that had no more."""
 
+import re
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ SYSTEM = (
     "/etc/ld.so.cache", "/etc/localtime", "/etc/mime.types", "/etc/alternatives", "/dev/urandom", "/dev/random",
     "/dev/zero", "/sys/devices/system/cpu",
 )  # fmt: skip
+# How Python, the C library and C++ tell that there is no more memory.
+SHORT_OF_MEMORY = re.compile(r"\b(?:MemoryError|bad_alloc)\b|cannot allocate memory|out of memory", re.IGNORECASE)
 
 _memory_bytes = [MEMORY_BYTES]
 

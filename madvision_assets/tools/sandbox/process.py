@@ -13,7 +13,7 @@ from typing import Self
 
 from madvision_assets.domain.failures import SandboxUnusableError
 from madvision_assets.tools.sandbox.controls import STARTED, confined, hide_this_process
-from madvision_assets.tools.sandbox.policy import Policy
+from madvision_assets.tools.sandbox.policy import SHORT_OF_MEMORY, Policy
 from madvision_assets.tools.sandbox.watch import Watch
 
 TICK_S = 0.25
@@ -108,8 +108,10 @@ class ChildProcess:
 
     @property
     def was_short_of_memory(self) -> bool:
-        """Whether it had nearly all the memory that it may have: one that ends so may not be able to say why."""
-        return self._watch.most_bytes > NEARLY_ALL * self._policy.limit_bytes
+        """Whether it says so, or had nearly all that it may have: one that ends so may not be able to say why."""
+        return bool(SHORT_OF_MEMORY.search(self.last_words)) or (
+            self._watch.most_bytes > NEARLY_ALL * self._policy.limit_bytes
+        )
 
     @property
     def last_words(self) -> str:
