@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+# What an HTTP client's errors of a connection come from where nothing was sent.
+NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "LocalProtocolError"})
+
 
 class CallState(StrEnum):
     """Where a paid call stands in the books."""
@@ -61,6 +64,11 @@ class Came:
     output_tokens: int = 0
     estimated: bool = False
     cause: str | None = None
+
+    def refused(self, error: Exception) -> None:
+        """The API answered with an error, or its connection broke: neither an error nor what was never sent is paid."""
+        if getattr(error, "status_code", None) or type(error.__cause__).__name__ in NEVER_SENT:
+            self.doubtful_usd = 0.0
 
 
 class Books(Protocol):

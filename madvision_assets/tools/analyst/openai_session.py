@@ -45,8 +45,6 @@ SEED = 20_261_122
 THOUGHT_TOKENS = 8_192
 # After the deadline whoever asks settles the call himself; by then he is dead.
 GRACE_S = 120.0
-# What the SDK's errors of a connection come from where nothing was sent.
-NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "LocalProtocolError")
 # So many tries of a stage may end without a usable answer to a question, each paid for twice.
 MAX_BAD = 3
 # Whoever asks for a longer wait is not waited for here: the queue does that.
@@ -284,12 +282,8 @@ class Session:
                     messages=messages,  # type: ignore[arg-type] # plain dictionaries, as the SDK takes them
                     **arguments,
                 )
-            except openai.APIStatusError:
-                came.doubtful_usd = 0.0  # an error is not paid for
-                raise
-            except openai.APIConnectionError as error:
-                if type(error.__cause__).__name__ in NEVER_SENT:
-                    came.doubtful_usd = 0.0
+            except (openai.APIStatusError, openai.APIConnectionError) as error:
+                came.refused(error)
                 raise
             finally:
                 if not sending.was_sent:

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 QUOTA_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"})
 POLICY_CODES = frozenset({"content_filter", "content_policy_violation"})
 MODEL_CODES = frozenset({"model_not_found", "invalid_model"})
-# What the SDK's errors of a connection come from where nothing was sent.
-NEVER_SENT = ("ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "LocalProtocolError")
 # What says in which form we want the answer; a server that cannot give it may be asked for a simpler one.
 FORM_PARAMETERS = ("response_format", "timestamp_granularities")
 _OF_ALL = frozenset({"model", "temperature"})

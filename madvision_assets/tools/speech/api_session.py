@@ -26,7 +26,7 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.heard import Asked
 from madvision_assets.domain.paying import Came, Desk, Planned
 from madvision_assets.tools.speech.api_answers import Answer, read_answer
-from madvision_assets.tools.speech.api_errors import MODEL_CODES, NEVER_SENT, classify_openai, minds_the_form
+from madvision_assets.tools.speech.api_errors import MODEL_CODES, classify_openai, minds_the_form
 from madvision_assets.tools.speech.api_prices import cost_usd
 
 if TYPE_CHECKING:
@@ -195,12 +195,8 @@ class Session:
                 answer = route.with_raw_response.create(
                     file=(FILE_NAME, flac, MEDIA_TYPE), model=self._endpoint.model, temperature=0, **wanted
                 )
-            except openai.APIStatusError:
-                came.doubtful_usd = 0.0  # an error is not paid for
-                raise
-            except openai.APIConnectionError as error:
-                if type(error.__cause__).__name__ in NEVER_SENT:
-                    came.doubtful_usd = 0.0
+            except (openai.APIStatusError, openai.APIConnectionError) as error:
+                came.refused(error)
                 raise
             return bytes(answer.content)
 
