@@ -174,9 +174,10 @@ class WebhookSender:
                 done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
                 answers = [task.result() for task in done]
                 counts.update(answer.error is None for answer in answers)
-                self._settle(answers)
+                # In threads: a database that makes us wait must not count as the silence of those who are being told.
+                await asyncio.to_thread(self._settle, answers)
                 room = min(limit - claimed, AT_ONCE - len(under_way))
-                due = self._claim(room) if room > 0 and session.may_start else []
+                due = await asyncio.to_thread(self._claim, room) if room > 0 and session.may_start else []
                 claimed += len(due)
 
     async def _tell(self, session: "_Session", client: "httpx.AsyncClient", delivery: "Delivery") -> "Answer":

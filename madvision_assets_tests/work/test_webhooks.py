@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions
 from madvision_assets.tools.database.tables import submissions, webhook_deliveries
-from madvision_assets.tools.database.webhooks import MAX_TRIES
+from madvision_assets.tools.database.webhooks import MAX_TRIES, Answer
 from madvision_assets.tools.database.withdrawing import Withdrawals
 from madvision_assets.work.webhooks import Delivered, WebhookSender, sign, standard_headers, verify
 from madvision_assets_tests import stores
@@ -439,6 +440,39 @@ def test_a_silent_receiver_with_many_deliveries_is_waited_for_once_and_holds_nob
 
     assert time.monotonic() - began_s < 12, "6 s, and room for a busy machine"
     assert "no answer" in deliveries(sqlite)[0]["last_error"]
+
+
+def test_who_answers_while_the_database_hangs_was_not_silent(
+    sqlite: Database, clock: Clock, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hanging = Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        asked(sqlite, clock, site.serve("/hook", b"ok"))
+        asked(sqlite, clock, f"http://127.0.0.1:{listening.getsockname()[1]}/hook", "web-b")
+        ended(sqlite, clock)
+        ended(sqlite, clock, name="web-b")
+        sender = sender_of(sqlite, clock)
+        settle = sender._settle
+
+        def settled_late(answers: list[Answer]) -> None:
+            if not hanging.is_set():
+                hanging.set()
+                Event().wait(1.5)  # longer than the second that each receiver has
+            settle(answers)
+
+        def answer_meanwhile() -> None:
+            receiver = listening.accept()[0]
+            with receiver:
+                receiver.recv(65_536)
+                assert hanging.wait(20)
+                receiver.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                receiver.recv(1)
+
+        monkeypatch.setattr(sender, "_settle", settled_late)
+        with ThreadPoolExecutor(1) as pool:
+            answering = pool.submit(answer_meanwhile)
+            assert sender.deliver_due(budget_s=3.0) == Delivered(2, 0)
+            answering.result(20)
 
 
 def test_thousands_of_deliveries_overrun_no_budget_and_none_is_lost(
