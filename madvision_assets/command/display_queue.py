@@ -159,7 +159,7 @@ class VideoView:
         if self.row is None:
             console.print(f"It was never queued. Queue it with: madvision requeue --video {self.video.video_id}")
             return
-        for label, text in _facts(self.row, self.now):
+        for label, text in _facts(self.row, self.attempts, self.now):
             tell(console, f"{label}:".ljust(11), "dim", text)
         if self.attempts:
             _show_attempts(console, self.attempts, self.now)
@@ -291,7 +291,7 @@ def _names(about: About) -> Iterable[tuple[str, str]]:
         yield "It is", ", ".join(told)
 
 
-def _facts(row: QueueRow, now: datetime) -> Iterable[tuple[str, str]]:
+def _facts(row: QueueRow, attempts: Sequence[Attempt], now: datetime) -> Iterable[tuple[str, str]]:
     told = f", {_plain(row.message)}" if row.message else ""
     yield "Status", f"{row.status} ({_moment(row, now)})"
     yield "Step", f"{row.pipeline_step}, {row.step_progress:.0%} of it, {row.progress:.0%} of all{told}"
@@ -299,6 +299,10 @@ def _facts(row: QueueRow, now: datetime) -> Iterable[tuple[str, str]]:
         yield "Again from", row.from_step
     if row.failure_cause:
         yield "Cause", f"{row.failure_cause}: {_sentence(row.failure_cause, row.failure_details)}"
+    last = attempts[-1] if attempts else None
+    if last is not None and last.failure_cause and row.status is QueueStatus.DONE:
+        why = f"{last.failure_cause}: {_sentence(last.failure_cause, last.failure_details)}"
+        yield "Last try", f"nothing came of it, and what was made before counts. {why}"
     if row.outcome:
         yield "Outcome", f"{row.outcome}: {_plain(row.outcome_reason or '')}"
     yield "Priority", str(row.priority)

@@ -329,6 +329,11 @@ FIRST_STEP, *_, LAST_STEP = PipelineStep
 _NAMES = {step.value for step in PipelineStep}
 
 
+def earliest(*steps: PipelineStep | None) -> PipelineStep | None:
+    """The first of these in pipeline order; None where none is given."""
+    return next((step for step in PipelineStep if step in steps), None)
+
+
 def is_stage(name: str) -> bool:
     """Whether this version of the program knows a stage of that name."""
     return name in _NAMES

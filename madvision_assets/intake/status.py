@@ -173,7 +173,8 @@ def _package(base_url: str, *, has_clips: bool) -> dict[str, object]:
 
 def _transcript(services: Services, row: QueueRow, base_url: str, kind: str | None) -> dict[str, object]:
     """Who heard it, links to what is said by form, and what was looked for in it; nothing before."""
-    if row.status is not QueueStatus.DONE and PipelineStep.TRANSCRIPT in row.pipeline_step.onwards():
+    is_first = row.outcome is None and row.status is not QueueStatus.DONE
+    if is_first and PipelineStep.TRANSCRIPT in row.pipeline_step.onwards():
         return {"transcript_model": None, "transcript_urls": {}}
     from madvision_assets.tools.database.newest import newest_makers
 

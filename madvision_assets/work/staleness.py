@@ -106,18 +106,21 @@ def provisional(made: NewestDocument) -> str | None:
     return "provisional" if made.engine == OFFLINE else None
 
 
-def find(database: Database, reason: Reason, limit: int | None = None) -> Iterator[Stale]:
+def find(database: Database, reason: Reason, limit: int | None = None, *, by_itself: bool = False) -> Iterator[Stale]:
     """The videos of which something would come out otherwise, by their IDs; those that are being processed not.
 
     Args:
         database: whose lineage is asked.
         reason: decides.
         limit: so many at most; None for all.
+        by_itself: nobody asks: what was last done again in vain is left alone, or it would be paid for without end.
     """
     from madvision_assets.tools.database.newest import newest_documents
 
     found = 0
-    for video_id, documents in groupby(newest_documents(database), key=lambda made: made.video_id):
+    for video_id, documents in groupby(
+        newest_documents(database, but_failed=by_itself), key=lambda made: made.video_id
+    ):
         stale = _first(video_id, list(documents), reason)
         if stale is None:
             continue
@@ -171,9 +174,9 @@ class Upgrader:
         # While nobody knows whether the analyst is back, one video finds out; rules stand in again if he is not.
         is_away = away(self.database) is not None
         at_once = 1 if is_away else UPGRADED_AT_ONCE
-        found = [] if self.is_provisional else list(find(self.database, provisional, at_once))
+        found = [] if self.is_provisional else list(find(self.database, provisional, at_once, by_itself=True))
         if self.auto_redo and not found and not is_away:
-            found = list(find(self.database, changed_since(self.versions), UPGRADED_AT_ONCE))
+            found = list(find(self.database, changed_since(self.versions), UPGRADED_AT_ONCE, by_itself=True))
         self._looks_again_s = time.monotonic() + (IDLE_PAUSE_S if is_away or not found else BUSY_PAUSE_S)
         return redo(self.database, found)
 

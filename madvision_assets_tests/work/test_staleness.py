@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from madvision_assets.domain.failures import PolicyRefusalError
 from madvision_assets.domain.paying import Came, Planned
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
@@ -15,7 +16,8 @@ from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.analyst.openai_analyst import ASKED, OpenAIAnalyst, prompt_hash
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.operations import Operations
-from madvision_assets.tools.database.tables import breakers, lineage, video_processing_queue
+from madvision_assets.tools.database.queue import Queue
+from madvision_assets.tools.database.tables import breakers, lineage, processing_attempts, video_processing_queue
 from madvision_assets.work import staleness
 from madvision_assets.work.ledger import Ledger
 from madvision_assets.work.staleness import REDO_PRIORITY, Upgrader, changed_since, code_versions, find, provisional
@@ -142,6 +144,21 @@ def test_what_was_provisional_is_redone_once_there_is_an_analyst_and_nothing_els
     assert upgrader.upgrade() == 1
     assert named(database, provisional) == {}
     assert upgrader.upgrade() == 0
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_what_was_redone_in_vain_is_redone_again_by_a_person_alone(database: Database, *, refused: bool) -> None:
+    by_rules(database, "web-rules")
+    tried = Queue(database)
+    Operations(database).requeue(video_ids=["web-rules"], from_step=PipelineStep.CONTENT_TYPE)
+    tried.begin("web-rules", "r", None, PipelineStep.CONTENT_TYPE)
+    assert tried.fail("web-rules", "r", 1, PipelineStep.CONTENT_TYPE, PolicyRefusalError()) is QueueStatus.DONE
+    with database.writing() as connection:  # as where a person's edit could not be kept
+        connection.execute(processing_attempts.update().values(refused=refused))
+
+    assert named(database, provisional) == {"web-rules": "content_type"}
+    upgrader = Upgrader(database, code_versions(OPENAI), is_provisional=False, auto_redo=True)
+    assert upgrader.upgrade() == int(refused)
 
 
 def test_nothing_is_upgraded_while_the_analyst_is_away(database: Database) -> None:

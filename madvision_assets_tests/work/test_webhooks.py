@@ -16,10 +16,11 @@ from sqlalchemy import RowMapping, select
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from madvision_assets.domain.clips import Clips, Outcome
-from madvision_assets.domain.failures import PrivateVideoError, StoreUnavailableError
+from madvision_assets.domain.failures import PolicyRefusalError, PrivateVideoError, StoreUnavailableError
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database
+from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt, Submissions
 from madvision_assets.tools.database.tables import submissions, webhook_deliveries
@@ -223,6 +224,24 @@ def test_a_failure_is_told_with_its_cause_and_a_sentence(database: Database, clo
     assert (message["event"], message["failure_cause"], message["clips"]) == ("video.failed", "private_video", 0)
     assert message["failure_details"] == str(PrivateVideoError("members only"))
     assert (message["outcome"], message["status_url"]) == (None, None)
+
+
+def test_whoever_asks_while_it_is_done_again_in_vain_is_told_what_counts(
+    sqlite: Database, clock: Clock, site: Site
+) -> None:
+    sqlite.add_video("web-a", "https://example.org/web-a")
+    ended(sqlite, clock)
+    Operations(sqlite, clock).requeue(video_ids=["web-a"], from_step=PipelineStep.CONTENT_TYPE)
+    asked(sqlite, clock, site.serve("/hook", b"ok"))
+    queue = Queue(sqlite, now=clock)
+    lease = queue.begin("web-a", "run-2", None, PipelineStep.CONTENT_TYPE)
+    queue.fail("web-a", "run-2", lease.attempt, PipelineStep.CONTENT_TYPE, PolicyRefusalError())
+
+    sender_of(sqlite, clock).deliver_due()
+
+    message = told(site.hits("/hook")[0])
+    assert (message["event"], message["outcome"]) == ("video.done", "too_short")
+    assert (message["failure_cause"], message["failure_details"]) == (None, None)
 
 
 def test_a_store_that_is_away_does_not_keep_the_end_from_being_told(sqlite: Database, clock: Clock, site: Site) -> None:

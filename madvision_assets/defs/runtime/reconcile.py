@@ -122,7 +122,7 @@ class Reconciler:
         )
         status = self.queue.fail(row.video_id, run.run_id, attempt_of(run), step, failure)
         now = self.queue.get(row.video_id) if status else None  # the queue knows whether it was in hand
-        return f"{now.failure_cause}: {now.status}" if now else None
+        return f"{now.failure_cause or failure.code}: {now.status}" if now else None
 
     def _repair(
         self, instance: dg.DagsterInstance, row: "QueueRow", run: dg.DagsterRun | None, *, is_silent: bool

@@ -14,6 +14,8 @@ from madvision_assets.tools.database.tables import processing_attempts as histor
 from madvision_assets.tools.database.tables import video_processing_queue as queue
 
 STARTING = "starting"
+# What the name of a person's lease begins with (``replacements``).
+BY_A_PERSON = "person-"
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,34 @@ def was_done(connection: Connection, row: QueueRow) -> bool:
     if row.outcome is None or row.from_step is not None:
         return False
     return connection.execute(before).scalar_one_or_none() == QueueStatus.DONE.value
+
+
+def may_be_redone(connection: Connection, row: QueueRow) -> bool:
+    """Whether the row's attempt only did again what counts until it has: there are clips, and no person's edit waits.
+
+    Where an edit does, whoever made it has to see that nothing came of it.
+    """
+    if row.outcome is None:
+        return False
+    mine, earlier = history.c.video_id == row.video_id, history.alias()
+    last_end = select(func.coalesce(func.max(earlier.c.attempt), 0)).where(
+        earlier.c.video_id == row.video_id, earlier.c.status == QueueStatus.DONE.value
+    )
+    edited = select(history.c.attempt).where(
+        mine,
+        history.c.attempt > last_end.scalar_subquery(),
+        history.c.run_id.startswith(BY_A_PERSON, autoescape=True),
+        history.c.status == QueueStatus.QUEUED.value,
+        history.c.failure_cause.is_(None),
+    )
+    return connection.execute(edited.limit(1)).first() is None
+
+
+def last_done_run(connection: Connection, video_id: str) -> str | None:
+    """The run that last made the video done, as far as the history tells."""
+    mine = and_(history.c.video_id == video_id, history.c.status == QueueStatus.DONE.value)
+    made = select(history.c.run_id).where(mine, history.c.failure_cause.is_(None))
+    return connection.execute(made.order_by(history.c.attempt.desc()).limit(1)).scalar_one_or_none()
 
 
 def _line(video_id: str, attempt: int) -> ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, ScalarSelect, func, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, exists, func, select
 
 from madvision_assets.domain.clip_edits import ENGINE as EDITOR
 from madvision_assets.domain.documents import Json
@@ -13,12 +13,18 @@ from madvision_assets.domain.stages import PipelineStep, is_stage
 from madvision_assets.domain.summaries import TOLD_BY, About, ShownClip, about, shown_clips
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.tables import lineage, video_processing_queue
+from madvision_assets.tools.database.tables import processing_attempts as history
 
 queue = video_processing_queue
 
 
-def newest_documents(database: Database) -> Iterator[NewestDocument]:
-    """The newest document of each stage of each video that is done, by the videos' IDs; raises as ``Database`` does."""
+def newest_documents(database: Database, *, but_failed: bool = False) -> Iterator[NewestDocument]:
+    """The newest document of each stage of each video that is done, by the videos' IDs; raises as ``Database`` does.
+
+    Args:
+        database: where they are told.
+        but_failed: leave out the videos of which something was last done again in vain.
+    """
     newest = select(func.max(lineage.c.id)).group_by(lineage.c.video_id, lineage.c.asset)
     names = ("video_id", "asset", "code_version", "engine", "model", "prompt_hash", "cost_usd", "wall_s")
     query = (
@@ -27,6 +33,10 @@ def newest_documents(database: Database) -> Iterator[NewestDocument]:
         .where(lineage.c.id.in_(newest), queue.c.status == QueueStatus.DONE.value)
         .order_by(lineage.c.video_id)
     )
+    if but_failed:
+        last = and_(history.c.video_id == queue.c.video_id, history.c.attempt == queue.c.attempt)
+        in_vain = and_(last, history.c.failure_cause.is_not(None), history.c.refused.is_not(True))
+        query = query.where(~exists().where(in_vain))
     with database.reading() as connection:
         for video_id, asset, code, engine, model, prompt, cost_usd, wall_s in connection.execute(query):
             if is_stage(asset):

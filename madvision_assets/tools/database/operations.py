@@ -12,10 +12,9 @@ from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failures import Resource, SupersededError, UnknownVideoError
 from madvision_assets.domain.provenance import Value
 from madvision_assets.domain.queue import QueueStatus
-from madvision_assets.domain.stages import FIRST_STEP, LAST_STEP, PipelineStep, overall_progress, resource_of
+from madvision_assets.domain.stages import FIRST_STEP, PipelineStep, overall_progress, resource_of
 from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import Database, breakers, claims, leases, statements
-from madvision_assets.tools.database.endings import NO_OUTCOME
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow, Step
 from madvision_assets.tools.database.tables import (
@@ -300,7 +299,7 @@ def batches(video_ids: Collection[str]) -> Iterator[Sequence[str]]:
 
 
 def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
-    """The columns of a row that is queued again, with nothing held against it."""
+    """The columns of a row that is queued again, with nothing held against it; clips count until there are others."""
     done = {step.value: overall_progress(step, 0.0) for step in PipelineStep}
     waits_its_turn = and_(queue.c.status == QueueStatus.QUEUED.value, queue.c.next_attempt_at < now)
     values: dict[str, Any] = {
@@ -312,8 +311,6 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
         "lost_workers": 0,
         "failure_cause": None,
         "failure_details": None,
-        "outcome": None,
-        "outcome_reason": None,
         "finished_at": None,
         # One that waits for its turn already keeps its place.
         "next_attempt_at": case((waits_its_turn, queue.c.next_attempt_at), else_=now),
@@ -328,8 +325,6 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
             "resource": host if from_host else resource_of(from_step, ""),
             "progress": done[from_step.value],
         }
-    if from_step is LAST_STEP:  # the clips of before are shown until there are others
-        values = {name: value for name, value in values.items() if name not in NO_OUTCOME}
     return values
 
 

@@ -338,8 +338,7 @@ class Queue:
                 return None
             verdict = self._judge(connection, row, failure, now)
             ended = row.model_copy(update={"run_id": run_id or None})
-            endings.failed(connection, ended, step, verdict, now)
-        return verdict.status
+            return endings.failed(connection, ended, step, verdict, now)
 
     def cancel(self, video_id: str) -> bool:
         """Stop a video that waits or is being processed; whoever is at work on it notices by its lease, and ends.

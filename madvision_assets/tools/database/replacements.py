@@ -15,11 +15,11 @@ from madvision_assets.domain.failure_records import to_columns
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database import Database, breakers, leases, statements, webhooks
+from madvision_assets.tools.database.leases import BY_A_PERSON
 from madvision_assets.tools.database.queue import utc_now
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import video_processing_queue as queue
 
-BY_A_PERSON = "person-"
 # What a lease changes of a row that it is opened on.
 CHANGED = (
     "run_id",

@@ -81,7 +81,7 @@ class QueueRow(Value):
         from_step: this step and all later ones are to be done again.
         source: what is throttled together: the extractor, else the host.
         resource: name of the breaker that guards ``pipeline_step``.
-        outcome: how it ended, once it is done; also while its clips alone are made again.
+        outcome: how it ended, once it is done; also while it is done again, until other clips count.
     """
 
     video_id: VideoId

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, case, func, literal, null, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.breakers import CLOCK_SLACK_S
+from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database.newest import title_of
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import (
@@ -24,6 +25,7 @@ MAX_TRIES = 12
 FIRST_PAUSE_S = 60.0
 LONGEST_PAUSE_S = 6 * 3600.0
 MAX_ERROR_CHARS = 300
+FAILURE = ("failure_cause", "failure_details")
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> 
     as_it_ended = and_(
         queue.c.video_id == told.c.video_id, queue.c.attempt == told.c.attempt, queue.c.status == told.c.status
     )
+    ended_well = told.c.status == QueueStatus.DONE.value  # what its attempt failed at left it as it was
     of_attempt = and_(history.c.video_id == told.c.video_id, history.c.attempt == told.c.attempt)
     query = (
         select(
@@ -126,8 +129,7 @@ def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> 
             told.c.status,
             queue.c.outcome,
             queue.c.outcome_reason,
-            history.c.failure_cause,
-            history.c.failure_details,
+            *(case((ended_well, null()), else_=history.c[name]).label(name) for name in FAILURE),
             func.coalesce(history.c.ended_at, queue.c.finished_at, told.c.created_at).label("finished_at"),
             title_of(told.c.video_id).label("title"),
         )
