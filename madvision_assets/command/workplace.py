@@ -16,7 +16,7 @@ from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.failures import Failure, HomeUnusableError, InvalidAddressError
 from madvision_assets.domain.health import MEND_SENSOR, SENSORS, Finding, Health
 from madvision_assets.domain.provenance import Provenance
-from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.stages import PipelineStep, earliest
 from madvision_assets.domain.video import Options, Video, file_video_id
 from madvision_assets.settings import Executor, Settings
 from madvision_assets.tools.analyst.registry import ANALYSTS
@@ -66,7 +66,7 @@ class Workplace:
         from madvision_assets.work.dispatch import missing_steps
 
         row = Queue(self.database).get(video_id)
-        return missing_steps(self.store, video_id, from_step or (row.from_step if row else None))
+        return missing_steps(self.store, video_id, earliest(from_step, row.from_step if row else None))
 
     def run(self, video_id: str, look: "Look", sink: Any, from_step: PipelineStep | None = None) -> "RunReport":
         """Materialise in this process what is left of a video when it is taken.

@@ -138,3 +138,40 @@ def test_an_edit_that_cannot_be_rendered_fails_with_the_clips_of_before(
 
     assert fails(queue, CLIPS, PoisonInputError()) is QueueStatus.PARKED
     assert get(queue).outcome is Outcome.CLIPS
+
+
+@pytest.mark.usefixtures("receipt")
+@pytest.mark.parametrize("by_hand", [KIND, CANDIDATES, CLIPS])
+def test_a_later_stage_done_by_hand_leaves_what_was_asked_for_to_be_done(
+    queue: Queue, operations: Operations, by_hand: PipelineStep
+) -> None:
+    operations.requeue(video_ids=[VIDEO], from_step=TRANSCRIPT)
+
+    run_all(queue, "by hand", None, by_hand)
+
+    row = get(queue)
+    assert (row.status, row.from_step, row.outcome) == (QueueStatus.QUEUED, TRANSCRIPT, Outcome.CLIPS)
+    assert (row.pipeline_step, row.resource, row.progress) == (TRANSCRIPT, "speech", 0.3)
+    run_all(queue, "the rest", None, *TRANSCRIPT.onwards())
+    assert (get(queue).status, get(queue).from_step) == (QueueStatus.DONE, None)
+
+
+@pytest.mark.usefixtures("receipt")
+@pytest.mark.parametrize(("first", "second"), [(RAW, CLIPS), (CLIPS, RAW), (RAW, RAW), (TRANSCRIPT, KIND)])
+def test_of_two_wishes_the_earlier_one_counts_whoever_asks(
+    queue: Queue, operations: Operations, first: PipelineStep, second: PipelineStep
+) -> None:
+    wanted = min(first, second, key=list(PipelineStep).index)
+    asked: list[Callable[[PipelineStep], object]] = [
+        lambda step: operations.restart(VIDEO, step),
+        lambda step: operations.requeue(video_ids=[VIDEO], from_step=step),
+        lambda step: queue.take(VIDEO, lambda given: (given or RAW).onwards(), step),
+    ]
+    for ask in asked:
+        operations.restart(VIDEO, first)
+        ask(second)
+        row = get(queue)
+        assert row.from_step is wanted
+        if row.status is QueueStatus.QUEUED:
+            assert (row.pipeline_step, row.resource) == (wanted, "host:example.org" if wanted is RAW else "speech")
+        run_all(queue, f"all {len(row.run_id or '')} {row.attempt}", None, *PipelineStep)

@@ -46,15 +46,22 @@ def done(connection: Connection, row: QueueRow, made: Clips, now: datetime, **va
     _end(connection, row, QueueStatus.DONE, now, **{**values, **DONE, **_outcome(made)})
 
 
-def done_in_part(connection: Connection, row: QueueRow, step: PipelineStep, now: datetime, **values: Any) -> None:
-    """Somebody did some steps by hand, of which this is the last; the queue does those that are left."""
+def done_in_part(
+    connection: Connection, row: QueueRow, step: PipelineStep, now: datetime, made: Clips | None, **values: Any
+) -> None:
+    """Somebody did some steps by hand, of which this is the last; the queue does those that are left.
+
+    So it does where he made clips, and earlier steps are still to be done again.
+    """
+    counts = _outcome(made) if made is not None else {}
     if leases.was_done(connection, row):  # and its clips are still there
         place = {"pipeline_step": LAST_STEP.value, "resource": None, "progress": 1.0, "message": ""}
         _end(connection, row, QueueStatus.DONE, now, **{**values, **place})
         return
-    following = step.next or step
+    following = earliest(step.next, values["from_step"]) or step
     place = {"pipeline_step": following.value, "resource": resource_of(following, row.source), "step_progress": 0.0}
-    put_back(connection, row, now, **{**values, **place, "next_attempt_at": now})
+    values |= {**place, **counts, "progress": overall_progress(following, 0.0), "next_attempt_at": now}
+    put_back(connection, row, now, **values)
 
 
 def goes_on(connection: Connection, row: QueueRow, from_step: PipelineStep, now: datetime) -> None:
@@ -80,6 +87,7 @@ def failed(
     if verdict.status.is_final and clips_count and leases.may_be_redone(connection, row):
         _as_before(connection, at_step, verdict, now)
         return QueueStatus.DONE
+    failure: dict[str, Any] = {**to_columns(verdict.failure)}
     _end(
         connection,
         at_step,
@@ -93,7 +101,7 @@ def failed(
         # What did not pass its check is there, and would be taken for done.
         from_step=earliest(step, row.from_step) if turned_down else row.from_step,
         next_attempt_at=verdict.next_attempt_at,
-        **to_columns(verdict.failure),
+        **failure,
         **(NO_OUTCOME if turned_down and step is LAST_STEP else {}),
         message="",
     )

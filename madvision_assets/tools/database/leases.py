@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 
-from madvision_assets.domain.failures import RunNotLaunchedError, SupersededError, UnknownVideoError
+from madvision_assets.domain.failures import CheckFailedError, RunNotLaunchedError, SupersededError, UnknownVideoError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.rows import QueueRow
@@ -203,6 +203,14 @@ def may_be_redone(connection: Connection, row: QueueRow) -> bool:
         history.c.failure_cause.is_(None),
     )
     return connection.execute(edited.limit(1)).first() is None
+
+
+def was_turned_down(connection: Connection, row: QueueRow, step: PipelineStep) -> bool:
+    """Whether the last attempt before the row's that ended at this step made what its check turned down."""
+    mine = and_(history.c.video_id == row.video_id, history.c.attempt < row.attempt)
+    ended = select(history.c.failure_cause).where(mine, history.c.pipeline_step == step.value)
+    last = connection.execute(ended.order_by(history.c.attempt.desc()).limit(1)).scalar_one_or_none()
+    return last == CheckFailedError.code
 
 
 def last_done_run(connection: Connection, video_id: str) -> str | None:

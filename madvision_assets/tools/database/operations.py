@@ -1,6 +1,6 @@
 """The queue as its operators see and move it: what stands where and why, and start again."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -194,7 +194,8 @@ class Operations:
 
         Args:
             video_id: its ID; where it was never queued, it is now.
-            from_step: do this step and all later ones again; None goes on where it stands, or as asked before.
+            from_step: do this step and all later ones again; None goes on where it stands. What was asked before still
+                is.
             priority: None keeps the one it has.
 
         Raises:
@@ -231,7 +232,8 @@ class Operations:
             cause: code of a failure that is mended: the videos that failed, were parked or wait for it, and those
                 whose next step is behind a breaker that it opened; these breakers are closed.
             video_ids: or these, whatever state they are in.
-            from_step: do this step and all later ones again; None goes on where each stands, or as asked before.
+            from_step: do this step and all later ones again; None goes on where each stands. What was asked before
+                still is.
             priority: None keeps what each has.
 
         Returns:
@@ -317,15 +319,23 @@ def _afresh(from_step: PipelineStep | None, now: datetime) -> dict[str, Any]:
         "updated_at": now,
     }
     if from_step is not None:
-        from_host = from_step is FIRST_STEP
+        steps = [step for step in PipelineStep if from_step in step.onwards()]
         host = case((queue.c.source != "", f"{Resource.HOST}:" + queue.c.source))
-        values |= {
-            "from_step": from_step.value,
-            "pipeline_step": from_step.value,
-            "resource": host if from_host else resource_of(from_step, ""),
-            "progress": done[from_step.value],
+        of_step: dict[str, Mapping[PipelineStep, Any]] = {
+            "from_step": {step: step.value for step in steps},
+            "pipeline_step": {step: step.value for step in steps},
+            "resource": {step: host if step is FIRST_STEP else resource_of(step, "") for step in steps},
+            "progress": {step: done[step.value] for step in steps},
         }
+        values |= {name: _of_the_earlier_wish(each) for name, each in of_step.items()}
     return values
+
+
+def _of_the_earlier_wish(of_step: Mapping[PipelineStep, Any]) -> Any:
+    """What belongs to the last of these steps, or to an earlier one from which on all was to be done again before."""
+    *earlier, wanted = of_step
+    asked_before = {step.value: of_step[step] for step in earlier}
+    return case(asked_before, value=queue.c.from_step, else_=of_step[wanted]) if asked_before else of_step[wanted]
 
 
 def _behind(shut: Collection[Breaker]) -> ColumnElement[bool]:

@@ -28,7 +28,7 @@ from madvision_assets.domain.failures import (
     WorkerLostError,
 )
 from madvision_assets.domain.queue import QueueStatus, RetryRules, Verdict, judge
-from madvision_assets.domain.stages import PipelineStep, overall_progress, resource_of
+from madvision_assets.domain.stages import PipelineStep, earliest, overall_progress, resource_of
 from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import Database, breakers, claims, endings, leases, statements
 from madvision_assets.tools.database.leases import Lease, Taken
@@ -152,7 +152,8 @@ class Queue:
             video_id: its partition.
             look: which steps are to be done, given from which on all are to be done again; nobody ends or claims the
                 video before it has answered.
-            from_step: do this step and all later ones again, whichever attempt comes to it; None as asked before.
+            from_step: do this step and all later ones again, whichever attempt comes to it; None as asked before, and
+                what was asked before is done too.
 
         Raises:
             UnknownVideoError: nobody submitted the video, or whoever did has deleted it.
@@ -162,7 +163,8 @@ class Queue:
             row = leases.lock(connection, video_id)
             if row is not None:
                 leases.require_wanted(row)
-            steps = look(from_step or (row.from_step if row else None))
+            from_step = earliest(from_step, row.from_step if row else None)
+            steps = look(from_step)
             if not steps:
                 return None
             taken = leases.open_attempt(connection, row or self._add(connection, video_id, now), None, now)
@@ -286,21 +288,21 @@ class Queue:
                 return
             breakers.record_success(connection, breakers.used(resource_of(step, row.source)), video_id)
             values: dict[str, Any] = {
-                "from_step": _left_to_redo(row.from_step, step),
+                "from_step": _left_to_redo(connection, row, step),
                 "lost_workers": 0,
                 "step_progress": 1.0,
                 "progress": overall_progress(step, 1.0),
                 "heartbeat_at": now,
             }
-            if made is not None:
+            if made is not None and values["from_step"] is None:
                 endings.done(connection, row, made, now, **values)
-            elif not ends:
+            elif made is None and not ends:
                 following = step.next or step
                 place = {"pipeline_step": following.value, "resource": resource_of(following, row.source)}
                 waits = {"step_progress": 0.0, "message": WAITS_ITS_TURN, "updated_at": now}
                 leases.change(connection, video_id, **{**values, **place, **waits})
             else:  # somebody did some steps by hand
-                endings.done_in_part(connection, row, step, now, **values)
+                endings.done_in_part(connection, row, step, now, made, **values)
 
     def fail(
         self,
@@ -439,9 +441,15 @@ class Queue:
         return held
 
 
-def _left_to_redo(from_step: PipelineStep | None, done: PipelineStep) -> PipelineStep | None:
-    """From which step on all is still to be done again, once one is done."""
-    return done.next if from_step is not None and done in from_step.onwards() else from_step
+def _left_to_redo(connection: Connection, row: QueueRow, done: PipelineStep) -> PipelineStep | None:
+    """From which step on all is still to be done again, once one is done; a later one, by hand, changes nothing.
+
+    Unless that step was turned down by its check: whoever goes on from it by hand knows better.
+    """
+    if row.from_step is None or done not in row.from_step.onwards():
+        return row.from_step
+    goes_on = done is row.from_step or leases.was_turned_down(connection, row, row.from_step)
+    return done.next if goes_on else row.from_step
 
 
 def _holder(row: QueueRow) -> str:
