@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
-from madvision_assets.domain.failures import DatabaseUnavailableError, StoreUnavailableError, SupersededError
+from madvision_assets.domain.failures import (
+    DatabaseUnavailableError,
+    StoreUnavailableError,
+    SupersededError,
+    UnknownVideoError,
+)
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
@@ -16,7 +21,7 @@ from madvision_assets.tools.store.documents import point_current, read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import publish
 from madvision_assets.work.publish import Finished, Publisher
-from madvision_assets_tests.databases import VIDEO, get, submit
+from madvision_assets_tests.databases import VIDEO, emptied, get, submit
 
 KIND = PipelineStep.CONTENT_TYPE
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -84,3 +89,15 @@ def test_the_last_stage_of_a_run_by_hand_is_published_though_nobody_heard_that_i
     Publisher(store, database, queue).publish(Finished(verdict("by hand")), attempt=None, ends=True)
 
     assert (get(queue).status, get(queue).pipeline_step) == (QueueStatus.QUEUED, KIND.next)
+
+
+def test_nothing_is_written_of_a_video_that_was_forgotten_meanwhile(database: Database, store: ObjectStore) -> None:
+    queue = Queue(database)
+    (claimed,) = queue.claim_due(1)
+    queue.begin(VIDEO, "run-1", claimed.attempt, KIND)
+    emptied(database)
+
+    with pytest.raises(UnknownVideoError):
+        Publisher(store, database, queue).publish(Finished(verdict("run-1")), attempt=claimed.attempt, ends=False)
+
+    assert list(store.list_keys(KIND.value)) == []

@@ -223,19 +223,21 @@ def require_video(connection: Connection, video_id: str) -> Video:
 
 
 def require_lease(connection: Connection, video_id: str, run_id: str) -> None:
-    """Return where a run may publish for a video: it holds the lease, or the video is not in the queue at all.
+    """Return where a run may publish for a video: it holds the lease, or the video is known and was never queued.
 
     A run that has just ended the video may tell the same again, where it did not hear that it was told; also one whose
     document was turned down, which is still to be pointed to.
 
     Raises:
         SupersededError: a later attempt has taken it over.
+        UnknownVideoError: nobody submitted it, or it was forgotten since.
     """
     table = video_processing_queue
     columns = table.c.status, table.c.run_id, table.c.attempt, table.c.failure_cause
     query = select(*columns).where(table.c.video_id == video_id)
     row = connection.execute(query.with_for_update(read=True)).one_or_none()
     if row is None:
+        require_video(connection, video_id)
         return
     may = {QueueStatus.RUNNING.value, QueueStatus.DONE.value}
     turned_down = (row.status, row.failure_cause) == (QueueStatus.FAILED.value, CheckFailedError.code)
