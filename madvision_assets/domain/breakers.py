@@ -93,8 +93,9 @@ class Breaker(Value):
         """Whether it is time for one video to try, and none is trying."""
         if self.state is BreakerState.CLOSED:
             return False
-        clock_went_back = self.opened_at is not None and self.opened_at > now + timedelta(seconds=CLOCK_SLACK_S)
-        is_due = self.probe_at is None or self.probe_at <= now or clock_went_back
+        left_s = (self.probe_at - now).total_seconds() if self.probe_at else 0.0
+        # Longer than any pause: the clock went back. A worker whose clock is ahead has it left alone too.
+        is_due = not 0 < left_s <= MAX_RETRY_AFTER_S + CLOCK_SLACK_S
         return is_due and not self.is_probed(now)
 
     def is_probed(self, now: datetime) -> bool:

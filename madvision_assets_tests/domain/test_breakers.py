@@ -167,10 +167,14 @@ def test_a_probe_that_is_not_heard_of_any_more_makes_way_for_another() -> None:
 
 def test_a_clock_that_goes_back_keeps_it_no_longer_open() -> None:
     for probed in (opened(), opened().probed_by("a", later(60))):
-        yesterday = later(-86_400)
+        days_ago = later(-2 * 86_400)
 
-        assert probed.admits("b", yesterday)
-        assert probed.may_probe(yesterday)
+        assert probed.admits("b", days_ago)
+        assert probed.may_probe(days_ago)
+
+
+def test_what_a_clock_that_is_ahead_has_opened_is_left_alone_all_the_same() -> None:
+    assert not opened().may_probe(later(-90))
 
 
 def test_what_no_video_needed_for_long_is_forgotten() -> None:

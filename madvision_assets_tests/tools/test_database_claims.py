@@ -284,6 +284,20 @@ def test_a_clock_a_little_behind_leaves_waiting_who_waits(database: Database, qu
     assert claim(queue) == []
 
 
+def test_what_failed_at_a_worker_whose_clock_is_ahead_has_its_pause_all_the_same(
+    database: Database, queue: Queue, clock: Clock
+) -> None:
+    ahead = Queue(database, now=lambda: clock.now + timedelta(minutes=5), spread=lambda: 1.0)
+    submit(database, 1, at=clock.now)
+    (row,) = queue.claim_due(1)
+    ahead.begin("web-1", "run", row.attempt, RAW)
+    ahead.fail("web-1", "run", row.attempt, RAW, IncompleteDownloadError())
+
+    assert claim(queue) == []
+    clock.move(5 * 60 + 30)
+    assert claim(queue) == ["web-1"]
+
+
 # --- breakers ---
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, TextClause, and_, case, func, or_, select, text
 
 from madvision_assets.domain.breakers import CLOCK_SLACK_S
-from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.queue import MAX_RETRY_AFTER_S, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.urgency import Ageing
 from madvision_assets.tools.database import accusations, breakers
@@ -94,7 +94,8 @@ def choose(
 
 def is_due(now: datetime) -> ColumnElement[bool]:
     """Its time has come, and this version of the program knows what is to be done."""
-    clock_went_back = queue.c.updated_at > _soon(now)
+    # By no other sign: a worker whose clock is ahead has its pauses too.
+    clock_went_back = queue.c.next_attempt_at > _soon(now) + timedelta(seconds=MAX_RETRY_AFTER_S)
     has_come = or_(queue.c.status == QueueStatus.QUEUED.value, queue.c.next_attempt_at <= now, clock_went_back)
     steps = [step.value for step in PipelineStep]
     is_known = and_(queue.c.pipeline_step.in_(steps), or_(queue.c.from_step.is_(None), queue.c.from_step.in_(steps)))
