@@ -27,7 +27,10 @@ DONE = (("web-a", "a.example", "key:ann", 600.0), ("web-b", "b.example", "key:bo
 
 
 def write_history(database: Database) -> None:
-    """Both videos are made on the first day and, from the moments on, by a newer prompt and newer code a week later."""
+    """Both videos are made on the first day and, from the moments on, by a newer prompt and newer code a week later.
+
+    Another week later one is cut again, and nothing is different.
+    """
     for number, (video_id, host, submitter, lasts_s) in enumerate(DONE):
         _submit(database, video_id, host, submitter, START + number * timedelta(hours=1))
         _end(database, video_id, "done", START + number * timedelta(hours=1) + timedelta(seconds=lasts_s))
@@ -38,6 +41,7 @@ def write_history(database: Database) -> None:
     for step in (PipelineStep.CLIP_CANDIDATES, PipelineStep.CLIPS):
         for video_id, *_ in reversed(DONE):
             _tell(database, video_id, step, START + 7 * DAY, NEW, 2)
+    _tell(database, "web-a", PipelineStep.CLIPS, START + 14 * DAY, NEW, 2, "again")
     _submit(database, "web-c", "c.example", "key:ann", START)
     _end(database, "web-c", "failed", START + timedelta(seconds=30), cause="not_found")
     _pay(database)
@@ -64,7 +68,9 @@ def _end(database: Database, video_id: str, status: str, at: datetime, cause: st
         connection.execute(row.values(failure_cause=cause))
 
 
-def _tell(database: Database, video_id: str, step: PipelineStep, at: datetime, code: Code, version: int) -> None:
+def _tell(
+    database: Database, video_id: str, step: PipelineStep, at: datetime, code: Code, version: int, run: str = "run"
+) -> None:
     recipes: dict[PipelineStep, Recipe] = {
         PipelineStep.TRANSCRIPT: Recipe(engine="faster-whisper", model="tiny.en@sha256:0"),
         PipelineStep.CLIP_CANDIDATES: Recipe(
@@ -73,7 +79,7 @@ def _tell(database: Database, video_id: str, step: PipelineStep, at: datetime, c
     }
     recipe = recipes.get(step, Recipe(engine="test"))
     document = _documents(video_id, version)[step].seal(
-        recipe, run_id=f"run-{video_id}-{version}", code_version=str(version), inputs=(), wall_s=2.5, created_at=at
+        recipe, run_id=f"{run}-{video_id}-{version}", code_version=str(version), inputs=(), wall_s=2.5, created_at=at
     )
     told = Told(video_id, document.origin, f"memory://{document.key}", summary_of(document), code)
     with database.writing() as connection:

@@ -3,21 +3,29 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import update
 
+from madvision_assets.domain.video import Video
 from madvision_assets.lineage.frames import view
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.asking import asked
+from madvision_assets.tools.database.forgetting import held
+from madvision_assets.tools.database.submissions import NewSubmission, Submissions
+from madvision_assets.tools.database.tables import videos
+from madvision_assets.tools.database.withdrawing import Withdrawals
 from madvision_assets_tests.databases import KINDS, new_database, url_of
 from madvision_assets_tests.lineage.history import write_history
 
 ANALYSTS = Path(__file__).parents[2] / "docs" / "analysts.md"
 QUESTION = re.compile(r"^(\d+)\. (.+?)\n\n```sql\n(.+?)```\n\n```\n(.+?)```$", re.DOTALL | re.MULTILINE)
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) \d\d:")  # of a time the day is compared: SQLite tells it as a text
+SUBMITTED_AT = datetime(2026, 3, 4, tzinfo=UTC)
 QUESTIONS = QUESTION.findall(ANALYSTS.read_text())
 
 
@@ -72,6 +80,24 @@ def test_what_counts_is_the_newest_of_each_video_however_versions_interleave(dat
     )
 
 
+def test_a_submission_that_is_deleted_moves_no_time(database: Database) -> None:
+    asks = "SELECT submitted_at FROM {} WHERE video_id = 'web-d'"
+    video = Video(video_id="web-d", address="http://d.example/")
+    first = Submissions(database, lambda: SUBMITTED_AT).add([NewSubmission(video)])[0]
+    with database.writing() as connection:
+        connection.execute(update(videos).where(videos.c.video_id == "web-d").values(created_at=SUBMITTED_AT))
+    Submissions(database, lambda: SUBMITTED_AT + timedelta(days=4)).add([NewSubmission(video)])
+    before = [answer(database, asks.format(view)) for view in ("timings", "v_videos")]
+
+    withdrawal = Withdrawals(database).withdraw(first.token)
+
+    assert withdrawal is not None
+    assert not withdrawal.is_given_up
+    assert [answer(database, asks.format(view)) for view in ("timings", "v_videos")] == before
+    with held(database, ["web-d"]) as these:
+        these.delete_rows(["web-d"])
+
+
 def test_no_view_tells_an_address_or_a_secret(database: Database) -> None:
     views = ("v_videos", "clips", "moments", "materialisations", "current_lineage", "attempts", "costs", "timings")
     for name in views:
@@ -114,7 +140,7 @@ def test_the_command_answers_as_json_csv_and_table(
 def test_a_view_is_a_frame_with_times_and_truth_values(database: Database) -> None:
     made = view(database, "clips")
 
-    assert list(made.video_id) == ["web-a", "web-b", "web-b", "web-a"]
+    assert list(made.video_id) == ["web-a", "web-b", "web-b", "web-a", "web-a"]
     assert str(made.made_at.dtype).endswith("UTC]")
     assert made.is_current.sum() == 2
     with pytest.raises(ValueError, match="not the name of a view"):
