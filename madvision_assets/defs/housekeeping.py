@@ -3,18 +3,51 @@
 Dagster has no retention for runs and their events, and their log grows without bound.
 """
 
+import logging
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import dagster as dg
 
 from madvision_assets.defs.runtime.lease import PARTITION_TAG
 from madvision_assets.defs.runtime.liveness import ENDED
+from madvision_assets.domain.failures import DatabaseUnavailableError
 from madvision_assets.tools.database import Database
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SWEEP_RUNS = 100  # looked at in one go
 SWEEP_S = 20.0  # a tick is over then, whatever is left
+
+
+@dataclass(frozen=True)
+class Chores:
+    """What is done in one tick, each by itself: what fails holds up none of the others.
+
+    Attributes:
+        failed: a sentence for each that failed.
+    """
+
+    failed: list[str] = field(default_factory=list)
+
+    def do(self, name: str, chore: Callable[[], T]) -> T | None:
+        """Do one; None where it fails.
+
+        Raises:
+            DatabaseUnavailableError: each of them needs the database.
+        """
+        try:
+            return chore()
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:  # whatever it has, the others go on
+            logger.exception("Housekeeping failed at %s", name)
+            self.failed.append(f"Failed at {name}: {type(error).__name__}: {error}")
+            return None
 
 
 @dataclass(frozen=True)

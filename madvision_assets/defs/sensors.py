@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from madvision_assets.defs.compute import limit_pools
-from madvision_assets.defs.housekeeping import Housekeeper
+from madvision_assets.defs.housekeeping import Chores, Housekeeper, Swept
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.partitions import VideoPartitions, videos
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
@@ -124,28 +124,38 @@ def housekeeping(
     upgrader: dg.ResourceParam[Upgrader],
     summariser: dg.ResourceParam[Summariser],
     indexer: dg.ResourceParam[Indexer],
+    database: dg.ResourceParam[Database],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
 
     What uploads left in the store, and nobody needs, goes too, likewise all that is kept of videos which their
     submitters deleted, and what was taken in for whom on days that are over. What an analyst without a key stood in
     for is queued again once there is one who has it. Documents of older versions are summarised for the lineage, and
-    their words made searchable.
+    their words made searchable. One of these that fails holds up none of the others, and no life is shown then.
     """
-    quotas.sweep()
-    upgraded = upgrader.upgrade()
-    summariser.summarise()
-    indexer.go_on()
-    swept_uploads = upload_sweeper.sweep()
-    deleted = withdrawn_sweeper.sweep(VideoPartitions(context.instance))
-    try:
-        swept = housekeeper.sweep(context.instance, context.cursor or None)
-    except ValueError as held_up:
-        return dg.SkipReason(str(held_up))
+
+    def archived() -> Swept | str:
+        try:
+            return housekeeper.sweep(context.instance, context.cursor or None)
+        except ValueError as held_up:
+            return str(held_up)
+
+    chores = Chores()
+    deleted = chores.do("what submitters deleted", lambda: withdrawn_sweeper.sweep(VideoPartitions(context.instance)))
+    chores.do("quotas", quotas.sweep)
+    upgraded = chores.do("what is to be redone", upgrader.upgrade) or 0
+    chores.do("summaries", summariser.summarise)
+    chores.do("the search", indexer.go_on)
+    swept_uploads = chores.do("uploads", upload_sweeper.sweep) or 0
+    swept = chores.do("what ended long ago", archived)
+    if not chores.failed:
+        show_life(database, health.HOUSEKEEPING)
+    if not isinstance(swept, Swept):
+        return dg.SkipReason(" ".join(filter(None, [swept, *chores.failed])))
     went = f"{swept.archived} videos archived, {swept.runs} runs deleted, {swept_uploads} uploads swept"
     went += f", {deleted} videos of their submitters deleted" if deleted else ""
-    told = dg.SkipReason(f"{went}, {upgraded} videos to be redone.")
-    return dg.SensorResult(cursor=swept.last_kept or "", skip_reason=told)
+    told = " ".join([f"{went}, {upgraded} videos to be redone.", *chores.failed])
+    return dg.SensorResult(cursor=swept.last_kept or "", skip_reason=dg.SkipReason(told))
 
 
 def show_life(database: Database, beating: health.Beating) -> None:

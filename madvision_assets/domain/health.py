@@ -60,6 +60,9 @@ def _span(span_s: float) -> str:
 QUEUE_SENSOR = Beating("queue_sensor", "queue sensor", 60.0, "submissions are taken and wait")
 RECONCILER = Beating("queue_reconciler", "reconciler", 90.0, "videos whose run was lost wait")
 WEBHOOK_SENSOR = Beating("webhook_sensor", "webhook sensor", 90.0, "callbacks wait")
+HOUSEKEEPING = Beating(
+    "housekeeping", "housekeeping", 300.0, "what submitters deleted stays, and nothing that is old goes by itself"
+)
 
 MEND_SENSOR = (
     "Start the Dagster daemon and the code server where they do not run (make up starts both); see that the sensor is "
@@ -67,4 +70,4 @@ MEND_SENSOR = (
 )
 
 # The sensors that work at every tick; the others have nothing to do unless a run fails, and the daemon watches them.
-SENSORS = (QUEUE_SENSOR, RECONCILER, WEBHOOK_SENSOR)
+SENSORS = (QUEUE_SENSOR, RECONCILER, WEBHOOK_SENSOR, HOUSEKEEPING)

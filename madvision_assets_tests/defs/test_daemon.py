@@ -140,8 +140,44 @@ def test_every_sensor_that_works_at_every_tick_shows_life_when_it_has_done_its_w
     with dg.build_sensor_context(harness.instance, resources=used) as context:
         sensors.queue_reconciler(context)
     sensors.webhook_sensor(webhooks=given["webhooks"], database=database)
+    keep_house(harness)
 
     assert Figures(database).beats().keys() == {sensor.name for sensor in health.SENSORS}
+
+
+def keep_house(harness: Harness, **others: object) -> str:
+    """A tick of the housekeeping, with some resources replaced; what it tells."""
+    given = {name: harness.resources()[name] for name in sensors.housekeeping.required_resource_keys} | others
+    with dg.build_sensor_context(harness.instance) as context:
+        answer = sensors.housekeeping(context, **given)
+    skip = answer.skip_reason if isinstance(answer, dg.SensorResult) else answer
+    assert isinstance(skip, dg.SkipReason)
+    return str(skip.skip_message)
+
+
+@pytest.mark.parametrize("broken", ["quotas", "upgrader", "withdrawn_sweeper", "housekeeper"])
+def test_a_part_of_the_housekeeping_that_fails_holds_up_no_other_and_is_noticed(harness: Harness, broken: str) -> None:
+    class Broken:
+        def sweep(self, *_: object) -> None:
+            raise ConnectionError("out of luck")
+
+        upgrade = sweep
+
+    done: list[str] = []
+
+    class Noted:
+        def sweep(self, *_: object) -> int:
+            done.append("uploads")
+            return 1
+
+        def go_on(self) -> None:
+            done.append("search")
+
+    told = keep_house(harness, upload_sweeper=Noted(), indexer=Noted(), **{broken: Broken()})
+
+    assert done == ["search", "uploads"]
+    assert "ConnectionError: out of luck" in told
+    assert Figures(make_database(harness.settings)).beats() == {}
 
 
 def test_a_sensor_that_fails_at_its_work_shows_no_life(harness: Harness) -> None:

@@ -192,6 +192,7 @@ def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness)
             upgrader=harness.resources()["upgrader"],
             summariser=harness.resources()["summariser"],
             indexer=harness.resources()["indexer"],
+            database=make_database(harness.settings),
         )
         skip = answer.skip_reason if isinstance(answer, dg.SensorResult) else answer
         assert isinstance(skip, dg.SkipReason)
@@ -212,7 +213,7 @@ def test_the_sensor_deletes_what_uploads_left_and_nobody_needs(harness: Harness)
         files.put(place, 0, 1, name.encode())
 
     context = dg.build_sensor_context(instance=harness.instance)
-    names = ("quotas", "upgrader", "summariser", "indexer", "withdrawn_sweeper")
+    names = ("quotas", "upgrader", "summariser", "indexer", "withdrawn_sweeper", "database")
     others = {name: harness.resources()[name] for name in names}
     sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper, **others)
 
@@ -231,7 +232,7 @@ def test_the_sensor_deletes_what_its_submitters_deleted_once_no_run_is_at_work_o
     harness.instance.add_dynamic_partitions(str(videos.name), ["web-mine"])
     assert Withdrawals(make_database(harness.settings)).withdraw(receipt.token)
     resources = harness.resources()
-    names = ("housekeeper", "upload_sweeper", "withdrawn_sweeper", "quotas", "upgrader", "summariser", "indexer")
+    names = sensors.housekeeping.required_resource_keys
 
     def tick() -> str:
         context = dg.build_sensor_context(instance=harness.instance)
