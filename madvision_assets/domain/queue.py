@@ -25,6 +25,9 @@ from madvision_assets.domain.failures import (
 MAX_PRIORITY = 100
 # Nobody who asks us to wait is heard for longer; the header may hold any number.
 MAX_RETRY_AFTER_S = 86_400.0
+# A person who keeps changes has the video for so long at most: longer than anybody waits for a store or a database
+# that is away (``work/publish.py``).
+PERSONS_LEASE_S = 1200.0
 
 
 class QueueStatus(StrEnum):

@@ -229,7 +229,7 @@ class VideoStatus(BaseModel):
     next_step: Annotated[NextStep | None, Field(description="What whoever submitted it can do about the failure.")]
     outcome: Annotated[
         Outcome | None,
-        Field(description="How it ended; only `clips` comes with clips. While clips alone are made again, as before."),
+        Field(description="How it ended; only `clips` comes with clips. While it is made again, as before."),
     ]
     outcome_reason: str | None
     provisional: Annotated[

@@ -7,14 +7,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
+from sqlalchemy import select
 
 from madvision_assets.connections import make_database
-from madvision_assets.defs.runtime.reconcile import Reconciler, Seen
+from madvision_assets.defs.runtime.reconcile import LOOKS_AT_A_PERSON, Reconciler, Seen
 from madvision_assets.defs.sensors import queue_reconciler
 from madvision_assets.domain.failures import CorruptMediaError, DatabaseUnavailableError, SupersededError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import engines
+from madvision_assets.tools.database.replacements import Replacements, new_run
+from madvision_assets.tools.database.tables import webhook_deliveries
 from madvision_assets_tests.harness import Harness, open_harness
 
 LOOKS = 3
@@ -236,6 +239,27 @@ def test_a_run_that_ended_well_without_a_last_word_is_queued_and_found_done(
     assert harness.ask() == []
     assert harness.row().status is QueueStatus.DONE
     assert harness.tools.calls.total() == len(PipelineStep)
+
+
+def test_a_person_who_waits_to_keep_a_change_is_no_lost_worker_and_one_who_is_gone_leaves_the_video_done(
+    harness: Harness,
+) -> None:
+    database = make_database(harness.settings)
+    harness.submit(callback_url="http://hook.example/")
+    harness.tick()
+    before = harness.row()
+    Replacements(database).take("web-a", before, new_run("editor"))
+
+    assert look(harness, LOOKS_AT_A_PERSON) == []
+    assert harness.row().status is QueueStatus.RUNNING
+    assert look(harness, LOOKS_AT_A_PERSON + 1) == [
+        "web-a: nothing more was heard of a person's changes; queued to see what is left"
+    ]
+    assert harness.ask() == []
+    after = harness.row()
+    assert (after.status, after.outcome, after.lost_workers) == (QueueStatus.DONE, before.outcome, 0)
+    with database.reading() as connection:
+        assert connection.execute(select(webhook_deliveries.c.attempt)).scalars().all() == [before.attempt]
 
 
 def test_a_worker_that_could_not_write_because_somebody_else_did_is_not_lost(

@@ -18,13 +18,12 @@ from madvision_assets.domain.failures import (
     StoreUnavailableError,
     UnknownVideoError,
 )
-from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.queue import PERSONS_LEASE_S, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.tools.database import Database, leases
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
-from madvision_assets.tools.database.replacements import LASTS_S
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets.tools.database.tables import webhook_deliveries
@@ -294,7 +293,7 @@ def test_what_its_submitter_deletes_while_it_is_changed_stays_deleted_with_all_t
 
     sweeper = WithdrawnSweeper(place.database, place.store, place.folder / "work")
     assert sweeper.sweep(Partitions()) == 0, "whoever changed it may still write"
-    clock.move(LASTS_S + 600)
+    clock.move(PERSONS_LEASE_S + 600)
     assert Withdrawals(place.database, clock).given_up(10) == [VIDEO_ID]
 
 

@@ -24,7 +24,7 @@ from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, PARTITION_TAG, atte
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.workers import Workers
 from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError
-from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.queue import PERSONS_LEASE_S, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.work.patience import PATIENCE_S
 
@@ -43,6 +43,8 @@ NOT_BEGUN = {
     DagsterRunStatus.MANAGED,
     DagsterRunStatus.STARTING,
 }
+# A person's lease gives no sign of life.
+LOOKS_AT_A_PERSON = math.ceil(PERSONS_LEASE_S / RECONCILE_S)
 Seen = dict[str, tuple[str, int]]
 
 
@@ -83,7 +85,8 @@ class Reconciler:
             sign = f"{row.attempt} {row.heartbeat_at} {run.status.value if run else None}"
             before, count = seen.get(row.video_id, ("", 0))
             silent[row.video_id] = (sign, count + 1 if before == sign else 0)
-            repair = self._repair(instance, row, run, is_silent=silent[row.video_id][1] >= self.looks)
+            is_silent = silent[row.video_id][1] >= (LOOKS_AT_A_PERSON if row.is_by_a_person else self.looks)
+            repair = self._repair(instance, row, run, is_silent=is_silent)
             if repair:
                 repairs.append(f"{row.video_id}: {repair}")
         leases = {(row.video_id, row.attempt) for row in running}
@@ -127,6 +130,9 @@ class Reconciler:
     def _repair(
         self, instance: dg.DagsterInstance, row: "QueueRow", run: dg.DagsterRun | None, *, is_silent: bool
     ) -> str | None:
+        if row.is_by_a_person:  # the queue finds out whether what he made counts
+            gone = is_silent and self.queue.release(row.video_id, row.attempt)
+            return "nothing more was heard of a person's changes; queued to see what is left" if gone else None
         if run is None:
             return "no run came of its claim; it waits for another" if is_silent and self._give_back(row) else None
         if run.is_finished:

@@ -42,7 +42,7 @@ def put_back(connection: Connection, row: QueueRow, now: datetime, **values: Any
 
 
 def done(connection: Connection, row: QueueRow, made: Clips, now: datetime, **values: Any) -> None:
-    """The video has its clips."""
+    """The video has its clips; ``untold_only``: whoever heard of an end before hears of none."""
     _end(connection, row, QueueStatus.DONE, now, **{**values, **DONE, **_outcome(made)})
 
 
@@ -115,7 +115,7 @@ def _as_before(connection: Connection, row: QueueRow, verdict: Verdict, now: dat
     # What did not pass its check is there, and is to be made again by whatever comes next.
     left = earliest(row.pipeline_step, row.from_step) if turned_down else None
     values = {**DONE, "run_id": its_run, "from_step": left, "retry": verdict.retry}
-    _end(connection, row, QueueStatus.DONE, now, told=to_columns(verdict.failure), **values)
+    _end(connection, row, QueueStatus.DONE, now, told=to_columns(verdict.failure), untold_only=True, **values)
 
 
 def _outcome(made: Clips) -> dict[str, Any]:
@@ -128,9 +128,10 @@ def _end(
     status: QueueStatus,
     now: datetime,
     told: Mapping[str, Any] | None = None,
+    untold_only: bool = False,
     **values: Any,
 ) -> None:
-    """Write the end down; ``told`` is for the history alone, and then whoever heard of an end before hears of none."""
+    """Write the end down; ``told`` is for the history alone."""
     if status.is_final:
         values["finished_at"] = now
     ended = leases.change(connection, row.video_id, status=status.value, updated_at=now, **values)
@@ -145,4 +146,4 @@ def _end(
     )
     breakers.give_up_probe(connection, row.video_id)
     if status.is_final:
-        webhooks.enqueue(connection, ended, now, untold_only=told is not None)
+        webhooks.enqueue(connection, ended, now, untold_only=untold_only)

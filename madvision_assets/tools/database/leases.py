@@ -9,13 +9,11 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, select
 from madvision_assets.domain.failures import CheckFailedError, RunNotLaunchedError, SupersededError, UnknownVideoError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.database.rows import BY_A_PERSON, QueueRow
 from madvision_assets.tools.database.tables import processing_attempts as history
 from madvision_assets.tools.database.tables import video_processing_queue as queue
 
 STARTING = "starting"
-# What the name of a person's lease begins with (``replacements``).
-BY_A_PERSON = "person-"
 
 
 @dataclass(frozen=True)
@@ -203,6 +201,12 @@ def may_be_redone(connection: Connection, row: QueueRow) -> bool:
         history.c.failure_cause.is_(None),
     )
     return connection.execute(edited.limit(1)).first() is None
+
+
+def follows_a_person(connection: Connection, row: QueueRow) -> bool:
+    """Whether the attempt before the row's was a person's, who would keep a document."""
+    before = select(history.c.run_id).where(_line(row.video_id, row.attempt - 1))
+    return (connection.execute(before).scalar_one_or_none() or "").startswith(BY_A_PERSON)
 
 
 def was_turned_down(connection: Connection, row: QueueRow, step: PipelineStep) -> bool:

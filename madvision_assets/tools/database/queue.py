@@ -94,7 +94,7 @@ class Queue:
         return self._ageing.urgency(row.priority, row.next_attempt_at, self._now())
 
     def release(self, video_id: str, attempt: int) -> bool:
-        """Put a claimed video back, since no run came of it; False where somebody else has moved it on."""
+        """Put a video back that is in flight, since nothing comes of it; False where somebody else has moved it on."""
         now = self._now()
         with self._database.writing() as connection:
             row = leases.lock(connection, video_id)
@@ -110,7 +110,9 @@ class Queue:
             row = leases.lock(connection, video_id)
             if row is None or row.status is not QueueStatus.RUNNING or row.attempt != attempt:
                 return False
-            endings.done(connection, row, made, now)
+            # Where a person's changes came to nothing, it is done as it was before.
+            is_as_before = row.outcome is not None and leases.follows_a_person(connection, row)
+            endings.done(connection, row, made, now, untold_only=is_as_before)
         return True
 
     def running(self) -> list[QueueRow]:
@@ -245,10 +247,11 @@ class Queue:
         return self._beat(lease, heartbeat_at=self._now())
 
     def require_lease(self, video_id: str, run_id: str) -> None:
-        """Return where this run may publish for the video: it holds the lease, or the video has no row at all.
+        """Return where this run may publish for the video: it holds the lease, or the video was never queued.
 
         Raises:
             SupersededError: a later attempt has taken it over.
+            UnknownVideoError: nobody submitted it, or it was forgotten since.
         """
         with self._database.reading() as connection:
             statements.require_lease(connection, video_id, run_id)

@@ -15,9 +15,8 @@ from madvision_assets.domain.failure_records import to_columns
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database import Database, breakers, leases, statements, webhooks
-from madvision_assets.tools.database.leases import BY_A_PERSON
 from madvision_assets.tools.database.queue import utc_now
-from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets.tools.database.rows import BY_A_PERSON, QueueRow
 from madvision_assets.tools.database.tables import video_processing_queue as queue
 
 # What a lease changes of a row that it is opened on.
@@ -31,8 +30,6 @@ CHANGED = (
     "turn_s",
     "message",
 )
-# Longer than anybody waits for a store or a database that is away (``work/publish.py``).
-LASTS_S = 1200.0
 KEEPING = "keeping a person's changes"
 
 

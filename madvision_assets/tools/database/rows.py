@@ -13,6 +13,9 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import LAST_STEP, PipelineStep, is_stage
 from madvision_assets.domain.video import Options
 
+# What the name of a person's lease begins with (``replacements``); no run of Dagster has such a name.
+BY_A_PERSON = "person-"
+
 
 def _known(name: Any) -> Any:
     """The last stage, in place of one that only a newer version of this program knows; claims leave such rows alone."""
@@ -114,6 +117,11 @@ class QueueRow(Value):
     def is_withdrawn(self) -> bool:
         """Whether nobody wants the video any more, and it is to be deleted."""
         return self.status is QueueStatus.FAILED and self.failure_cause == WithdrawnError.code
+
+    @property
+    def is_by_a_person(self) -> bool:
+        """Whether whoever has it, or had it last, is a person who keeps a document, and gives no sign of life."""
+        return (self.run_id or "").startswith(BY_A_PERSON)
 
     @property
     def turn_at(self) -> datetime:

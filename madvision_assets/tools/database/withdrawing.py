@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, or_, select
 
 from madvision_assets.domain.failures import WithdrawnError
-from madvision_assets.domain.queue import QueueStatus, RetryRules, judge
+from madvision_assets.domain.queue import PERSONS_LEASE_S, QueueStatus, RetryRules, judge
 from madvision_assets.tools.database import Database, endings, leases
 from madvision_assets.tools.database.queue import utc_now
-from madvision_assets.tools.database.replacements import IS_BY_A_PERSON, LASTS_S
+from madvision_assets.tools.database.replacements import IS_BY_A_PERSON
 from madvision_assets.tools.database.submissions import token_hash
 from madvision_assets.tools.database.tables import submissions, video_processing_queue, webhook_deliveries
 
@@ -83,7 +83,7 @@ class Withdrawals:
 
         Of one that a person was about to change, he may still write into the store: no run of Dagster tells that.
         """
-        is_over = queue.c.finished_at < self._now() - timedelta(seconds=LASTS_S)
+        is_over = queue.c.finished_at < self._now() - timedelta(seconds=PERSONS_LEASE_S)
         at_rest = or_(queue.c.run_id.is_(None), ~IS_BY_A_PERSON, is_over)
         query = select(queue.c.video_id).where(IS_WITHDRAWN, at_rest).order_by(queue.c.finished_at).limit(limit)
         with self._database.reading() as connection:
