@@ -22,6 +22,7 @@ from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.scratch import Scratch
 from madvision_assets.domain.documents import Document, Made
+from madvision_assets.domain.failures import PermanentFailure
 from madvision_assets.domain.provenance import InputRef
 from madvision_assets.domain.stages import FIRST_STEP, PipelineStep
 from madvision_assets.domain.video import RawVideo
@@ -98,6 +99,15 @@ class StageContext:
         except OSError as error:
             self.context.log.warning("What %s came to cannot be kept until it is published: %s", self.step, error)
         return made
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """Around what looks at the work itself: work that it finds to be of no use is not taken up by another try."""
+        try:
+            yield
+        except PermanentFailure:
+            discard(self._shelf.path)
+            raise
 
     def done(
         self, made: Made[Document], metadata: Mapping[str, Any], *checked: dg.AssetCheckResult
