@@ -13,6 +13,7 @@ from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain import health
+from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.summaries import About
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.room import DiskRoom
@@ -83,8 +84,11 @@ def queue_reconciler(
     limit_pools(context.instance)
     seen = {video_id: (sign, count) for video_id, (sign, count) in json.loads(context.cursor or "{}").items()}
     silent, repairs = reconciler.look(context.instance, seen)
-    runtime.scratch.sweep_given_up(reconciler.is_given_up)
-    DiskRoom(runtime.work_folder).sweep()
+    try:  # whatever it comes to, the look counts
+        runtime.scratch.sweep_given_up(reconciler.is_given_up)
+        DiskRoom(runtime.work_folder).sweep()
+    except (Failure, OSError) as error:
+        context.log.warning("What tries left on this machine could not be removed: %s", error)
     show_life(database, health.RECONCILER)  # fails while nobody can write; a look then does not count for silence
     return dg.SensorResult(
         cursor=json.dumps(silent), skip_reason=dg.SkipReason("; ".join(repairs) or "Table and runs agree.")
