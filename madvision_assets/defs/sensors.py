@@ -9,6 +9,7 @@ from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.partitions import VideoPartitions, videos
+from madvision_assets.defs.runtime.failing import TITLE_TAG
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import StageRuntime
@@ -28,8 +29,8 @@ from madvision_assets.work.webhooks import WebhookSender
 # The daemon looks every five seconds, and at five exactly a tick that began a moment late would cost the next one.
 TICK_S = 4
 HOUSEKEEPING_S = 59
-# What an operator filters runs by, and knows them by.
-HOST_TAG, TITLE_TAG = "madvision/host", "madvision/title"
+# What an operator filters runs by.
+HOST_TAG = "madvision/host"
 RUNNING = dg.DefaultSensorStatus.RUNNING
 
 

@@ -59,6 +59,12 @@ def claimed(harness: Harness) -> dg.RunRequest:
     return request
 
 
+def cause(harness: Harness, run_id: str) -> str | None:
+    """By which a run is found."""
+    run = harness.instance.get_run_by_id(run_id)
+    return run.tags.get("madvision/cause") if run else None
+
+
 def test_a_claim_of_which_no_run_came_is_queued_again_after_some_looks(harness: Harness) -> None:
     claimed(harness)
 
@@ -120,6 +126,7 @@ def test_a_worker_without_a_sign_of_life_is_lost_and_the_third_one_parks_the_vid
         run = harness.instance.get_run_by_id(run_id)
         assert run is not None
         assert run.status is DagsterRunStatus.FAILURE
+        assert cause(harness, run_id) == "worker_lost"
         assert not harness.queue.beat(lease)
         with pytest.raises(SupersededError):
             harness.queue.require_lease("web-a", run_id)
@@ -195,6 +202,7 @@ def test_a_run_that_somebody_cancelled_stays_stopped_until_somebody_requeues_it(
     look(harness)
 
     assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.FAILED, "cancelled")
+    assert cause(harness, run.run_id) == "cancelled"
     assert harness.ask() == []
 
 
@@ -239,6 +247,7 @@ def test_a_run_whose_lease_is_over_and_whose_process_died_is_ended_and_its_slot_
     assert storage.get_concurrency_run_ids() == set()
     assert not partitions.in_flight(["web-a"])
     assert harness.row() == before
+    assert cause(harness, run_id) == "worker_lost"
     assert look(harness, LOOKS + patience + 1, one_process=one_process) == []
 
 

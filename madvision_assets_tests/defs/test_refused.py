@@ -60,6 +60,9 @@ def test_a_blocking_check_that_fails_ends_the_video_at_its_stage(
     assert not result.success
     assert (row.status, row.failure_cause, row.pipeline_step) == (QueueStatus.FAILED, "check_failed", step)
     assert row.failure_details == f"{step}/{name}: not as it should be"
+    run = harness.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags["madvision/cause"] == "check_failed"
     assert attempted(harness) == [s for s in PipelineStep if s not in step.onwards()] + [step]
     assert harness.ask() == []
 

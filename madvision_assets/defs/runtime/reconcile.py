@@ -24,7 +24,7 @@ from dagster import DagsterRunStatus
 
 from madvision_assets.defs import dagster_inside
 from madvision_assets.defs.runtime import liveness
-from madvision_assets.defs.runtime.failing import of_dagster_failure
+from madvision_assets.defs.runtime.failing import CAUSE_TAG, cause_tags, of_dagster_failure
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, COMMAND_LINE, PARTITION_TAG, SOURCE_TAG, attempt_of
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.workers import Workers
@@ -136,6 +136,8 @@ class Reconciler:
             else failure_of(run, instance, row.pipeline_step)
         )
         status = self.queue.fail(row.video_id, run.run_id, attempt_of(run), step, failure)
+        if status:
+            _tag(instance, run, failure, status)
         now = self.queue.get(row.video_id) if status else None  # the queue knows whether it was in hand
         return f"{now.failure_cause}: {now.status}" if now else None
 
@@ -151,8 +153,10 @@ class Reconciler:
         lost = WorkerLostError(f"run {run.run_id} gave no sign of life at {row.pipeline_step}")
         step, failure = told_failure(run, instance) or (row.pipeline_step, lost)
         held = (row.video_id, run.run_id, attempt_of(run))
-        if self.queue.fail(*held, step, failure, silent_since=row.heartbeat_at) is None:
+        status = self.queue.fail(*held, step, failure, silent_since=row.heartbeat_at)
+        if status is None:
             return None
+        _tag(instance, run, failure, status)
         for owner in self._workers_of(run.run_id):
             if owner.process is not None:
                 owner.process.end()
@@ -218,8 +222,16 @@ class Reconciler:
         """Call a run failed, unless somebody has seen its process end, and give back its slots."""
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
+            _tag(instance, run, WorkerLostError(why))
             dagster_inside.end_as_failed(instance, run, why)
         dagster_inside.free_slots(instance, run_id)
+
+
+def _tag(instance: dg.DagsterInstance, run: dg.DagsterRun, failure: Failure, status: QueueStatus | None = None) -> None:
+    """Let a run be found by why it did not make all of it, unless it said so itself."""
+    known = instance.get_run_by_id(run.run_id)
+    if known is not None and CAUSE_TAG not in known.tags:
+        dagster_inside.tag_run(instance, run.run_id, cause_tags(failure, status))
 
 
 def find_run(instance: dg.DagsterInstance, row: "QueueRow") -> dg.DagsterRun | None:
