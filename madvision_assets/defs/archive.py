@@ -13,8 +13,6 @@ import dagster as dg
 
 from madvision_assets.defs import dagster_inside
 from madvision_assets.defs.partitions import VideoPartitions, videos
-from madvision_assets.defs.runtime.lease import PARTITION_TAG
-from madvision_assets.defs.runtime.liveness import ENDED
 from madvision_assets.tools.database.errors import database_failures
 
 if TYPE_CHECKING:
@@ -84,10 +82,10 @@ def archive(
         _refuse_during_backfills(instance)
         with database_failures():
             # First, and the rows not held yet, since it takes long: broken off, the partitions still tell what is left.
-            runs = delete_runs(instance, ended.among(batch)) if with_runs else 0
+            runs = partitions.delete_runs(ended.among(batch)) if with_runs else 0
             with ended.held(batch) as idle:
                 archived = sorted(idle - partitions.in_flight(batch))
-                partitions.delete(archived)
+                partitions.leave(archived)
         yield Progress(len(archived), len(batch) - len(archived), runs)
 
 
@@ -96,11 +94,3 @@ def _refuse_during_backfills(instance: dg.DagsterInstance) -> None:
         backfill_id = dagster_inside.backfill_under_way(instance)
     if backfill_id:
         raise ValueError(f"The backfill {backfill_id} is under way: wait for its end, or cancel it.")
-
-
-def delete_runs(instance: dg.DagsterInstance, video_ids: Sequence[str]) -> int:
-    """The runs of these videos that have ended; gives how many."""
-    found = instance.get_run_records(dg.RunsFilter(statuses=list(ENDED), tags={PARTITION_TAG: list(video_ids)}))
-    for record in found:
-        dagster_inside.delete_run(instance, record.dagster_run.run_id)
-    return len(found)

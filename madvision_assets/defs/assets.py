@@ -83,7 +83,9 @@ def raw_video(
     with runtime.stage(context) as stage:
         video = database.get_video(stage.video_id)
         made = stage.make(lambda: ingest.take(video, stage.folder, stage.progress))
-        decodes = checks.media_decodes(made.document, runtime.store)
+        stage.name_run(made.document.source.title)
+        with stage.judged():
+            decodes = checks.media_decodes(made.document, runtime.store)
         return stage.done(made, reports.raw_video(made.document), decodes)
 
 

@@ -14,7 +14,6 @@ import dagster as dg
 from madvision_assets.defs.dagster_inside import named_result
 from madvision_assets.defs.partitions import videos
 from madvision_assets.domain.clips import ClipCandidate, ClipCandidates, Clips
-from madvision_assets.domain.failures import PermanentFailure
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
@@ -70,11 +69,8 @@ def refusal(step: PipelineStep, results: Sequence[dg.AssetCheckResult]) -> str |
 @check_of(PipelineStep.RAW_VIDEO, blocking=True)
 def media_decodes(raw_video: RawVideo, store: ObjectStore) -> dg.AssetCheckResult:
     """The stored media opens, decodes at several points, and lasts as long as its header says."""
-    try:
-        with store.open(raw_video.media.key) as media:
-            decoded = probe.verify_decodes(media, raw_video.info.tracks)
-    except PermanentFailure as failure:  # any other speaks of the store, and is the stage's own
-        return dg.AssetCheckResult(passed=False, description=str(failure), metadata={"cause": failure.code})
+    with store.open(raw_video.media.key) as media:  # a failure has a leaf of its own, and is the stage's
+        decoded = probe.verify_decodes(media, raw_video.info.tracks)
     info = raw_video.info
     advertised_s = info.advertised_duration_s or info.duration_s
     missing_s = advertised_s - info.duration_s

@@ -6,6 +6,7 @@ The rest may change with any release, so Dagster is pinned to one version, and e
 what breaks without it. Modules that ``dagster`` does not load anyway are imported inside the functions.
 """
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -102,16 +103,22 @@ def events_left_out(instance: dg.DagsterInstance, kinds: Collection[str]) -> Ite
 def delete_run(instance: dg.DagsterInstance, run_id: str) -> None:
     """Delete a run that has ended, with everything that the instance keeps of it.
 
-    Why: the public ``delete_run`` leaves the results of its checks, and on SQLite the file of its events.
+    Why: the public ``delete_run`` leaves the results of its checks, the last materialisation of each asset with all
+    that it tells, what a run printed on this machine, and on SQLite the file of its events.
     Public way: ``delete_run``, should it take these too.
-    Without it: ``madvision archive --runs`` and the housekeeping fail.
+    Without it: ``madvision archive --runs``, ``forget`` and the housekeeping fail.
     """
     from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable as checks  # noqa: N813 - it is one
+    from dagster._core.storage.event_log.schema import AssetKeyTable as assets  # noqa: N813
 
     instance.delete_run(run_id)
     storage: Any = instance.event_log_storage
     with storage.index_connection() as connection:
         connection.execute(checks.delete().where(checks.c.run_id == run_id))
+        # Without the copy of the last event, Dagster looks for the one before in the log.
+        is_last = assets.c.last_materialization.contains(run_id)
+        connection.execute(assets.update().where(is_last).values(last_materialization=None))
+    shutil.rmtree(Path(instance.storage_directory()) / run_id, ignore_errors=True)
     if path_for_shard := getattr(storage, "path_for_shard", None):
         file = Path(path_for_shard(run_id))
         for each in file.parent.glob(f"{file.name}*"):  # with its journal

@@ -93,7 +93,8 @@ class Housekeeper:
             Failure: a database cannot be used.
             ValueError: a backfill is under way.
         """
-        from madvision_assets.defs.archive import archive, delete_runs
+        from madvision_assets.defs.archive import archive
+        from madvision_assets.defs.partitions import VideoPartitions
         from madvision_assets.tools.database.ended import Ended
         from madvision_assets.tools.database.errors import database_failures
 
@@ -111,7 +112,7 @@ class Housekeeper:
             forgotten = ended.unknown(video_ids)
             gone = forgotten | set(over)
             with database_failures():
-                deleted += delete_runs(instance, sorted(forgotten)) if forgotten else 0
+                deleted += VideoPartitions(instance).delete_runs(sorted(forgotten))
             kept = [run.run_id for run in old if run.tags.get(PARTITION_TAG) not in gone]
             last_kept = kept[-1] if kept else last_kept
             if len(old) < SWEEP_RUNS:

@@ -8,11 +8,17 @@ from typing import Any
 import dagster as dg
 
 from madvision_assets.defs.dagster_inside import assets_of_run, run_of, step_of
-from madvision_assets.defs.runtime.failing import as_dagster_failure, interrupts_end_the_run, require_video_id
+from madvision_assets.defs.runtime.failing import (
+    as_dagster_failure,
+    cause_tags,
+    interrupts_end_the_run,
+    require_video_id,
+    tag,
+)
 from madvision_assets.defs.runtime.kept import discard
 from madvision_assets.defs.runtime.lease import attempt_of
 from madvision_assets.domain.documents import Document
-from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.failures import CheckFailedError, Failure
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.work.publish import Finished, Publisher
@@ -38,10 +44,12 @@ class ObjectStoreIOManager(dg.IOManager):
             with interrupts_end_the_run(lambda: step_of(context)):
                 uri = self._publish(obj, step, context)
         except Failure as failure:
-            self._tell_queue(context, document.video_id, step, failure)
+            self._tell(context, document.video_id, step, failure)
             raise as_dagster_failure(failure, step) from failure
         if obj.kept is not None:
             discard(obj.kept)
+        if obj.refused:
+            tag(step_of(context), cause_tags(CheckFailedError(obj.refused)))
         told = {"uri": uri, "data_version": document.origin.data_version}
         context.add_output_metadata({**told, "refused": obj.refused} if obj.refused else told)
 
@@ -54,7 +62,7 @@ class ObjectStoreIOManager(dg.IOManager):
             with interrupts_end_the_run(lambda: step_of(context)):
                 document: Document = read_current(self._publisher.store, kind, context.asset_partition_key)
         except Failure as failure:
-            self._tell_queue(context, context.asset_partition_key, step, failure)
+            self._tell(context, context.asset_partition_key, step, failure)
             raise as_dagster_failure(failure, step) from failure
         return document
 
@@ -64,17 +72,20 @@ class ObjectStoreIOManager(dg.IOManager):
         running = step_of(context)
         return self._publisher.publish(finished, attempt=attempt_of(run_of(running)), ends=step is last_step(running))
 
-    def _tell_queue(
+    def _tell(
         self, context: dg.OutputContext | dg.InputContext, video_id: str, step: PipelineStep, failure: Failure
     ) -> None:
-        queue = self._publisher.queue
-        if queue is None:
+        """Tell the queue, and whoever looks for the run."""
+        queue, outcome = self._publisher.queue, None
+        if queue is None:  # then perhaps there is no run either
             return
-        run = run_of(step_of(context))
+        running = step_of(context)
+        run = run_of(running)
         try:
-            queue.fail(video_id, run.run_id, attempt_of(run), step, failure)
+            outcome = queue.fail(video_id, run.run_id, attempt_of(run), step, failure)
         except Failure as also:  # the reconciler will find out
             context.log.warning("The queue could not be told: %s", also)
+        tag(running, cause_tags(failure, outcome))
 
 
 def last_step(context: dg.StepExecutionContext) -> PipelineStep:

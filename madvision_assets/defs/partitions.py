@@ -29,7 +29,25 @@ class VideoPartitions:
         return frozenset(record.dagster_run.tags[PARTITION_TAG] for record in found)
 
     def delete(self, video_ids: Collection[str]) -> None:
-        """Make these videos unknown to Dagster, at most a few hundred: it is one statement."""
+        """Make these videos unknown to Dagster, with their runs that have ended and all that these told of them."""
+        from madvision_assets.tools.database.errors import database_failures
+
+        if not video_ids:
+            return
+        with database_failures():
+            self.delete_runs(video_ids)
+            self.leave(video_ids)
+
+    def delete_runs(self, video_ids: Collection[str]) -> int:
+        """Delete the runs of these videos that have ended, with their events; gives how many."""
+        mine = dg.RunsFilter(statuses=list(ENDED), tags={PARTITION_TAG: list(video_ids)})
+        found = self.instance.get_run_records(mine) if video_ids else []
+        for record in found:
+            dagster_inside.delete_run(self.instance, record.dagster_run.run_id)
+        return len(found)
+
+    def leave(self, video_ids: Collection[str]) -> None:
+        """Take these videos out of Dagster's partitions, at most a few hundred: it is one statement."""
         from madvision_assets.tools.database.errors import database_failures
 
         with database_failures():

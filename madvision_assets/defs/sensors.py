@@ -9,10 +9,12 @@ from madvision_assets.defs.compute import limit_pools
 from madvision_assets.defs.housekeeping import Chores, Housekeeper, Swept
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.partitions import VideoPartitions, videos
+from madvision_assets.defs.runtime.failing import TITLE_TAG
 from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, SOURCE_TAG
 from madvision_assets.defs.runtime.reconcile import RECONCILE_S, Reconciler
 from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain import health
+from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.summaries import About
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.room import DiskRoom
@@ -27,8 +29,8 @@ from madvision_assets.work.webhooks import WebhookSender
 # The daemon looks every five seconds, and at five exactly a tick that began a moment late would cost the next one.
 TICK_S = 4
 HOUSEKEEPING_S = 59
-# What an operator filters runs by, and knows them by.
-HOST_TAG, TITLE_TAG = "madvision/host", "madvision/title"
+# What an operator filters runs by.
+HOST_TAG = "madvision/host"
 RUNNING = dg.DefaultSensorStatus.RUNNING
 
 
@@ -83,8 +85,11 @@ def queue_reconciler(
     limit_pools(context.instance)
     seen = {video_id: (sign, count) for video_id, (sign, count) in json.loads(context.cursor or "{}").items()}
     silent, repairs = reconciler.look(context.instance, seen)
-    runtime.scratch.sweep_given_up(reconciler.is_given_up)
-    DiskRoom(runtime.work_folder).sweep()
+    try:  # whatever it comes to, the look counts
+        runtime.scratch.sweep_given_up(reconciler.is_given_up)
+        DiskRoom(runtime.work_folder).sweep()
+    except (Failure, OSError) as error:
+        context.log.warning("What tries left on this machine could not be removed: %s", error)
     show_life(database, health.RECONCILER)  # fails while nobody can write; a look then does not count for silence
     return dg.SensorResult(
         cursor=json.dumps(silent), skip_reason=dg.SkipReason("; ".join(repairs) or "Table and runs agree.")

@@ -128,6 +128,21 @@ class TableFigures(Collector):
             videos.add_metric(place, depth.videos)
             if not QueueStatus(depth.status).is_final:
                 age.add_metric(place, max(0.0, (now - depth.unchanged_since).total_seconds()))
+        return [videos, age, *self._ready(now)]
+
+    def _ready(self, now: datetime) -> list[Metric]:
+        labels = ("pipeline_step",)
+        videos = GaugeMetricFamily(
+            "madvision_queue_ready",
+            "Queued videos that wait for no site, nor anything else that is broken.",
+            labels=labels,
+        )
+        age = GaugeMetricFamily(
+            "madvision_queue_ready_oldest_seconds", "Seconds since the oldest of them last changed.", labels=labels
+        )
+        for ready in self._figures.ready():
+            videos.add_metric([ready.pipeline_step], ready.videos)
+            age.add_metric([ready.pipeline_step], max(0.0, (now - ready.unchanged_since).total_seconds()))
         return [videos, age]
 
     def _failures(self) -> Metric:

@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ TIMES = 2.2
 SPARE_BYTES = GB // 4
 SMALL_PART = 20
 WAIT_S = 120.0
+# Who is alone is so for milliseconds. One that hangs is to hold up no other process for ever.
+ALONE_S, POLL_S = 60.0, 0.05
 
 
 @dataclass(frozen=True)
@@ -50,18 +53,25 @@ class DiskRoom:
         try:
             yield Promise(self, path, file, folder)
         finally:
-            with self.alone():
-                path.unlink(missing_ok=True)
-                file.close()
+            path.unlink(missing_ok=True)
+            file.close()
+            with suppress(RoomShortError), self.alone(0.0):  # else another one, or the sweep, tidies
                 self._tidy()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Nobody else promises anything meanwhile; it takes milliseconds."""
+    def alone(self, limit_s: float = ALONE_S) -> Iterator[None]:
+        """Nobody else promises anything meanwhile; it takes milliseconds.
+
+        Args:
+            limit_s: another process is waited for so long, seconds.
+
+        Raises:
+            RoomShortError: it stands still.
+        """
         self.root.mkdir(parents=True, exist_ok=True)
         lock = os.open(self.root, os.O_RDONLY)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock_within(lock, limit_s)
             yield
         finally:
             os.close(lock)
@@ -71,9 +81,9 @@ class DiskRoom:
         return sum(_outstanding(path) for path in self._promises.glob(f"*{SUFFIX}") if path != mine)
 
     def sweep(self) -> None:
-        """Remove what processes that died have left; they are counted no more in any case."""
+        """Remove what processes that died have left, at once or not at all; they are counted no more in any case."""
         if self._promises.is_dir():
-            with self.alone():
+            with suppress(RoomShortError), self.alone(0.0):
                 self.promised_to_others(self._promises)
                 self._tidy()
 
@@ -121,6 +131,20 @@ class Promise:
             self.file.truncate()
             json.dump({"bytes": wanted, "folder": str(self.folder)}, self.file)
             self.file.flush()
+
+
+def _lock_within(lock: int, limit_s: float) -> None:
+    ends_s = time.monotonic() + limit_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= ends_s:
+                told = "another process that promises room stands still"
+                raise RoomShortError(told, retry_after_s=WAIT_S) from error
+            time.sleep(POLL_S)
+        else:
+            return
 
 
 def _outstanding(path: Path) -> int:

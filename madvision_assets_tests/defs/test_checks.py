@@ -8,7 +8,7 @@ import pytest
 from madvision_assets.defs import checks
 from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, Clips, Outcome, Role
 from madvision_assets.domain.documents import ObjectRef
-from madvision_assets.domain.failures import MissingInputError
+from madvision_assets.domain.failures import CorruptMediaError, MissingInputError
 from madvision_assets.domain.transcript import Segment, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo, SourceMetadata
 from madvision_assets.tools.media.probe import probe
@@ -82,8 +82,14 @@ def test_media_that_decodes_and_lasts_as_advertised_passes_and_less_fails(media:
     assert passed(checks.media_decodes(raw_video(info, stored), store))
     longer = info.model_copy(update={"advertised_duration_s": info.duration_s + 5})
     assert not passed(checks.media_decodes(raw_video(longer, stored), store))
+
+
+def test_media_that_do_not_decode_say_why_themselves(media: Path) -> None:
+    store = ObjectStore.from_url("memory://")
+    stored = store.store_media(media, VIDEO_ID, "mp4", "video/mp4")
     store.put_bytes(stored.key, media.read_bytes()[:2000])
-    assert not passed(checks.media_decodes(raw_video(info, stored), store))
+    with pytest.raises(CorruptMediaError):
+        checks.media_decodes(raw_video(probe(media), stored), store)
 
 
 def test_what_the_store_does_to_media_says_nothing_of_them(media: Path) -> None:

@@ -147,19 +147,23 @@ def test_events_can_be_left_out_of_the_log(instance: dg.DagsterInstance) -> None
         assert kinds(run(instance, no_look).run_id) - without == {"LOADED_INPUT", "STEP_INPUT"}
 
 
-def test_a_run_that_is_deleted_leaves_neither_checks_nor_files(instance: dg.DagsterInstance) -> None:
+def test_a_run_that_is_deleted_leaves_neither_checks_nor_files_nor_what_it_made_last(
+    instance: dg.DagsterInstance,
+) -> None:
     run_id = run(instance, no_look).run_id
     checks = text("SELECT count(*) FROM asset_check_executions WHERE run_id = :run_id")
+    last = text("SELECT count(*) FROM asset_keys WHERE last_materialization LIKE '%' || :run_id || '%'")
     runs = inside.folder_of(instance) / "history" / "runs"
 
-    def left() -> tuple[int, int]:
+    def left() -> tuple[int, ...]:
         with create_engine(f"sqlite:///{runs / 'index.db'}").connect() as connection:
-            return connection.execute(checks, {"run_id": run_id}).scalar_one(), len(list(runs.glob(f"{run_id}*")))
+            rows = [connection.execute(query, {"run_id": run_id}).scalar_one() for query in (checks, last)]
+        return *rows, len(list(runs.glob(f"{run_id}*")))
 
     with canary(inside.delete_run):
         assert min(left()) > 0
         inside.delete_run(instance, run_id)
-        assert left() == (0, 0)
+        assert left() == (0, 0, 0)
         assert instance.get_run_by_id(run_id) is None
 
 

@@ -11,11 +11,11 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.test_utils import create_run_for_test
 from sqlalchemy import create_engine, inspect, text
 
-from madvision_assets.connections import make_database
+from madvision_assets.connections import make_database, make_store
 from madvision_assets.defs import housekeeping, sensors
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.launch import open_instance
-from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.partitions import VideoPartitions, videos
 from madvision_assets.defs.runtime.lease import PARTITION_TAG
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
@@ -24,6 +24,7 @@ from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.uploads import Uploads
 from madvision_assets.tools.database.withdrawing import Withdrawals
 from madvision_assets.tools.store.incoming import IncomingFiles
+from madvision_assets.work.forgetting import forget
 from madvision_assets.work.sweeping import UploadSweeper
 from madvision_assets_tests.databases import KINDS, alter, new_database, url_of
 from madvision_assets_tests.harness import Harness, open_harness
@@ -74,21 +75,26 @@ def sweep(harness: Harness, days: int = DAYS) -> tuple[int, int]:
     return swept.archived, swept.runs
 
 
-def tables(harness: Harness) -> dict[str, int]:
-    """Rows of Dagster's tables that have any, in whatever files they are."""
+def kept(harness: Harness) -> dict[str, list[str]]:
+    """The rows of Dagster's tables, in whatever files they are."""
     folder = Path(harness.instance.root_directory)
     storage = harness.instance.event_log_storage
     url = getattr(storage, "postgres_url", None)
     urls = [url] if url else [f"sqlite:///{path}" for path in (folder / "history").rglob("*.db")]
-    found: dict[str, int] = {}
+    found: dict[str, list[str]] = {}
     for each in urls:
         engine = create_engine(each)
         with engine.connect() as connection:
             for name in inspect(engine).get_table_names():
-                rows = connection.execute(text(f'SELECT count(*) FROM "{name}"')).scalar_one()  # noqa: S608 - its own
-                found[name] = found.get(name, 0) + rows
+                rows = connection.execute(text(f'SELECT * FROM "{name}"'))  # noqa: S608 - its own
+                found.setdefault(name, []).extend(str(tuple(row)) for row in rows)
         engine.dispose()
-    return {name: rows for name, rows in found.items() if rows and name not in STANDING}
+    return found
+
+
+def tables(harness: Harness) -> dict[str, int]:
+    """Rows of Dagster's tables that have any of a run."""
+    return {name: len(rows) for name, rows in kept(harness).items() if rows and name not in STANDING}
 
 
 def age_runs(harness: Harness) -> None:
@@ -249,3 +255,21 @@ def test_the_sensor_deletes_what_its_submitters_deleted_once_no_run_is_at_work_o
     assert "1 videos of their submitters deleted" in tick()
     assert harness.instance.get_dynamic_partitions(str(videos.name)) == []
     assert harness.queue.get("web-mine") is None
+
+
+def test_what_is_forgotten_goes_out_of_dagster_at_once_with_all_that_its_runs_told(harness: Harness) -> None:
+    process(harness, "other")
+    process(harness, "mine")
+    printed = Path(harness.instance.storage_directory()) / harness.instance.get_run_ids(limit=1)[0] / "compute_logs"
+    printed.mkdir(parents=True)
+    assert {name for name, rows in kept(harness).items() if "web-mine" in str(rows)} >= {"event_logs", "asset_keys"}
+    database, store = make_database(harness.settings), make_store(harness.settings)
+
+    list(forget(database, store, harness.settings.work_folder, VideoPartitions(harness.instance), ["web-mine"]))
+
+    assert [name for name, rows in kept(harness).items() if "web-mine" in str(rows)] == []
+    assert not printed.parent.exists()
+    last = harness.instance.get_latest_materialization_event(dg.AssetKey(PipelineStep.CLIPS.value))
+    assert last is not None
+    assert last.asset_materialization is not None
+    assert last.asset_materialization.partition == "web-other"

@@ -258,7 +258,7 @@ def test_a_model_without_a_price_is_taken_for_the_dearest_under_a_ceiling(
     assert openai.requests == []
 
 
-def test_a_stage_that_its_check_turned_down_is_done_again_by_the_next_command(
+def test_a_stage_whose_work_turned_out_damaged_is_done_again_by_the_next_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any, **__: Any) -> None:
@@ -273,6 +273,6 @@ def test_a_stage_that_its_check_turned_down_is_done_again_by_the_next_command(
 
     again = own.run("process", video)
 
-    assert (refused.exit_code, row.status, row.failure_cause) == (1, "failed", "check_failed")
+    assert (refused.exit_code, row.status, row.failure_cause) == (1, "failed", "corrupt_media")
     assert again.exit_code == 0
     assert re.search(r"raw_video +done in", again.output)

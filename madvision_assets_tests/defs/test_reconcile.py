@@ -1,6 +1,7 @@
 """Claims about what happens to videos whose run could not tell the queue how it ended."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,13 @@ from dagster import DagsterRunStatus
 from sqlalchemy import select
 
 from madvision_assets.connections import make_database
-from madvision_assets.defs.runtime.reconcile import LOOKS_AT_A_PERSON, Reconciler, Seen
+from madvision_assets.defs.dagster_inside import folder_of
+from madvision_assets.defs.partitions import VideoPartitions
+from madvision_assets.defs.runtime import liveness
+from madvision_assets.defs.runtime.lease import COMMAND_LINE, SOURCE_TAG
+from madvision_assets.defs.runtime.processes import Owner
+from madvision_assets.defs.runtime.reconcile import LOOKS_AT_A_PERSON, RECONCILE_S, Reconciler, Seen
+from madvision_assets.defs.runtime.workers import Workers
 from madvision_assets.defs.sensors import queue_reconciler
 from madvision_assets.domain.failures import CorruptMediaError, DatabaseUnavailableError, SupersededError
 from madvision_assets.domain.queue import QueueStatus
@@ -18,6 +25,9 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database import engines
 from madvision_assets.tools.database.replacements import Replacements, new_run
 from madvision_assets.tools.database.tables import webhook_deliveries
+from madvision_assets.tools.database.withdrawing import Withdrawals
+from madvision_assets.work.patience import PATIENCE_S
+from madvision_assets_tests.databases import run_all
 from madvision_assets_tests.harness import Harness, open_harness
 
 LOOKS = 3
@@ -50,6 +60,12 @@ def claimed(harness: Harness) -> dg.RunRequest:
     harness.submit()
     [request] = harness.ask()
     return request
+
+
+def cause(harness: Harness, run_id: str) -> str | None:
+    """By which a run is found."""
+    run = harness.instance.get_run_by_id(run_id)
+    return run.tags.get("madvision/cause") if run else None
 
 
 def test_a_claim_of_which_no_run_came_is_queued_again_after_some_looks(harness: Harness) -> None:
@@ -113,6 +129,7 @@ def test_a_worker_without_a_sign_of_life_is_lost_and_the_third_one_parks_the_vid
         run = harness.instance.get_run_by_id(run_id)
         assert run is not None
         assert run.status is DagsterRunStatus.FAILURE
+        assert cause(harness, run_id) == "worker_lost"
         assert not harness.queue.beat(lease)
         with pytest.raises(SupersededError):
             harness.queue.require_lease("web-a", run_id)
@@ -188,7 +205,84 @@ def test_a_run_that_somebody_cancelled_stays_stopped_until_somebody_requeues_it(
     look(harness)
 
     assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.FAILED, "cancelled")
+    assert cause(harness, run.run_id) == "cancelled"
     assert harness.ask() == []
+
+
+def cancels(harness: Harness, *_: str) -> None:
+    harness.queue.cancel("web-a")
+
+
+def deletes(harness: Harness, _run_id: str, token: str) -> None:
+    Withdrawals(make_database(harness.settings)).withdraw(token)
+
+
+def shuts_down(harness: Harness, *_: str) -> None:
+    harness.queue.release("web-a", 1)
+
+
+def finishes(harness: Harness, run_id: str, _token: str) -> None:
+    run_all(harness.queue, run_id, 1, *PipelineStep, video_id="web-a")
+
+
+@pytest.mark.parametrize(
+    ("leaves", "one_process"),
+    [(cancels, True), (deletes, True), (shuts_down, True), (finishes, True), (cancels, False)],
+)
+def test_a_run_whose_lease_is_over_and_whose_process_died_is_ended_and_its_slot_is_free(
+    harness: Harness, leaves: Callable[[Harness, str, str], None], *, one_process: bool
+) -> None:
+    token = harness.submit().token
+    [request] = harness.ask()
+    run_id = started(harness, request)
+    storage, partitions = harness.instance.event_log_storage, VideoPartitions(harness.instance)
+    storage.set_concurrency_slots("gpu", 1)
+    assert storage.claim_concurrency_slot("gpu", run_id, "transcript").is_claimed
+    leaves(harness, run_id, token)
+    before = harness.row()
+    patience = math.ceil(PATIENCE_S / RECONCILE_S) if leaves is finishes else 0
+
+    assert look(harness, LOOKS + patience, one_process=one_process) == [], "its end may be on its way"
+    assert partitions.in_flight(["web-a"])
+    [told] = look(harness, LOOKS + patience + 1, one_process=one_process)
+
+    assert told == f"web-a: run {run_id} was left without a worker, and was ended"
+    assert storage.get_concurrency_run_ids() == set()
+    assert not partitions.in_flight(["web-a"])
+    assert harness.row() == before
+    assert cause(harness, run_id) == "worker_lost"
+    assert look(harness, LOOKS + patience + 1, one_process=one_process) == []
+
+
+def test_a_run_whose_lease_is_over_is_left_to_its_process_while_that_is_there(harness: Harness) -> None:
+    run_id = started(harness, claimed(harness))
+    harness.queue.cancel("web-a")
+    workers, seen = Workers(harness.settings.work_folder), Seen()
+
+    with workers.announced(Owner.here("web-a", run_id, 1)):
+        for _ in range(5 * LOOKS):
+            seen, repairs = Reconciler(harness.queue, LOOKS, True, workers).look(harness.instance, seen)  # noqa: FBT003
+            assert repairs == []
+
+
+def test_a_run_in_pods_that_somebody_started_in_dagster_may_wait_for_its_first_pod(harness: Harness) -> None:
+    started(harness, dg.RunRequest(partition_key="web-a", tags={}))
+
+    assert look(harness, 5 * LOOKS, one_process=False) == []
+
+
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_a_run_of_the_command_line_without_a_lease_is_ended_once_its_process_is_gone(
+    harness: Harness, *, is_lost: bool
+) -> None:
+    with liveness.process_announced(harness.instance) as tags:
+        started(harness, dg.RunRequest(partition_key="web-a", tags={SOURCE_TAG: COMMAND_LINE, **tags}))
+        if is_lost:
+            [file] = (folder_of(harness.instance) / liveness.FOLDER).iterdir()
+            file.rename(file.with_name("held"))
+            file.touch()
+
+        assert len(look(harness, LOOKS + 1)) == is_lost
 
 
 def fail_unheard(harness: Harness) -> None:

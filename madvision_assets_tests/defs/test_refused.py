@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from madvision_assets.defs import checks
-from madvision_assets.domain.failures import CorruptMediaError, StoreUnavailableError
+from madvision_assets.domain.failures import StoreUnavailableError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
@@ -30,17 +30,10 @@ def harness(tmp_path: Path, media: Path) -> Iterator[Harness]:
 
 
 @pytest.fixture
-def damaged(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Nothing that is stored decodes, until undone."""
-    failing(monkeypatch, CorruptMediaError("nothing decodes at 1.0 s"))
+def refused(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Nothing that is stored lasts as long as it says, until undone."""
+    refuse(monkeypatch, "media_decodes")
     return monkeypatch
-
-
-def failing(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def verify(*_: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(probe, "verify_decodes", verify)
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -67,11 +60,14 @@ def test_a_blocking_check_that_fails_ends_the_video_at_its_stage(
     assert not result.success
     assert (row.status, row.failure_cause, row.pipeline_step) == (QueueStatus.FAILED, "check_failed", step)
     assert row.failure_details == f"{step}/{name}: not as it should be"
+    run = harness.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags["madvision/cause"] == "check_failed"
     assert attempted(harness) == [s for s in PipelineStep if s not in step.onwards()] + [step]
     assert harness.ask() == []
 
 
-@pytest.mark.usefixtures("damaged")
+@pytest.mark.usefixtures("refused")
 @pytest.mark.timeout(30)  # Dagster's own retries would take longer
 def test_what_a_check_turned_down_is_there_to_be_looked_at_with_its_verdict(harness: Harness) -> None:
     [result] = harness.tick()
@@ -79,7 +75,6 @@ def test_what_a_check_turned_down_is_there_to_be_looked_at_with_its_verdict(harn
     [evaluation] = result.get_asset_check_evaluations()
     [made] = result.asset_materializations_for_node("raw_video")
     assert (evaluation.check_name, evaluation.partition, evaluation.passed) == ("media_decodes", "web-a", False)
-    assert evaluation.metadata["cause"].value == "corrupt_media"
     assert made.metadata["uri"].value == harness.tools.store.uri(
         read_current(harness.tools.store, RawVideo, "web-a").key
     )
@@ -87,10 +82,10 @@ def test_what_a_check_turned_down_is_there_to_be_looked_at_with_its_verdict(harn
 
 
 def test_what_a_check_turned_down_is_made_again_when_somebody_asks_again(
-    harness: Harness, damaged: pytest.MonkeyPatch
+    harness: Harness, refused: pytest.MonkeyPatch
 ) -> None:
     harness.tick()
-    damaged.undo()
+    refused.undo()
 
     harness.submit()
     harness.tick()
@@ -99,7 +94,7 @@ def test_what_a_check_turned_down_is_made_again_when_somebody_asks_again(
     assert harness.tools.calls[RAW] == 2
 
 
-@pytest.mark.usefixtures("damaged")
+@pytest.mark.usefixtures("refused")
 def test_an_operator_who_knows_better_runs_the_later_stages_by_hand(harness: Harness) -> None:
     harness.tick()
 
@@ -109,7 +104,7 @@ def test_an_operator_who_knows_better_runs_the_later_stages_by_hand(harness: Har
     assert harness.tools.calls[RAW] == 1
 
 
-@pytest.mark.usefixtures("damaged")
+@pytest.mark.usefixtures("refused")
 def test_a_stage_by_hand_that_its_check_turns_down_does_not_go_on(harness: Harness) -> None:
     harness.by_hand("a", RAW)
 
@@ -118,7 +113,7 @@ def test_a_stage_by_hand_that_its_check_turns_down_does_not_go_on(harness: Harne
     assert harness.ask() == []
 
 
-@pytest.mark.usefixtures("damaged")
+@pytest.mark.usefixtures("refused")
 def test_a_worker_lost_while_it_publishes_what_was_turned_down_leaves_no_stage_that_counts_as_done(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,8 +130,11 @@ def test_a_worker_lost_while_it_publishes_what_was_turned_down_leaves_no_stage_t
 def test_a_store_that_is_away_while_a_check_reads_is_no_failed_check(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def away(*_: Any) -> None:
+        raise StoreUnavailableError("connection refused")
+
     with monkeypatch.context() as outage:
-        failing(outage, StoreUnavailableError("connection refused"))
+        outage.setattr(probe, "verify_decodes", away)
         [result] = harness.tick()
 
     row = harness.row()

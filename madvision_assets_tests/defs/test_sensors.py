@@ -50,7 +50,7 @@ def test_runs_are_found_by_the_title_of_their_video_once_it_is_known_and_by_why_
     run = harness.instance.get_run_by_id(failed.run_id)
     assert run is not None
     assert run.tags["madvision/cause"] == "connection_lost"
-    assert "madvision/title" not in run.tags
+    assert run.tags["madvision/title"] == TITLE
     assert request.tags["madvision/title"] == TITLE
 
 
@@ -63,6 +63,9 @@ def test_who_is_at_work_on_a_video_that_is_cancelled_publishes_nothing_and_it_go
     [result] = harness.tick()
 
     assert not result.success
+    run = harness.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags["madvision/cause"] == "superseded"
     assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.FAILED, "cancelled")
     assert harness.ask() == []
     Operations(make_database(harness.settings)).requeue(video_ids=["web-a"])

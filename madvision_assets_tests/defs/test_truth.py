@@ -101,3 +101,25 @@ def test_a_retry_after_an_outage_makes_what_was_left_and_nothing_was_ever_red(ha
     assert [run and run.status for run in runs] == [dg.DagsterRunStatus.SUCCESS] * 2
     assert harness.row().status is QueueStatus.DONE
     assert harness.tools.calls == {RAW: 1, HEARD: 1, KIND: 2, CHOSEN: 1, CUT: 1}
+
+
+def test_a_file_that_does_not_decode_is_its_submitters_and_neither_red_nor_taken_up_again(
+    harness: Harness, media: Path, tmp_path: Path
+) -> None:
+    harness.submit()
+    harness.tools.media = tmp_path / "damaged.mp4"
+    harness.tools.media.write_bytes(media.read_bytes()[:2000])
+
+    [result] = harness.tick()
+
+    assert result.success
+    assert result.get_asset_check_evaluations() == []
+    row = harness.row()
+    assert (row.status, row.failure_cause) == (QueueStatus.FAILED, "corrupt_media")
+
+    harness.tools.media = media
+    harness.submit()
+    harness.tick()
+
+    assert harness.row().status is QueueStatus.DONE
+    assert harness.tools.calls[RAW] == 2

@@ -15,7 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from prometheus_client.parser import text_string_to_metric_families
 
-from madvision_assets.domain.failures import ApiKeyInvalidError, Resource
+from madvision_assets.domain.failures import ApiKeyInvalidError, CancelledError, Resource, WithdrawnError
 from madvision_assets.domain.paying import Came, Planned
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
@@ -49,6 +49,7 @@ class Told:
             "pipeline_step": set(map(str, PipelineStep)),
             "name": {*map(str, Resource), f"{Resource.HOST}:.+"},
             "route": self.routes,
+            "cause": {CancelledError.code, WithdrawnError.code},
         }
         return set(matcher.value.split("|")) <= values[matcher.name]
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from madvision_assets.domain.breakers import Breaker, BreakerState
 from madvision_assets.domain.failures import ApiKeyInvalidError, NoAudioTrackError
 from madvision_assets.domain.health import SENSORS, Beating
 from madvision_assets.domain.paying import Came, Planned
@@ -15,6 +16,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.figures import Figures
 from madvision_assets.tools.database.forgetting import held
 from madvision_assets.tools.database.queue import Queue
+from madvision_assets.tools.database.tables import breakers
 from madvision_assets.work.ledger import Ledger
 from madvision_assets_tests.intake.conftest import INTERNAL_KEY
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
@@ -209,6 +211,27 @@ def test_metrics_count_the_queue_the_failures_the_stages_and_the_requests(tmp_pa
     assert samples["madvision_submissions_total",] == 2
     assert samples["madvision_http_requests_total", "POST", "/public/video", "202"] == 2
     assert samples["madvision_http_request_seconds_count", "/public/video"] == 2
+
+
+@pytest.mark.parametrize(("resource", "left"), [("host:media.example.org", 1), ("store", None), ("host:other.org", 3)])
+def test_metrics_tell_what_is_ready_to_begin_from_what_waits_for_something_broken(
+    tmp_path: Path, resource: str, left: int | None
+) -> None:
+    with serving(settings_in(tmp_path)) as intake:
+        for host, name in (("media", 1), ("media", 2), ("videos", 3)):
+            intake.submit(f"https://{host}.example.org/{name}.mp4")
+        now = datetime.now(UTC)
+        shut = Breaker(
+            name=resource, state=BreakerState.OPEN, cause="bot_check", failures=5, opened_at=now, probe_at=now
+        )
+        with intake.services.database.writing() as connection:
+            connection.execute(breakers.insert().values(shut.model_dump()))
+
+        samples = _samples(intake)
+
+    assert samples["madvision_queue_videos", "raw_video", "queued"] == 3
+    assert samples.get(("madvision_queue_ready", "raw_video")) == left
+    assert samples.get(("madvision_queue_ready_oldest_seconds", "raw_video"), 0) < 60
 
 
 def test_metrics_tell_when_the_database_is_away(tmp_path: Path) -> None:

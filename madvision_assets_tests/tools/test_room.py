@@ -1,6 +1,7 @@
 """Claims about room on the disk that downloads are promised: no two get the same, and the dead give theirs back."""
 
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import pytest
 
 from madvision_assets.domain.failures import RoomShortError
 from madvision_assets.domain.queue import QueueStatus, RetryRules, judge
-from madvision_assets.tools.room import SPARE_BYTES, TIMES, DiskRoom
+from madvision_assets.tools.room import FOLDER, SPARE_BYTES, TIMES, DiskRoom
 from madvision_assets_tests.stores import MADE_AT
 
 HOLDS = """
@@ -145,3 +146,18 @@ def test_who_waits_for_room_is_not_held_responsible() -> None:
     verdict = judge(failure, retry=8, lost_workers=0, now=MADE_AT, spread=1.0, rules=RetryRules(max_retries=8))
 
     assert (verdict.status, verdict.retry) == (QueueStatus.WAITING, 8)
+
+
+def test_one_that_hangs_while_it_promises_holds_up_nobody_for_ever(
+    room: DiskRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = HOLDS.replace("promise.need(int(sys.argv[2]))", "alone = promise.room.alone(); alone.__enter__()")
+    monkeypatch.setattr(f"{__name__}.HOLDS", alone)
+    with room.promised(room.root / "mine"), held_by_another(room, 0) as other:
+        other.send_signal(signal.SIGSTOP)
+
+        room.sweep()
+        with pytest.raises(RoomShortError, match="stands still"), room.alone(0.2):
+            pass
+    room.sweep()
+    assert not (room.root / FOLDER).exists()

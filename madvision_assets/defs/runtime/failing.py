@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from madvision_assets.defs.dagster_inside import retried_elsewhere, step_of, tag_run
+from madvision_assets.defs.dagster_inside import retried_elsewhere, run_of, step_of, tag_run
 from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failure_records import from_record, to_record
@@ -17,8 +17,9 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 
 STEP = "pipeline_step"
-# What an operator filters runs by: why a run did not make all that it was to make, and what became of its video.
-CAUSE_TAG, OUTCOME_TAG = "madvision/cause", "madvision/outcome"
+# What an operator filters runs by, and knows them by: why a run did not make all that it was to make, and what became
+# of its video by that.
+CAUSE_TAG, OUTCOME_TAG, TITLE_TAG = "madvision/cause", "madvision/outcome", "madvision/title"
 
 
 class StoppedError(dg.DagsterError, dg.DagsterExecutionInterruptedError):
@@ -59,10 +60,10 @@ def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> It
         with interrupts_end_the_run(lambda: step_of(context)):
             yield
     except EndedError as end:
-        _tag(context, end.failure, end.outcome)
+        tag(step_of(context), cause_tags(end.failure, end.outcome))
         raise
     except Failure as failure:
-        _tag(context, failure)
+        tag(step_of(context), cause_tags(failure))
         raise as_dagster_failure(failure, step) from failure
 
 
@@ -136,12 +137,17 @@ def of_dagster_failure(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failu
     return (PipelineStep(str(metadata[STEP])), failure) if failure else None
 
 
-def _tag(context: dg.AssetExecutionContext, failure: Failure, outcome: QueueStatus | None = None) -> None:
-    tags = {CAUSE_TAG: failure.code} | ({OUTCOME_TAG: outcome.value} if outcome else {})
+def cause_tags(failure: Failure, outcome: QueueStatus | None = None) -> Mapping[str, str]:
+    """Why a run did not make all of it, and where that is not ours to mend, what became of its video by it."""
+    return {CAUSE_TAG: failure.code} | ({OUTCOME_TAG: outcome.value} if outcome and not failure.is_ours else {})
+
+
+def tag(step: dg.StepExecutionContext, tags: Mapping[str, str]) -> None:
+    """Add tags to the run of a step, as far as Dagster's database lets us."""
     try:
-        tag_run(context.instance, context.run.run_id, tags)
-    except Exception as error:  # noqa: BLE001 - whatever keeps Dagster's database from it, the failure itself counts
-        context.log.warning("The run could not be tagged with its cause: %s", error)
+        tag_run(step.instance, run_of(step).run_id, tags)
+    except Exception as error:  # noqa: BLE001 - whatever keeps Dagster's database from it, the stage itself counts
+        step.log.warning("The run could not be tagged: %s", error)
 
 
 @contextmanager

@@ -28,6 +28,12 @@ def process_announced(instance: dg.DagsterInstance) -> Iterator[Mapping[str, str
         yield {TAG: name}
 
 
+def is_lost_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a run of the command line was one of this machine's, and its process is gone."""
+    path = dagster_inside.folder_of(instance) / FOLDER / run.tags.get(TAG, "")
+    return path.is_file() and is_lost(path)
+
+
 def end_lost_runs(instance: dg.DagsterInstance) -> None:
     """Call runs failed whose process is gone, and give back the slots of those and of all that ended."""
     folder = dagster_inside.folder_of(instance) / FOLDER

@@ -4,6 +4,10 @@ The table is the truth, and workers write it themselves. This is for those that 
 row still says ``running``; their process gives no sign of life; or no run ever came of a claim. Whether a sign of life
 is missing is judged by its not changing over several looks, never by comparing clocks.
 
+The other way round, a run that Dagster has under way while its lease is over is to end by itself. One whose process
+died before it could write its end would be "started" for ever: nothing else looks for it where Dagster's launcher
+cannot tell whether a worker lives, and a new code server knows its own runs only.
+
 A process whose run was given up, and that does not end by itself, hangs: it keeps its memory of the GPU, and on one
 machine nobody else ends it. The order is always: the table first, so that it can do no harm; then the process; then its
 slots of the pools.
@@ -11,7 +15,7 @@ slots of the pools.
 
 import logging
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,8 +23,9 @@ import dagster as dg
 from dagster import DagsterRunStatus
 
 from madvision_assets.defs import dagster_inside
-from madvision_assets.defs.runtime.failing import of_dagster_failure
-from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, PARTITION_TAG, attempt_of
+from madvision_assets.defs.runtime import liveness
+from madvision_assets.defs.runtime.failing import CAUSE_TAG, cause_tags, of_dagster_failure
+from madvision_assets.defs.runtime.lease import ATTEMPT_TAG, COMMAND_LINE, PARTITION_TAG, SOURCE_TAG, attempt_of
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.workers import Workers
 from madvision_assets.domain.failures import CancelledError, Failure, WorkerLostError
@@ -45,6 +50,8 @@ NOT_BEGUN = {
 }
 # A person's lease gives no sign of life.
 LOOKS_AT_A_PERSON = math.ceil(PERSONS_LEASE_S / RECONCILE_S)
+UNDER_WAY = [DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
+GIVEN_UP = "given up"
 Seen = dict[str, tuple[str, int]]
 
 
@@ -93,9 +100,17 @@ class Reconciler:
         for name, owner in present:
             if not self._is_given_up(instance, owner, leases):
                 continue
-            silent[name] = ("given up", seen.get(name, ("", -1))[1] + 1)
-            if silent[name][1] >= self._looks_at(owner) and self._end_left_over(instance, owner):
+            silent[name] = (GIVEN_UP, seen.get(name, ("", -1))[1] + 1)
+            if silent[name][1] >= self._looks_at(owner.video_id, owner.run_id) and self._end_left_over(instance, owner):
                 repairs.append(f"{owner.video_id}: {owner.place} hung after its run was given up, and was ended")
+        holders = {row.run_id for row in running} | {owner.run_id for _, owner in present}
+        for run in self._without_lease(instance, leases, holders):
+            video_id = run.tags[PARTITION_TAG]
+            silent[run.run_id] = (GIVEN_UP, seen.get(run.run_id, ("", -1))[1] + 1)
+            if silent[run.run_id][1] >= self._looks_at(video_id, run.run_id):
+                self._end_worker(instance, run.run_id)
+                self._end_run(instance, run.run_id, "Its lease was over, and nobody wrote its end.")
+                repairs.append(f"{video_id}: run {run.run_id} was left without a worker, and was ended")
         return silent, repairs
 
     def is_given_up(self, video_id: str) -> bool:
@@ -124,6 +139,8 @@ class Reconciler:
             else failure_of(run, instance, row.pipeline_step)
         )
         status = self.queue.fail(row.video_id, run.run_id, attempt_of(run), step, failure)
+        if status:
+            _tag(instance, run, failure, status)
         now = self.queue.get(row.video_id) if status else None  # the queue knows whether it was in hand
         return f"{now.failure_cause or failure.code}: {now.status}" if now else None
 
@@ -142,16 +159,14 @@ class Reconciler:
         lost = WorkerLostError(f"run {run.run_id} gave no sign of life at {row.pipeline_step}")
         step, failure = told_failure(run, instance) or (row.pipeline_step, lost)
         held = (row.video_id, run.run_id, attempt_of(run))
-        if self.queue.fail(*held, step, failure, silent_since=row.heartbeat_at) is None:
+        status = self.queue.fail(*held, step, failure, silent_since=row.heartbeat_at)
+        if status is None:
             return None
+        _tag(instance, run, failure, status)
         for owner in self._workers_of(run.run_id):
             if owner.process is not None:
                 owner.process.end()
-        if not self.one_process:
-            try:
-                dagster_inside.end_worker(instance, run.run_id)
-            except Exception:  # whatever a launcher has, the run ends here
-                logger.exception("The worker of run %s could not be ended", run.run_id)
+        self._end_worker(instance, run.run_id)
         self._end_run(instance, run.run_id, "Its worker gives no sign of life: the queue has taken the video back.")
         return "its worker is lost"
 
@@ -159,14 +174,40 @@ class Reconciler:
         lost = WorkerLostError(f"no run came of attempt {row.attempt}")
         return self.queue.fail(row.video_id, row.run_id or "", row.attempt, row.pipeline_step, lost) is not None
 
-    def _looks_at(self, owner: Owner) -> int:
-        """How long a worker may still be there: one that did all of its work may wait for Dagster's database."""
-        row = self.queue.get(owner.video_id)
-        did_all = row is not None and row.status is QueueStatus.DONE and row.run_id == owner.run_id
+    def _looks_at(self, video_id: str, run_id: str) -> int:
+        """How long a run may still be there: one that did all of its work may wait for Dagster's database."""
+        row = self.queue.get(video_id)
+        did_all = row is not None and row.status is QueueStatus.DONE and row.run_id == run_id
         return self.looks + (math.ceil(PATIENCE_S / RECONCILE_S) if did_all else 0)
 
     def _workers_of(self, run_id: str) -> list[Owner]:
         return self.workers.of_run(run_id) if self.workers else []
+
+    def _without_lease(
+        self, instance: dg.DagsterInstance, leases: Collection[tuple[str, int]], holders: Collection[str | None]
+    ) -> Iterator[dg.DagsterRun]:
+        """Runs under way that have no lease, and none of whose processes is known to live.
+
+        Of a run in pods no process shows here; one that somebody started in Dagster has its lease only once its first
+        pod is there, which may wait long for its node, and is not judged.
+        """
+        for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
+            run, attempt = record.dagster_run, attempt_of(record.dagster_run)
+            video_id = run.tags.get(PARTITION_TAG)
+            if video_id is None or run.run_id in holders or (video_id, attempt) in leases:
+                continue
+            by_command = run.tags.get(SOURCE_TAG) == COMMAND_LINE
+            if liveness.is_lost_run(instance, run) if by_command else self.one_process or attempt is not None:
+                yield run
+
+    def _end_worker(self, instance: dg.DagsterInstance, run_id: str) -> None:
+        """In pods, which do not hear that their run is given up."""
+        if self.one_process:
+            return
+        try:
+            dagster_inside.end_worker(instance, run_id)
+        except Exception:  # whatever a launcher has, the run ends here
+            logger.exception("The worker of run %s could not be ended", run_id)
 
     @staticmethod
     def _is_given_up(instance: dg.DagsterInstance, owner: Owner, leases: Collection[tuple[str, int]]) -> bool:
@@ -187,8 +228,16 @@ class Reconciler:
         """Call a run failed, unless somebody has seen its process end, and give back its slots."""
         run = instance.get_run_by_id(run_id)
         if run is not None and not run.is_finished:
+            _tag(instance, run, WorkerLostError(why))
             dagster_inside.end_as_failed(instance, run, why)
         dagster_inside.free_slots(instance, run_id)
+
+
+def _tag(instance: dg.DagsterInstance, run: dg.DagsterRun, failure: Failure, status: QueueStatus | None = None) -> None:
+    """Let a run be found by why it did not make all of it, unless it said so itself."""
+    known = instance.get_run_by_id(run.run_id)
+    if known is not None and CAUSE_TAG not in known.tags:
+        dagster_inside.tag_run(instance, run.run_id, cause_tags(failure, status))
 
 
 def find_run(instance: dg.DagsterInstance, row: "QueueRow") -> dg.DagsterRun | None:

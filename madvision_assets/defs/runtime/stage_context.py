@@ -16,12 +16,14 @@ from typing import Any, Protocol, TypeVar
 import dagster as dg
 
 from madvision_assets.defs.checks import refusal
-from madvision_assets.defs.runtime.failing import require_video_id, told_to_dagster, told_to_the_queue
+from madvision_assets.defs.dagster_inside import step_of
+from madvision_assets.defs.runtime.failing import TITLE_TAG, require_video_id, tag, told_to_dagster, told_to_the_queue
 from madvision_assets.defs.runtime.kept import Basis, Setting, Shelf, TakenUp, discard
 from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.defs.runtime.processes import Owner
 from madvision_assets.defs.runtime.scratch import Scratch
 from madvision_assets.domain.documents import Document, Made
+from madvision_assets.domain.failures import PermanentFailure
 from madvision_assets.domain.provenance import InputRef
 from madvision_assets.domain.stages import FIRST_STEP, PipelineStep
 from madvision_assets.domain.video import RawVideo
@@ -98,6 +100,20 @@ class StageContext:
         except OSError as error:
             self.context.log.warning("What %s came to cannot be kept until it is published: %s", self.step, error)
         return made
+
+    def name_run(self, title: str | None) -> None:
+        """Let the run be found by its video's title; when it was launched, nobody knew it."""
+        if title:
+            tag(step_of(self.context), {TITLE_TAG: title})
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """Around what looks at the work itself: work that it finds to be of no use is not taken up by another try."""
+        try:
+            yield
+        except PermanentFailure:
+            discard(self._shelf.path)
+            raise
 
     def done(
         self, made: Made[Document], metadata: Mapping[str, Any], *checked: dg.AssetCheckResult

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Select, TextClause, and_, case, func, or_, select, text
 
@@ -31,6 +31,7 @@ _URGENCY = (queue.c.priority.desc(), queue.c.next_attempt_at, queue.c.video_id)
 # Whoever failed least is the likeliest to tell something of what it probes, rather than of itself.
 _LIKELIEST = (queue.c.retry, queue.c.lost_workers, queue.c.attempt, *_URGENCY)
 
+T = TypeVar("T", bound=tuple[Any, ...])
 Turn = Callable[[QueueRow], tuple[int, datetime, datetime, str]]
 
 
@@ -166,7 +167,7 @@ def _most_urgent(now: datetime, limit: int, not_at: Iterable[str]) -> Select[tup
     return unless_at(query, not_at)
 
 
-def unless_at(query: Select[tuple[str]], not_at: Iterable[str]) -> Select[tuple[str]]:
+def unless_at(query: Select[T], not_at: Iterable[str]) -> Select[T]:
     """Without the rows whose next step is guarded by one of these breakers."""
     names = list(not_at)
     return query.where(or_(queue.c.resource.is_(None), queue.c.resource.not_in(names))) if names else query

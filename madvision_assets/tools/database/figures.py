@@ -9,7 +9,9 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.breakers import Breaker
+from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database import Database, breakers
+from madvision_assets.tools.database.claims import unless_at
 from madvision_assets.tools.database.paid_calls import PaidCalls, Spent
 from madvision_assets.tools.database.tables import (
     heartbeats,
@@ -32,6 +34,15 @@ class Depth:
     """
 
     status: str
+    pipeline_step: str
+    videos: int
+    unchanged_since: datetime
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The videos at one step that nothing keeps from being begun; ``unchanged_since`` is of the oldest."""
+
     pipeline_step: str
     videos: int
     unchanged_since: datetime
@@ -63,6 +74,19 @@ class Figures:
         query = select(*keys, func.count(), func.min(queue.c.updated_at)).group_by(*keys).order_by(*keys)
         with self._database.reading() as connection:
             return [Depth(*row) for row in connection.execute(query)]
+
+    def ready(self) -> list[Ready]:
+        """The queued videos by step, without those that wait for what a breaker guards that is not closed."""
+        step = queue.c.pipeline_step
+        query = select(step, func.count(), func.min(queue.c.updated_at)).where(
+            queue.c.status == QueueStatus.QUEUED.value
+        )
+        with self._database.reading() as connection:
+            shut = breakers.not_closed(connection).keys()
+            if not shut.isdisjoint(breakers.USED_BY_ALL):
+                return []
+            chosen = unless_at(query.group_by(step).order_by(step), shut)
+            return [Ready(*row) for row in connection.execute(chosen)]
 
     def failures(self) -> Mapping[str, int]:
         """How many attempts ended with each cause."""
