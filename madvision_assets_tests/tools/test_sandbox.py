@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.domain.failures import SandboxUnusableError
+from madvision_assets.domain.failures import EmptyFileError, SandboxUnusableError
+from madvision_assets.domain.video import SourceMetadata
+from madvision_assets.tools.download import Download, downloader
 from madvision_assets.tools.media import ffmpeg, probe
-from madvision_assets.tools.sandbox import controls
+from madvision_assets.tools.sandbox import controls, left
 from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
@@ -198,6 +200,91 @@ def test_another_file_cannot_be_written(attack: Attack, tmp_path: Path) -> None:
     assert attack(program, tmp_path / "outside") == "through"
     assert "PermissionError" in attack(program, tmp_path / "another", having=("landlock",))
     assert attack(program, "inside", having=("landlock",)) == "through"
+
+
+@pytest.mark.parametrize(
+    ("make", "refused_by"),
+    [
+        ("os.symlink('/etc/passwd', 'made')", ("landlock", "seccomp")),
+        ("open('own', 'w').close(); os.link('own', 'made')", ("seccomp",)),
+        ("os.mkfifo('made')", ("landlock", "seccomp")),
+        ("import stat; os.mknod('made', stat.S_IFSOCK | 0o600)", ("landlock", "seccomp")),
+    ],
+)
+def test_no_child_makes_what_leads_its_parent_elsewhere(
+    attack: Attack, tmp_path: Path, make: str, refused_by: tuple[str, ...]
+) -> None:
+    for having in ((), *((control,) for control in refused_by)):
+        told = attack(f"import os; {make}; print('through')", having=having)
+        assert "PermissionError" in told if having else told == "through", having
+        (tmp_path / "own" / "made").unlink(missing_ok=True)
+
+
+PLANTED: dict[str, Callable[[Path, Path], object]] = {
+    "link": lambda path, secret: path.symlink_to(secret),
+    "hard link": lambda path, secret: path.hardlink_to(secret),
+    "pipe": lambda path, _: os.mkfifo(path),
+    "folder": lambda path, _: (path / "more").mkdir(parents=True),
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_what_a_child_left_in_the_place_of_a_file_leads_its_parent_nowhere(kind: str, tmp_path: Path) -> None:
+    secret, planted, moved = tmp_path / "secret", tmp_path / "own" / "cut.txt", tmp_path / "own" / "moved"
+    secret.write_text(CANARY)
+    planted.parent.mkdir()
+    PLANTED[kind](planted, secret)
+
+    assert (left.size_bytes(planted), left.text(planted)) == (0, "")
+    with pytest.raises(left.NotPlainError):
+        left.move(planted, moved)
+    left.write(planted, "ours")
+    assert (left.text(planted), left.size_bytes(planted), secret.read_text()) == ("ours", 4, CANARY)
+    PLANTED[kind](moved, secret)
+    left.move(planted, moved)
+    assert (left.text(moved), secret.read_text()) == ("ours", CANARY)
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder"])
+def test_a_downloader_that_was_taken_over_has_its_parent_change_nothing_else(kind: str, tmp_path: Path) -> None:
+    secret, folder = tmp_path / "secret", tmp_path / "download"
+    secret.write_text(CANARY)
+    folder.mkdir()
+    fetched = Download(folder / "video.mp4", SourceMetadata(extractor="x"), "1", length_known=False, single=True)
+    for again in (fetched.may_be_cut, lambda: not fetched.is_all_there_is(1.0)):
+        for name in ("cut.txt", "short.txt", "video.mp4", "video.mp4.part"):
+            left.remove(folder / name)
+            PLANTED[kind](folder / name, secret)
+        assert again()
+        assert secret.read_text() == CANARY
+        (folder / "video.mp4").write_bytes(bytes(5000))
+        left.remove(folder / "cut.txt")
+        assert again()
+        assert (folder / "video.mp4.part").stat().st_size == 5000 - 1024
+
+
+SAYS_ALL_CAME = """
+import json, os
+for name in ("video.mp4", "captions.vtt"):
+    os.symlink({!r}, name) if name == {!r} else open(name, "w").write("x")
+print(json.dumps({{"kind": "success", "name": "video.mp4", "info": {{}}, "engine_version": "1", "captions": name}}))
+"""
+
+
+@pytest.mark.parametrize("linked", ["video.mp4", "captions.vtt", ""])
+def test_a_link_in_the_place_of_a_download_is_not_taken(
+    linked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    program = SAYS_ALL_CAME.format(str(tmp_path / "secret"), linked)
+    monkeypatch.setattr(downloader, "PYTHON", (sys.executable, "-c", program))
+    monkeypatch.setattr(controls, "active", lambda: ())
+    if linked == "video.mp4":
+        with pytest.raises(EmptyFileError):
+            DOWNLOADER.fetch("http://127.0.0.1:9/a.mp4", tmp_path / "own", lambda *_: None)
+    else:
+        fetched = DOWNLOADER.fetch("http://127.0.0.1:9/a.mp4", tmp_path / "own", lambda *_: None)
+        assert (fetched.captions is None) is bool(linked)
 
 
 def test_the_environment_of_another_process_is_out_of_reach(attack: Attack) -> None:
