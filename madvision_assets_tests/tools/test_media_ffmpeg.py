@@ -69,6 +69,15 @@ def test_work_over_its_time_is_killed_and_said_to_be(tmp_path: Path) -> None:
     assert children_of(os.getpid()) <= before
 
 
+def test_work_that_takes_too_much_of_the_processor_is_refused_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ffmpeg, "cpu_limit_s", lambda _: 1)
+    noise = ffmpeg_python.input("testsrc2=s=640x360", format="lavfi")
+    with pytest.raises(TooCostlyError, match="over 1 s of the processor"):
+        ffmpeg.run(ffmpeg.target([noise], tmp_path / "out.mp4"), timeout_s=120.0, what="counting sheep")
+
+
 def test_an_interrupt_kills_ffmpeg_and_passes_on(tmp_path: Path) -> None:
     before = children_of(os.getpid())
 

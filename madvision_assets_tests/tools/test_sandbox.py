@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.domain.failures import EmptyFileError, SandboxUnusableError
+from madvision_assets.domain.failures import EmptyFileError, SandboxUnusableError, TooCostlyError
 from madvision_assets.domain.video import SourceMetadata
 from madvision_assets.tools.download import Download, downloader
 from madvision_assets.tools.media import ffmpeg, probe
@@ -385,9 +386,25 @@ def test_the_size_of_a_file_is_bounded(attack: Attack) -> None:
     assert "File too large" in attack(program, file_bytes=MB)
 
 
-def test_processor_time_is_bounded(attack: Attack) -> None:
-    program = "import resource; print(resource.getrlimit(resource.RLIMIT_CPU)[0])"
-    assert attack(program, cpu_s=7) == "7"
+@pytest.mark.parametrize(
+    ("catches", "ended"),
+    [("", -signal.SIGXCPU), ("import os, signal; signal.signal(signal.SIGXCPU, lambda *_: os._exit(255))\n", 255)],
+)
+def test_processor_time_is_bounded(catches: str, ended: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", "-c", f"{catches}while True: pass"]
+    with ChildProcess(command, env={}, cwd=tmp_path, policy=Policy(*python_paths(), cpu_s=1), grace_s=0) as child:
+        child.give(b"")
+        list(child.lines(time_limit_s=120.0, stall_limit_s=120.0, sign_of_life=lambda: 0))
+        assert (child.wait(), child.was_short_of_processor_time) == (ended, True)
+
+
+def test_a_download_that_takes_too_much_of_the_processor_is_refused_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloader, "PYTHON", (sys.executable, "-c", "while True: pass"))
+    monkeypatch.setattr(downloader, "cpu_limit_s", lambda _: 1)
+    with pytest.raises(TooCostlyError, match="processor"):
+        DOWNLOADER.fetch("http://127.0.0.1:9/a.mp4", tmp_path / "own", lambda *_: None)
 
 
 def test_a_child_has_no_capabilities_and_gains_none(attack: Attack) -> None:

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -44,7 +44,7 @@ from madvision_assets.tools.download.pace import Pace
 from madvision_assets.tools.download.readiness import Readiness
 from madvision_assets.tools.download.wheels import Wheels
 from madvision_assets.tools.sandbox import left
-from madvision_assets.tools.sandbox.policy import FILE_BYTES, Policy, python_paths
+from madvision_assets.tools.sandbox.policy import FILE_BYTES, Policy, cpu_limit_s, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
@@ -269,7 +269,9 @@ class Downloader:
         wheels, told_bytes, pace = self.wheels.verified(), 0, self._pace(job.manners.max_bytes_per_s)
         environment, policy = (
             child_environment(job.folder, job.proxy, wheels),
-            child_policy(job.folder, wheels, self._folder_bytes, job.proxy),
+            replace(
+                child_policy(job.folder, wheels, self._folder_bytes, job.proxy), cpu_s=cpu_limit_s(self.time_limit_s)
+            ),
         )
         with ChildProcess([*PYTHON, "-m", CHILD], env=environment, cwd=job.folder, policy=policy) as child:
             child.give(job.model_dump_json().encode())
@@ -301,6 +303,8 @@ class Downloader:
             words = child.last_words
         if child.was_short_of_memory:
             raise TooCostlyError(f"fetching it ended for want of memory: {_hide(secrets_in(job.address), words)}")
+        if child.was_short_of_processor_time:
+            raise TooCostlyError("fetching it takes too much of the processor")
         raise WorkerLostError(f"the downloader ended with status {status}: {_hide(secrets_in(job.address), words)}")
 
     def _pace(self, at_most: int | None) -> Pace:

@@ -28,7 +28,7 @@ from madvision_assets.domain.failures import (
 )
 from madvision_assets.tools.media.structure import MAX_PIXELS
 from madvision_assets.tools.sandbox import left
-from madvision_assets.tools.sandbox.policy import SHORT_OF_MEMORY, Policy
+from madvision_assets.tools.sandbox.policy import SHORT_OF_MEMORY, Policy, cpu_limit_s
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
@@ -202,7 +202,8 @@ def _run(
     inputs, outputs = _files(command)
     with _folder_beside(outputs[-1]) as own:
         moved = {_address(out): _address(own / out.name) for out in outputs}
-        policy = Policy(read=(*inputs, *reads, Path(command[0])), write=(own,))
+        read = (*inputs, *reads, Path(command[0]))
+        policy = Policy(read=read, write=(own,), cpu_s=cpu_limit_s(timeout_s))
         status, errors = _ended([moved.get(each, each) for each in command], own, policy, timeout_s, what, tell)
         for out in (*outputs, *makes) if status == 0 else ():
             _take(own / out.name, out, what)
@@ -249,7 +250,10 @@ def _ended(
             child.give(b"")
             for line in child.lines(time_limit_s=timeout_s, stall_limit_s=timeout_s, sign_of_life=lambda: 0):
                 tell(line)
-            return child.wait(), child.stderr[-STDERR_TAIL_BYTES:]
+            status = child.wait()
+            if status != 0 and child.was_short_of_processor_time:
+                raise TooCostlyError(f"{what} takes over {policy.cpu_s} s of the processor")
+            return status, child.stderr[-STDERR_TAIL_BYTES:]
     except OutOfBoundsError as error:
         raise TooCostlyError(f"{what} takes {error}") from error
     except OutOfTimeError as error:
