@@ -15,7 +15,7 @@ from madvision_assets.domain.failures import EmptyFileError, SandboxUnusableErro
 from madvision_assets.domain.video import SourceMetadata
 from madvision_assets.tools.download import Download, downloader
 from madvision_assets.tools.media import ffmpeg, probe
-from madvision_assets.tools.sandbox import controls, left
+from madvision_assets.tools.sandbox import controls, landlock, left
 from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
@@ -85,6 +85,26 @@ child = "import os; open(f'/proc/{os.getppid()}/environ', 'rb').read(); print('t
 subprocess.run([sys.executable, "-I", "-S", "-c", child])
 """
 DATAGRAM = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM); print('through')"
+
+
+@pytest.mark.skipif("landlock" not in controls.active(), reason="this kernel has no Landlock for us")
+@pytest.mark.parametrize(
+    ("version", "holds", "advice"),
+    [
+        (3, "landlock (files alone)", "Linux 6.7 or newer"),
+        (5, "landlock (files and ports alone)", "Linux 6.12 or newer"),
+        (6, "landlock,", ""),
+    ],
+)
+def test_a_landlock_that_bounds_less_is_told_with_what_would_mend_it(
+    version: int, holds: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landlock, "version", lambda: version)
+    whole, told = controls.told(MB)
+    assert holds in told
+    assert advice in told
+    assert whole is (version == 6 and controls.active() == controls.CONTROLS)
+    assert ("Linux" in told) is bool(advice)
 
 
 def test_all_controls_work_where_the_tests_run() -> None:
@@ -201,6 +221,14 @@ def test_another_file_cannot_be_written(attack: Attack, tmp_path: Path) -> None:
     assert attack(program, tmp_path / "outside") == "through"
     assert "PermissionError" in attack(program, tmp_path / "another", having=("landlock",))
     assert attack(program, "inside", having=("landlock",)) == "through"
+
+
+def test_no_file_is_cut_short_by_its_name(attack: Attack, tmp_path: Path) -> None:
+    program = "import os, sys; os.truncate(sys.argv[1], 2); print('through')"
+    (tmp_path / "outside").write_text(CANARY)
+    for control in ("seccomp", "landlock"):
+        assert "PermissionError" in attack(program, tmp_path / "outside", having=(control,))
+    assert attack(program, tmp_path / "outside") == "through"
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,15 @@ def version() -> int:
     return libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(VERSION_FLAG))
 
 
+def bounds(known: int) -> tuple[str, str]:
+    """What it bounds by a version of the interface, and what a newer kernel would: both empty where that is all."""
+    if known < NET_SINCE:
+        return "files alone", "with Linux 6.7 or newer the downloader reaches its proxy's port alone"
+    if known < SCOPES_SINCE:
+        return "files and ports alone", "with Linux 6.12 or newer no child signals another process"
+    return "", ""
+
+
 def restrict(
     *, read: Iterable[str] = (), listed: Iterable[str] = (), write: Iterable[str] = (), proxy_port: int | None = None
 ) -> None:

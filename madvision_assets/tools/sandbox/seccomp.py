@@ -38,6 +38,7 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     # What leads whoever opens it elsewhere; also a hard link, which Landlock knows no right for.
     "symlink": (88, None), "symlinkat": (266, 36), "link": (86, None), "linkat": (265, 37),
     "mknod": (133, None), "mknodat": (259, 33),
+    "truncate": (76, 45),  # by a path; Landlock bounds it since Linux 6.2
     "acct": (163, 89), "syslog": (103, 116), "personality": (135, 92), "quotactl": (179, 60),
 }  # fmt: skip
 FORKS = {"fork": (57, None), "vfork": (58, None)}
