@@ -259,7 +259,8 @@ def _with_counts(info: MediaInfo, before: MediaInfo) -> MediaInfo:
 
 
 def _size_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    found = (path.lstat() for path in folder.rglob("*"))
+    return sum(each.st_size for each in found if stat.S_ISREG(each.st_mode))
 
 
 def _sha256(path: Path) -> str:

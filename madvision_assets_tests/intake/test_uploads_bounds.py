@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from madvision_assets.domain.received import BLOCK_BYTES
+from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.uploads import pace, receiving
 from madvision_assets_tests.intake.sending import (
     PATCH,
@@ -249,6 +250,27 @@ def test_so_many_come_at_once_and_no_more(tmp_path: Path) -> None:
         held.close()
         wait_for(lambda: senders._under_way.total() == 0, LIMIT_S, "all are let go")
         assert dict(senders._under_way) == {}
+
+
+def test_half_of_the_places_are_for_those_who_hold_none() -> None:
+    senders = pace.Senders(each=10, limit=16)
+    with ExitStack() as held:
+        for client, gets in (
+            ("a", 8),
+            ("b", 1),
+            ("c", 1),
+            ("a", 0),
+            ("b", 0),
+            *((f"d{n}", 1) for n in range(6)),
+            ("e", 0),
+        ):
+            for place in range(gets):
+                held.enter_context(senders.place(client, f"{client}{place}"))
+            with pytest.raises(ProblemError):
+                senders.place(client, "more").__enter__()
+        assert senders._under_way.total() == 16
+    with senders.place("a", "a0"), senders.place("b", "b0"):
+        assert senders._under_way == {"a": 1, "b": 1}
 
 
 def test_a_file_in_crumbs_is_refused_at_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

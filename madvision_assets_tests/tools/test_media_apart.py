@@ -68,6 +68,26 @@ def test_a_decoder_that_never_ends_is_refused_for_good(talking: Path, monkeypatc
         probe.probe(talking)
 
 
+def test_a_decoder_that_takes_too_much_of_the_processor_is_refused_for_good(
+    talking: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _child_is(monkeypatch, "while True: pass")
+    monkeypatch.setattr(apart, "cpu_limit_s", lambda _: 1)
+    monkeypatch.setattr(apart, "JOBS_TIME", 1)
+    with pytest.raises(TooCostlyError, match="processor"):
+        probe.probe(talking)
+
+
+def test_a_kept_child_without_processor_time_for_another_job_is_replaced(
+    talking: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = _processes_started(monkeypatch)
+    monkeypatch.setattr(apart, "JOBS_TIME", 1)
+    with apart.one_child():
+        assert probe.probe(talking) == probe.probe(talking)
+    assert len(started) == 2
+
+
 def _child_is(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """Puts a program in the place of the child's."""
 

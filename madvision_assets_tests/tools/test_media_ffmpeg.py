@@ -18,6 +18,7 @@ from madvision_assets.domain.failures import (
     TooCostlyError,
 )
 from madvision_assets.tools.media import ffmpeg
+from madvision_assets.tools.sandbox import controls
 from madvision_assets_tests import footage
 
 
@@ -46,6 +47,14 @@ def children_of(pid: int) -> set[int]:
     return found
 
 
+def taken_over(path: Path, program: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A shell's program in the place of ffmpeg; ``$out`` is the output that it is told."""
+    path.write_text(f'#!/bin/sh\nfor each; do case $each in file:*) out="${{each#file:}}";; esac; done\n{program}\n')
+    path.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(path))
+    return path
+
+
 def test_the_version_is_that_of_the_binary() -> None:
     assert ffmpeg.version()[0] in "n0123456789"
 
@@ -58,6 +67,15 @@ def test_work_over_its_time_is_killed_and_said_to_be(tmp_path: Path) -> None:
 
     assert time.monotonic() - began < 10
     assert children_of(os.getpid()) <= before
+
+
+def test_work_that_takes_too_much_of_the_processor_is_refused_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ffmpeg, "cpu_limit_s", lambda _: 1)
+    noise = ffmpeg_python.input("testsrc2=s=640x360", format="lavfi")
+    with pytest.raises(TooCostlyError, match="over 1 s of the processor"):
+        ffmpeg.run(ffmpeg.target([noise], tmp_path / "out.mp4"), timeout_s=120.0, what="counting sheep")
 
 
 def test_an_interrupt_kills_ffmpeg_and_passes_on(tmp_path: Path) -> None:
@@ -151,15 +169,37 @@ def test_names_with_spaces_quotes_and_percent_signs_are_just_names(folder: Path)
 
 
 def test_ffmpeg_sees_none_of_our_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = folder / "environment.txt"
-    spy = folder / "spy"
-    spy.write_text(f"#!/bin/sh\nexec /usr/bin/env > '{seen}'\n")
-    spy.chmod(0o755)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(spy))
+    seen = folder / "x.mp4"
+    spy = taken_over(folder / "spy", 'exec /usr/bin/env > "$out"', monkeypatch)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
 
-    ffmpeg.run(ffmpeg.target([ffmpeg.source(spy)], folder / "x.mp4"), timeout_s=60, what="spying")
+    ffmpeg.run(ffmpeg.target([ffmpeg.source(spy)], seen), timeout_s=60, what="spying")
 
     assert "sk-secret" not in seen.read_text()
     assert "proxy" not in seen.read_text()
+
+
+@pytest.mark.skipif("landlock" not in controls.active(), reason="without Landlock it has the user's rights")
+def test_an_ffmpeg_that_was_taken_over_changes_no_file_beside_its_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = tmp_path / "web-a.01.srt"
+    beside.write_text("what was said")
+    spy = taken_over(tmp_path / "spy", f"echo made > \"$out\"; echo another > '{beside}'; exit 0", monkeypatch)
+
+    ffmpeg.run(ffmpeg.target([ffmpeg.source(spy)], tmp_path / "x.mp4"), timeout_s=60, what="spying")
+
+    assert (beside.read_text(), (tmp_path / "x.mp4").read_text()) == ("what was said", "made\n")
+    assert {path.name for path in tmp_path.iterdir()} == {"web-a.01.srt", "spy", "x.mp4"}
+
+
+def test_a_link_in_the_place_of_an_output_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret").write_text("the secret")
+    spy = taken_over(tmp_path / "spy", f"exec ln -sf '{tmp_path / 'secret'}' \"$out\"", monkeypatch)
+    there = controls.active()
+    for active, leaf in ((there, MediaToolError if "seccomp" in there else CorruptMediaError), ((), CorruptMediaError)):
+        monkeypatch.setattr(controls, "active", lambda active=active: active)
+        with pytest.raises(leaf):
+            ffmpeg.run(ffmpeg.target([ffmpeg.source(spy)], tmp_path / "x.mp4"), timeout_s=60, what="spying")
+        assert not os.path.lexists(tmp_path / "x.mp4")

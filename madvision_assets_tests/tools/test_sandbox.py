@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from madvision_assets.domain.failures import SandboxUnusableError
+from madvision_assets.domain.failures import EmptyFileError, SandboxUnusableError, TooCostlyError
+from madvision_assets.domain.video import SourceMetadata
+from madvision_assets.tools.download import Download, downloader
 from madvision_assets.tools.media import ffmpeg, probe
-from madvision_assets.tools.sandbox import controls
+from madvision_assets.tools.sandbox import controls, landlock, left
 from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
@@ -82,6 +85,26 @@ child = "import os; open(f'/proc/{os.getppid()}/environ', 'rb').read(); print('t
 subprocess.run([sys.executable, "-I", "-S", "-c", child])
 """
 DATAGRAM = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM); print('through')"
+
+
+@pytest.mark.skipif("landlock" not in controls.active(), reason="this kernel has no Landlock for us")
+@pytest.mark.parametrize(
+    ("version", "holds", "advice"),
+    [
+        (3, "landlock (files alone)", "Linux 6.7 or newer"),
+        (5, "landlock (files and ports alone)", "Linux 6.12 or newer"),
+        (6, "landlock,", ""),
+    ],
+)
+def test_a_landlock_that_bounds_less_is_told_with_what_would_mend_it(
+    version: int, holds: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landlock, "version", lambda: version)
+    whole, told = controls.told(MB)
+    assert holds in told
+    assert advice in told
+    assert whole is (version == 6 and controls.active() == controls.CONTROLS)
+    assert ("Linux" in told) is bool(advice)
 
 
 def test_all_controls_work_where_the_tests_run() -> None:
@@ -200,6 +223,99 @@ def test_another_file_cannot_be_written(attack: Attack, tmp_path: Path) -> None:
     assert attack(program, "inside", having=("landlock",)) == "through"
 
 
+def test_no_file_is_cut_short_by_its_name(attack: Attack, tmp_path: Path) -> None:
+    program = "import os, sys; os.truncate(sys.argv[1], 2); print('through')"
+    (tmp_path / "outside").write_text(CANARY)
+    for control in ("seccomp", "landlock"):
+        assert "PermissionError" in attack(program, tmp_path / "outside", having=(control,))
+    assert attack(program, tmp_path / "outside") == "through"
+
+
+@pytest.mark.parametrize(
+    ("make", "refused_by"),
+    [
+        ("os.symlink('/etc/passwd', 'made')", ("landlock", "seccomp")),
+        ("open('own', 'w').close(); os.link('own', 'made')", ("seccomp",)),
+        ("os.mkfifo('made')", ("landlock", "seccomp")),
+        ("import stat; os.mknod('made', stat.S_IFSOCK | 0o600)", ("landlock", "seccomp")),
+    ],
+)
+def test_no_child_makes_what_leads_its_parent_elsewhere(
+    attack: Attack, tmp_path: Path, make: str, refused_by: tuple[str, ...]
+) -> None:
+    for having in ((), *((control,) for control in refused_by)):
+        told = attack(f"import os; {make}; print('through')", having=having)
+        assert "PermissionError" in told if having else told == "through", having
+        (tmp_path / "own" / "made").unlink(missing_ok=True)
+
+
+PLANTED: dict[str, Callable[[Path, Path], object]] = {
+    "link": lambda path, secret: path.symlink_to(secret),
+    "hard link": lambda path, secret: path.hardlink_to(secret),
+    "pipe": lambda path, _: os.mkfifo(path),
+    "folder": lambda path, _: (path / "more").mkdir(parents=True),
+}
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_what_a_child_left_in_the_place_of_a_file_leads_its_parent_nowhere(kind: str, tmp_path: Path) -> None:
+    secret, planted, moved = tmp_path / "secret", tmp_path / "own" / "cut.txt", tmp_path / "own" / "moved"
+    secret.write_text(CANARY)
+    planted.parent.mkdir()
+    PLANTED[kind](planted, secret)
+
+    assert (left.size_bytes(planted), left.text(planted)) == (0, "")
+    with pytest.raises(left.NotPlainError):
+        left.move(planted, moved)
+    left.write(planted, "ours")
+    assert (left.text(planted), left.size_bytes(planted), secret.read_text()) == ("ours", 4, CANARY)
+    PLANTED[kind](moved, secret)
+    left.move(planted, moved)
+    assert (left.text(moved), secret.read_text()) == ("ours", CANARY)
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "folder"])
+def test_a_downloader_that_was_taken_over_has_its_parent_change_nothing_else(kind: str, tmp_path: Path) -> None:
+    secret, folder = tmp_path / "secret", tmp_path / "download"
+    secret.write_text(CANARY)
+    folder.mkdir()
+    fetched = Download(folder / "video.mp4", SourceMetadata(extractor="x"), "1", length_known=False, single=True)
+    for again in (fetched.may_be_cut, lambda: not fetched.is_all_there_is(1.0)):
+        for name in ("cut.txt", "short.txt", "video.mp4", "video.mp4.part"):
+            left.remove(folder / name)
+            PLANTED[kind](folder / name, secret)
+        assert again()
+        assert secret.read_text() == CANARY
+        (folder / "video.mp4").write_bytes(bytes(5000))
+        left.remove(folder / "cut.txt")
+        assert again()
+        assert (folder / "video.mp4.part").stat().st_size == 5000 - 1024
+
+
+SAYS_ALL_CAME = """
+import json, os
+for name in ("video.mp4", "captions.vtt"):
+    os.symlink({!r}, name) if name == {!r} else open(name, "w").write("x")
+print(json.dumps({{"kind": "success", "name": "video.mp4", "info": {{}}, "engine_version": "1", "captions": name}}))
+"""
+
+
+@pytest.mark.parametrize("linked", ["video.mp4", "captions.vtt", ""])
+def test_a_link_in_the_place_of_a_download_is_not_taken(
+    linked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    program = SAYS_ALL_CAME.format(str(tmp_path / "secret"), linked)
+    monkeypatch.setattr(downloader, "PYTHON", (sys.executable, "-c", program))
+    monkeypatch.setattr(controls, "active", lambda: ())
+    if linked == "video.mp4":
+        with pytest.raises(EmptyFileError):
+            DOWNLOADER.fetch("http://127.0.0.1:9/a.mp4", tmp_path / "own", lambda *_: None)
+    else:
+        fetched = DOWNLOADER.fetch("http://127.0.0.1:9/a.mp4", tmp_path / "own", lambda *_: None)
+        assert (fetched.captions is None) is bool(linked)
+
+
 def test_the_environment_of_another_process_is_out_of_reach(attack: Attack) -> None:
     with subprocess.Popen([sys.executable, "-c", BARE], env=BARE_ENVIRONMENT, stdout=subprocess.PIPE) as other:
         try:
@@ -298,9 +414,25 @@ def test_the_size_of_a_file_is_bounded(attack: Attack) -> None:
     assert "File too large" in attack(program, file_bytes=MB)
 
 
-def test_processor_time_is_bounded(attack: Attack) -> None:
-    program = "import resource; print(resource.getrlimit(resource.RLIMIT_CPU)[0])"
-    assert attack(program, cpu_s=7) == "7"
+@pytest.mark.parametrize(
+    ("catches", "ended"),
+    [("", -signal.SIGXCPU), ("import os, signal; signal.signal(signal.SIGXCPU, lambda *_: os._exit(255))\n", 255)],
+)
+def test_processor_time_is_bounded(catches: str, ended: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-I", "-S", "-c", f"{catches}while True: pass"]
+    with ChildProcess(command, env={}, cwd=tmp_path, policy=Policy(*python_paths(), cpu_s=1), grace_s=0) as child:
+        child.give(b"")
+        list(child.lines(time_limit_s=120.0, stall_limit_s=120.0, sign_of_life=lambda: 0))
+        assert (child.wait(), child.was_short_of_processor_time) == (ended, True)
+
+
+def test_a_download_that_takes_too_much_of_the_processor_is_refused_for_good(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloader, "PYTHON", (sys.executable, "-c", "while True: pass"))
+    monkeypatch.setattr(downloader, "cpu_limit_s", lambda _: 1)
+    with pytest.raises(TooCostlyError, match="processor"):
+        DOWNLOADER.fetch("http://127.0.0.1:9/a.mp4", tmp_path / "own", lambda *_: None)
 
 
 def test_a_child_has_no_capabilities_and_gains_none(attack: Attack) -> None:

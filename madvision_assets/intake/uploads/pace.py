@@ -19,6 +19,8 @@ SETTLES_S = 3.0
 class Senders:
     """Requests under way that bring bytes of files; kept in this process.
 
+    Half of the places are for clients that hold none: few clients that send slowly keep nobody else out.
+
     Args:
         each: of one client.
         limit: of all.
@@ -37,7 +39,8 @@ class Senders:
         Raises:
             ProblemError: ``too_many_uploads``.
         """
-        if self._under_way[client] >= self._each or self._under_way.total() >= self._limit:
+        held, of_all = self._under_way[client], self._under_way.total()
+        if held >= self._each or of_all >= (self._limit // 2 if held else self._limit):
             detail = "So many files are coming just now. Go on in 5 s where this one stopped."
             raise ProblemError("too_many_uploads", detail, headers={"Retry-After": "5"})
         self._under_way[client] += 1

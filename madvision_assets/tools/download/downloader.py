@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
@@ -43,7 +43,8 @@ from madvision_assets.tools.download.metadata import source_metadata
 from madvision_assets.tools.download.pace import Pace
 from madvision_assets.tools.download.readiness import Readiness
 from madvision_assets.tools.download.wheels import Wheels
-from madvision_assets.tools.sandbox.policy import FILE_BYTES, Policy, python_paths
+from madvision_assets.tools.sandbox import left
+from madvision_assets.tools.sandbox.policy import FILE_BYTES, Policy, cpu_limit_s, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
@@ -130,10 +131,10 @@ class Download:
         """
         if self.length_known:
             return False
-        note, size = self.path.with_name(CUT_NOTE), str(self.path.stat().st_size)
-        if note.is_file() and note.read_text() == size:
+        note, size = self.path.with_name(CUT_NOTE), str(left.size_bytes(self.path))
+        if left.text(note) == size:
             return False
-        note.write_text(size)
+        left.write(note, size)
         self.put_back()
         return True
 
@@ -143,20 +144,21 @@ class Download:
         One that came whole and lasts as long a second time is what the source has, which overstates it.
         """
         note, lasts = self.path.with_name(SHORT_NOTE), f"{duration_s:.3f}"
-        if self.length_known and note.is_file() and note.read_text() == lasts:
+        if self.length_known and left.text(note) == lasts:
             return True
-        note.write_text(lasts)
+        left.write(note, lasts)
         self.put_back()
         return False
 
     def put_back(self) -> None:
         """Makes the next try fetch what is missing of it: the rest, or all where it was put together of parts."""
-        if self.single:
-            # A part that begins where a whole file ends is refused by sites (416).
-            os.truncate(self.path, max(self.path.stat().st_size - OVERLAP_BYTES, 0))
-            self.path.rename(self.path.with_name(f"{self.path.name}.part"))
+        if self.single and (size_bytes := left.size_bytes(self.path)):
+            with left.opened(self.path, change=True) as file:
+                # A part that begins where a whole file ends is refused by sites (416).
+                file.truncate(max(size_bytes - OVERLAP_BYTES, 0))
+            left.move(self.path, self.path.with_name(f"{self.path.name}.part"))
         else:
-            self.path.unlink(missing_ok=True)
+            left.remove(self.path)
 
 
 @dataclass(frozen=True)
@@ -233,10 +235,11 @@ class Downloader:
                 answer = _without(secrets_in(address), answer)
                 raise _no_room_in(folder) or _failure(answer, proxy)
         path = folder / Path(answer.name).name
-        if not path.is_file() or not path.stat().st_size:
+        if not left.size_bytes(path):
             raise EmptyFileError
         source = source_metadata(answer.info)
         captions = folder / Path(answer.captions).name if answer.captions else None
+        captions = captions if captions and left.size_bytes(captions) else None
         return Download(
             path, source, answer.engine_version, answer.length_known, answer.single, captions, answer.captions_language
         )
@@ -266,7 +269,9 @@ class Downloader:
         wheels, told_bytes, pace = self.wheels.verified(), 0, self._pace(job.manners.max_bytes_per_s)
         environment, policy = (
             child_environment(job.folder, job.proxy, wheels),
-            child_policy(job.folder, wheels, self._folder_bytes, job.proxy),
+            replace(
+                child_policy(job.folder, wheels, self._folder_bytes, job.proxy), cpu_s=cpu_limit_s(self.time_limit_s)
+            ),
         )
         with ChildProcess([*PYTHON, "-m", CHILD], env=environment, cwd=job.folder, policy=policy) as child:
             child.give(job.model_dump_json().encode())
@@ -298,6 +303,8 @@ class Downloader:
             words = child.last_words
         if child.was_short_of_memory:
             raise TooCostlyError(f"fetching it ended for want of memory: {_hide(secrets_in(job.address), words)}")
+        if child.was_short_of_processor_time:
+            raise TooCostlyError("fetching it takes too much of the processor")
         raise WorkerLostError(f"the downloader ended with status {status}: {_hide(secrets_in(job.address), words)}")
 
     def _pace(self, at_most: int | None) -> Pace:
@@ -399,5 +406,5 @@ def _size_bytes(folder: Path) -> int:
     total_bytes = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):  # a fragment that was just put in its place
-            total_bytes += path.stat().st_size
+            total_bytes += path.lstat().st_size
     return total_bytes

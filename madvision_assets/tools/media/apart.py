@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Self
 
 from madvision_assets.domain.failures import CorruptMediaError, Failure, MediaToolError, TooCostlyError, leaves
 from madvision_assets.tools.media.ffmpeg import at_most_s, budget_s, out_of_time
-from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, python_paths
+from madvision_assets.tools.sandbox.policy import PACKAGE, Policy, cpu_limit_s, python_paths
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
@@ -31,6 +31,7 @@ ASK = struct.Struct("<QQ")  # offset and number of bytes
 ANSWER = struct.Struct("<Q")  # number of bytes that follow
 CRASHES = (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGSYS)
 WAIT_S = 5.0
+JOBS_TIME = 4  # a kept child may have the processor for as long as so many jobs like its first
 
 
 def result_of(job: str, source: Path | BinaryIO, *, beside: BinaryIO | None = None, **options: Any) -> Any:
@@ -81,6 +82,7 @@ class _Child:
     def __init__(self) -> None:
         self._held = contextlib.ExitStack()
         self._process: ChildProcess | None = None
+        self._cpu_s = 0  # what the process may have
         self.busy = False
 
     def __enter__(self) -> Self:
@@ -94,16 +96,19 @@ class _Child:
         self._process = None
         self._held.close()
 
-    def give(self, order: dict[str, Any], fds: Sequence[int]) -> ChildProcess:
-        """Hands an order and the files that it is about to the child."""
-        process = self._process or self._started()
+    def give(self, order: dict[str, Any], fds: Sequence[int], time_limit_s: float) -> ChildProcess:
+        """Hands an order and the files that it is about to the child, which has processor time enough for it."""
+        need_s = cpu_limit_s(time_limit_s)
+        if self._process is not None and self._process.cpu_s + need_s > self._cpu_s:
+            self.end()
+        process = self._process or self._started(JOBS_TIME * need_s)
         with contextlib.suppress(OSError):  # it is gone, which is told by its silence
             socket.send_fds(self._orders, [json.dumps(order).encode()], fds)
         return process
 
-    def _started(self) -> ChildProcess:
+    def _started(self, cpu_s: int) -> ChildProcess:
         read, listed = python_paths()
-        policy = Policy(read=read, listed=listed)
+        policy, self._cpu_s = Policy(read=read, listed=listed, cpu_s=cpu_s), cpu_s
         environment = {"PYTHONPATH": str(PACKAGE.parent), "LC_ALL": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1"}
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._held.callback(self._orders.close)
@@ -151,7 +156,7 @@ def _talk(child: _Child, order: dict[str, Any], fds: Sequence[int], time_limit_s
     what, answered = f"reading the file ({order['job']})", False
     child.busy = True
     try:
-        process = child.give(order, fds)
+        process = child.give(order, fds, time_limit_s)
         cpu_before_s = process.cpu_s
         try:
             for line in process.lines(time_limit_s=time_limit_s, stall_limit_s=time_limit_s, sign_of_life=lambda: 0):
@@ -166,7 +171,10 @@ def _talk(child: _Child, order: dict[str, Any], fds: Sequence[int], time_limit_s
         if not answered:
             if process.was_short_of_memory:
                 raise TooCostlyError(f"{what} ended for want of memory")
-            raise _lost(process.wait(), process.last_words, what)
+            status = process.wait()
+            if process.was_short_of_processor_time:
+                raise TooCostlyError(f"{what} takes too much of the processor")
+            raise _lost(status, process.last_words, what)
         if "failure" in message:
             raise _leaf(message)
         yield message

@@ -3,14 +3,16 @@
 import math
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, mkdtemp
 from typing import Any, cast
 
 from madvision_assets.domain import disk
@@ -25,7 +27,8 @@ from madvision_assets.domain.failures import (
     TooCostlyError,
 )
 from madvision_assets.tools.media.structure import MAX_PIXELS
-from madvision_assets.tools.sandbox.policy import SHORT_OF_MEMORY, Policy
+from madvision_assets.tools.sandbox import left
+from madvision_assets.tools.sandbox.policy import SHORT_OF_MEMORY, Policy, cpu_limit_s
 from madvision_assets.tools.sandbox.process import ChildProcess, OutOfTimeError
 from madvision_assets.tools.sandbox.watch import OutOfBoundsError
 
@@ -89,6 +92,7 @@ def run(
     progress: Progress | None = None,
     duration_s: float | None = None,
     reads: Sequence[Path] = (),
+    makes: Sequence[Path] = (),
 ) -> None:
     """Runs a command line to its end.
 
@@ -98,7 +102,8 @@ def run(
         what: the work, for messages: "cutting a clip".
         progress: is told the share done, where ``duration_s`` is known.
         duration_s: of what is written, seconds.
-        reads: what filters read besides the inputs, and what does not lie beside the output.
+        reads: what filters read besides the inputs.
+        makes: what filters write besides the outputs, each by its bare name (``./NAME``).
 
     Raises:
         MediaToolMissingError: there is no ffmpeg that can be run.
@@ -110,7 +115,7 @@ def run(
         MediaToolError: anything else, and a timeout while the machine was busy.
     """
     command = _command(stream)
-    status, errors = _run(command, at_most_s(timeout_s), what, _teller(progress, duration_s), reads)
+    status, errors = _run(command, at_most_s(timeout_s), what, _teller(progress, duration_s), reads, makes)
     if status != 0:
         raise _failure(command, errors, what, status)
     if progress is not None:
@@ -186,18 +191,69 @@ def _teller(progress: Progress | None, duration_s: float | None) -> Callable[[by
 
 
 def _run(
-    command: list[str], timeout_s: float, what: str, tell: Callable[[bytes], None], reads: Sequence[Path]
+    command: list[str],
+    timeout_s: float,
+    what: str,
+    tell: Callable[[bytes], None],
+    reads: Sequence[Path],
+    makes: Sequence[Path],
 ) -> tuple[int, str]:
     """Exit status and the tail of stderr."""
-    files = [Path(each.removeprefix("file:")) for each in command if each.startswith("file:")]
-    policy = Policy(read=(*files[:-1], *reads, Path(command[0])), write=(files[-1].parent,))
-    child = ChildProcess(command, env=ENVIRONMENT, cwd=Path("/"), policy=policy, grace_s=0)
+    inputs, outputs = _files(command)
+    with _folder_beside(outputs[-1]) as own:
+        moved = {_address(out): _address(own / out.name) for out in outputs}
+        read = (*inputs, *reads, Path(command[0]))
+        policy = Policy(read=read, write=(own,), cpu_s=cpu_limit_s(timeout_s))
+        status, errors = _ended([moved.get(each, each) for each in command], own, policy, timeout_s, what, tell)
+        for out in (*outputs, *makes) if status == 0 else ():
+            _take(own / out.name, out, what)
+        return status, errors.replace(str(own), str(own.parent))
+
+
+def _files(command: list[str]) -> tuple[list[Path], list[Path]]:
+    """What a command line reads, and what it writes."""
+    named = [(before == "-i", each) for before, each in pairwise(command) if each.startswith("file:")]
+    inputs = [Path(each.removeprefix("file:")) for is_input, each in named if is_input]
+    return inputs, [Path(each.removeprefix("file:")) for is_input, each in named if not is_input]
+
+
+@contextmanager
+def _folder_beside(out: Path) -> Iterator[Path]:
+    """A folder for one child alone: beside its output lies what others made, and what we write."""
+    try:
+        own = Path(mkdtemp(prefix=".ffmpeg-", dir=out.parent))
+    except OSError as error:
+        leaf = DiskFullError if disk.is_full(error.errno) else MediaToolError
+        raise leaf(f"no folder for the output: {disk.reason(error.errno)}") from error
+    try:
+        yield own
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _take(made: Path, out: Path, what: str) -> None:
+    """Puts what a child made in its place; the format ``null`` makes nothing."""
+    try:
+        left.move(made, out)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise CorruptMediaError(f"{what}: ffmpeg made something else than a file") from error
+
+
+def _ended(
+    command: list[str], own: Path, policy: Policy, timeout_s: float, what: str, tell: Callable[[bytes], None]
+) -> tuple[int, str]:
+    child = ChildProcess(command, env=ENVIRONMENT, cwd=own, policy=policy, grace_s=0)
     try:
         with child:
             child.give(b"")
             for line in child.lines(time_limit_s=timeout_s, stall_limit_s=timeout_s, sign_of_life=lambda: 0):
                 tell(line)
-            return child.wait(), child.stderr[-STDERR_TAIL_BYTES:]
+            status = child.wait()
+            if status != 0 and child.was_short_of_processor_time:
+                raise TooCostlyError(f"{what} takes over {policy.cpu_s} s of the processor")
+            return status, child.stderr[-STDERR_TAIL_BYTES:]
     except OutOfBoundsError as error:
         raise TooCostlyError(f"{what} takes {error}") from error
     except OutOfTimeError as error:

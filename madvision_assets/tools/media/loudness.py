@@ -95,10 +95,10 @@ def measure(path: Path, folder: Path, through: Levelling | None = None) -> Loudn
     stream = source(path).audio
     stream = through.applied(stream) if through else stream
     stream = stream.filter("ebur128", metadata=1, peak="true", framelog="quiet")
-    stream = stream.filter("ametadata", mode="print", file=str(told))
+    stream = stream.filter("ametadata", mode="print", file=f"./{told.name}")
     out = target([stream], folder / f"{path.name}.null", format="null")
     try:
-        run(out, timeout_s=budget_s(path.stat().st_size), what="measuring loudness")
+        run(out, timeout_s=budget_s(path.stat().st_size), what="measuring loudness", makes=[told])
         lines = [line.partition("=") for line in told.read_text().splitlines()]
     finally:
         told.unlink(missing_ok=True)

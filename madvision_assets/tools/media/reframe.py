@@ -68,11 +68,11 @@ def make(wanted: Pictures, folder: Path, progress: Progress | None = None) -> No
     picture = _picture(media.video, wanted, folder)
     sound = wanted.levelling.applied(media.audio)
     pictures, sounds = _copies(picture, len(outs), "split"), _copies(sound, len(outs), "asplit")
-    reads: list[Path] = []
+    reads = [folder]  # orders for filters, captions, and links to fonts
     if wanted.captioned and wanted.burnt:
         ass, fonts = folder / f"{wanted.captioned.stem}.ass", folder / "fonts"
         ass.write_text(wanted.burnt.ass, encoding="utf-8")
-        reads = burn.font_folder(wanted.burnt, fonts)
+        reads += burn.font_folder(wanted.burnt, fonts)
         pictures[-1] = pictures[-1].filter("ass", filename=str(ass), fontsdir=str(fonts))
     run(
         _merged([target([p, s], out, **ENCODING) for p, s, out in zip(pictures, sounds, outs, strict=True)]),

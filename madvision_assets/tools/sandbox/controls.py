@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from madvision_assets.domain.failures import SandboxUnusableError
-from madvision_assets.tools.sandbox import libc
+from madvision_assets.tools.sandbox import landlock, libc
 from madvision_assets.tools.sandbox.policy import Policy
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -41,10 +41,13 @@ def active() -> tuple[str, ...]:
 
 
 def told(memory_bytes: int) -> tuple[bool, str]:
-    """Whether all controls work here, and which do: for ``doctor``."""
+    """Whether all controls work here, and wholly, and which do: for ``doctor``."""
     missing = [control for control in CONTROLS if control not in active()]
-    works = f"{', '.join((*active(), 'limits'))}; at most {memory_bytes // 1_000_000} MB of memory"
-    return not missing, f"{works}; not allowed here: {', '.join(missing)}" if missing else works
+    holds, newer = landlock.bounds(landlock.version()) if "landlock" in active() else ("", "")
+    names = [f"{control} ({holds})" if holds and control == "landlock" else control for control in active()]
+    works = f"{', '.join((*names, 'limits'))}; at most {memory_bytes // 1_000_000} MB of memory"
+    works += f"; {newer}" if newer else ""
+    return not (missing or holds), f"{works}; not allowed here: {', '.join(missing)}" if missing else works
 
 
 def confined(command: Sequence[str], policy: Policy, report_fd: int) -> list[str]:

@@ -19,7 +19,8 @@ PATH_BENEATH, NET_PORT = 1, 2
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 ALL_OF_VERSION_1 = (1 << 13) - 1
-DEVICES_AND_SOCKETS = 1 << 6 | 1 << 9 | 1 << 11
+MAKE_CHAR, MAKE_SOCK, MAKE_FIFO, MAKE_BLOCK, MAKE_SYM = 1 << 6, 1 << 9, 1 << 10, 1 << 11, 1 << 12
+NO_PLAIN_FILES = MAKE_CHAR | MAKE_SOCK | MAKE_FIFO | MAKE_BLOCK | MAKE_SYM
 ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 BIND_TCP, CONNECT_TCP = 1 << 0, 1 << 1
 SCOPE_ABSTRACT_UNIX, SCOPE_SIGNAL = 1 << 0, 1 << 1
@@ -39,6 +40,15 @@ def version() -> int:
         OSError: it has none, or it is switched off.
     """
     return libc.syscall(CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(VERSION_FLAG))
+
+
+def bounds(known: int) -> tuple[str, str]:
+    """What it bounds by a version of the interface, and what a newer kernel would: both empty where that is all."""
+    if known < NET_SINCE:
+        return "files alone", "with Linux 6.7 or newer the downloader reaches its proxy's port alone"
+    if known < SCOPES_SINCE:
+        return "files and ports alone", "with Linux 6.12 or newer no child signals another process"
+    return "", ""
 
 
 def restrict(
@@ -65,7 +75,7 @@ def restrict(
         for path in listed:
             _allow(ruleset, path, READ_DIR)
         for path in write:
-            _allow(ruleset, path, everything & ~(EXECUTE | DEVICES_AND_SOCKETS | IOCTL_DEV))
+            _allow(ruleset, path, everything & ~(EXECUTE | NO_PLAIN_FILES | IOCTL_DEV))
         _allow(ruleset, os.devnull, READ_FILE | WRITE_FILE | everything & TRUNCATE)
         if proxy_port is not None and known >= NET_SINCE:
             rule = (ctypes.c_uint64 * 2)(CONNECT_TCP, proxy_port)

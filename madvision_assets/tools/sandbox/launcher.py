@@ -24,6 +24,7 @@ CONTROLS = (NAMESPACES, LANDLOCK, SECCOMP)
 # EAGAIN, ENOMEM, ENFILE, EMFILE of Linux: short for the moment. Any other error says that there is no such control.
 SHORT = (11, 12, 23, 24)
 REFUSED, UNTRIED = 1, 2
+DYING_CPU_S = 5  # between the signal that tells of too much processor time and the one that kills
 STACK_BYTES = 8 * 1024 * 1024
 # What RLIMIT_DATA does not count and the watch does: programs and libraries, which are mapped from files.
 MAPPED_BYTES = 64 * 1024 * 1024
@@ -92,8 +93,9 @@ def _limit(policy: dict[str, Any]) -> None:
         limits[resource.RLIMIT_NPROC] = policy["processes"]
     for kind, value in limits.items():
         hard = resource.getrlimit(kind)[1]
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (bound, bound))
+        most = value + DYING_CPU_S if kind == resource.RLIMIT_CPU else value
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (min(value, most), most))
 
 
 def _works(control: str) -> bool:

@@ -1,5 +1,7 @@
 """What a sandboxed child may have, and the words of one that had no more."""
 
+import math
+import os
 import re
 import sys
 from dataclasses import asdict, dataclass
@@ -9,6 +11,7 @@ GIB = 1024**3
 MEMORY_BYTES = GIB
 FILE_BYTES = 64 * GIB
 OPEN_FILES = 256
+START_CPU_S = 10  # to become the tool, on a slow machine
 PACKAGE = Path(__file__).parents[2]
 # Programs, libraries, certificates, time zones, the number of processors: nothing that is anybody's own.
 SYSTEM = (
@@ -30,6 +33,14 @@ def set_memory_bytes(memory_bytes: int) -> None:
 def memory_bytes() -> int:
     """How much memory a child may take, all of its processes together."""
     return _memory_bytes[0]
+
+
+def cpu_limit_s(time_limit_s: float) -> int:
+    """Processor seconds that no process can have had in so many seconds, with a thread on each processor.
+
+    It ends one whose parent was stopped, and so does not look at the clock.
+    """
+    return math.ceil(time_limit_s * (os.cpu_count() or 1)) + START_CPU_S
 
 
 @dataclass(frozen=True)

@@ -114,6 +114,13 @@ class ChildProcess:
         )
 
     @property
+    def was_short_of_processor_time(self) -> bool:
+        """Whether it was ended for it; one that catches the signal (ffmpeg) ends by itself, having had nearly all."""
+        if (status := self._process.returncode) in (None, -signal.SIGKILL) or status >= 0:
+            return self._policy.cpu_s is not None and self.cpu_s > NEARLY_ALL * self._policy.cpu_s
+        return bool(status == -signal.SIGXCPU)
+
+    @property
     def last_words(self) -> str:
         """The last line of its stderr that is not blank."""
         lines = self._tail.decode("utf-8", "replace").strip().splitlines()

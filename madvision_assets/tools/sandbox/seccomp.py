@@ -35,6 +35,10 @@ REFUSED: dict[str, tuple[int | None, int | None]] = {
     "fsconfig": (431, 431), "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442),
     "kexec_load": (246, 104), "kexec_file_load": (320, 294), "init_module": (175, 105), "finit_module": (313, 273),
     "delete_module": (176, 106), "open_by_handle_at": (304, 265), "swapon": (167, 224), "reboot": (169, 142),
+    # What leads whoever opens it elsewhere; also a hard link, which Landlock knows no right for.
+    "symlink": (88, None), "symlinkat": (266, 36), "link": (86, None), "linkat": (265, 37),
+    "mknod": (133, None), "mknodat": (259, 33),
+    "truncate": (76, 45),  # by a path; Landlock bounds it since Linux 6.2
     "acct": (163, 89), "syslog": (103, 116), "personality": (135, 92), "quotactl": (179, 60),
 }  # fmt: skip
 FORKS = {"fork": (57, None), "vfork": (58, None)}
