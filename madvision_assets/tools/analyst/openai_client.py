@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from madvision_assets.domain.failures import AnalystBadAnswerError, AnalystMisconfiguredError, ApiKeyInvalidError
+from madvision_assets.domain.failures import AnalystMisconfiguredError, AnalystUnavailableError, ApiKeyInvalidError
 from madvision_assets.tools.analyst.errors import classify_openai
 
 if TYPE_CHECKING:
@@ -81,14 +81,14 @@ class Client:
         self._sending = Sending(ends_s)
         try:
             yield self._sending
-        except (openai.OpenAIError, UnicodeError) as error:
+        except (openai.OpenAIError, UnicodeEncodeError) as error:
             failure = classify_openai(error)
             # Servers that speak OpenAI's API may quote a wrong key in full.
             details = failure.details.replace(self._endpoint.api_key, "***")
             raise type(failure)(details, retry_after_s=failure.retry_after_s) from error
         except (AttributeError, TypeError, ValueError) as error:
-            # The SDK trips over answers that are no chat completion at all, such as a web page.
-            raise AnalystBadAnswerError("the server does not answer as the OpenAI API does") from error
+            # The SDK trips over answers that are none of the API's, such as a web page.
+            raise AnalystUnavailableError("the server does not answer as the OpenAI API does") from error
         finally:
             self._sending = None
 

@@ -26,7 +26,15 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.paying import Came, Desk, Planned
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.tools.analyst.answers import Answer, json_in
-from madvision_assets.tools.analyst.completion import CutOffError, can_be, name_of, refuse_unfinished, text_of
+from madvision_assets.tools.analyst.completion import (
+    CutOffError,
+    NoCompletionError,
+    can_be,
+    name_of,
+    refuse_unfinished,
+    refuse_what_is_none,
+    text_of,
+)
 from madvision_assets.tools.analyst.errors import minded_parameter
 from madvision_assets.tools.analyst.manner import LIMITS, Manner, learn, manner_of, response_format
 from madvision_assets.tools.analyst.models import Family, Models, Price, Schema, cost_usd
@@ -277,13 +285,18 @@ class Session:
 
         with self._client.sending(ends_s) as sending:
             try:
-                return self._client.sdk.chat.completions.create(
+                response = self._client.sdk.chat.completions.with_raw_response.create(
                     model=self.endpoint.model,
                     messages=messages,  # type: ignore[arg-type] # plain dictionaries, as the SDK takes them
                     **arguments,
                 )
+                refuse_what_is_none(response.http_response)
+                return response.parse()
             except (openai.APIStatusError, openai.APIConnectionError) as error:
                 came.refused(error)
+                raise
+            except NoCompletionError:
+                came.doubtful_usd = 0.0
                 raise
             finally:
                 if not sending.was_sent:
