@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -274,6 +275,33 @@ def test_a_window_of_which_the_answer_is_cut_off_is_read_in_halves_once(fake: Fa
     analyst(fake).propose(long_talk(0.5), ContentKind.OTHER, SOURCE, Options())
 
     assert [len(window) for window in windows_read(fake)] == [360, 180, 180]
+    # Each half is asked for half as many moments, for which it has all the room.
+    assert asked_for(fake) == [(15, 3_600), (8, 3_600), (8, 3_600)]
+
+
+def asked_for(fake: FakeOpenAI) -> list[tuple[int, int]]:
+    """Moments that each window is asked for, and the tokens of its answer."""
+    found = []
+    for body in (request.body for request in fake.completions):
+        asked = re.search(r"at most (\d+) moments", body["messages"][1]["content"])
+        if asked:
+            found.append((int(asked[1]), body.get("max_tokens") or body["max_completion_tokens"]))
+    return found
+
+
+@pytest.mark.parametrize("max_clips", [10, 25, 50])
+def test_a_model_that_writes_little_is_asked_for_no_more_than_it_can_write_in_windows_enough(
+    fake: FakeOpenAI, max_clips: int
+) -> None:
+    talk = long_talk(0.5)
+    usual = analyst(fake, model=LOOSE)
+    usual.classify(talk, SOURCE)  # what it minds is known from here on
+    usual.propose(talk, ContentKind.OTHER, SOURCE, Options(max_clips=max_clips, min_clip_s=5))
+
+    asked = asked_for(fake)
+    assert all(300 + 220 * moments <= room <= 4_096 for moments, room in asked)
+    assert sum(moments for moments, _ in asked) >= 1.5 * max_clips
+    assert {segment for window in windows_read(fake)[-len(asked) :] for segment in window} == set(range(360))
 
 
 def test_a_window_that_is_too_large_for_the_model_is_halved_until_it_fits(fake: FakeOpenAI) -> None:
@@ -675,9 +703,12 @@ def test_what_the_books_are_waited_for_takes_nothing_of_the_time_for_an_answer(
     assert len(fake.completions) == len(books.came) == 2
 
 
-def test_a_question_without_a_usable_answer_is_asked_otherwise_each_time_and_not_for_ever(fake: FakeOpenAI) -> None:
+@pytest.mark.parametrize("fault", [openai_faults.broken_json(), openai_faults.cut_off()], ids=["broken", "cut off"])
+def test_a_question_without_a_usable_answer_is_asked_otherwise_each_time_and_not_for_ever(
+    fake: FakeOpenAI, fault: Fault
+) -> None:
     desk = Desk(Notes(), Kept())
-    fake.always(openai_faults.broken_json())
+    fake.always(fault)
     for _ in range(3):
         with pytest.raises(AnalystBadAnswerError):
             analyst(fake, desk=desk).classify(sample_talk(), SOURCE)
@@ -689,6 +720,38 @@ def test_a_question_without_a_usable_answer_is_asked_otherwise_each_time_and_not
     assert len(fake.completions) == 6
     fake.always(None)
     assert analyst(fake, desk=desk).classify(sample_talk(), SOURCE).document.kind is ContentKind.KNOWLEDGE
+
+
+def test_a_kind_of_which_the_answer_is_cut_off_is_asked_for_once_more_with_room_for_thoughts(fake: FakeOpenAI) -> None:
+    analyst(fake, model=LOOSE).classify(short_talk(), SOURCE)  # what it minds is known from here on
+    fake.script(openai_faults.cut_off())
+    analyst(fake, model=LOOSE).classify(sample_talk(), SOURCE)
+
+    first, second = fake.completions[-2:]
+    assert second.body["messages"] == first.body["messages"]
+    assert (first.body["max_tokens"], second.body["max_tokens"]) == (512, 4_096)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [openai_faults.broken_json(), openai_faults.cut_off(), openai_faults.wrong_form(), Fault(content="")],
+    ids=["broken", "cut off", "form", "empty"],
+)
+def test_a_redo_with_nothing_changed_pays_nothing_also_where_an_answer_could_not_be_used(
+    fake: FakeOpenAI, fault: Fault
+) -> None:
+    desk = Desk(Notes(), Kept())
+
+    def work() -> tuple[object, object]:
+        usual = analyst(fake, desk=desk)
+        return usual.classify(sample_talk(), SOURCE).document, usual.propose(
+            sample_talk(), ContentKind.OTHER, SOURCE, Options()
+        ).moments
+
+    fake.script(fault, None, fault)
+    first, paid = work(), len(fake.completions)
+    assert work() == first
+    assert 4 <= paid == len(fake.completions)
 
 
 def test_a_retry_reads_only_the_windows_that_were_not_read(fake: FakeOpenAI) -> None:

@@ -248,6 +248,8 @@ def json_in(text: str) -> object:
     Raises:
         AnalystBadAnswerError: there is none.
     """
+    if not text.strip():
+        raise AnalystBadAnswerError("the answer is empty")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

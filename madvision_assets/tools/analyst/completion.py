@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
 
 MAX_MODEL_CHARS = 200
+CUT_OFF = "the answer was cut off at its length limit"
 
 
 class CutOffError(AnalystBadAnswerError):
@@ -76,8 +77,7 @@ def refuse_unfinished(completion: "ChatCompletion") -> None:
     Raises:
         PolicyRefusalError: the model declined, or was stopped.
         CutOffError: it had no more room.
-        AnalystBadAnswerError: the answer is empty.
-        AnalystUnavailableError: there is none.
+        AnalystUnavailableError: there is no answer.
     """
     if not completion.choices or not getattr(completion.choices[0], "message", None):
         raise AnalystUnavailableError("the response has no choices")
@@ -87,6 +87,4 @@ def refuse_unfinished(completion: "ChatCompletion") -> None:
     if choice.finish_reason == "content_filter":
         raise PolicyRefusalError("its content filter stopped the answer")
     if choice.finish_reason == "length":
-        raise CutOffError("the answer was cut off at its length limit")
-    if not choice.message.content:
-        raise AnalystBadAnswerError("the answer is empty")
+        raise CutOffError(CUT_OFF)
