@@ -1,14 +1,16 @@
 """The analyst behind the OpenAI API: the real SDK, over HTTP, against the fake server."""
 
+import gzip
 import json
 import logging
 import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -450,6 +452,54 @@ def test_a_lost_or_stalled_connection_is_an_api_that_cannot_be_reached(fake: Fak
         analyst(fake, max_retries=0, deadline_s=0.2).classify(sample_talk(), SOURCE)
 
 
+@contextmanager
+def speaking(first: bytes, again: bytes) -> Iterator[str]:
+    """The address of a server that says the first, and the other again and again, until nobody listens."""
+
+    def speak() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(first)
+            while again and not is_over.wait(0.05):
+                connection.sendall(again)
+
+    is_over = Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=speak, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        is_over.set()
+    thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (b"HTTP/1.1 200 OK\r\nx-slowly: ", b"a"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", b" "),
+    ],
+    ids=["headers", "continue", "body"],
+)
+def test_the_deadline_holds_whatever_is_being_read(first: bytes, again: bytes) -> None:
+    notes = Notes()
+    with speaking(first, again) as base_url, pytest.raises(AnalystUnavailableError, match="before the deadline"):
+        OpenAIAnalyst(KEY, base_url, deadline_s=0.5, max_retries=0, desk=Desk(notes)).classify(short_talk(), SOURCE)
+
+    assert notes.came[0].doubtful_usd > 0
+
+
+def test_an_answer_that_is_compressed_though_nobody_asked_for_that_is_not_unpacked(fake: FakeOpenAI) -> None:
+    analyst(fake).classify(short_talk(), SOURCE)
+    assert fake.completions[0].headers["accept-encoding"] == "identity"
+
+    body = gzip.compress(b" " * 1_000_000)
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with speaking(head + body, b"") as base_url, pytest.raises(AnalystUnavailableError, match="RemoteProtocolError"):
+        OpenAIAnalyst(KEY, base_url, max_retries=0).classify(short_talk(), SOURCE)
+
+
 def test_a_server_that_does_not_listen_cannot_be_reached(fake: FakeOpenAI) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -481,14 +531,14 @@ def test_invented_segments_and_quotes_reach_the_selection_and_are_rejected_there
     assert sorted(rules) == ["quote_not_found", "unknown_segment"]
 
 
-@pytest.mark.parametrize("key", ["sk-wrong-0123456789abcdef", "anotherkind-0123456789"])
+@pytest.mark.parametrize("key", ["sk-wrong-0123456789abcdef", "anotherkind-0123456789", "of-a-mounted-secret\n"])
 def test_a_wrong_key_is_told_without_being_repeated(
     fake: FakeOpenAI, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(ApiKeyInvalidError) as caught:
         analyst(fake, api_key=key).classify(sample_talk(), SOURCE)
 
-    assert key not in str(caught.value)
+    assert key.strip() not in str(caught.value)
     assert key not in repr(analyst(fake, api_key=key)._endpoint)
 
 
