@@ -269,7 +269,9 @@ def test_a_window_that_cannot_be_read_is_told_and_the_others_stand(fake: FakeOpe
     assert windows[1] == windows[2] != windows[3]
     first, second = (request.body for request in fake.completions[1:3])
     assert first["seed"] != second["seed"]
-    assert "could not be used" in second["messages"][-1]["content"]
+    *_, task, data = second["messages"]
+    assert "could not be used" in task["content"]
+    assert data == first["messages"][-1], "the last message is data, and nothing else"
 
 
 def test_a_window_of_which_the_answer_is_cut_off_is_read_in_halves_once(fake: FakeOpenAI) -> None:
@@ -829,6 +831,23 @@ def test_check_names_the_model_the_address_and_when_it_leaves(fake: FakeOpenAI) 
     assert told.startswith(f"gpt-4o at {fake.base_url}; it leaves the vendor's API on 2027-01-14, by public notices")
     assert not well
     assert analyst(fake, model=LOOSE).check() == (True, f"{LOOSE} at {fake.base_url}")
+
+
+@pytest.mark.parametrize(
+    ("model", "base_url", "well"),
+    [
+        ("llama3.2", "http://127.0.0.1:11434/v1", True),
+        ("gemini-2", "https://generativelanguage.googleapis.com/v1beta/openai", True),
+        ("my-deployment", "https://mine.openai.azure.com/openai/v1", False),
+    ],
+)
+def test_check_knows_how_servers_list_their_models(
+    monkeypatch: pytest.MonkeyPatch, model: str, base_url: str, *, well: bool
+) -> None:
+    listed = ["llama3.2:latest", "models/gemini-2", "gpt-4o"]
+    monkeypatch.setattr(openai_session.Session, "model_names", lambda _: listed)
+
+    assert OpenAIAnalyst(KEY, base_url, model).check()[0] is well
 
 
 def test_check_tells_of_a_model_that_is_not_there(fake: FakeOpenAI) -> None:

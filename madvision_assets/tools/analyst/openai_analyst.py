@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from math import ceil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from madvision_assets.domain.clips import FailedWindow, Moment, RejectedMoment
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
@@ -30,6 +31,10 @@ from madvision_assets.tools.analyst.windows import spread_sample, windows_of
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_DEADLINE_S = 180.0
 CONTENT_TYPE, CLIP_CANDIDATES = "content_type", "clip_candidates"
+# How else servers list a model that may be asked for by its name alone: Ollama, Gemini.
+LISTED_AS = ("{}:latest", "models/{}")
+# Hosts that list what can be deployed, and are asked for deployments, which are named freely.
+LISTING_OTHERS = ".azure.com"
 # What each stage asks; the hash of all that is asked is part of what its document was made from.
 ASKED: Mapping[str, tuple[tuple[Prompt, type[Answer]], ...]] = {
     CONTENT_TYPE: ((CLASSIFY, KindAnswer),),
@@ -134,12 +139,15 @@ class OpenAIAnalyst:
         """See ``Analyst``; asks the API for its models, which costs nothing."""
         with self._session("", "") as session:
             names = session.model_names()
-        name = self._endpoint.model
-        if names and name not in names:
-            raise AnalystMisconfiguredError(f"{self._endpoint.base_url} offers no model {name!r}")
+        name, base_url = self._endpoint.model, self._endpoint.base_url
+        unlisted = None
+        if names and not {name, *(each.format(name) for each in LISTED_AS)} & set(names):
+            if not (urlsplit(base_url).hostname or "").endswith(LISTING_OTHERS):
+                raise AnalystMisconfiguredError(f"{base_url} offers no model {name!r}")
+            unlisted = "it is not among the models listed there, where deployments have names of their own"
         warning = self._models.family_of(name).warning(datetime.now(UTC).date())
-        told = "; ".join(filter(None, (f"{name} at {self._endpoint.base_url}", self._desk.books.told, warning)))
-        return warning is None, told
+        told = "; ".join(filter(None, (f"{name} at {base_url}", self._desk.books.told, unlisted, warning)))
+        return warning is None and unlisted is None, told
 
     def fingerprint(self, step: str) -> str:
         """See ``Analyst``: the prompts, the form of the answers, and the family of the model."""

@@ -40,7 +40,7 @@ from madvision_assets.tools.analyst.errors import minded_parameter
 from madvision_assets.tools.analyst.manner import LIMITS, Manner, learn, manner_of, response_format
 from madvision_assets.tools.analyst.models import Family, Models, Price, Schema, cost_usd
 from madvision_assets.tools.analyst.openai_client import Client, Endpoint
-from madvision_assets.tools.analyst.prompts import Messages, Prompt
+from madvision_assets.tools.analyst.prompts import Messages, Prompt, asked_anew
 from madvision_assets.tools.analyst.tokens import estimated_tokens, of_messages
 
 if TYPE_CHECKING:
@@ -178,8 +178,7 @@ class Session:
                 raise
             again = replace(question, room=self._more_room(question))
         except AnalystBadAnswerError as error:
-            said = f"Your answer could not be used ({error.details}). Answer anew, exactly in the form asked for."
-            again = replace(question, messages=[*question.messages, {"role": "user", "content": said}])
+            again = replace(question, messages=asked_anew(question.messages, error.details))
         try:
             return self._asked(again, read, seed + 1)
         except AnalystBadAnswerError:
