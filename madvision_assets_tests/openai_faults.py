@@ -124,6 +124,13 @@ def wrong_segments() -> Fault:
     return Fault(content=json.dumps({"moments": moments}))
 
 
+def with_200(told: object, /, **choice: object) -> Fault:
+    """An error that a proxy sends with status 200; it may come after a part of an answer."""
+    choices = [{"index": 0, "message": {"role": "assistant", "content": "{"}, **choice}] if choice else None
+    error = {"error": told} if told else {}
+    return Fault(body=json.dumps({"id": "x", "object": "chat.completion", "choices": choices, **error}))
+
+
 def no_choices() -> Fault:
     """A completion without an answer in it."""
     return Fault(change={"choices": []})

@@ -7,6 +7,7 @@ import click
 
 from madvision_assets.command.display import echo, told_plainly
 from madvision_assets.command.queue import cut_options, options_of
+from madvision_assets.domain.provenance import Recipe
 from madvision_assets.settings import load_settings
 from madvision_assets.tools.analyst import Analyst
 
@@ -21,7 +22,7 @@ def evaluate(file: Path, form: str, repeats: int, **asked: float | None) -> None
     """Measure the analyst's choice of clips beside baselines.
 
     SET is JSON, or JSON.xz: talks with what editors chose of them (docs/evaluation.md). The analyst is the configured
-    one; one behind an API is paid for each talk.
+    one; one behind an API is paid for each talk and repeat, under the ceilings of a video and a day.
     """
     from madvision_assets.evaluation.labelled import read_set
     from madvision_assets.evaluation.report import evaluated
@@ -35,8 +36,9 @@ def evaluate(file: Path, form: str, repeats: int, **asked: float | None) -> None
         if shown:
             echo(f"\r{done} of {of} talks", err=True, nl=done == of)
 
-    report = evaluated(talks, analyst, options_of(asked), repeats=repeats, told=told)
-    echo(to_json(report) if form == "json" else to_table(report))
+    recipes: list[Recipe] = []
+    report = evaluated(talks, analyst, options_of(asked), repeats=repeats, told=told, heard=recipes.append)
+    echo((to_json if form == "json" else to_table)(report, recipes))
 
 
 def _configured() -> Analyst:

@@ -65,10 +65,10 @@ def _reason(workplace: Workplace, prompt: Path | None, model: str | None, *, cod
         return _of_model(workplace.settings, model)
     if code:
         return staleness.changed_code
-    from madvision_assets.defs.resources import make_analyst
+    from madvision_assets.defs.resources import make_fingerprinted
 
-    analyst = make_analyst(workplace.settings, workplace.database, workplace.store)
-    return staleness.changed_since(staleness.code_versions(analyst))
+    # As the Upgrader does: who asks need not have the key of whoever does the work.
+    return staleness.changed_since(staleness.code_versions(make_fingerprinted(workplace.settings)))
 
 
 def _of_prompt(file: Path) -> Reason:

@@ -1,7 +1,9 @@
 """Talks of which it is known what editors chose: their file, and how one becomes a transcript."""
 
+import hashlib
 import json
 import lzma
+import re
 from pathlib import Path
 from typing import Annotated, NamedTuple, Self
 
@@ -12,6 +14,8 @@ from madvision_assets.domain.transcript import Segment, Transcript
 
 # Text compresses well; a file that grows beyond this is none of ours.
 MAX_CHARS = 500_000_000
+# What can be a part of an ID as it is.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
 # Times are often given in whole seconds.
 ROUNDED_S = 1.0
 
@@ -94,10 +98,11 @@ def read_set(file: Path) -> list[LabelledTalk]:
     return talks
 
 
-def transcript_of(talk: LabelledTalk) -> Transcript:
+def transcript_of(talk: LabelledTalk, repeat: int = 0) -> Transcript:
     """The talk as a speech engine would have given it: its sentences are segments, without times of words.
 
-    Times count from the talk's own start, so that nothing before it can be chosen.
+    Times count from the talk's own start, so that nothing before it can be chosen. It has an ID of its own, and another
+    one for each repeat: ceilings are of a video, and what was answered about one is not asked again.
     """
     segments = tuple(
         Segment(
@@ -111,13 +116,18 @@ def transcript_of(talk: LabelledTalk) -> Transcript:
     )
     spoken_s = sum(segment.end_s - segment.start_s for segment in segments)
     return Transcript(
-        video_id="evaluated",
+        video_id=_video_id(talk, repeat),
         language=talk.language,
         duration_s=talk.end_s - talk.start_s,
         audible_s=spoken_s,
         covered_s=spoken_s,
         segments=segments,
     )
+
+
+def _video_id(talk: LabelledTalk, repeat: int) -> str:
+    told = talk.id if _PLAIN.fullmatch(talk.id) else hashlib.sha256(talk.id.encode(errors="replace")).hexdigest()[:16]
+    return f"evaluated-{told}" + f"-{repeat + 1}" * bool(repeat)
 
 
 def _text_of(file: Path) -> str:

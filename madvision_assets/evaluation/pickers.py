@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from madvision_assets.domain.content_type import ContentKind
+from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.selection import select
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.evaluation.labelled import LabelledTalk, transcript_of
@@ -18,17 +19,21 @@ from madvision_assets.tools.analyst import Analyst
 RANDOM_SEEDS = 20
 TRIES = 200  # to lay a clip where none lies yet
 
-Picker = Callable[[LabelledTalk], list[Clip]]
+# A talk, and which repeat of the question it is, from 0.
+Picker = Callable[[LabelledTalk, int], list[Clip]]
+Heard = Callable[[Recipe], None]
 
 
-def analyst_picker(analyst: Analyst, options: Options) -> Picker:
-    """What an analyst proposes, vetted as in the pipeline; best first."""
+def analyst_picker(analyst: Analyst, options: Options, heard: Heard = lambda _: None) -> Picker:
+    """What an analyst proposes, vetted as in the pipeline; best first. It is told of each answer who gave it."""
 
-    def pick(talk: LabelledTalk) -> list[Clip]:
-        transcript = transcript_of(talk)
+    def pick(talk: LabelledTalk, repeat: int) -> list[Clip]:
+        transcript = transcript_of(talk, repeat)
+        asked_for = transcript.within(options.start_s, options.end_s)
         source = SourceMetadata(extractor="labelled", title=talk.title)
         kind = ContentKind(talk.kind) if talk.kind in set(ContentKind) else ContentKind.OTHER
-        proposal = analyst.propose(transcript, kind, source, options)
+        proposal = analyst.propose(asked_for, kind, source, options)
+        heard(proposal.recipe)
         chosen = select(proposal.moments, transcript, options, transcript.duration_s)
         return [(clip.start_s + talk.start_s, clip.end_s + talk.start_s) for clip in chosen.candidates]
 

@@ -10,6 +10,7 @@ from madvision_assets.evaluation.labelled import LabelledTalk
 from madvision_assets.evaluation.metrics import FURTHER, MAIN, Clip, agreement, measures
 from madvision_assets.evaluation.pickers import (
     RANDOM_SEEDS,
+    Heard,
     analyst_picker,
     has_speakers,
     lead_clips,
@@ -44,6 +45,7 @@ def evaluated(
     *,
     repeats: int = 1,
     told: Told = lambda _done, _of: None,
+    heard: Heard = lambda _: None,
 ) -> Report:
     """Measure an analyst.
 
@@ -53,14 +55,15 @@ def evaluated(
         options: how many and how long.
         repeats: how often each talk is given to it; from two on it is measured how alike its answers are.
         told: how many talks are done, of how many.
+        heard: of each answer, who gave it.
 
     Raises:
         Failure: of the analyst.
     """
-    pick = analyst_picker(analyst, options)
+    pick = analyst_picker(analyst, options, heard)
     picks, agreements = [], []
     for number, talk in enumerate(talks, 1):
-        first, *others = [pick(talk) for _ in range(repeats)]
+        first, *others = [pick(talk, repeat) for repeat in range(repeats)]
         picks.append(first)
         agreements.append(fmean(agreement(talk, first, other) for other in others) if others else 1.0)
         told(number, len(talks))

@@ -84,9 +84,9 @@ def other_model(name: str, steps: Iterable[PipelineStep], is_of: Callable[[str],
     wanted = frozenset(steps)
 
     def reason(made: NewestDocument) -> str | None:
-        return (
-            None if made.step not in wanted or is_of(made.model) else f"made by {made.model or made.engine}, not {name}"
-        )
+        if made.step not in wanted or is_of(made.model) or _asked_nobody(made):
+            return None
+        return f"made by {made.model or made.engine}, not {name}"
 
     return reason
 
@@ -96,7 +96,9 @@ def other_prompt(hashes: Mapping[PipelineStep, str]) -> Reason:
 
     def reason(made: NewestDocument) -> str | None:
         wanted = hashes.get(made.step)
-        return None if wanted is None or made.engine == OFFLINE or made.prompt_hash == wanted else "asked otherwise"
+        if wanted is None or made.engine == OFFLINE or made.prompt_hash == wanted or _asked_nobody(made):
+            return None
+        return "asked otherwise"
 
     return reason
 
@@ -179,6 +181,12 @@ class Upgrader:
             found = list(find(self.database, changed_since(self.versions), UPGRADED_AT_ONCE, by_itself=True))
         self._looks_again_s = time.monotonic() + (IDLE_PAUSE_S if is_away or not found else BUSY_PAUSE_S)
         return redo(self.database, found)
+
+
+def _asked_nobody(made: NewestDocument) -> bool:
+    """Whether there was nothing to ask a language model, since nobody speaks."""
+    of_analyst = made.step.stage.guard is Resource.ANALYST and made.engine != OFFLINE
+    return of_analyst and not (made.model or made.prompt_hash)
 
 
 def _version(step: PipelineStep, analyst: Analyst) -> str:

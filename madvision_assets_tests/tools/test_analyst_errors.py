@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from madvision_assets.domain import failures
 from madvision_assets.domain.retry_after import retry_after_s
-from madvision_assets.tools.analyst.answers import json_in, moments_of
+from madvision_assets.tools.analyst.answers import KindAnswer, RankAnswer, json_in, moments_of
 from madvision_assets.tools.analyst.errors import classify_openai, minded_parameter
 
 REQUEST = httpx2.Request("POST", "http://127.0.0.1/v1/chat/completions")
@@ -128,6 +128,42 @@ def test_the_moments_of_an_answer_are_found_however_it_is_wrapped(text: str) -> 
 def test_where_there_are_none_it_is_a_bad_answer(text: str) -> None:
     with pytest.raises(failures.AnalystBadAnswerError):
         moments_of(json_in(text))
+
+
+KIND = '"kind": "interview", "confidence": "high", "topics": ["bikes"], "reason": "Two talk."'
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "confidence"),
+    [
+        (f"{{{KIND}}}", "interview", "high"),
+        (f'{{"answer": {{{KIND}}}}}', "interview", "high"),
+        (f"[{{{KIND}}}]", "interview", "high"),
+        (json.dumps(f"{{{KIND}}}"), "interview", "high"),
+        ('{"kind": "Interview (questions and answers)", "confidence": "High"}', "interview", "high"),
+        ('{"kind": "podcast", "confidence": "high"}', "other", "low"),
+        ('{"kind": "interview", "confidence": 0.9}', "interview", "low"),
+        ('{"kind": "interview"}', "interview", "low"),
+    ],
+)
+def test_a_kind_is_understood_however_it_is_told(text: str, kind: str, confidence: str) -> None:
+    answer = KindAnswer.understood(json_in(text))
+
+    assert (answer.kind.value, answer.confidence.value) == (kind, confidence)
+    assert answer.clean_topics() == (("bikes",) if "bikes" in text else ())
+
+
+@pytest.mark.parametrize(
+    "text", ['{"best_first": [2, 0, 1]}', "[2, 0, 1]", '{"ranking": [2, 0, 1]}', '{"a": {"best_first": ["2", 0, 1]}}']
+)
+def test_a_ranking_is_understood_however_it_is_told(text: str) -> None:
+    assert RankAnswer.understood(json_in(text)).best_first == [2, 0, 1]
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", '"x"', '{"kind": null}', '{"kind": 3}', '{"moments": []}', '["news"]'])
+def test_what_tells_no_kind_is_a_bad_answer(text: str) -> None:
+    with pytest.raises(failures.AnalystBadAnswerError):
+        KindAnswer.understood(json_in(text))
 
 
 def test_a_number_that_no_segment_has_and_no_table_takes_is_none() -> None:

@@ -1,13 +1,16 @@
 """The analyst behind the OpenAI API: the real SDK, over HTTP, against the fake server."""
 
+import gzip
 import json
 import logging
+import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import pytest
@@ -266,7 +269,9 @@ def test_a_window_that_cannot_be_read_is_told_and_the_others_stand(fake: FakeOpe
     assert windows[1] == windows[2] != windows[3]
     first, second = (request.body for request in fake.completions[1:3])
     assert first["seed"] != second["seed"]
-    assert "could not be used" in second["messages"][-1]["content"]
+    *_, task, data = second["messages"]
+    assert "could not be used" in task["content"]
+    assert data == first["messages"][-1], "the last message is data, and nothing else"
 
 
 def test_a_window_of_which_the_answer_is_cut_off_is_read_in_halves_once(fake: FakeOpenAI) -> None:
@@ -274,6 +279,33 @@ def test_a_window_of_which_the_answer_is_cut_off_is_read_in_halves_once(fake: Fa
     analyst(fake).propose(long_talk(0.5), ContentKind.OTHER, SOURCE, Options())
 
     assert [len(window) for window in windows_read(fake)] == [360, 180, 180]
+    # Each half is asked for half as many moments, for which it has all the room.
+    assert asked_for(fake) == [(15, 3_600), (8, 3_600), (8, 3_600)]
+
+
+def asked_for(fake: FakeOpenAI) -> list[tuple[int, int]]:
+    """Moments that each window is asked for, and the tokens of its answer."""
+    found = []
+    for body in (request.body for request in fake.completions):
+        asked = re.search(r"at most (\d+) moments", body["messages"][1]["content"])
+        if asked:
+            found.append((int(asked[1]), body.get("max_tokens") or body["max_completion_tokens"]))
+    return found
+
+
+@pytest.mark.parametrize("max_clips", [10, 25, 50])
+def test_a_model_that_writes_little_is_asked_for_no_more_than_it_can_write_in_windows_enough(
+    fake: FakeOpenAI, max_clips: int
+) -> None:
+    talk = long_talk(0.5)
+    usual = analyst(fake, model=LOOSE)
+    usual.classify(talk, SOURCE)  # what it minds is known from here on
+    usual.propose(talk, ContentKind.OTHER, SOURCE, Options(max_clips=max_clips, min_clip_s=5))
+
+    asked = asked_for(fake)
+    assert all(300 + 220 * moments <= room <= 4_096 for moments, room in asked)
+    assert sum(moments for moments, _ in asked) >= 1.5 * max_clips
+    assert {segment for window in windows_read(fake)[-len(asked) :] for segment in window} == set(range(360))
 
 
 def test_a_window_that_is_too_large_for_the_model_is_halved_until_it_fits(fake: FakeOpenAI) -> None:
@@ -343,8 +375,19 @@ def test_the_kind_of_ten_hours_is_judged_by_a_sample_of_all_parts(fake: FakeOpen
         (openai_faults.cut_off(), AnalystBadAnswerError),
         (openai_faults.broken_json(), AnalystBadAnswerError),
         (openai_faults.wrong_form(), AnalystBadAnswerError),
-        (openai_faults.no_choices(), AnalystBadAnswerError),
-        (openai_faults.web_page(), AnalystBadAnswerError),
+        (openai_faults.no_choices(), AnalystUnavailableError),
+        (openai_faults.web_page(), AnalystUnavailableError),
+        (Fault(body=""), AnalystUnavailableError),
+        (Fault(body='{"choices": [{"mess'), AnalystUnavailableError),
+        (openai_faults.with_200(None), AnalystUnavailableError),
+        (openai_faults.with_200("overloaded"), AnalystUnavailableError),
+        (openai_faults.with_200({"message": "Provider returned error", "code": 502}), AnalystUnavailableError),
+        (openai_faults.with_200({"message": "Slow down", "code": "429"}), AnalystRateLimitedError),
+        (openai_faults.with_200({"message": "Slow down", "type": "rate_limit_error"}), AnalystRateLimitedError),
+        (openai_faults.with_200({"message": "User not found.", "code": 401}), ApiKeyInvalidError),
+        (openai_faults.with_200({"message": "No credits", "code": 402}), QuotaExhaustedError),
+        (openai_faults.with_200(None, finish_reason="error"), AnalystUnavailableError),
+        (openai_faults.with_200(None, error={"message": "Slow down", "code": 429}), AnalystRateLimitedError),
     ],
 )
 def test_what_goes_wrong_at_the_api_is_a_leaf_of_the_taxonomy(
@@ -411,6 +454,54 @@ def test_a_lost_or_stalled_connection_is_an_api_that_cannot_be_reached(fake: Fak
         analyst(fake, max_retries=0, deadline_s=0.2).classify(sample_talk(), SOURCE)
 
 
+@contextmanager
+def speaking(first: bytes, again: bytes) -> Iterator[str]:
+    """The address of a server that says the first, and the other again and again, until nobody listens."""
+
+    def speak() -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.recv(65_536)
+            connection.sendall(first)
+            while again and not is_over.wait(0.05):
+                connection.sendall(again)
+
+    is_over = Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = Thread(target=speak, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        is_over.set()
+    thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (b"HTTP/1.1 200 OK\r\nx-slowly: ", b"a"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", b" "),
+    ],
+    ids=["headers", "continue", "body"],
+)
+def test_the_deadline_holds_whatever_is_being_read(first: bytes, again: bytes) -> None:
+    notes = Notes()
+    with speaking(first, again) as base_url, pytest.raises(AnalystUnavailableError, match="before the deadline"):
+        OpenAIAnalyst(KEY, base_url, deadline_s=0.5, max_retries=0, desk=Desk(notes)).classify(short_talk(), SOURCE)
+
+    assert notes.came[0].doubtful_usd > 0
+
+
+def test_an_answer_that_is_compressed_though_nobody_asked_for_that_is_not_unpacked(fake: FakeOpenAI) -> None:
+    analyst(fake).classify(short_talk(), SOURCE)
+    assert fake.completions[0].headers["accept-encoding"] == "identity"
+
+    body = gzip.compress(b" " * 1_000_000)
+    head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
+    with speaking(head + body, b"") as base_url, pytest.raises(AnalystUnavailableError, match="RemoteProtocolError"):
+        OpenAIAnalyst(KEY, base_url, max_retries=0).classify(short_talk(), SOURCE)
+
+
 def test_a_server_that_does_not_listen_cannot_be_reached(fake: FakeOpenAI) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -442,14 +533,14 @@ def test_invented_segments_and_quotes_reach_the_selection_and_are_rejected_there
     assert sorted(rules) == ["quote_not_found", "unknown_segment"]
 
 
-@pytest.mark.parametrize("key", ["sk-wrong-0123456789abcdef", "anotherkind-0123456789"])
+@pytest.mark.parametrize("key", ["sk-wrong-0123456789abcdef", "anotherkind-0123456789", "of-a-mounted-secret\n"])
 def test_a_wrong_key_is_told_without_being_repeated(
     fake: FakeOpenAI, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG), pytest.raises(ApiKeyInvalidError) as caught:
         analyst(fake, api_key=key).classify(sample_talk(), SOURCE)
 
-    assert key not in str(caught.value)
+    assert key.strip() not in str(caught.value)
     assert key not in repr(analyst(fake, api_key=key)._endpoint)
 
 
@@ -581,6 +672,11 @@ def test_what_is_planned_is_no_less_than_what_it_comes_to(fake: FakeOpenAI) -> N
     [
         (openai_faults.server_error(), False),
         (openai_faults.rate_limited(), False),
+        (openai_faults.web_page(), False),
+        (Fault(body=""), False),
+        (openai_faults.with_200({"message": "Provider returned error", "code": 502}), False),
+        (openai_faults.with_200(None, finish_reason="error"), False),
+        (Fault(body='{"choices": [{"mess'), True),
         (openai_faults.slow(3), True),
         (openai_faults.closed_connection(), True),
         (openai_faults.cut_connection(), True),
@@ -659,9 +755,12 @@ def test_what_the_books_are_waited_for_takes_nothing_of_the_time_for_an_answer(
     assert len(fake.completions) == len(books.came) == 2
 
 
-def test_a_question_without_a_usable_answer_is_asked_otherwise_each_time_and_not_for_ever(fake: FakeOpenAI) -> None:
+@pytest.mark.parametrize("fault", [openai_faults.broken_json(), openai_faults.cut_off()], ids=["broken", "cut off"])
+def test_a_question_without_a_usable_answer_is_asked_otherwise_each_time_and_not_for_ever(
+    fake: FakeOpenAI, fault: Fault
+) -> None:
     desk = Desk(Notes(), Kept())
-    fake.always(openai_faults.broken_json())
+    fake.always(fault)
     for _ in range(3):
         with pytest.raises(AnalystBadAnswerError):
             analyst(fake, desk=desk).classify(sample_talk(), SOURCE)
@@ -673,6 +772,38 @@ def test_a_question_without_a_usable_answer_is_asked_otherwise_each_time_and_not
     assert len(fake.completions) == 6
     fake.always(None)
     assert analyst(fake, desk=desk).classify(sample_talk(), SOURCE).document.kind is ContentKind.KNOWLEDGE
+
+
+def test_a_kind_of_which_the_answer_is_cut_off_is_asked_for_once_more_with_room_for_thoughts(fake: FakeOpenAI) -> None:
+    analyst(fake, model=LOOSE).classify(short_talk(), SOURCE)  # what it minds is known from here on
+    fake.script(openai_faults.cut_off())
+    analyst(fake, model=LOOSE).classify(sample_talk(), SOURCE)
+
+    first, second = fake.completions[-2:]
+    assert second.body["messages"] == first.body["messages"]
+    assert (first.body["max_tokens"], second.body["max_tokens"]) == (512, 4_096)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [openai_faults.broken_json(), openai_faults.cut_off(), openai_faults.wrong_form(), Fault(content="")],
+    ids=["broken", "cut off", "form", "empty"],
+)
+def test_a_redo_with_nothing_changed_pays_nothing_also_where_an_answer_could_not_be_used(
+    fake: FakeOpenAI, fault: Fault
+) -> None:
+    desk = Desk(Notes(), Kept())
+
+    def work() -> tuple[object, object]:
+        usual = analyst(fake, desk=desk)
+        return usual.classify(sample_talk(), SOURCE).document, usual.propose(
+            sample_talk(), ContentKind.OTHER, SOURCE, Options()
+        ).moments
+
+    fake.script(fault, None, fault)
+    first, paid = work(), len(fake.completions)
+    assert work() == first
+    assert 4 <= paid == len(fake.completions)
 
 
 def test_a_retry_reads_only_the_windows_that_were_not_read(fake: FakeOpenAI) -> None:
@@ -700,6 +831,23 @@ def test_check_names_the_model_the_address_and_when_it_leaves(fake: FakeOpenAI) 
     assert told.startswith(f"gpt-4o at {fake.base_url}; it leaves the vendor's API on 2027-01-14, by public notices")
     assert not well
     assert analyst(fake, model=LOOSE).check() == (True, f"{LOOSE} at {fake.base_url}")
+
+
+@pytest.mark.parametrize(
+    ("model", "base_url", "well"),
+    [
+        ("llama3.2", "http://127.0.0.1:11434/v1", True),
+        ("gemini-2", "https://generativelanguage.googleapis.com/v1beta/openai", True),
+        ("my-deployment", "https://mine.openai.azure.com/openai/v1", False),
+    ],
+)
+def test_check_knows_how_servers_list_their_models(
+    monkeypatch: pytest.MonkeyPatch, model: str, base_url: str, *, well: bool
+) -> None:
+    listed = ["llama3.2:latest", "models/gemini-2", "gpt-4o"]
+    monkeypatch.setattr(openai_session.Session, "model_names", lambda _: listed)
+
+    assert OpenAIAnalyst(KEY, base_url, model).check()[0] is well
 
 
 def test_check_tells_of_a_model_that_is_not_there(fake: FakeOpenAI) -> None:

@@ -285,7 +285,10 @@ def test_usage_counts_the_requests_and_the_seconds_of_all_files(server: FakeTran
         (openai_faults.refused(422, "invalid_value"), f.SpeechApiRejectedError),
         (openai_faults.refused(400, "content_policy_violation"), f.SpeechRefusedError),
         (openai_faults.refused(402, "payment_required"), f.SpeechApiQuotaExhaustedError),
-        (openai_faults.web_page(), f.SpeechApiBadAnswerError),
+        (openai_faults.web_page(), f.SpeechApiUnavailableError),
+        (Fault(body=""), f.SpeechApiUnavailableError),
+        (openai_faults.with_200({"message": "Provider returned error", "code": 502}), f.SpeechApiUnavailableError),
+        (openai_faults.with_200({"message": "Slow down", "code": 429}), f.SpeechApiRateLimitedError),
         (Fault(body='{"text": '), f.SpeechApiBadAnswerError),
         (Fault(body='{"text": "x", "segments": [{"text": "x", "start": NaN, "end": 1}]}'), f.SpeechApiBadAnswerError),
         (Fault(body="[" * 100_000), f.SpeechApiBadAnswerError),
@@ -301,7 +304,7 @@ def test_what_goes_wrong_at_the_api_is_a_leaf_of_the_taxonomy(
     with pytest.raises(leaf) as caught:
         api(server).transcribe(tone(4), PLAIN)
 
-    assert type(caught.value) is leaf
+    assert caught.value.code == leaf.code
     assert caught.value.details
 
 

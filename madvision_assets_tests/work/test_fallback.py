@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.domain.content_type import ContentKind
-from madvision_assets.domain.failures import AnalystUnavailableError, ApiKeyInvalidError
+from madvision_assets.domain.failures import AnalystUnavailableError, ApiKeyInvalidError, PolicyRefusalError
 from madvision_assets.domain.paying import Came, Desk, Planned
 from madvision_assets.domain.video import Options, SourceMetadata
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
@@ -84,6 +84,18 @@ def test_once_the_api_is_back_it_is_asked_again_and_a_later_outage_counts_from_i
     fake.script(openai_faults.server_error())
     with pytest.raises(AnalystUnavailableError):
         analyst.classify(sample_talk(), SOURCE.model_copy(update={"title": "Another"}))
+
+
+def test_whoever_refuses_is_not_away(fake: FakeOpenAI, clock: Clock, analyst: FallbackAnalyst) -> None:
+    fake.script(openai_faults.server_error(), openai_faults.refusal(), openai_faults.server_error())
+    with pytest.raises(AnalystUnavailableError):
+        analyst.classify(sample_talk(), SOURCE)
+    clock.now += timedelta(seconds=40)
+    with pytest.raises(PolicyRefusalError):
+        analyst.classify(sample_talk(), SOURCE)
+    clock.now += timedelta(hours=3)
+    with pytest.raises(AnalystUnavailableError):
+        analyst.classify(sample_talk(), SOURCE)
 
 
 def test_what_the_operator_must_mend_is_no_outage(fake: FakeOpenAI, clock: Clock, analyst: FallbackAnalyst) -> None:

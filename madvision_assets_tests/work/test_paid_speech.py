@@ -120,7 +120,9 @@ def test_whoever_is_killed_over_the_books_has_kept_what_was_heard(
         (openai_faults.refused(401, "invalid_api_key"), False),
         (openai_faults.refused(400, "invalid_value"), False),
         (openai_faults.closed_connection(), True),
-        (openai_faults.web_page(), True),
+        (openai_faults.web_page(), False),
+        (openai_faults.with_200({"message": "Provider returned error", "code": 502}), False),
+        (Fault(body='{"text": '), True),
     ],
 )
 def test_what_became_of_a_failed_call_is_told_as_far_as_it_is_known(

@@ -135,6 +135,12 @@ def by_rules(database: Database, video_id: str) -> None:
     done(database, video_id, content_type=rules, clip_candidates=rules)
 
 
+def unasked(database: Database, video_id: str) -> None:
+    """A video in which nobody speaks: the language model was asked nothing."""
+    nothing = {"prompt_hash": None, "model": None, "cost_usd": 0.0}
+    done(database, video_id, content_type=nothing, clip_candidates=nothing)
+
+
 def test_what_was_provisional_is_redone_once_there_is_an_analyst_and_nothing_else_is(database: Database) -> None:
     by_rules(database, "web-rules")
     done(database, "web-old", content_type={"code_version": "1-00000000"})
@@ -202,6 +208,7 @@ def test_a_changed_prompt_names_what_was_asked_by_it_and_no_other(
 ) -> None:
     done(database, "web-one")
     by_rules(database, "web-rules")
+    unasked(database, "web-mute")
     prompts = files("madvision_assets.tools.analyst.prompts")
     for name, step in (("classify", "content_type"), ("propose", "clip_candidates"), ("rank", "clip_candidates")):
         changed = tmp_path / f"{name}.toml"
@@ -214,11 +221,25 @@ def test_a_changed_prompt_names_what_was_asked_by_it_and_no_other(
 
 def test_another_model_names_what_it_did_not_make(database: Database, command_line: CommandLine) -> None:
     done(database, "web-one")
+    unasked(database, "web-mute")
+    by_rules(database, "web-rules")
 
-    assert told(command_line, "--model", "gpt-4o") == {}
+    assert told(command_line, "--model", "gpt-4o") == {"web-rules": "content_type"}
+    with database.writing() as connection:
+        connection.execute(lineage.delete().where(lineage.c.video_id == "web-rules"))
     assert told(command_line, "--model", "gpt-4o-mini") == {"web-one": "content_type"}
     assert told(command_line, "--model", "tiny.en") == {}
-    assert told(command_line, "--model", "turbo") == {"web-one": "transcript"}
+    assert told(command_line, "--model", "turbo") == {"web-one": "transcript", "web-mute": "transcript"}
+
+
+def test_nothing_is_stale_for_want_of_the_key_that_only_the_pods_of_the_stages_have(
+    database: Database, command_line: CommandLine
+) -> None:
+    done(database, "web-one")
+    in_pods = {"MADVISION_EXECUTOR": "k8s", "MADVISION_GPU_IMAGE": "registry.example/gpu:1"}
+
+    assert told(CommandLine(command_line.home, in_pods)) == {}
+    assert told(command_line) == {"web-one": "content_type"}, "here rules would do the work"
 
 
 @pytest.mark.parametrize(

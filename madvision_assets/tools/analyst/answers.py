@@ -6,6 +6,7 @@ one moment that cannot be spoils no other.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Self
@@ -57,6 +58,11 @@ def _choice(value: object) -> object:
     return value.strip().casefold() if isinstance(value, str) else value
 
 
+def _first_word(value: str) -> str:
+    """Of a choice, which may be followed by what it means."""
+    return next(iter(re.findall(r"[^\W\d_]+", value.casefold())), "")
+
+
 def _text(value: object) -> object:
     return "" if value is None else value
 
@@ -91,9 +97,14 @@ class Answer(BaseModel):
             AnalystBadAnswerError: it is none; says which field is amiss, and never what is in it.
         """
         try:
-            return cls.model_validate(told)
+            return cls.model_validate(cls._tidied(told))
         except ValidationError as error:
             raise AnalystBadAnswerError(f"the answer does not fit its form: {amiss(error)}") from error
+
+    @classmethod
+    def _tidied(cls, told: object) -> object:
+        """What a server without a schema wrote, as one with a schema would have."""
+        return told
 
 
 class KindAnswer(Answer):
@@ -103,6 +114,23 @@ class KindAnswer(Answer):
     kind: Annotated[ContentKind, Choice]
     confidence: Annotated[Confidence, Choice]
     topics: Annotated[list[str], BeforeValidator(_texts)]
+
+    @classmethod
+    def _tidied(cls, told: object) -> object:
+        """A kind off the list is another one; what is said of it is not sure."""
+        found = _unwrapped(told, "kind")
+        if not isinstance(found, Mapping) or not isinstance(found.get("kind"), str):
+            return found
+        kind, confidence = _first_word(found["kind"]), _choice(found.get("confidence"))
+        is_listed = kind in {*ContentKind}
+        sure = confidence if is_listed and confidence in {*Confidence} else Confidence.LOW
+        return {
+            "reason": "",
+            "topics": [],
+            **found,
+            "kind": kind if is_listed else ContentKind.OTHER,
+            "confidence": sure,
+        }
 
     @property
     def clean_reason(self) -> str:
@@ -161,6 +189,12 @@ class RankAnswer(Answer):
 
     best_first: list[int]
 
+    @classmethod
+    def _tidied(cls, told: object) -> object:
+        """A list by itself is the ranking."""
+        found = _unwrapped(told, "best_first")
+        return {"best_first": found} if isinstance(found, list) else found
+
 
 _ANSWERING = frozenset({"moments", "kind", "best_first"})
 # What a server without a schema may leave out of a moment.
@@ -192,6 +226,20 @@ def moments_of(told: object) -> tuple[list[Moment], list[RejectedMoment]]:
     if bad and not good and all(each.rule is RejectionRule.MALFORMED for each in bad):
         raise AnalystBadAnswerError(f"no moment of the answer fits its form: {bad[0].details}")
     return good, bad
+
+
+def _unwrapped(told: object, name: str) -> object:
+    """The object with this field, however a server without a schema wraps it."""
+    for _ in range(MAX_WRAPPINGS):
+        if isinstance(told, str):
+            told = json_in(told)
+        elif isinstance(told, Mapping) and name not in told and len(told) == 1:
+            told = next(iter(told.values()))
+        elif isinstance(told, list) and len(told) == 1 and isinstance(told[0], Mapping):
+            told = told[0]
+        else:
+            break
+    return told
 
 
 def _listed(told: object) -> object:
@@ -248,6 +296,8 @@ def json_in(text: str) -> object:
     Raises:
         AnalystBadAnswerError: there is none.
     """
+    if not text.strip():
+        raise AnalystBadAnswerError("the answer is empty")
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -1,18 +1,54 @@
 """What came back from a chat completion: the SDK takes whatever JSON a server sends, so that nothing is sure."""
 
+import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from madvision_assets.domain.failures import AnalystBadAnswerError, PolicyRefusalError
+from madvision_assets.domain.failures import AnalystBadAnswerError, AnalystUnavailableError, PolicyRefusalError
+from madvision_assets.domain.hidden_errors import hidden_error
 from madvision_assets.domain.plain_text import cleaned
 
 if TYPE_CHECKING:
+    import httpx2
     from openai.types.chat import ChatCompletion
 
 MAX_MODEL_CHARS = 200
+CUT_OFF = "the answer was cut off at its length limit"
 
 
 class CutOffError(AnalystBadAnswerError):
     """The answer reached its length limit; told like its kind."""
+
+
+class NoCompletionError(AnalystUnavailableError):
+    """No model answered, and nobody charges for it: a web page, nothing at all; told like its kind."""
+
+
+def refuse_what_is_none(response: "httpx2.Response") -> None:
+    """Raise what a response of status 200 is where it is no completion.
+
+    Raises:
+        NoCompletionError: it holds none, and none was begun.
+        AnalystUnavailableError: it broke off, and may have been paid for.
+        openai.APIStatusError: it holds an error instead, as proxies send it with status 200.
+    """
+    import httpx2
+    import openai
+
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError) as error:
+        kind = AnalystUnavailableError if response.content.lstrip().startswith(b"{") else NoCompletionError
+        raise kind("the server does not answer as the OpenAI API does") from error
+    if not isinstance(body, Mapping):
+        raise NoCompletionError("the server does not answer as the OpenAI API does")
+    hidden = hidden_error(body)
+    if hidden:
+        status, told = hidden
+        as_sent = httpx2.Response(status, headers=response.headers, request=response.request)
+        raise openai.APIStatusError("an error with status 200", response=as_sent, body=told)
+    if not body.get("choices") and not body.get("usage"):
+        raise NoCompletionError("the response has no choices")
 
 
 def can_be(told: tuple[object, ...], counted: tuple[int, ...], most: int) -> bool:
@@ -24,15 +60,7 @@ def can_be(told: tuple[object, ...], counted: tuple[int, ...], most: int) -> boo
 
 
 def text_of(completion: "ChatCompletion") -> str:
-    """What the model wrote; the SDK takes whatever JSON a server sends, so that nothing is sure to be there.
-
-    Raises:
-        AnalystBadAnswerError: it is no completion.
-    """
-    from openai.types.chat import ChatCompletion
-
-    if not isinstance(completion, ChatCompletion):
-        raise AnalystBadAnswerError("the server does not answer as the OpenAI API does")
+    """What the model wrote; the SDK takes whatever JSON a server sends, so that nothing is sure to be there."""
     choices = completion.choices if isinstance(completion.choices, list) else []
     content = getattr(getattr(choices[0], "message", None), "content", None) if choices else None
     return content if isinstance(content, str) else ""
@@ -49,16 +77,14 @@ def refuse_unfinished(completion: "ChatCompletion") -> None:
     Raises:
         PolicyRefusalError: the model declined, or was stopped.
         CutOffError: it had no more room.
-        AnalystBadAnswerError: there is no answer.
+        AnalystUnavailableError: there is no answer.
     """
     if not completion.choices or not getattr(completion.choices[0], "message", None):
-        raise AnalystBadAnswerError("the response has no choices")
+        raise AnalystUnavailableError("the response has no choices")
     choice = completion.choices[0]
     if choice.message.refusal:
         raise PolicyRefusalError(str(choice.message.refusal))
     if choice.finish_reason == "content_filter":
         raise PolicyRefusalError("its content filter stopped the answer")
     if choice.finish_reason == "length":
-        raise CutOffError("the answer was cut off at its length limit")
-    if not choice.message.content:
-        raise AnalystBadAnswerError("the answer is empty")
+        raise CutOffError(CUT_OFF)

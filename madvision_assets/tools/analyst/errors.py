@@ -6,6 +6,8 @@ status  400 413 422        the request, which holds one video's transcript: that
         404 and the rest   the model: somebody must change the configuration
         402, 429 quota     the account
         408 409 429 5xx    wait; the SDK's own retries are already spent
+200     with an error       as if it had been sent with the status that it names (``domain.hidden_errors``)
+        no completion       as an outage
 answer  refusal, filter    the same again next time: permanent
         cut off, no JSON   asked again later
 """

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from math import ceil
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from madvision_assets.domain.clips import FailedWindow, Moment, RejectedMoment
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
@@ -20,30 +21,31 @@ from madvision_assets.tools.analyst import AnalystDescriptor, AnalystOptions, Pr
 from madvision_assets.tools.analyst.answers import Answer, KindAnswer, MomentsAnswer, RankAnswer
 from madvision_assets.tools.analyst.models import Models
 from madvision_assets.tools.analyst.openai_client import Endpoint
-from madvision_assets.tools.analyst.openai_session import ENGINE, Question, Session
+from madvision_assets.tools.analyst.openai_session import ENGINE, SAFE_SHARE, Question, Session
 from madvision_assets.tools.analyst.prompts import CLASSIFY, PROPOSE, RANK, Prompt, transcript_block
 from madvision_assets.tools.analyst.ranking import ranked
-from madvision_assets.tools.analyst.reading import Reader, room_of
+from madvision_assets.tools.analyst.reading import MIN_PROPOSED, Reader, most_moments, room_of
 from madvision_assets.tools.analyst.tokens import estimated_tokens
 from madvision_assets.tools.analyst.windows import spread_sample, windows_of
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 DEFAULT_DEADLINE_S = 180.0
 CONTENT_TYPE, CLIP_CANDIDATES = "content_type", "clip_candidates"
+# How else servers list a model that may be asked for by its name alone: Ollama, Gemini.
+LISTED_AS = ("{}:latest", "models/{}")
+# Hosts that list what can be deployed, and are asked for deployments, which are named freely.
+LISTING_OTHERS = ".azure.com"
 # What each stage asks; the hash of all that is asked is part of what its document was made from.
 ASKED: Mapping[str, tuple[tuple[Prompt, type[Answer]], ...]] = {
     CONTENT_TYPE: ((CLASSIFY, KindAnswer),),
     CLIP_CANDIDATES: ((PROPOSE, MomentsAnswer), (RANK, RankAnswer)),
 }
-# Of a model's context: the instructions, and what an estimate may be wrong by.
 INSTRUCTION_TOKENS = 1_500
-SAFE_SHARE = 0.95
 KIND_TOKENS = 512
 # The kind of a long video shows in samples: so many runs of so many segments.
 SAMPLE_RUNS, SAMPLE_RUN_LENGTH = 12, 25
-# More moments than clips are asked for, so that the selection has a choice; and a few of every window.
+# More moments than clips are asked for, so that the selection has a choice.
 PROPOSED_PER_CLIP = 1.5
-MIN_PROPOSED_PER_WINDOW = 3
 
 
 class OpenAIAnalyst:
@@ -116,7 +118,7 @@ class OpenAIAnalyst:
         if transcript.no_speech:
             return Proposal((), provisional=False, recipe=Recipe(engine=ENGINE))
         windows = self._windows(transcript.segments, source, options)
-        count = _count(options, len(windows))
+        count = self._count(options, len(windows))
         per_clip = _segments_per_clip(transcript.segments, options)
         with self._session(transcript.video_id, CLIP_CANDIDATES) as session:
             reader = Reader(session, source, kind, count, per_clip, options)
@@ -137,12 +139,15 @@ class OpenAIAnalyst:
         """See ``Analyst``; asks the API for its models, which costs nothing."""
         with self._session("", "") as session:
             names = session.model_names()
-        name = self._endpoint.model
-        if names and name not in names:
-            raise AnalystMisconfiguredError(f"{self._endpoint.base_url} offers no model {name!r}")
+        name, base_url = self._endpoint.model, self._endpoint.base_url
+        unlisted = None
+        if names and not {name, *(each.format(name) for each in LISTED_AS)} & set(names):
+            if not (urlsplit(base_url).hostname or "").endswith(LISTING_OTHERS):
+                raise AnalystMisconfiguredError(f"{base_url} offers no model {name!r}")
+            unlisted = "it is not among the models listed there, where deployments have names of their own"
         warning = self._models.family_of(name).warning(datetime.now(UTC).date())
-        told = "; ".join(filter(None, (f"{name} at {self._endpoint.base_url}", self._desk.books.told, warning)))
-        return warning is None, told
+        told = "; ".join(filter(None, (f"{name} at {base_url}", self._desk.books.told, unlisted, warning)))
+        return warning is None and unlisted is None, told
 
     def fingerprint(self, step: str) -> str:
         """See ``Analyst``: the prompts, the form of the answers, and the family of the model."""
@@ -166,12 +171,26 @@ class OpenAIAnalyst:
         self, segments: Sequence[Segment], source: SourceMetadata, options: Options
     ) -> list[Sequence[Segment]]:
         about = estimated_tokens(transcript_block(source, segments[:0], options.topic))
-        most = max(200, self._room_for(room_of(_count(options, 1))) - about)
-        return windows_of(segments, most, _tokens_of)
+        most = max(200, self._room_for(room_of(self._count(options, 1))) - about)
+        return windows_of(segments, min(most, self._share(segments, options)), _tokens_of)
+
+    def _share(self, segments: Sequence[Segment], options: Options) -> int:
+        """Tokens of a window, where one answer has no room for all the moments that are asked for."""
+        fewest, _ = _segments_per_clip(segments, options)
+        wanted = min(_wanted(options), max(1, len(segments) // fewest))
+        return ceil(_tokens_of_all(segments) / ceil(wanted / self._most_moments))
+
+    def _count(self, options: Options, windows: int) -> int:
+        """Moments that are asked for in each of so many windows; a few, at least."""
+        return min(self._most_moments, max(MIN_PROPOSED, ceil(_wanted(options) / windows)))
+
+    @property
+    def _most_moments(self) -> int:
+        return most_moments(self._models.family_of(self._endpoint.model).output)
 
 
-def _count(options: Options, windows: int) -> int:
-    return max(MIN_PROPOSED_PER_WINDOW, ceil(PROPOSED_PER_CLIP * options.max_clips / windows))
+def _wanted(options: Options) -> int:
+    return ceil(PROPOSED_PER_CLIP * options.max_clips)
 
 
 def _tokens_of(segment: Segment) -> int:

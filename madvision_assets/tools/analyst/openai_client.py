@@ -1,12 +1,19 @@
-"""The SDK's client, with an end: no answer takes longer than its deadline, or is larger than an answer can be."""
+"""The SDK's client, with an end: no answer takes longer than its deadline, or is larger than an answer can be.
 
+Its own timeout is of each single read, of which an answer may have any number. So a clock runs beside each call, that
+hangs up at the deadline, whatever is being read then. Answers are taken as they are, not compressed, so that the bytes
+that are counted are those that they have.
+"""
+
+import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
-from madvision_assets.domain.failures import AnalystBadAnswerError, AnalystMisconfiguredError, ApiKeyInvalidError
+from madvision_assets.domain.failures import AnalystMisconfiguredError, AnalystUnavailableError, ApiKeyInvalidError
 from madvision_assets.tools.analyst.errors import classify_openai
 
 if TYPE_CHECKING:
@@ -14,6 +21,7 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+_TOO_LATE = "the answer did not end before the deadline of the call"
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,14 @@ class Client:
     def __init__(self, endpoint: Endpoint) -> None:
         self._endpoint = endpoint
         self._sending: Sending | None = None
+        self._lines: list[socket.socket] = []
+        self._cutting = Lock()
         self.sdk = self._opened()
 
     def close(self) -> None:
         """Close the connections."""
         self.sdk.close()
+        self._hang_up()
 
     @contextmanager
     def sending(self, ends_s: float) -> Iterator[Sending]:
@@ -79,17 +90,24 @@ class Client:
         import openai
 
         self._sending = Sending(ends_s)
+        clock = Timer(self._sending.left_s, self._hang_up)
+        clock.daemon = True
+        clock.start()
         try:
             yield self._sending
-        except (openai.OpenAIError, UnicodeError) as error:
+        except (openai.OpenAIError, UnicodeEncodeError) as error:
+            if isinstance(error, openai.APIConnectionError) and not self._sending.left_s:
+                raise AnalystUnavailableError(_TOO_LATE) from error
             failure = classify_openai(error)
             # Servers that speak OpenAI's API may quote a wrong key in full.
-            details = failure.details.replace(self._endpoint.api_key, "***")
+            details = failure.details.replace(self._endpoint.api_key.strip() or "\0", "***")
             raise type(failure)(details, retry_after_s=failure.retry_after_s) from error
         except (AttributeError, TypeError, ValueError) as error:
-            # The SDK trips over answers that are no chat completion at all, such as a web page.
-            raise AnalystBadAnswerError("the server does not answer as the OpenAI API does") from error
+            # The SDK trips over answers that are none of the API's, such as a web page.
+            raise AnalystUnavailableError("the server does not answer as the OpenAI API does") from error
         finally:
+            clock.cancel()
+            clock.join()
             self._sending = None
 
     def _opened(self) -> "OpenAI":
@@ -120,10 +138,30 @@ class Client:
             if not left_s:
                 raise httpx2.ReadTimeout("the deadline of the call has passed", request=request)
             request.extensions["timeout"] = httpx2.Timeout(left_s).as_dict()
+            request.extensions["trace"] = self._noticed
+            request.headers["accept-encoding"] = "identity"
             self._sending.was_sent = True
 
+    def _noticed(self, event: str, about: Mapping[str, Any]) -> None:
+        """Keep a second end of each connection: the first one is handed over where it becomes a TLS one."""
+        if event.endswith("connect_tcp.complete"):
+            self._hang_up()  # what was open is not used again
+            with self._cutting:
+                self._lines.append(about["return_value"].get_extra_info("socket").dup())
+
+    def _hang_up(self) -> None:
+        """Whoever reads or writes reads no more, and ends."""
+        with self._cutting:
+            while self._lines:
+                with self._lines.pop() as line, suppress(OSError):  # which the other side has ended
+                    line.shutdown(socket.SHUT_RDWR)
+
     def _after(self, response: "httpx2.Response") -> None:
+        import httpx2
+
         if self._sending is not None:
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise httpx2.RemoteProtocolError("its answer is compressed, which was not asked for")
             response.stream = _bounded(response.stream, self._sending)
 
 
@@ -139,8 +177,10 @@ def _bounded(stream: Any, sending: Sending) -> "httpx2.SyncByteStream":
                 if size > MAX_ANSWER_BYTES:
                     raise httpx2.RemoteProtocolError(f"its answer is larger than {MAX_ANSWER_BYTES} bytes")
                 if not sending.left_s:
-                    raise httpx2.ReadTimeout("the answer did not end before the deadline of the call")
+                    break
                 yield chunk
+            if not sending.left_s:  # an answer that is hung up on ends as one that is whole
+                raise httpx2.ReadTimeout(_TOO_LATE)
 
         def close(self) -> None:
             stream.close()

@@ -2,7 +2,7 @@
 
 A call is set aside in the books before it is made and settled after it, whatever happened. What a model does not take
 (a parameter, a schema) is found out once and left out from then on. An answer that cannot be used is asked for once
-more, otherwise than before.
+more, otherwise than before; it is kept as well, so that whoever asks the same again goes straight on from there.
 """
 
 import hashlib
@@ -26,12 +26,21 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.paying import Came, Desk, Planned
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.tools.analyst.answers import Answer, json_in
-from madvision_assets.tools.analyst.completion import CutOffError, can_be, name_of, refuse_unfinished, text_of
+from madvision_assets.tools.analyst.completion import (
+    CUT_OFF,
+    CutOffError,
+    NoCompletionError,
+    can_be,
+    name_of,
+    refuse_unfinished,
+    refuse_what_is_none,
+    text_of,
+)
 from madvision_assets.tools.analyst.errors import minded_parameter
 from madvision_assets.tools.analyst.manner import LIMITS, Manner, learn, manner_of, response_format
 from madvision_assets.tools.analyst.models import Family, Models, Price, Schema, cost_usd
 from madvision_assets.tools.analyst.openai_client import Client, Endpoint
-from madvision_assets.tools.analyst.prompts import Messages, Prompt
+from madvision_assets.tools.analyst.prompts import Messages, Prompt, asked_anew
 from madvision_assets.tools.analyst.tokens import estimated_tokens, of_messages
 
 if TYPE_CHECKING:
@@ -41,14 +50,18 @@ ENGINE = "openai"
 # As close to the same answer every time as the API offers.
 TEMPERATURE = 0.0
 SEED = 20_261_122
-# A model that thinks before it answers needs room for that too.
+# A model that thinks before it answers needs room for that too, also where nobody knew that it does.
 THOUGHT_TOKENS = 8_192
+# Of a context, since tokens are estimated.
+SAFE_SHARE = 0.95
 # After the deadline whoever asks settles the call himself; by then he is dead.
 GRACE_S = 120.0
 # So many tries of a stage may end without a usable answer to a question, each paid for twice.
 MAX_BAD = 3
 # Whoever asks for a longer wait is not waited for here: the queue does that.
 MAX_RETRY_AFTER_S = 60.0
+# What is added to the key of an answer that was cut off.
+_CUT_OFF = "-cut"
 
 T = TypeVar("T")
 
@@ -62,12 +75,14 @@ class Question:
         messages: as they are sent.
         form: of the answer.
         room: tokens that an answer may have.
+        in_parts: whether whoever asks reads on in parts where the answer is cut off.
     """
 
     prompt: Prompt
     messages: Messages
     form: type[Answer]
     room: int
+    in_parts: bool = False
 
 
 @dataclass
@@ -152,17 +167,18 @@ class Session:
             read: makes of the answer's JSON what is wanted; raises ``AnalystBadAnswerError`` where it cannot.
         """
         before = self._bad_before(question)
-        if before >= MAX_BAD:
-            self._note_bad(question, 0)  # whoever has it tried again by hand, has it asked anew
-            raise AnalystUnusableError(f"asked {2 * before} times")
+        if before % (MAX_BAD + 1) == MAX_BAD:
+            self._note_bad(question, before + 1)  # whoever has it tried again by hand, has it asked anew
+            raise AnalystUnusableError(f"asked {2 * MAX_BAD} times")
         seed = SEED + 2 * before
         try:
             return self._asked(question, read, seed)
         except CutOffError:
-            raise
+            if question.in_parts:
+                raise
+            again = replace(question, room=self._more_room(question))
         except AnalystBadAnswerError as error:
-            said = f"Your answer could not be used ({error.details}). Answer anew, exactly in the form asked for."
-            again = replace(question, messages=[*question.messages, {"role": "user", "content": said}])
+            again = replace(question, messages=asked_anew(question.messages, error.details))
         try:
             return self._asked(again, read, seed + 1)
         except AnalystBadAnswerError:
@@ -207,14 +223,12 @@ class Session:
         key = self._key(question, seed)
         kept = self.desk.answers.recall(self.video_id, key)
         if kept is not None:
-            try:
-                value = read(json_in(kept))
-            except AnalystBadAnswerError:  # an older version understood it
-                pass
-            else:
-                self.usage.recalled += 1
-                self.answered_by = self.answered_by or self.endpoint.model
-                return value
+            value = read(json_in(kept))
+            self.usage.recalled += 1
+            self.answered_by = self.answered_by or self.endpoint.model
+            return value
+        if self.desk.answers.recall(self.video_id, f"{key}{_CUT_OFF}") is not None:
+            raise CutOffError(CUT_OFF)
         import stamina
 
         deadline = _Deadline(time.monotonic() + self.endpoint.deadline_s)
@@ -259,9 +273,8 @@ class Session:
             completion = self._sent(came, messages, self._arguments(question, manner, room, seed), deadline.ends_s)
             text = text_of(completion)
             self._count(came, completion, messages, text)
-            refuse_unfinished(completion)
+            self._keep_unless_refused(completion, self._key(question, seed), text)
             value = read(json_in(text))
-            self.desk.answers.keep(self.video_id, self._key(question, seed), text)
         except Failure as failure:
             came.cause = failure.code
             raise
@@ -272,18 +285,32 @@ class Session:
                 self.desk.books.settle(number, came)
         return value
 
+    def _keep_unless_refused(self, completion: "ChatCompletion", key: str, text: str) -> None:
+        """Keep an answer, whether or not it can be used; a refusal is not, so that it can be asked anew by hand."""
+        try:
+            refuse_unfinished(completion)
+        except CutOffError:
+            self.desk.answers.keep(self.video_id, f"{key}{_CUT_OFF}", text)
+            raise
+        self.desk.answers.keep(self.video_id, key, text)
+
     def _sent(self, came: Came, messages: Messages, arguments: dict[str, Any], ends_s: float) -> "ChatCompletion":
         import openai
 
         with self._client.sending(ends_s) as sending:
             try:
-                return self._client.sdk.chat.completions.create(
+                response = self._client.sdk.chat.completions.with_raw_response.create(
                     model=self.endpoint.model,
                     messages=messages,  # type: ignore[arg-type] # plain dictionaries, as the SDK takes them
                     **arguments,
                 )
+                refuse_what_is_none(response.http_response)
+                return response.parse()
             except (openai.APIStatusError, openai.APIConnectionError) as error:
                 came.refused(error)
+                raise
+            except NoCompletionError:
+                came.doubtful_usd = 0.0
                 raise
             finally:
                 if not sending.was_sent:
@@ -332,6 +359,11 @@ class Session:
         values: dict[str, Any] = {"temperature": TEMPERATURE, "seed": seed, **dict.fromkeys(LIMITS, room)}
         arguments = {name: value for name, value in values.items() if name in manner.parameters}
         return arguments | response_format(question.form, manner.schema)
+
+    def _more_room(self, question: Question) -> int:
+        """For an answer that was cut off; no more than fits the context."""
+        fits = int(SAFE_SHARE * self.family.context) - of_messages(question.messages)
+        return max(question.room, min(question.room + THOUGHT_TOKENS, fits))
 
     def _room(self, question: Question) -> int:
         wanted = question.room + (THOUGHT_TOKENS if self.family.reasoning else 0)

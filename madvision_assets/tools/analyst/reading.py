@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 from madvision_assets.domain.clips import FailedWindow, Moment, RejectedMoment
 from madvision_assets.domain.content_type import ContentKind
@@ -22,6 +23,8 @@ from madvision_assets.tools.analyst.prompts import PROPOSE, propose_messages, tr
 from madvision_assets.tools.analyst.windows import halves
 
 TOKENS_PER_MOMENT, TOKENS_OF_AN_ANSWER = 220, 300
+# Of a window, however small a part of the whole it is.
+MIN_PROPOSED = 3
 # A window that is still too large then is one of few segments, and not the fault of its size.
 MAX_HALVINGS = 8
 # What speaks against one window, and not against those that are still to be read.
@@ -37,6 +40,11 @@ OF_ONE_WINDOW = (
 def room_of(moments: int) -> int:
     """Tokens that an answer of so many moments may have."""
     return TOKENS_OF_AN_ANSWER + TOKENS_PER_MOMENT * moments
+
+
+def most_moments(room: int) -> int:
+    """How many moments an answer of so many tokens has room for; one, at least."""
+    return max(1, (room - TOKENS_OF_AN_ANSWER) // TOKENS_PER_MOMENT)
 
 
 @dataclass
@@ -63,18 +71,24 @@ class Reader:
     failed: list[FailedWindow] = field(default_factory=list)
     _first_failure: Failure | None = None
 
-    def read(self, window: Sequence[Segment], halvings: int = 0) -> None:
+    def read(self, window: Sequence[Segment]) -> None:
         """Find the moments of a window; of one that is too large, those of its halves."""
+        self._read(window, self.count, room_of(self.count), 0)
+
+    def _read(self, window: Sequence[Segment], count: int, room: int, halvings: int) -> None:
+        # An answer that is cut off was paid for: once is enough.
+        in_parts = halvings == 0 and len(window) >= 2  # noqa: PLR2004 - two halves
         try:
-            good, bad = self._asked(window)
+            good, bad = self._asked(window, count, room, in_parts=in_parts)
         except (CutOffError, TranscriptTooLargeError) as failure:
-            # An answer that is cut off was paid for: once is enough.
-            most = MAX_HALVINGS if isinstance(failure, TranscriptTooLargeError) else 1
-            if len(window) < 2 or halvings >= most:  # noqa: PLR2004 - two halves
+            is_too_large = isinstance(failure, TranscriptTooLargeError)
+            if len(window) < 2 or halvings >= (MAX_HALVINGS if is_too_large else 1):  # noqa: PLR2004 - likewise
                 self._note(window, failure)
                 return
+            fewer = min(count, max(MIN_PROPOSED, ceil(count / 2)))
             for half in halves(window):
-                self.read(half, halvings + 1)
+                # Where the room was too little, fewer moments get all of it.
+                self._read(half, fewer, room_of(fewer) if is_too_large else room, halvings + 1)
         except OF_ONE_WINDOW as failure:
             self._note(window, failure)
         else:
@@ -89,10 +103,12 @@ class Reader:
 
     _was_read: bool = False
 
-    def _asked(self, window: Sequence[Segment]) -> tuple[list[Moment], list[RejectedMoment]]:
+    def _asked(
+        self, window: Sequence[Segment], count: int, room: int, *, in_parts: bool
+    ) -> tuple[list[Moment], list[RejectedMoment]]:
         data = transcript_block(self.source, window, self.options.topic)
-        messages = propose_messages(data, self.kind, self.count, self.per_clip, self.options)
-        found = self.session.ask(Question(PROPOSE, messages, MomentsAnswer, room_of(self.count)), moments_of)
+        messages = propose_messages(data, self.kind, count, self.per_clip, self.options)
+        found = self.session.ask(Question(PROPOSE, messages, MomentsAnswer, room, in_parts), moments_of)
         self._was_read = True
         return found
 

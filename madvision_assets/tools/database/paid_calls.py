@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, case, func, select, text
+from sqlalchemy import ColumnElement, Connection, case, func, or_, select, text
 
 from madvision_assets.domain.paying import CallState, Came, Planned
 from madvision_assets.tools.database import Database
@@ -106,15 +106,14 @@ class PaidCalls:
             return _spent(connection, *conditions)
 
     def failing(self, causes: Collection[str], steps: Collection[str]) -> tuple[datetime, datetime] | None:
-        """Since when these stages' calls have ended for these causes and none well, and when the last one did.
+        """Since when these stages' calls have ended for these causes and none otherwise, and when the last one did.
 
         Returns:
-            Both moments; None where the last one ended well.
+            Both moments; None where the last one ended otherwise: well, or for a cause that only who is there can have.
         """
         theirs = calls.c.step.in_(steps)
-        well = select(func.max(calls.c.created_at)).where(
-            theirs, calls.c.state == CallState.SETTLED.value, calls.c.cause.is_(None)
-        )
+        otherwise = or_(calls.c.cause.is_(None), calls.c.cause.not_in(causes))
+        well = select(func.max(calls.c.created_at)).where(theirs, calls.c.state == CallState.SETTLED.value, otherwise)
         ends = func.min(calls.c.created_at), func.max(calls.c.created_at)
         with self._database.reading() as connection:
             last_well = connection.execute(well).scalar_one()

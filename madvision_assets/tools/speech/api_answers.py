@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from madvision_assets.domain.failures import SpeechApiBadAnswerError
+from madvision_assets.domain.failures import SpeechApiBadAnswerError, SpeechApiUnavailableError
 from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.languages import language_code
 from madvision_assets.domain.word_alignment import with_times
@@ -21,6 +21,10 @@ from madvision_assets.domain.word_alignment import with_times
 # Whisper's own rule for a stretch in which nobody speaks.
 NO_SPEECH, NO_SPEECH_LOGPROB = 0.6, -1.0
 _Listed = BeforeValidator(lambda value: value or ())
+
+
+class NoAnswerError(SpeechApiUnavailableError):
+    """Nothing was heard, and nobody charges for it; told like its kind."""
 
 
 class _Part(BaseModel):
@@ -97,8 +101,11 @@ def read_answer(body: bytes) -> Answer:
     """The answer in a body.
 
     Raises:
-        SpeechApiBadAnswerError: it is no JSON, as a web page, or of another form.
+        NoAnswerError: nothing was heard at all: it is a web page, say, or empty.
+        SpeechApiBadAnswerError: it is no JSON, or of another form.
     """
+    if not body.lstrip().startswith((b"{", b"[")):
+        raise NoAnswerError("the server does not answer as a transcription API does")
     try:
         return Answer.model_validate(json.loads(body))
     except (ValidationError, ValueError, RecursionError) as error:

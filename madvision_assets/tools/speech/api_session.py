@@ -24,12 +24,14 @@ from madvision_assets.domain.failures import (
     TranslationUnavailableError,
 )
 from madvision_assets.domain.heard import Asked
+from madvision_assets.domain.hidden_errors import hidden_error
 from madvision_assets.domain.paying import Came, Desk, Planned
-from madvision_assets.tools.speech.api_answers import Answer, read_answer
+from madvision_assets.tools.speech.api_answers import Answer, NoAnswerError, read_answer
 from madvision_assets.tools.speech.api_errors import MODEL_CODES, classify_openai, minds_the_form
 from madvision_assets.tools.speech.api_prices import cost_usd
 
 if TYPE_CHECKING:
+    import httpx2
     from openai import OpenAI
 
 FILE_NAME, MEDIA_TYPE = "speech.flac", "audio/flac"
@@ -180,6 +182,8 @@ class Session:
             account.desk.answers.keep(account.video_id, key, body.decode(errors="replace"))
         except Failure as failure:
             came.cause = failure.code
+            if isinstance(failure, NoAnswerError):
+                came.doubtful_usd = 0.0
             raise
         finally:
             account.desk.books.settle(number, came)
@@ -195,10 +199,12 @@ class Session:
                 answer = route.with_raw_response.create(
                     file=(FILE_NAME, flac, MEDIA_TYPE), model=self._endpoint.model, temperature=0, **wanted
                 )
+                body = bytes(answer.content)
+                _refuse_hidden(body, answer.http_response)
             except (openai.APIStatusError, openai.APIConnectionError) as error:
                 came.refused(error)
                 raise
-            return bytes(answer.content)
+            return body
 
     def _key(self, flac: bytes, asked: Asked, wanted: Mapping[str, Any]) -> str:
         """A hash of all that decides the answer."""
@@ -234,7 +240,7 @@ class Session:
             raise self._told(error, translate=translate) from error
         except (AttributeError, TypeError, ValueError) as error:
             # The SDK trips over answers that are none of the API's, such as a web page.
-            raise SpeechApiBadAnswerError("the server does not answer as a transcription API does") from error
+            raise SpeechApiUnavailableError("the server does not answer as a transcription API does") from error
 
     def _told(self, error: Exception, *, translate: bool) -> Failure:
         import openai
@@ -259,6 +265,19 @@ def _wanted(asked: Asked, detail: Detail) -> Mapping[str, Any]:
     if asked.language and not asked.translate:
         wanted["language"] = asked.language
     return wanted
+
+
+def _refuse_hidden(body: bytes, response: "httpx2.Response") -> None:
+    """Raise an error that was sent with status 200 as it would have been with its own."""
+    import httpx2
+    import openai
+
+    with suppress(ValueError, RecursionError):
+        hidden = hidden_error(json.loads(body))
+        if hidden:
+            status, told = hidden
+            as_sent = httpx2.Response(status, headers=response.headers, request=response.request)
+            raise openai.APIStatusError("an error with status 200", response=as_sent, body=told)
 
 
 def _passes_soon(error: Exception) -> bool | float:

@@ -124,6 +124,13 @@ def propose_messages(
     )
 
 
+def asked_anew(messages: Messages, amiss: str) -> Messages:
+    """The same question; what was amiss with its answer stands with the task, since the last message is data alone."""
+    *before, task, data = messages
+    said = f"Your last answer could not be used ({amiss}). Answer exactly in the form asked for."
+    return [*before, {**task, "content": f"{task['content']}\n\n{said}"}, data]
+
+
 def transcript_block(source: SourceMetadata, segments: Sequence[Segment], topic: str = "") -> str:
     """The source's own words, the topic that is asked for, and these segments, quoted."""
     about = _about(source, segments) | ({"wanted_topic": cleaned(topic, MAX_TITLE_CHARS)} if topic else {})
