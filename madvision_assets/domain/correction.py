@@ -7,7 +7,7 @@ from madvision_assets.domain.segments import as_segment
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.subtitles import BadSubtitlesError, Subtitles
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.word_alignment import is_unspaced, with_times
+from madvision_assets.domain.word_alignment import joinable, with_times
 from madvision_assets.domain.word_times import rising
 
 # A correction that ends before so much of what was said is one of something else.
@@ -40,7 +40,7 @@ def corrected(old: Transcript, told: Subtitles) -> Transcript:
             "or of a part of this one."
         )
     known = [HeardWord(word.text, word.start_s, word.end_s) for word in old.words]
-    stretches = [HeardSegment(_joinable(cue.text), cue.start_s, min(cue.end_s, old.duration_s)) for cue in told.cues]
+    stretches = [HeardSegment(joinable(cue.text), cue.start_s, min(cue.end_s, old.duration_s)) for cue in told.cues]
     spoken = with_times(stretches, known)
     words = iter(rising(word for each in spoken for word in each.words))
     placed = [replace(each, words=tuple(next(words) for _ in each.words)) for each in spoken]
@@ -54,8 +54,3 @@ def corrected(old: Transcript, told: Subtitles) -> Transcript:
         covered_s=round(min(old.audible_s, sum(each.end_s - each.start_s for each in segments)), 3),
         segments=segments,
     )
-
-
-def _joinable(text: str) -> str:
-    """With the space before it that parts it from what was said before, where its script has one."""
-    return text if is_unspaced(text[:1]) else f" {text}"

@@ -9,7 +9,7 @@ from madvision_assets.domain.segments import as_segment, covered_s
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.subtitles import Subtitles
 from madvision_assets.domain.transcript import Reference, Segment, Transcript
-from madvision_assets.domain.word_alignment import is_unspaced, spread
+from madvision_assets.domain.word_alignment import joinable, spread
 from madvision_assets.domain.word_times import Span, rising
 from madvision_assets.domain.wording import words_of
 
@@ -25,7 +25,7 @@ def segments_of(told: Subtitles, audible: Sequence[Span]) -> tuple[Segment, ...]
         audible: spans of the whole audio in time order, seconds.
     """
     stretches = [
-        HeardSegment(text if is_unspaced(text[:1]) else f" {text}", cue.start_s, cue.end_s)
+        HeardSegment(joinable(text), cue.start_s, cue.end_s)
         for cue in told.cues
         if any(map(str.isalnum, text := _said(cue.text)))
     ]

@@ -9,7 +9,7 @@ from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.loops import MAX_REPEATS, REFRAIN_S, without_loops
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.transcript import Segment, Word
-from madvision_assets.domain.word_alignment import letters, spread
+from madvision_assets.domain.word_alignment import joinable, letters, spread, whole_words
 from madvision_assets.domain.word_times import Span, between_pauses, into_sound, on_sound, overlap_s, rising, within
 
 # Engines invent text in silence: a segment must overlap audible sound by at least this share of itself.
@@ -84,8 +84,9 @@ def _on_sound(item: HeardSegment, audible: Sequence[Span]) -> HeardSegment | Non
         whole = on_sound((HeardWord(item.text, item.start_s, item.end_s),), audible)[0]
         if not _is_audible(whole.start_s, whole.end_s, audible):
             return None
-        item = spread(replace(item, start_s=whole.start_s, end_s=whole.end_s), audible)
-    words = into_sound(on_sound(rising(within(item.words, (item.start_s, item.end_s))), audible), audible)
+        item = spread(replace(item, text=joinable(item.text), start_s=whole.start_s, end_s=whole.end_s), audible)
+    inside = whole_words(within(item.words, (item.start_s, item.end_s)))
+    words = into_sound(on_sound(rising(inside), audible), audible)
     if not words:
         return None
     start_s, end_s = words[0].start_s, words[-1].end_s

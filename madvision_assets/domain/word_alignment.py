@@ -39,6 +39,48 @@ def letters(word: str) -> str:
     return "".join(filter(str.isalnum, word.casefold()))
 
 
+def joinable(text: str) -> str:
+    """A text with the space before it that parts it from what was said before, where its script has one."""
+    return text if text[:1].isspace() or is_unspaced(text[:1]) else f" {text}"
+
+
+def whole_words(heard: Sequence[HeardWord]) -> list[HeardWord]:
+    """The words of one stretch, those that an engine has torn whole again: ``$5`` and ``,000``, ``e`` and ``-mail``.
+
+    Whisper begins a word at each mark of ASCII; what belongs to the word before it has no space before it. Where no
+    word of a stretch has one, the engine gives words without, and each is one. Joined, they are the text.
+    """
+    said = [word for word in heard if word.text]
+    spaced = any(word.text[0].isspace() for word in said)
+    out: list[HeardWord] = []
+    ended = True  # whether a space stands behind the last
+    for word in said:
+        if not word.text.strip():
+            ended = True
+            continue
+        torn = spaced and not ended and not word.text[0].isspace()
+        if torn and not any(map(is_unspaced, out[-1].text + word.text)):
+            out[-1] = _both(out[-1], word)
+        else:
+            out.append(word if torn else replace(word, text=joinable(word.text)))
+        ended = word.text[-1].isspace()
+    return out
+
+
+def _both(word: HeardWord, rest: HeardWord) -> HeardWord:
+    """One word of two parts; the probability is that of its letters."""
+    some, more = len(letters(word.text)), len(letters(rest.text))
+    some, more = (some, more) if some + more else (1, 1)
+    probability = (word.probability * some + rest.probability * more) / (some + more)
+    return HeardWord(
+        word.text.rstrip() + rest.text,
+        word.start_s,
+        max(word.end_s, rest.end_s),
+        probability,
+        word.estimated and rest.estimated,
+    )
+
+
 def with_times(stretches: Sequence[HeardSegment], known: Sequence[HeardWord]) -> list[HeardSegment]:
     """The stretches with all their words, which have the times of the same words among those that are known.
 

@@ -12,6 +12,7 @@ from madvision_assets.domain.segments import (
     number_segments,
 )
 from madvision_assets.domain.transcript import Segment
+from madvision_assets.domain.word_alignment import is_unspaced, whole_words
 from madvision_assets.domain.word_times import overlap_s
 
 
@@ -81,6 +82,61 @@ def test_an_invention_that_touches_sound_at_its_end_is_left_out_all_the_same() -
     words = [("thank", 10.0, 11.0), ("you", 11.0, 12.0), ("for", 12.0, 13.0), ("watching", 13.0, 14.0)]
 
     assert clean_segments([heard(10, 14, "thank you for watching", words)], 0.0, [(13.9, 20.0)]) == []
+
+
+def test_numbers_hyphens_and_initials_that_an_engine_tears_apart_are_whole() -> None:
+    torn = (
+        " It| costs| $5|,000| and| twenty|-five| percent|,| 50|%| of| the| U|.S.| Army| at| 10|:30| or| 3|.5| hours|."
+    )
+    torn = [*torn.split("|"), " We", " don", "'t", " e", "-mail."]
+    words = tuple(HeardWord(text, n * 0.3, (n + 1) * 0.3, 0.9) for n, text in enumerate(torn))
+
+    found = clean_segments([HeardSegment("".join(torn), 0.0, words[-1].end_s, words)], 0.0, [(0.0, 60.0)])
+
+    told = ["It costs $5,000 and twenty-five percent, 50% of the U.S. Army at 10:30 or 3.5 hours.", "We don't e-mail."]
+    assert [each.text for each in found] == told
+    assert [word.text for each in found for word in each.words] == " ".join(told).split()
+    price = found[0].words[2]
+    assert (price.text, price.start_s, price.end_s) == ("$5,000", 0.6, 1.2)
+
+
+@pytest.mark.parametrize(
+    ("texts", "whole"),
+    [
+        (["We", "read", "on"], ["We", "read", "on"]),  # of an engine that gives words without their space
+        (["We ", "read ", "on"], ["We", "read", "on"]),
+        ([" We", " ", "read", " on"], ["We", "read", "on"]),
+        (["10", ":30"], ["10", ":30"]),
+        (list("我们读。"), ["我", "们", "读", "。"]),
+        ([" i", "Phone", "を", "買", "う"], ["iPhone", "を", "買", "う"]),
+        ([" i", "Phone", "ក", "ខ"], ["iPhone", "ក", "ខ"]),
+    ],
+)
+def test_words_without_a_space_are_joined_where_their_engine_and_their_script_have_one(
+    texts: list[str], whole: list[str]
+) -> None:
+    words = [HeardWord(text, float(n), n + 1.0) for n, text in enumerate(texts)]
+
+    joined = whole_words(words)
+
+    assert [word.text.strip() for word in joined] == whole
+    assert joined[0].text[0] == " " or is_unspaced(joined[0].text[0])
+
+
+def test_a_word_of_two_parts_is_as_sure_as_its_letters() -> None:
+    (one,) = whole_words([HeardWord(" twenty", 0.0, 1.0, 0.8), HeardWord("-five", 1.0, 2.0, 0.5)])
+
+    assert one.probability == pytest.approx((6 * 0.8 + 4 * 0.5) / 10)
+
+
+def test_stretches_without_a_space_before_them_are_not_glued_to_those_before() -> None:
+    timed = tuple(HeardWord(text, n + 4.0, n + 5.0) for n, text in enumerate(["the", "first", "part"]))
+    stretches = [HeardSegment("This is the end of", 0.0, 4.0), HeardSegment("the first part", 4.0, 7.0, timed)]
+
+    (found,) = clean_segments(stretches, 0.0, [(0.0, 60.0)])
+
+    assert found.text == "This is the end of the first part"
+    assert [word.text for word in found.words] == found.text.split()
 
 
 def test_words_of_no_length_get_some_and_never_run_backwards() -> None:
