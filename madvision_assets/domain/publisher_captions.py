@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from madvision_assets.domain.heard import HeardSegment
-from madvision_assets.domain.languages import language_code
+from madvision_assets.domain.languages import is_language
 from madvision_assets.domain.segments import as_segment, covered_s
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.subtitles import Subtitles
@@ -69,7 +69,7 @@ def compared(heard: Transcript, told: Subtitles, language: str) -> Reference | N
         language: of it, as the source has it; empty where nobody says.
     """
     words = words_of(" ".join(_said(cue.text) for cue in told.cues))
-    if not words or language_code(language) not in {"", heard.language}:
+    if not words or not is_language(language, heard.language):
         return None
     wrong = edits(words, words_of(heard.text))
     return Reference(language=language, words=len(words), word_error_rate=round(wrong / len(words), 4))

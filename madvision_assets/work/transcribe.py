@@ -22,7 +22,7 @@ from madvision_assets.domain.word_times import Span, overlap_s
 from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_windows
 from madvision_assets.tools.speech import Heard, PaidEngine, SpeechEngine, TellsProgress
 from madvision_assets.tools.store.objects import ObjectStore
-from madvision_assets.work.captions import captions_of
+from madvision_assets.work.captions import CAPTIONS_PASSED_OVER, captions_of, why_not
 from madvision_assets.work.languages import Election, Survey, survey
 from madvision_assets.work.ledger import KeptAnswers
 from madvision_assets.work.pieces import FOLDER, Pieces, name_of
@@ -60,9 +60,12 @@ class Transcriber:
         Raises:
             Failure: of the engine, of the audio, or of the store.
         """
-        captions = captions_of(self.store, raw_video)
+        captions, passed_over = captions_of(self.store, raw_video), ""
         if captions is not None and self.prefer_captions and captions.answer(raw_video.options):
-            return captions.made(self.store, raw_video, WINDOW_S)
+            made = captions.made(self.store, raw_video, WINDOW_S)
+            passed_over = why_not(made.document)
+            if not passed_over:
+                return made
         started_s = time.monotonic()
         options, engine = raw_video.options, self._accounted(raw_video.video_id)
         pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, engine, _beside_language(options))
@@ -77,6 +80,8 @@ class Transcriber:
             document = document.model_copy(update={"reference": reference})
         recipe = engine.recipe()
         asked = {name: _as_parameter(value) for name, value in options.speech.items()}
+        if passed_over:
+            asked[CAPTIONS_PASSED_OVER] = passed_over
         idle_ms = round(1000 * max(0.0, time.monotonic() - started_s - pieces.here_s))
         paid = {"cost_usd": pieces.cost_usd, "usage": {**pieces.usage, IDLE_MS: idle_ms}}
         return Made(document, recipe.model_copy(update={"parameters": {**recipe.parameters, **asked}, **paid}))

@@ -245,14 +245,16 @@ def test_a_publishers_captions_are_compared_with_what_was_heard(tmp_path: Path, 
 
 def test_captions_that_are_preferred_are_the_transcript_and_nothing_is_heard(tmp_path: Path, in_pieces: Path) -> None:
     engine = Listener()
+    spread = CAPTIONS.replace("00:00:20", "00:03:00").replace("00:01:00", "00:03:00").replace("00:01:20", "00:05:00")
 
-    made = transcribed(tmp_path, in_pieces, engine, captions=CAPTIONS, prefer_captions=True)
+    made = transcribed(tmp_path, in_pieces, engine, captions=spread, prefer_captions=True)
 
     assert engine.asked == []
     assert made.document.text == f"{SAID} And that is all."
     assert (made.recipe.engine, made.document.language) == ("publisher-captions", "nl")
     assert all(segment.estimated and segment.words for segment in made.document.segments)
-    assert made.document.segments[-1].end_s <= 80.0
+    assert made.document.segments[-1].end_s <= 300.0
+    assert "captions_passed_over" not in made.recipe.parameters
 
 
 @pytest.mark.parametrize(
@@ -268,6 +270,25 @@ def test_captions_that_cannot_be_read_or_are_not_what_is_asked_for_leave_it_to_t
 
     assert len(engine.asked) > 0
     assert made.recipe.engine == engine.name
+
+
+@pytest.mark.parametrize(
+    ("captions", "why"),
+    [
+        ("WEBVTT\n\n00:01.000 --> 05:49.000\n[Music]\n", "they say no word"),
+        (
+            "WEBVTT\n\n00:01.000 --> 00:05.000\nSubtitles by the Amara.org community\n",
+            "they have 4 s of 350 s of sound",
+        ),
+    ],
+)
+def test_captions_that_say_nothing_of_what_is_said_leave_it_to_the_engine_and_the_recipe_says_why(
+    tmp_path: Path, in_pieces: Path, captions: str, why: str
+) -> None:
+    made = transcribed(tmp_path, in_pieces, Listener(), captions=captions, prefer_captions=True)
+
+    assert SAID in made.document.text
+    assert (made.recipe.engine, made.recipe.parameters["captions_passed_over"]) == ("listener", why)
 
 
 def test_times_count_from_the_start_of_the_video_and_lie_on_sound(tmp_path: Path, long_flac: Path) -> None:
