@@ -10,16 +10,31 @@ from madvision_assets.domain.loops import MAX_REPEATS, REFRAIN_S, without_loops
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.transcript import Segment, Word
 from madvision_assets.domain.word_alignment import joinable, letters, spread, whole_words
-from madvision_assets.domain.word_times import Span, between_pauses, into_sound, on_sound, overlap_s, rising, within
+from madvision_assets.domain.word_times import (
+    Span,
+    between_pauses,
+    into_sound,
+    on_sound,
+    overlap_s,
+    rising,
+    united,
+    within,
+)
 
 # Engines invent text in silence: a segment must overlap audible sound by at least this share of itself.
 MIN_AUDIBLE_SHARE = 0.1
 # What they invent they do not believe themselves: of hum and noise a word is made with a probability of a few percent.
 MIN_PROBABILITY = 0.2
+# What they do believe is kept where the sound goes up and down as speech, however loud others are beside it.
+BELIEVED = 0.5
 
 
 def clean_segments(
-    heard: Iterable[HeardSegment], offset_s: float, audible: Sequence[Span], pauses: Sequence[Span] = ()
+    heard: Iterable[HeardSegment],
+    offset_s: float,
+    audible: Sequence[Span],
+    pauses: Sequence[Span] = (),
+    faint: Sequence[Span] = (),
 ) -> list[Segment]:
     """Segments of one window in our form, a sentence each, IDs not yet given (0).
 
@@ -28,14 +43,18 @@ def clean_segments(
         offset_s: start of the window in the audio, seconds.
         audible: audible spans of the window, seconds from the window's start.
         pauses: the shorter silences too, likewise.
+        faint: where speech may be hidden by louder sound nearby, likewise; what is believed there is kept.
 
     Returns:
         Segments in time order, shifted by ``offset_s``, not overlapping; those in silence are left out.
     """
-    spoken = [segment for item in heard if (segment := _on_sound(item, audible)) is not None]
-    audibly = [
-        segment for segment in sentences(without_loops(spoken)) if _is_audible(segment.start_s, segment.end_s, audible)
+    all_sound = united(audible, faint)
+    spoken = [
+        segment
+        for item in heard
+        if (segment := _on_sound(item, audible) or (_on_sound(item, all_sound, BELIEVED) if faint else None))
     ]
+    audibly = [each for each in sentences(without_loops(spoken)) if _is_kept(each, audible, all_sound)]
     laid = _between_pauses(audibly, pauses)
     # A word that was laid elsewhere may have made its sentence a long one.
     return [as_segment(each, offset_s) for segment in laid for each in sentences([segment])]
@@ -78,7 +97,7 @@ def excerpt_starts(audible: Sequence[Span], length_s: float, count: int) -> list
     return starts
 
 
-def _on_sound(item: HeardSegment, audible: Sequence[Span]) -> HeardSegment | None:
+def _on_sound(item: HeardSegment, audible: Sequence[Span], least: float = MIN_PROBABILITY) -> HeardSegment | None:
     """What an engine heard, laid on the sound; None where it heard it in silence, or made it of noise."""
     if not item.words:
         whole = on_sound((HeardWord(item.text, item.start_s, item.end_s),), audible)[0]
@@ -92,10 +111,20 @@ def _on_sound(item: HeardSegment, audible: Sequence[Span]) -> HeardSegment | Non
     start_s, end_s = words[0].start_s, words[-1].end_s
     if not _is_audible(start_s, end_s, audible):
         return None
-    sure = sum(word.probability for word in words) / len(words)
-    if sure < MIN_PROBABILITY or not any(letter.isalnum() for letter in item.text):
+    if _sure(words) < least or not any(letter.isalnum() for letter in item.text):
         return None
     return HeardSegment(item.text, start_s, end_s, words)
+
+
+def _is_kept(segment: HeardSegment, audible: Sequence[Span], all_sound: Sequence[Span]) -> bool:
+    """Whether a sentence is in sound, or in faint sound and believed."""
+    bounds = segment.start_s, segment.end_s
+    return _is_audible(*bounds, audible) or (_is_audible(*bounds, all_sound) and _sure(segment.words) >= BELIEVED)
+
+
+def _sure(words: Sequence[HeardWord]) -> float:
+    """How sure an engine is of words, on average."""
+    return sum(word.probability for word in words) / len(words)
 
 
 def _is_audible(start_s: float, end_s: float, audible: Sequence[Span]) -> bool:
