@@ -6,11 +6,12 @@ from dataclasses import replace
 from itertools import islice
 
 from madvision_assets.domain.heard import HeardSegment, HeardWord
-from madvision_assets.domain.loops import MAX_REPEATS, REFRAIN_S, without_loops
+from madvision_assets.domain.loops import MAX_COMPRESSION, MAX_REPEATS, REFRAIN_S, compression, without_loops
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.transcript import Segment, Word
 from madvision_assets.domain.word_alignment import joinable, letters, spread, whole_words
 from madvision_assets.domain.word_times import (
+    MIN_WORD_S,
     Span,
     between_pauses,
     into_sound,
@@ -62,13 +63,13 @@ def clean_segments(
 
 def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """The segments of a whole audio: loops cut short, no overlaps, IDs counting from 0."""
-    kept: list[Segment] = []
-    repeats, before = 0, None
+    runs: list[list[Segment]] = []
     for segment in segments:
-        repeats = repeats + 1 if before is not None and _is_repeated(before, segment) else 1
-        before = segment
-        if repeats <= MAX_REPEATS:
-            kept.append(segment)
+        if runs and _is_repeated(runs[-1][-1], segment):
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
+    kept = (segment for run in runs for segment in (run[:MAX_REPEATS] if _is_loop(run) else run))
     numbered: list[Segment] = []
     for segment in kept:
         free_from_s = numbered[-1].end_s if numbered else 0.0
@@ -149,15 +150,21 @@ def _is_repeated(before: Segment, segment: Segment) -> bool:
     return said == letters(before.text) and segment.start_s - before.end_s < REFRAIN_S
 
 
+def _is_loop(run: Sequence[Segment]) -> bool:
+    """Whether the same is said again and again as no person does; of a short answer, one may."""
+    return len(run) > MAX_REPEATS and compression([letters(each.text) for each in run]) > MAX_COMPRESSION
+
+
 def _after(segment: Segment, free_from_s: float, number: int) -> Segment:
-    """The segment with its number, and with the part of it (and of its words) that lies after a time."""
-    words = tuple(
-        word.model_copy(update={"start_s": max(word.start_s, free_from_s)})
-        for word in segment.words
-        if word.end_s > free_from_s
-    )
-    start_s = max(segment.start_s, free_from_s)
-    return segment.model_copy(update={"id": number, "start_s": start_s, "words": words})
+    """The segment with its number, and what of it lies before a time behind that; no word is lost."""
+    words: list[Word] = []
+    at_s = free_from_s
+    for word in segment.words:
+        start_s = max(word.start_s, at_s)
+        at_s = round(max(word.end_s, start_s + (MIN_WORD_S if start_s > word.start_s else 0.0)), 3)
+        words.append(word.model_copy(update={"start_s": start_s, "end_s": at_s}))
+    bounds = {"start_s": max(segment.start_s, free_from_s), "end_s": max(segment.end_s, at_s)}
+    return segment.model_copy(update={"id": number, **bounds, "words": tuple(words)})
 
 
 def as_segment(heard: HeardSegment, offset_s: float) -> Segment:

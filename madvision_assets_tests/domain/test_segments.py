@@ -11,7 +11,7 @@ from madvision_assets.domain.segments import (
     excerpt_starts,
     number_segments,
 )
-from madvision_assets.domain.transcript import Segment
+from madvision_assets.domain.transcript import Segment, Word
 from madvision_assets.domain.word_alignment import is_unspaced, whole_words
 from madvision_assets.domain.word_times import overlap_s
 
@@ -120,6 +120,8 @@ def test_words_without_a_space_are_joined_where_their_engine_and_their_script_ha
     joined = whole_words(words)
 
     assert [word.text.strip() for word in joined] == whole
+    spaces = 0 if any(map(is_unspaced, "".join(whole))) else len(whole) - 1
+    assert sum(word.text[0].isspace() for word in joined[1:]) == spaces
     assert joined[0].text[0] == " " or is_unspaced(joined[0].text[0])
 
 
@@ -192,6 +194,31 @@ def test_words_of_no_length_make_no_overlap() -> None:
 
     assert [s.text for s in numbered] == ["um.", "Hello"]
     assert numbered[0].end_s <= numbered[1].start_s <= numbered[1].words[0].start_s
+
+
+def test_a_segment_that_begins_in_the_last_loses_no_word() -> None:
+    words = tuple(
+        Word(text=text, start_s=8 + n * 0.4, end_s=8.4 + n * 0.4) for n, text in enumerate(["Then", "let", "us", "go."])
+    )
+    late = segment(8, 9.6, "Then let us go.").model_copy(update={"words": words})
+
+    _, found = number_segments([segment(0, 9, "a"), late])
+
+    assert " ".join(word.text for word in found.words) == found.text == "Then let us go."
+    times = [time_s for word in found.words for time_s in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert all(word.end_s > word.start_s for word in found.words)
+    assert (times[0], times[-1], found.end_s) == (9, 9.6, 9.6)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [["Yes."] * 6, ["Sold."] * 4, ["का।", "की।", "के।", "को।", "कु।"] * 2, ["मा", "मि", "मु", "मे"]],
+)
+def test_short_answers_are_no_loop_and_vowel_signs_are_letters(said: list[str]) -> None:
+    spoken = [segment(n * 20, n * 20 + 1, text) for n, text in enumerate(said)]
+
+    assert [s.text for s in number_segments(spoken)] == said
 
 
 def test_a_segment_that_lies_wholly_in_the_last_is_left_out() -> None:
