@@ -1,6 +1,7 @@
 """Claims about transcripts: real words out of the sample talk, and what is the same for every engine."""
 
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from madvision_assets.domain.failures import StoreUnavailableError
 from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
+from madvision_assets.domain.language_spans import Vote
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.transcript import Transcript
@@ -19,6 +21,7 @@ from madvision_assets.tools.media.audio import RATE_HZ, extract_flac
 from madvision_assets.tools.speech import Heard, Tell
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.languages import Election
 from madvision_assets.work.pieces import forget_pieces
 from madvision_assets.work.transcribe import WINDOW_S
 from madvision_assets_tests import footage, real_speech
@@ -195,6 +198,25 @@ def test_a_video_is_heard_in_the_language_of_most_of_it_though_it_opens_in_anoth
     assert found.language == "en"
     assert asked.asked[-1][1] == "en"
     assert found.languages["en"] > 0.7 * sum(found.languages.values())
+
+
+class Choosy(Detecting):
+    """One whose model is from before Cantonese."""
+
+    def hears(self, language: str) -> bool:
+        """All but that."""
+        return language != "yue"
+
+
+@pytest.mark.parametrize(("engine", "language"), [(Choosy(), "zh"), (Detecting(), "yue")])
+def test_a_language_that_a_model_does_not_hear_is_not_voted_for_though_the_site_says_it(
+    engine: Detecting, language: str
+) -> None:
+    votes = [Vote(15.0 + 30 * n, "zh", 0.55) for n in range(6)]
+
+    found = Election(engine, "yue", votes).result(BytesIO(), 100.0, 180.0)
+
+    assert [each.text for each in found.segments] == [language]
 
 
 @pytest.mark.parametrize(("change_s", "length_s"), [(150.0, 350.0), (210.0, 350.0)])
