@@ -85,10 +85,10 @@ def test_an_invention_that_touches_sound_at_its_end_is_left_out_all_the_same() -
 
 
 def test_numbers_hyphens_and_initials_that_an_engine_tears_apart_are_whole() -> None:
-    torn = (
+    said = (
         " It| costs| $5|,000| and| twenty|-five| percent|,| 50|%| of| the| U|.S.| Army| at| 10|:30| or| 3|.5| hours|."
     )
-    torn = [*torn.split("|"), " We", " don", "'t", " e", "-mail."]
+    torn = [*said.split("|"), " We", " don", "'t", " e", "-mail."]
     words = tuple(HeardWord(text, n * 0.3, (n + 1) * 0.3, 0.9) for n, text in enumerate(torn))
 
     found = clean_segments([HeardSegment("".join(torn), 0.0, words[-1].end_s, words)], 0.0, [(0.0, 60.0)])

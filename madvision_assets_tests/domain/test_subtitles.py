@@ -54,8 +54,8 @@ def test_each_form_says_the_same(text: str, form: Form, encoding: str) -> None:
 def test_a_language_is_told_by_its_code_tag_or_name() -> None:
     for told, code in {"pt-BR": "pt", "English": "en", "ga": "ga"}.items():
         assert read_subtitles(exported(language=told).encode(), Form.JSON, 9.0).language == code
-    for told in (None, ""):
-        assert read_subtitles(exported(language=told).encode(), Form.JSON, 9.0).language is None
+    for untold in (None, ""):
+        assert read_subtitles(exported(language=untold).encode(), Form.JSON, 9.0).language is None
 
 
 def test_a_cue_that_shows_nothing_is_left_out_and_an_empty_line_in_one_is_none_of_its_ends() -> None:
