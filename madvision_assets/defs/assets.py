@@ -102,7 +102,7 @@ def transcript(
         document = made.document
         return stage.done(
             made,
-            reports.transcript(document, made.recipe.usage),
+            reports.transcript(document, made.recipe.usage, made.recipe.parameters),
             checks.transcript_covers_speech(document),
             checks.transcript_in_order(raw_video, document),
         )

@@ -17,6 +17,7 @@ from madvision_assets.domain.transcript import Stretch, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo
 from madvision_assets.domain.wording import timecode
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.captions import CAPTIONS_PASSED_OVER
 from madvision_assets.work.ingest import overstated_s
 
 PREVIEW_SEGMENTS = 30
@@ -112,12 +113,15 @@ def _tracks(info: MediaInfo) -> str:
     return "; ".join(told)
 
 
-def transcript(heard: Transcript, usage: Mapping[str, int] | None = None) -> Metadata:
+def transcript(
+    heard: Transcript, usage: Mapping[str, int] | None = None, parameters: Mapping[str, object] | None = None
+) -> Metadata:
     """Length, languages, the first part of what is said, what was left out or is in doubt, and what hearing it took.
 
     Args:
         heard: the transcript.
         usage: of its recipe, with the milliseconds that engine, loading and GPU took.
+        parameters: likewise, where captions that are preferred were passed over with why.
     """
     rows = [[timecode(s.start_s), timecode(s.end_s), s.text] for s in heard.segments[:PREVIEW_SEGMENTS]]
     more = len(heard.segments) - len(rows)
@@ -130,6 +134,7 @@ def transcript(heard: Transcript, usage: Mapping[str, int] | None = None) -> Met
         "doubtful_s": round(sum(each.end_s - each.start_s for each in heard.doubtful), 3),
         "doubtful": _listed(heard.doubtful),
         **_reference(heard),
+        **{name: str(why) for name, why in (parameters or {}).items() if name == CAPTIONS_PASSED_OVER},
         **_work(usage or {}, heard.audible_s),
         "segments": len(heard.segments),
         "words": len(heard.words),

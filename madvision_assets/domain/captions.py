@@ -13,7 +13,7 @@ MIN_CUE_S = 0.7
 MAX_CUE_S = 6.0
 PAUSE_S = 0.6
 
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3000-\u30ff\u3400-\u9fff\uff00-\uffef]")
 _SRT_TIMES = re.compile(r"^(\d{2,}:\d{2}:\d{2}),(\d{3}) --> (\d{2,}:\d{2}:\d{2}),(\d{3})$")
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]+|\s+")
 

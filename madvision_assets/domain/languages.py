@@ -1,5 +1,6 @@
 """The languages that Whisper hears, by code and by name."""
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -30,6 +31,9 @@ _CODES |= {
     "panjabi": "pa",
     "sinhalese": "si",
 }
+# Other codes of the same, as sites tell them: written Norwegian, codes that ISO has replaced, those of ISO 639-3.
+_CODES |= {"nb": "no", "iw": "he", "ji": "yi", "in": "id", "jv": "jw", "cmn": "zh", "fil": "tl", "filipino": "tl"}
+_TAG = "(?!und|mul|mis|zxx)[a-z]{2,3}"  # but for those that name no language
 ENGLISH = "en"
 
 
@@ -40,4 +44,15 @@ def language_code(told: str) -> str:
     """
     plain = told.strip().lower().replace("_", "-")
     primary = plain.partition("-")[0]
-    return _CODES.get(plain) or (primary if primary in NAMES else "")
+    return _CODES.get(plain) or _CODES.get(primary) or (primary if primary in NAMES else "")
+
+
+def is_language(told: str, code: str) -> bool:
+    """Whether what was told of a language, as for ``language_code``, may be this one; of what nobody told, it may."""
+    return not told.strip() or language_code(told) == code
+
+
+def language_tag(told: str) -> str:
+    """The code of a language, also of one that Whisper does not hear, by its tag; empty for what is none."""
+    primary = told.strip().lower().replace("_", "-").partition("-")[0]
+    return language_code(told) or (primary if re.fullmatch(_TAG, primary) else "")

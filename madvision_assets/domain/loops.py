@@ -67,7 +67,7 @@ def _loop_at(at: int, keys: Sequence[str], words: Sequence[HeardWord]) -> tuple[
         while end < len(keys) and keys[end] == keys[end - period] and _is_near(words[end - 1], words[end]):
             end += 1
         copies = (end - at) // period
-        if copies > MAX_REPEATS and _compression(keys[at : at + copies * period]) > MAX_COMPRESSION:
+        if copies > MAX_REPEATS and compression(keys[at : at + copies * period]) > MAX_COMPRESSION:
             return period, copies
     return 0, 0
 
@@ -76,6 +76,7 @@ def _is_near(before: HeardWord, after: HeardWord) -> bool:
     return after.start_s - before.end_s < REFRAIN_S
 
 
-def _compression(keys: Sequence[str]) -> float:
+def compression(keys: Sequence[str]) -> float:
+    """How many times shorter a text of these words gets."""
     text = " ".join(keys).encode()
     return len(text) / len(zlib.compress(text))

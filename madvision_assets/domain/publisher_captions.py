@@ -4,12 +4,12 @@ import re
 from collections.abc import Sequence
 
 from madvision_assets.domain.heard import HeardSegment
-from madvision_assets.domain.languages import language_code
+from madvision_assets.domain.languages import is_language
 from madvision_assets.domain.segments import as_segment, covered_s
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.subtitles import Subtitles
 from madvision_assets.domain.transcript import Reference, Segment, Transcript
-from madvision_assets.domain.word_alignment import is_unspaced, spread
+from madvision_assets.domain.word_alignment import joinable, spread
 from madvision_assets.domain.word_times import Span, rising
 from madvision_assets.domain.wording import words_of
 
@@ -25,7 +25,7 @@ def segments_of(told: Subtitles, audible: Sequence[Span]) -> tuple[Segment, ...]
         audible: spans of the whole audio in time order, seconds.
     """
     stretches = [
-        HeardSegment(text if is_unspaced(text[:1]) else f" {text}", cue.start_s, cue.end_s)
+        HeardSegment(joinable(text), cue.start_s, cue.end_s)
         for cue in told.cues
         if any(map(str.isalnum, text := _said(cue.text)))
     ]
@@ -69,7 +69,7 @@ def compared(heard: Transcript, told: Subtitles, language: str) -> Reference | N
         language: of it, as the source has it; empty where nobody says.
     """
     words = words_of(" ".join(_said(cue.text) for cue in told.cues))
-    if not words or language_code(language) not in {"", heard.language}:
+    if not words or not is_language(language, heard.language):
         return None
     wrong = edits(words, words_of(heard.text))
     return Reference(language=language, words=len(words), word_error_rate=round(wrong / len(words), 4))

@@ -6,20 +6,36 @@ from dataclasses import replace
 from itertools import islice
 
 from madvision_assets.domain.heard import HeardSegment, HeardWord
-from madvision_assets.domain.loops import MAX_REPEATS, REFRAIN_S, without_loops
+from madvision_assets.domain.loops import MAX_COMPRESSION, MAX_REPEATS, REFRAIN_S, compression, without_loops
 from madvision_assets.domain.sentences import sentences
 from madvision_assets.domain.transcript import Segment, Word
-from madvision_assets.domain.word_alignment import letters, spread
-from madvision_assets.domain.word_times import Span, between_pauses, into_sound, on_sound, overlap_s, rising, within
+from madvision_assets.domain.word_alignment import joinable, letters, spread, whole_words
+from madvision_assets.domain.word_times import (
+    MIN_WORD_S,
+    Span,
+    between_pauses,
+    into_sound,
+    on_sound,
+    overlap_s,
+    rising,
+    united,
+    within,
+)
 
 # Engines invent text in silence: a segment must overlap audible sound by at least this share of itself.
 MIN_AUDIBLE_SHARE = 0.1
 # What they invent they do not believe themselves: of hum and noise a word is made with a probability of a few percent.
 MIN_PROBABILITY = 0.2
+# What they do believe is kept where the sound goes up and down as speech, however loud others are beside it.
+BELIEVED = 0.5
 
 
 def clean_segments(
-    heard: Iterable[HeardSegment], offset_s: float, audible: Sequence[Span], pauses: Sequence[Span] = ()
+    heard: Iterable[HeardSegment],
+    offset_s: float,
+    audible: Sequence[Span],
+    pauses: Sequence[Span] = (),
+    faint: Sequence[Span] = (),
 ) -> list[Segment]:
     """Segments of one window in our form, a sentence each, IDs not yet given (0).
 
@@ -28,14 +44,18 @@ def clean_segments(
         offset_s: start of the window in the audio, seconds.
         audible: audible spans of the window, seconds from the window's start.
         pauses: the shorter silences too, likewise.
+        faint: where speech may be hidden by louder sound nearby, likewise; what is believed there is kept.
 
     Returns:
         Segments in time order, shifted by ``offset_s``, not overlapping; those in silence are left out.
     """
-    spoken = [segment for item in heard if (segment := _on_sound(item, audible)) is not None]
-    audibly = [
-        segment for segment in sentences(without_loops(spoken)) if _is_audible(segment.start_s, segment.end_s, audible)
+    all_sound = united(audible, faint)
+    spoken = [
+        segment
+        for item in heard
+        if (segment := _on_sound(item, audible) or (_on_sound(item, all_sound, BELIEVED) if faint else None))
     ]
+    audibly = [each for each in sentences(without_loops(spoken)) if _is_kept(each, audible, all_sound)]
     laid = _between_pauses(audibly, pauses)
     # A word that was laid elsewhere may have made its sentence a long one.
     return [as_segment(each, offset_s) for segment in laid for each in sentences([segment])]
@@ -43,13 +63,13 @@ def clean_segments(
 
 def number_segments(segments: Sequence[Segment]) -> tuple[Segment, ...]:
     """The segments of a whole audio: loops cut short, no overlaps, IDs counting from 0."""
-    kept: list[Segment] = []
-    repeats, before = 0, None
+    runs: list[list[Segment]] = []
     for segment in segments:
-        repeats = repeats + 1 if before is not None and _is_repeated(before, segment) else 1
-        before = segment
-        if repeats <= MAX_REPEATS:
-            kept.append(segment)
+        if runs and _is_repeated(runs[-1][-1], segment):
+            runs[-1].append(segment)
+        else:
+            runs.append([segment])
+    kept = (segment for run in runs for segment in (run[:MAX_REPEATS] if _is_loop(run) else run))
     numbered: list[Segment] = []
     for segment in kept:
         free_from_s = numbered[-1].end_s if numbered else 0.0
@@ -78,23 +98,34 @@ def excerpt_starts(audible: Sequence[Span], length_s: float, count: int) -> list
     return starts
 
 
-def _on_sound(item: HeardSegment, audible: Sequence[Span]) -> HeardSegment | None:
+def _on_sound(item: HeardSegment, audible: Sequence[Span], least: float = MIN_PROBABILITY) -> HeardSegment | None:
     """What an engine heard, laid on the sound; None where it heard it in silence, or made it of noise."""
     if not item.words:
         whole = on_sound((HeardWord(item.text, item.start_s, item.end_s),), audible)[0]
         if not _is_audible(whole.start_s, whole.end_s, audible):
             return None
-        item = spread(replace(item, start_s=whole.start_s, end_s=whole.end_s), audible)
-    words = into_sound(on_sound(rising(within(item.words, (item.start_s, item.end_s))), audible), audible)
+        item = spread(replace(item, text=joinable(item.text), start_s=whole.start_s, end_s=whole.end_s), audible)
+    inside = whole_words(within(item.words, (item.start_s, item.end_s)))
+    words = into_sound(on_sound(rising(inside), audible), audible)
     if not words:
         return None
     start_s, end_s = words[0].start_s, words[-1].end_s
     if not _is_audible(start_s, end_s, audible):
         return None
-    sure = sum(word.probability for word in words) / len(words)
-    if sure < MIN_PROBABILITY or not any(letter.isalnum() for letter in item.text):
+    if _sure(words) < least or not any(letter.isalnum() for letter in item.text):
         return None
     return HeardSegment(item.text, start_s, end_s, words)
+
+
+def _is_kept(segment: HeardSegment, audible: Sequence[Span], all_sound: Sequence[Span]) -> bool:
+    """Whether a sentence is in sound, or in faint sound and believed."""
+    bounds = segment.start_s, segment.end_s
+    return _is_audible(*bounds, audible) or (_is_audible(*bounds, all_sound) and _sure(segment.words) >= BELIEVED)
+
+
+def _sure(words: Sequence[HeardWord]) -> float:
+    """How sure an engine is of words, on average."""
+    return sum(word.probability for word in words) / len(words)
 
 
 def _is_audible(start_s: float, end_s: float, audible: Sequence[Span]) -> bool:
@@ -119,15 +150,21 @@ def _is_repeated(before: Segment, segment: Segment) -> bool:
     return said == letters(before.text) and segment.start_s - before.end_s < REFRAIN_S
 
 
+def _is_loop(run: Sequence[Segment]) -> bool:
+    """Whether the same is said again and again as no person does; of a short answer, one may."""
+    return len(run) > MAX_REPEATS and compression([letters(each.text) for each in run]) > MAX_COMPRESSION
+
+
 def _after(segment: Segment, free_from_s: float, number: int) -> Segment:
-    """The segment with its number, and with the part of it (and of its words) that lies after a time."""
-    words = tuple(
-        word.model_copy(update={"start_s": max(word.start_s, free_from_s)})
-        for word in segment.words
-        if word.end_s > free_from_s
-    )
-    start_s = max(segment.start_s, free_from_s)
-    return segment.model_copy(update={"id": number, "start_s": start_s, "words": words})
+    """The segment with its number, and what of it lies before a time behind that; no word is lost."""
+    words: list[Word] = []
+    at_s = free_from_s
+    for word in segment.words:
+        start_s = max(word.start_s, at_s)
+        at_s = round(max(word.end_s, start_s + (MIN_WORD_S if start_s > word.start_s else 0.0)), 3)
+        words.append(word.model_copy(update={"start_s": start_s, "end_s": at_s}))
+    bounds = {"start_s": max(segment.start_s, free_from_s), "end_s": max(segment.end_s, at_s)}
+    return segment.model_copy(update={"id": number, **bounds, "words": tuple(words)})
 
 
 def as_segment(heard: HeardSegment, offset_s: float) -> Segment:

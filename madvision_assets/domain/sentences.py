@@ -16,7 +16,8 @@ PAUSE_S = 1.5
 _CLOSING = "[\"'\u201d\u201c\u2019\u2018»«\u203a\u2039)\\]」』》〉】\uff09]*$"  # quotes and brackets behind a mark
 SENTENCE_END = re.compile(rf"[{SENTENCE_MARKS}]+{_CLOSING}")
 # A stop behind these ends no sentence; nor does one behind a single letter.
-_SHORT = frozenset({"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "no.", "e.g.", "i.e.", "z.b."})
+_SHORT = frozenset({"mr.", "mrs.", "ms.", "dr.", "prof.", "st.", "vs.", "jr.", "sr.", "e.g.", "i.e.", "z.b."})
+_NUMBER = "no."  # likewise before a number alone: else somebody says no
 _INITIALS = re.compile(r"^(?:[^\W\d_]\.)+$")
 _CLAUSE_ENDS = re.compile(rf"[,;:\u2013—、\uff0c\uff1b\uff1a\u060c\u061b]{_CLOSING}")
 # Where a long sentence is cut: a clause's end is worth as much as a pause of so many seconds.
@@ -50,7 +51,7 @@ def _is_end(word: HeardWord, after: HeardWord) -> bool:
     if not SENTENCE_END.search(text) or text.lower() in _SHORT or _INITIALS.match(text):
         return False
     first = after.text.strip()[:1]
-    return not first.islower()
+    return not first.islower() and not (text.lower() == _NUMBER and first.isdigit())
 
 
 def _closed(words: Sequence[HeardWord]) -> list[HeardSegment]:

@@ -11,9 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
+from madvision_assets.domain.languages import language_tag
 from madvision_assets.domain.transcript_forms import Form
 
 MAX_FILE_BYTES = 20 * 1024**2
@@ -38,12 +41,18 @@ class BadSubtitlesError(ValueError):
 
 @dataclass(frozen=True)
 class SpokenCue:
-    """Text with its time, seconds from the start of the video; ``number`` is its place in the file, from 1."""
+    """Text with its time, seconds from the start of the video; ``number`` is its place in the file, from 1.
+
+    ``language`` (as in a transcript: empty is that of most) and ``speaker`` where the file tells them; None where it
+    does not.
+    """
 
     number: int
     start_s: float
     end_s: float
     text: str
+    language: str | None = None
+    speaker: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,12 +72,27 @@ class Subtitles:
     duration_s: float | None = None
 
 
+def _known_language(told: object) -> object:
+    if told is None:
+        return ""
+    if not isinstance(told, str) or not told.strip():
+        return told
+    if not (code := language_tag(told)):
+        raise PydanticCustomError("language", "This is no language: give its code, such as en, de or ja")
+    return code
+
+
+_Language = Annotated[str, BeforeValidator(_known_language)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False)
 
     start_s: float
     end_s: float
     text: str
+    language: _Language = ""  # left out where it is that of the transcript
+    speaker: str | None = None
 
 
 class _Exported(BaseModel):
@@ -76,7 +100,7 @@ class _Exported(BaseModel):
 
     segments: list[_Part]
     video_id: str | None = None
-    language: str | None = None
+    language: _Language | None = None
     duration_s: float | None = None
 
 
@@ -134,8 +158,16 @@ def _of_json(text: str) -> Subtitles:
         raise BadSubtitlesError(f"The file is no transcript as it is exported: {place}: {first['msg']}.") from error
     except (ValueError, RecursionError) as error:
         raise BadSubtitlesError("The file is no JSON.") from error
-    cues = (SpokenCue(n, each.start_s, each.end_s, _plain(each.text, n)) for n, each in enumerate(found.segments, 1))
-    return Subtitles(tuple(cue for cue in cues if cue.text), found.video_id, found.language, found.duration_s)
+    cues = (
+        SpokenCue(n, each.start_s, each.end_s, _plain(each.text, n), each.language.strip(), _name(each.speaker))
+        for n, each in enumerate(found.segments, 1)
+    )
+    return Subtitles(tuple(cue for cue in cues if cue.text), found.video_id, found.language or None, found.duration_s)
+
+
+def _name(told: str | None) -> str | None:
+    """A speaker's name, on one line."""
+    return None if told is None else " ".join(_CONTROL.sub(" ", told).split())
 
 
 def _cues(lines: Sequence[str], *, in_vtt: bool) -> Iterator[SpokenCue]:

@@ -11,14 +11,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import pairwise
+from unicodedata import category
 
 from madvision_assets.domain.heard import HeardSegment, HeardWord
+from madvision_assets.domain.normal_form import normal_form
 
 Span = tuple[float, float]
 
 # Scripts that put no space between words: each letter stands for itself.
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(rf"\s*(?:[{_UNSPACED}][^\w\s]*|[^\s{_UNSPACED}]+)")
+_MARKS = frozenset({"Mn", "Mc"})
 # A word heard so far outside of a stretch is another one that reads the same.
 SLACK_S = 0.5
 LEAST_S = 0.02
@@ -35,8 +38,52 @@ def is_unspaced(letter: str) -> bool:
 
 
 def letters(word: str) -> str:
-    """What of a word tells it from others."""
-    return "".join(filter(str.isalnum, word.casefold()))
+    """What of a word tells it from others: letters and digits, and the marks that are vowels in many scripts."""
+    return "".join(each for each in normal_form("NFC", word.casefold()) if each.isalnum() or category(each) in _MARKS)
+
+
+def joinable(text: str) -> str:
+    """A text with the space before it that parts it from what was said before, where its script has one."""
+    return text if text[:1].isspace() or is_unspaced(text[:1]) else f" {text}"
+
+
+def whole_words(heard: Sequence[HeardWord]) -> list[HeardWord]:
+    """The words of one stretch, those that an engine has torn whole again: ``$5`` and ``,000``, ``e`` and ``-mail``.
+
+    Whisper begins a word at each mark of ASCII; what belongs to the word before it has no space before it. Where no
+    word of a stretch has one, the engine gives words without, and each is one. Joined, they are the text.
+    """
+    said = [word for word in heard if word.text]
+    spaced = any(word.text[0].isspace() for word in said)
+    unspaced = any(map(is_unspaced, "".join(word.text for word in said)))
+    out: list[HeardWord] = []
+    ended = True  # whether a space stands behind the last
+    for word in said:
+        if not word.text.strip():
+            ended = True
+            continue
+        torn = spaced and not ended and not word.text[0].isspace()
+        if torn and not any(map(is_unspaced, out[-1].text + word.text)):
+            out[-1] = _both(out[-1], word)
+        else:
+            parted = not out or ended or not (spaced or unspaced)
+            out.append(replace(word, text=joinable(word.text)) if parted else word)
+        ended = word.text[-1].isspace()
+    return out
+
+
+def _both(word: HeardWord, rest: HeardWord) -> HeardWord:
+    """One word of two parts; the probability is that of its letters."""
+    some, more = len(letters(word.text)), len(letters(rest.text))
+    some, more = (some, more) if some + more else (1, 1)
+    probability = (word.probability * some + rest.probability * more) / (some + more)
+    return HeardWord(
+        word.text.rstrip() + rest.text,
+        word.start_s,
+        max(word.end_s, rest.end_s),
+        probability,
+        word.estimated and rest.estimated,
+    )
 
 
 def with_times(stretches: Sequence[HeardSegment], known: Sequence[HeardWord]) -> list[HeardSegment]:

@@ -119,6 +119,17 @@ def overlap_s(span: Span, others: Iterable[Span]) -> float:
     return sum(max(0.0, min(span[1], end) - max(span[0], start)) for start, end in others)
 
 
+def united(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """What lies in spans of either kind, in time order, not overlapping."""
+    out: list[Span] = []
+    for start_s, end_s in sorted([*some, *others]):
+        if out and start_s <= out[-1][1]:
+            out[-1] = out[-1][0], max(out[-1][1], end_s)
+        else:
+            out.append((start_s, end_s))
+    return out
+
+
 def _mirrored(words: tuple[HeardWord, ...]) -> tuple[HeardWord, ...]:
     """The words as they are heard backwards."""
     return tuple(map(_turned, reversed(words)))

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import Failure
-from madvision_assets.domain.languages import ENGLISH, language_code
+from madvision_assets.domain.languages import ENGLISH, is_language, language_tag
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.publisher_captions import transcript_of
 from madvision_assets.domain.subtitles import BadSubtitlesError, Subtitles, read_subtitles
@@ -18,6 +18,10 @@ from madvision_assets.tools.store.objects import ObjectStore
 
 # Engine and model, as lineage and page name them.
 ENGINE = "publisher-captions"
+# In the parameters of a transcript: why captions that are preferred were not taken.
+CAPTIONS_PASSED_OVER = "captions_passed_over"
+# Captions that have less of the sound tell of something else: of music, of who made them, of the beginning alone.
+LEAST_COVERED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,7 @@ class Captions:
 
     def answer(self, options: Options) -> bool:
         """Whether they are what a submitter asks for: not translated, in the language that he names."""
-        return not options.translate and language_code(self.language) in {
-            "",
-            options.language or language_code(self.language),
-        }
+        return not options.translate and (not options.language or is_language(self.language, options.language))
 
     def made(self, store: ObjectStore, raw_video: RawVideo, window_s: float) -> Made[Transcript]:
         """The transcript that they are, their words laid over the sound.
@@ -62,10 +63,19 @@ class Captions:
                 audible += [(window.start_s + start_s, window.start_s + end_s) for start_s, end_s in spans]
                 heard_s = window.end_s
         spoken = [self.language, raw_video.options.language or "", raw_video.source.language or ""]
-        language = next(filter(None, map(language_code, spoken)), ENGLISH)
+        language = next(filter(None, map(language_tag, spoken)), ENGLISH)
         document = transcript_of(raw_video.video_id, self.told, language, heard_s, audible)
         parameters = {"file_sha256": self.sha256, "form": self.form.value, "language": self.language}
         return Made(document, Recipe(engine=ENGINE, model=ENGINE, parameters=dict(parameters)))
+
+
+def why_not(document: Transcript) -> str:
+    """Why captions are not all that is said, in a few words; empty where they may be."""
+    if document.no_speech:
+        return "they say no word"
+    if document.covered_s < LEAST_COVERED_SHARE * document.audible_s:
+        return f"they have {document.covered_s:.0f} s of {document.audible_s:.0f} s of sound"
+    return ""
 
 
 def captions_of(store: ObjectStore, raw_video: RawVideo) -> Captions | None:

@@ -14,7 +14,7 @@ from madvision_assets.domain.language_spans import Spoken, Vote, changes, likeli
 from madvision_assets.domain.segments import excerpt_starts
 from madvision_assets.domain.word_times import Span
 from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_windows
-from madvision_assets.tools.speech import Heard, SpeechEngine, TellsLanguage
+from madvision_assets.tools.speech import Heard, KnowsLanguages, SpeechEngine, TellsLanguage
 from madvision_assets.work.pieces import Pieces
 
 if TYPE_CHECKING:
@@ -85,8 +85,11 @@ class Election:
 
     def result(self, audio: BinaryIO, window_s: float, end_s: float) -> Heard:
         """What the excerpts came to, as a piece that can be kept: a segment for each language, its text the code."""
-        decided = likeliest(self.votes, self.usual)
-        bounds = [0.0, *(self._change_s(*each, audio, window_s) for each in changes(self.votes, self.usual)), end_s]
+        # What the model does not hear, it would refuse; what it takes it for is better than nothing.
+        is_heard = not isinstance(self.engine, KnowsLanguages) or self.engine.hears(self.usual)
+        usual = self.usual if is_heard else ""
+        decided = likeliest(self.votes, usual)
+        bounds = [0.0, *(self._change_s(*each, audio, window_s) for each in changes(self.votes, usual)), end_s]
         named = [each for n, each in enumerate(decided) if not n or each != decided[n - 1]]
         stretches = tuple(HeardSegment(each, bounds[n], bounds[n + 1]) for n, each in enumerate(named))
         return Heard("", stretches, self._cost_usd, dict(self._usage))

@@ -18,11 +18,11 @@ from madvision_assets.domain.silence import parts, within
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Stretch, Transcript
 from madvision_assets.domain.video import Options, RawVideo
-from madvision_assets.domain.word_times import Span, overlap_s
-from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_windows
+from madvision_assets.domain.word_times import Span, overlap_s, united
+from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, faint_spans, pauses, read_windows
 from madvision_assets.tools.speech import Heard, PaidEngine, SpeechEngine, TellsProgress
 from madvision_assets.tools.store.objects import ObjectStore
-from madvision_assets.work.captions import captions_of
+from madvision_assets.work.captions import CAPTIONS_PASSED_OVER, captions_of, why_not
 from madvision_assets.work.languages import Election, Survey, survey
 from madvision_assets.work.ledger import KeptAnswers
 from madvision_assets.work.pieces import FOLDER, Pieces, name_of
@@ -60,9 +60,12 @@ class Transcriber:
         Raises:
             Failure: of the engine, of the audio, or of the store.
         """
-        captions = captions_of(self.store, raw_video)
+        captions, passed_over = captions_of(self.store, raw_video), ""
         if captions is not None and self.prefer_captions and captions.answer(raw_video.options):
-            return captions.made(self.store, raw_video, WINDOW_S)
+            made = captions.made(self.store, raw_video, WINDOW_S)
+            passed_over = why_not(made.document)
+            if not passed_over:
+                return made
         started_s = time.monotonic()
         options, engine = raw_video.options, self._accounted(raw_video.video_id)
         pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, engine, _beside_language(options))
@@ -77,6 +80,8 @@ class Transcriber:
             document = document.model_copy(update={"reference": reference})
         recipe = engine.recipe()
         asked = {name: _as_parameter(value) for name, value in options.speech.items()}
+        if passed_over:
+            asked[CAPTIONS_PASSED_OVER] = passed_over
         idle_ms = round(1000 * max(0.0, time.monotonic() - started_s - pieces.here_s))
         paid = {"cost_usd": pieces.cost_usd, "usage": {**pieces.usage, IDLE_MS: idle_ms}}
         return Made(document, recipe.model_copy(update={"parameters": {**recipe.parameters, **asked}, **paid}))
@@ -143,12 +148,14 @@ class _Hearing:
     def hear(self, window: AudioWindow, found: Survey) -> None:
         """A window, whose longer silences are left out, in as many parts as it has languages."""
         spans = audible_spans(window.samples, RATE_HZ)
+        faint = faint_spans(window.samples, RATE_HZ, spans) if spans else []  # nothing is hidden by silence
         for start_s, end_s, language in found.inside(window.start_s, window.end_s):
             inside = (start_s - window.start_s, end_s - window.start_s)
-            for from_s, until_s in parts(inside, spans):
+            for from_s, until_s in parts(inside, united(spans, faint)):
                 first, last = round(from_s * RATE_HZ), round(until_s * RATE_HZ)
                 part = AudioWindow(window.start_s + first / RATE_HZ, window.samples[first:last])
-                self._hear_part(part, within((from_s, until_s), spans), language or self.language)
+                sound, hidden = (within((from_s, until_s), each) for each in (spans, faint))
+                self._hear_part(part, sound, hidden, language or self.language)
         self.audible += [(window.start_s + start_s, window.start_s + end_s) for start_s, end_s in spans]
         self.heard_s = window.end_s
         self.course.tell(0.0)
@@ -159,12 +166,12 @@ class _Hearing:
         pairs = zip(edges[::2], edges[1::2], strict=True)
         return [(from_s, until_s) for from_s, until_s in pairs if until_s - from_s >= LEAST_SKIPPED_S]
 
-    def _hear_part(self, part: AudioWindow, spans: Sequence[Span], language: str | None) -> None:
+    def _hear_part(self, part: AudioWindow, spans: Sequence[Span], faint: Sequence[Span], language: str | None) -> None:
         heard = self._piece(part, replace(self.asked, language=language), spans)
         self.language = self.language or heard.language or language
         quiet = pauses(part.samples, RATE_HZ)
         said = language or heard.language
-        made = clean_segments(heard.segments, part.start_s, spans, quiet)
+        made = clean_segments(heard.segments, part.start_s, spans, quiet, faint)
         self.segments += [segment.model_copy(update={"language": said}) for segment in made]
         self.given.append((part.start_s, part.end_s))
         self.course.done_s += sum(end_s - start_s for start_s, end_s in spans)

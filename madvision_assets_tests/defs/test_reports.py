@@ -53,14 +53,19 @@ def test_a_transcript_tells_its_languages_what_was_left_out_what_is_in_doubt_and
         reference=Reference(language="en", words=50, word_error_rate=0.08),
     )  # fmt: skip
 
-    told = reports.transcript(heard, {"engine_ms": 7200, "gpu_ms": 3600, "requests": 1})
+    told = reports.transcript(
+        heard,
+        {"engine_ms": 7200, "gpu_ms": 3600, "requests": 1},
+        {"beam_size": 5, "captions_passed_over": "they say no word"},
+    )
 
     assert told["languages"] == "en 12 s, fr 6 s"
     assert (told["skipped_s"], told["skipped"]) == (40, "0:30.0 to 1:10.0")
     assert (told["doubtful_s"], told["doubtful"]) == (2, "0:10.0 to 0:12.0")
     assert told["word_error_rate_against_captions"] == 0.08
     assert (told["engine_s"], told["engine_s_per_audio_hour"], told["gpu_s_per_audio_hour"]) == (7.2, 720, 360)
-    assert "requests" not in told
+    assert told["captions_passed_over"] == "they say no word"
+    assert not {"requests", "beam_size"} & set(told)
 
 
 def test_a_verdict_without_topics_says_none() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madvision_assets.domain.captions import Cue, caption_cues, to_srt
+from madvision_assets.domain.captions import Cue, caption_cues, joined_text, to_srt
 from madvision_assets.domain.transcript import Word
 
 EPSILON_S = 1e-6
@@ -162,3 +162,7 @@ def test_text_cannot_break_the_format() -> None:
     assert len(re.findall("-->", text)) == 1
     assert text.count("\n\n") == 1
     assert len(text.splitlines()) == 4
+
+
+def test_khmer_has_no_spaces_between_its_words() -> None:
+    assert joined_text("កម្ពុជា") == "កម្ពុជា"

@@ -53,6 +53,39 @@ def test_what_was_exported_comes_back_as_it_was(form: Form) -> None:
     assert (new.language, new.duration_s, new.audible_s) == (old.language, old.duration_s, old.audible_s)
 
 
+@pytest.mark.parametrize("form", [Form.SRT, Form.VTT, Form.JSON])
+def test_languages_and_speakers_come_back_as_they_were_exported(form: Form) -> None:
+    plain = transcript("We measure. Nous mesurons. Then we change it.")
+    told = (("", "Ann"), ("fr", "Bob"), ("", "Bob"))
+    segments = tuple(
+        segment.model_copy(update={"language": language, "speaker": speaker})
+        for segment, (language, speaker) in zip(plain.segments, told, strict=True)
+    )
+    old = plain.model_copy(update={"segments": segments})
+
+    new = corrected(old, read_subtitles(rendered(old, form).encode(), form, old.duration_s))
+
+    assert new.languages == old.languages
+    assert [(s.text, s.language, s.speaker) for s in new.segments] == [
+        (s.text, s.language, s.speaker) for s in old.segments
+    ]
+
+
+def test_a_speaker_and_a_language_that_a_person_tells_count() -> None:
+    old = transcript("We measure and then we change it.")
+    cues = (
+        SpokenCue(1, 0.0, 1.0, "We measure", speaker="Ann"),
+        SpokenCue(2, 1.0, 3.5, "et puis on le change.", "fr", "Bob"),
+    )
+
+    new = corrected(old, Subtitles(cues))
+
+    assert [(s.text, s.language, s.speaker) for s in new.segments] == [
+        ("We measure", "", "Ann"),
+        ("et puis on le change.", "fr", "Bob"),
+    ]
+
+
 def test_a_word_that_was_misheard_has_the_place_between_its_neighbours_and_the_others_keep_theirs() -> None:
     old = transcript()
 

@@ -7,6 +7,9 @@ from hypothesis import given
 from madvision_assets.domain.publisher_captions import compared, edits, transcript_of
 from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.subtitles import SpokenCue, Subtitles
+from madvision_assets.domain.transcript_forms import Form
+from madvision_assets.domain.video import Options
+from madvision_assets.work.captions import Captions
 
 SAID = Subtitles(
     (
@@ -45,6 +48,21 @@ def test_what_was_heard_is_compared_with_captions_of_its_language_alone() -> Non
     assert found is not None
     assert found.word_error_rate == pytest.approx(3 / 48, abs=0.001)
     assert compared(heard, SAID, "fr") is None
+    assert compared(heard, SAID, "ga") is None  # which no Whisper hears
+
+
+@pytest.mark.parametrize(
+    ("tag", "code", "answers"),
+    [
+        *(("", "en", True), ("en-GB", "en", True), ("fr", "en", False)),
+        *((tag, "en", False) for tag in ("ga", "eo", "ku", "nb", "iw", "cmn-Hans", "und")),
+        *(("nb-NO", "no", True), ("iw", "he", True), ("in", "id", True), ("jv", "jw", True)),
+        *(("cmn-Hans", "zh", True), ("fil", "tl", True)),
+    ],
+)
+def test_captions_answer_in_the_language_that_they_are_told_to_be_in(tag: str, code: str, answers: bool) -> None:
+    assert Captions(SAID, tag, "", Form.VTT).answer(Options(language=code)) is answers
+    assert Captions(SAID, tag, "", Form.VTT).answer(Options())
 
 
 def plainly(one: list[str], other: list[str]) -> int:

@@ -11,7 +11,8 @@ from madvision_assets.domain.segments import (
     excerpt_starts,
     number_segments,
 )
-from madvision_assets.domain.transcript import Segment
+from madvision_assets.domain.transcript import Segment, Word
+from madvision_assets.domain.word_alignment import is_unspaced, whole_words
 from madvision_assets.domain.word_times import overlap_s
 
 
@@ -83,6 +84,63 @@ def test_an_invention_that_touches_sound_at_its_end_is_left_out_all_the_same() -
     assert clean_segments([heard(10, 14, "thank you for watching", words)], 0.0, [(13.9, 20.0)]) == []
 
 
+def test_numbers_hyphens_and_initials_that_an_engine_tears_apart_are_whole() -> None:
+    said = (
+        " It| costs| $5|,000| and| twenty|-five| percent|,| 50|%| of| the| U|.S.| Army| at| 10|:30| or| 3|.5| hours|."
+    )
+    torn = [*said.split("|"), " We", " don", "'t", " e", "-mail."]
+    words = tuple(HeardWord(text, n * 0.3, (n + 1) * 0.3, 0.9) for n, text in enumerate(torn))
+
+    found = clean_segments([HeardSegment("".join(torn), 0.0, words[-1].end_s, words)], 0.0, [(0.0, 60.0)])
+
+    told = ["It costs $5,000 and twenty-five percent, 50% of the U.S. Army at 10:30 or 3.5 hours.", "We don't e-mail."]
+    assert [each.text for each in found] == told
+    assert [word.text for each in found for word in each.words] == " ".join(told).split()
+    price = found[0].words[2]
+    assert (price.text, price.start_s, price.end_s) == ("$5,000", 0.6, 1.2)
+
+
+@pytest.mark.parametrize(
+    ("texts", "whole"),
+    [
+        (["We", "read", "on"], ["We", "read", "on"]),  # of an engine that gives words without their space
+        (["We ", "read ", "on"], ["We", "read", "on"]),
+        ([" We", " ", "read", " on"], ["We", "read", "on"]),
+        (["10", ":30"], ["10", ":30"]),
+        (list("我们读。"), ["我", "们", "读", "。"]),
+        ([" i", "Phone", "を", "買", "う"], ["iPhone", "を", "買", "う"]),
+        ([" i", "Phone", "ក", "ខ"], ["iPhone", "ក", "ខ"]),
+    ],
+)
+def test_words_without_a_space_are_joined_where_their_engine_and_their_script_have_one(
+    texts: list[str], whole: list[str]
+) -> None:
+    words = [HeardWord(text, float(n), n + 1.0) for n, text in enumerate(texts)]
+
+    joined = whole_words(words)
+
+    assert [word.text.strip() for word in joined] == whole
+    spaces = 0 if any(map(is_unspaced, "".join(whole))) else len(whole) - 1
+    assert sum(word.text[0].isspace() for word in joined[1:]) == spaces
+    assert joined[0].text[0] == " " or is_unspaced(joined[0].text[0])
+
+
+def test_a_word_of_two_parts_is_as_sure_as_its_letters() -> None:
+    (one,) = whole_words([HeardWord(" twenty", 0.0, 1.0, 0.8), HeardWord("-five", 1.0, 2.0, 0.5)])
+
+    assert one.probability == pytest.approx((6 * 0.8 + 4 * 0.5) / 10)
+
+
+def test_stretches_without_a_space_before_them_are_not_glued_to_those_before() -> None:
+    timed = tuple(HeardWord(text, n + 4.0, n + 5.0) for n, text in enumerate(["the", "first", "part"]))
+    stretches = [HeardSegment("This is the end of", 0.0, 4.0), HeardSegment("the first part", 4.0, 7.0, timed)]
+
+    (found,) = clean_segments(stretches, 0.0, [(0.0, 60.0)])
+
+    assert found.text == "This is the end of the first part"
+    assert [word.text for word in found.words] == found.text.split()
+
+
 def test_words_of_no_length_get_some_and_never_run_backwards() -> None:
     (found,) = clean_segments([heard(0, 2, "a b", [("a", 1.0, 1.0), ("b", 0.9, 0.95)])], 0.0, [(0, 2)])
 
@@ -138,6 +196,31 @@ def test_words_of_no_length_make_no_overlap() -> None:
     assert numbered[0].end_s <= numbered[1].start_s <= numbered[1].words[0].start_s
 
 
+def test_a_segment_that_begins_in_the_last_loses_no_word() -> None:
+    words = tuple(
+        Word(text=text, start_s=8 + n * 0.4, end_s=8.4 + n * 0.4) for n, text in enumerate(["Then", "let", "us", "go."])
+    )
+    late = segment(8, 9.6, "Then let us go.").model_copy(update={"words": words})
+
+    _, found = number_segments([segment(0, 9, "a"), late])
+
+    assert " ".join(word.text for word in found.words) == found.text == "Then let us go."
+    times = [time_s for word in found.words for time_s in (word.start_s, word.end_s)]
+    assert times == sorted(times)
+    assert all(word.end_s > word.start_s for word in found.words)
+    assert (times[0], times[-1], found.end_s) == (9, 9.6, 9.6)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [["Yes."] * 6, ["Sold."] * 4, ["का।", "की।", "के।", "को।", "कु।"] * 2, ["मा", "मि", "मु", "मे"]],
+)
+def test_short_answers_are_no_loop_and_vowel_signs_are_letters(said: list[str]) -> None:
+    spoken = [segment(n * 20, n * 20 + 1, text) for n, text in enumerate(said)]
+
+    assert [s.text for s in number_segments(spoken)] == said
+
+
 def test_a_segment_that_lies_wholly_in_the_last_is_left_out() -> None:
     assert [s.text for s in number_segments([segment(0, 5, "a"), segment(1, 4, "b"), segment(5, 6, "c")])] == ["a", "c"]
 
@@ -164,3 +247,14 @@ def test_a_sentence_that_is_added_in_the_silence_behind_a_real_one_is_left_out()
     found = clean_segments([heard(0, 5, "We read. Thanks for watching.", words)], 0.0, [(0.0, 1.1)])
 
     assert [s.text for s in found] == ["We read."]
+
+
+@pytest.mark.parametrize(("probability", "faint", "kept"), [(0.8, True, 1), (0.4, True, 0), (0.8, False, 0)])
+def test_who_is_heard_well_far_below_loud_speech_is_kept(probability: float, faint: bool, kept: int) -> None:
+    words = tuple(HeardWord(f" word{n}", 10 + n * 0.5, 10.5 + n * 0.5, probability) for n in range(6))
+    quiet = HeardSegment("".join(word.text for word in words), 10.0, 13.0, words)
+
+    found = clean_segments([quiet], 0.0, [(0.0, 9.0), (14.0, 30.0)], (), [(9.5, 13.5)] if faint else [])
+
+    assert len(found) == kept
+    assert all([(w.start_s, w.end_s) for w in s.words] == [(w.start_s, w.end_s) for w in words] for s in found)

@@ -42,6 +42,10 @@ def test_every_script_ends_its_sentences_in_its_own_way(told: list[str]) -> None
     assert texts(spoken(" ".join(told))) == told
 
 
+def test_who_says_no_ends_a_sentence() -> None:
+    assert texts(spoken("He said no. Then we all went home.")) == ["He said no.", "Then we all went home."]
+
+
 def test_a_sentence_that_a_window_has_cut_is_one() -> None:
     assert texts(spoken("The first thing"), spoken("is the last.", 1.2)) == ["The first thing is the last."]
 
@@ -55,6 +59,7 @@ def test_a_sentence_that_a_window_has_cut_is_one() -> None:
         "It costs 12.50 euros.",
         "He said e.g. this.",
         "Well... so it is.",
+        "We met at No. 10 again.",
     ],
 )
 def test_a_stop_that_ends_no_sentence_cuts_none(text: str) -> None:

@@ -46,7 +46,16 @@ def exported(**changes: object) -> str:
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_each_form_says_the_same(text: str, form: Form, encoding: str) -> None:
-    assert read_subtitles(text.encode(encoding), form, 9.0).cues == SAID
+    found = read_subtitles(text.encode(encoding), form, 9.0).cues
+
+    assert tuple(SpokenCue(each.number, each.start_s, each.end_s, each.text) for each in found) == SAID
+
+
+def test_a_language_is_told_by_its_code_tag_or_name() -> None:
+    for told, code in {"pt-BR": "pt", "English": "en", "ga": "ga"}.items():
+        assert read_subtitles(exported(language=told).encode(), Form.JSON, 9.0).language == code
+    for untold in (None, ""):
+        assert read_subtitles(exported(language=untold).encode(), Form.JSON, 9.0).language is None
 
 
 def test_a_cue_that_shows_nothing_is_left_out_and_an_empty_line_in_one_is_none_of_its_ends() -> None:
@@ -71,6 +80,8 @@ A, B = "00:00:01,000 --> 00:00:03,000", "00:00:02,000 --> 00:00:04,000"
         (srt((A, "<i></i>")).encode(), Form.SRT, "no cue with text"),
         (SRT.encode(), Form.VTT, "does not begin with WEBVTT"),
         (b"Just a text.\n", Form.SRT, "Line 1 is text without a time"),
+        (exported(language="日本語").encode(), Form.JSON, "language: This is no language: give its code"),
+        (exported(language="Klingon").encode(), Form.JSON, "This is no language"),
         (b"a\nb\n" + SRT.encode(), Form.SRT, "Line 1 is text without a time"),
         (srt(("00:00:01 -> 00:00:02", "x")).encode(), Form.SRT, "Line 1 is text without a time"),
         (srt(("00:00:01.5 --> soon", "x")).encode(), Form.SRT, "Line 2 has no times that can be read"),

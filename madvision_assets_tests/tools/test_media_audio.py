@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from madvision_assets.domain.failures import NoAudioTrackError, NotMediaError
-from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, extract_flac, pauses, read_windows
+from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, extract_flac, faint_spans, pauses, read_windows
 from madvision_assets_tests import footage
 
 
@@ -193,3 +193,26 @@ def test_speech_in_a_recording_that_is_quiet_as_a_whole_is_audible_and_the_hiss_
 
     assert np.ravel(audible_spans(bursts + hiss, RATE_HZ)) == pytest.approx([0.0, 2.0, 4.0, 6.0], abs=0.04)
     assert audible_spans(10 * hiss, RATE_HZ) == []
+
+
+def swelling(length_s: float, loudest_dbfs: float) -> NDArray[np.float32]:
+    """A tone whose level goes up and down by 40 dB four times a second, as that of syllables."""
+    at = np.arange(round(length_s * RATE_HZ)) / RATE_HZ
+    level_db = loudest_dbfs - 20 + 20 * np.sin(2 * np.pi * 4 * at)
+    return (10 ** (level_db / 20) * np.sin(2 * np.pi * 440 * at)).astype(np.float32)
+
+
+@pytest.mark.parametrize("quiet_s", [4.0, 120.0])
+def test_who_speaks_quietly_is_audible_however_loud_others_are_before_and_hiss_is_not(quiet_s: float) -> None:
+    loud, quiet = swelling(40.0, -6.0), swelling(quiet_s, -45.0)
+    hiss = np.random.default_rng(1).normal(0, 10 ** (-62 / 20), len(quiet)).astype(np.float32)
+
+    def heard_s(sound: NDArray[np.float32]) -> float:
+        both = np.concatenate([loud, sound])
+        spans = audible_spans(both, RATE_HZ)
+        return sum(end_s - max(40.0, start_s) for start_s, end_s in [*spans, *faint_spans(both, RATE_HZ, spans)]
+                   if end_s > 40.5)  # fmt: skip
+
+    assert heard_s(quiet) > 0.8 * quiet_s
+    assert heard_s(hiss) == 0
+    assert faint_spans(loud, RATE_HZ, audible_spans(loud, RATE_HZ)) == []

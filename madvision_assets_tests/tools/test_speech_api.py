@@ -1,5 +1,6 @@
 """Claims about the engine ``api``: real HTTP to a server that hears what it is told to."""
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -58,6 +59,7 @@ SAID: Mapping[str, Any] = {
     ],
 }
 BEYOND = [{"word": "Measure", "start": 900.0, "end": 901.0}]
+NOWHERE = {"word": "Measure", "start": None, "end": math.inf}
 
 
 def tone(length_s: float) -> Samples:
@@ -192,8 +194,28 @@ def test_cuts_lie_in_pauses_and_lose_nothing() -> None:
             {"segments": [SAID["segments"][0], {**SAID["segments"][1], "no_speech_prob": 0.9, "avg_logprob": -1.5}]},
             ["Measure first."],
         ),
+        ({"segments": [{**each, "no_speech_prob": 0.9, "avg_logprob": -1.5} for each in SAID["segments"]]}, []),
+        (
+            {"segments": [SAID["segments"][0], {**SAID["segments"][1], "start": None}], "words": SAID["words"]},
+            ["Measure first. Then change, one thing."],
+        ),
+        (
+            {"segments": [{**SAID["segments"][0], "end": math.nan}, SAID["segments"][1]], "words": SAID["words"]},
+            ["Measure first. Then change, one thing."],
+        ),
+        (
+            {"segments": [{**each, "avg_logprob": math.nan} for each in SAID["segments"]], "words": SAID["words"]},
+            ["Measure first.", "Then change, one thing."],
+        ),
+        (
+            {"words": [NOWHERE, *SAID["words"][1:]]},
+            ["Measure first.", "Then change, one thing."],
+        ),
     ],
-    ids=["empty", "blank", "no words", "no segments", "out of order", "word beyond", "segment beyond", "no speech"],
+    ids=[
+        *("empty", "blank", "no words", "no segments", "out of order", "word beyond", "segment beyond", "no speech"),
+        *("no speech at all", "segment without start", "segment that ends nowhere", "odd logprob", "word without time"),
+    ],
 )
 def test_whatever_a_server_leaves_out_or_gets_wrong_times_rise_and_lie_in_the_sound(
     server: FakeTranscriptions, answer: Mapping[str, Any], expected: list[str]
@@ -205,12 +227,21 @@ def test_whatever_a_server_leaves_out_or_gets_wrong_times_rise_and_lie_in_the_so
     assert [segment.text.strip() for segment in heard.segments] == expected
     words = [word for segment in heard.segments for word in segment.words]
     # What is told in any order is kept; the time beyond the sound alone is not.
-    assert sum(word.estimated for word in words) == (answer.get("words") or [])[:1].count(BEYOND[0])
+    assert sum(word.estimated for word in words) == ((answer.get("words") or [None])[0] in (*BEYOND, NOWHERE))
     times = [time_s for word in words for time_s in (word.start_s, word.end_s)]
     assert times == sorted(times)
     assert all(0 <= time_s <= 4 for time_s in times)
     if words:
         assert [word for segment in heard.segments for word in segment.text.split()] == texts(tuple(words))
+
+
+def test_segments_without_any_time_are_sent_again_in_short_pieces(server: FakeTranscriptions) -> None:
+    server.script(Fault(change={"segments": [{"text": "Measure first."}, {"text": "Then change."}], "words": []}))
+
+    heard = api(server).transcribe(tone(60), PLAIN)
+
+    assert len(server.sent) > 2
+    assert heard.segments[-1].end_s == pytest.approx(60)
 
 
 def test_a_translation_is_asked_for_where_it_is_made_and_its_language_is_not_taken_for_the_spoken_one(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from whisper.tokenizer import LANGUAGES
 
 from madvision_assets.domain.failures import (
     DiskFullError,
@@ -19,18 +20,23 @@ from madvision_assets.domain.failures import (
     TranslationUnavailableError,
 )
 from madvision_assets.domain.heard import Asked
+from madvision_assets.domain.languages import NAMES
 from madvision_assets.tools.media.audio import RATE_HZ
 from madvision_assets.tools.speech import (
+    Abilities,
     EngineOptions,
     Heard,
+    KnowsLanguages,
     SpeechEngine,
     TellsLanguage,
     openai_whisper,
-    require_able,
 )
 from madvision_assets.tools.speech.errors import classify_loading, classify_speech
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.speech.registry import ENGINES
+from madvision_assets.tools.speech.weights import MODEL_FILE, Form, find_weights
+from madvision_assets.tools.speech.weights.binary import read_variables, variable_names
+from madvision_assets.tools.speech.weights.layout import DECODER, ENCODER, layers
 from madvision_assets_tests import real_speech
 from madvision_assets_tests.sample import MODEL
 from madvision_assets_tests.transcription_server import KEY, WHISPER, FakeTranscriptions, heard_by
@@ -106,11 +112,36 @@ def test_a_model_of_one_language_is_sure_of_it_and_translates_nothing(models: Pa
         engine.transcribe(np.zeros(RATE_HZ, np.float32), Asked(translate=True))
 
 
-@pytest.mark.parametrize("model", ["turbo@sha256:0", "distil-large-v3"])
-def test_models_that_were_made_smaller_translate_nothing(model: str) -> None:
-    require_able(Asked("de", translate=True), "large-v3", is_multilingual=True)
+@pytest.mark.parametrize(
+    ("model", "abilities"),
+    [("turbo@sha256:0", Abilities()), ("distil-large-v3", Abilities()), ("whisper.pt@sha256:0", Abilities(100, 32, 4))],
+)
+def test_models_that_were_made_smaller_translate_nothing(model: str, abilities: Abilities) -> None:
+    Abilities(100, 32, 32).require(Asked("de", translate=True), "large-v3")
+    Abilities(99, 4, 4).require(Asked("de", translate=True), "tiny")
     with pytest.raises(TranslationUnavailableError):
-        require_able(Asked("de", translate=True), model, is_multilingual=True)
+        abilities.require(Asked("de", translate=True), model)
+
+
+def test_a_language_that_came_with_later_weights_is_refused_by_those_before() -> None:
+    Abilities(100).require(Asked("yue"), "large-v3")
+    Abilities(99).require(Asked("su"), "small")
+    with pytest.raises(LanguageUnavailableError, match="asked for is yue"):
+        Abilities(99).require(Asked("yue"), "small")
+    assert not Abilities(99).hear("yue")
+    assert list(NAMES) == list(LANGUAGES)  # in the order in which weights have them
+
+
+@pytest.mark.parametrize("name", LOCAL)
+def test_what_weights_can_do_is_read_off_them(models: Path, name: str) -> None:
+    engine = ENGINES[name].make(EngineOptions(MODEL, models))
+
+    assert isinstance(engine, KnowsLanguages)
+    assert [engine.hears(each) for each in ("en", "de", "yue")] == [True, False, False]
+    folder = find_weights(MODEL, models, Form.CTRANSLATE2).path
+    names = variable_names(folder / MODEL_FILE)
+    assert (layers(names, ENCODER), layers(names, DECODER)) == (4, 4)
+    assert set(names) <= set(read_variables(folder / MODEL_FILE)) | {each for each in names if each.endswith("_scale")}
 
 
 @pytest.mark.parametrize("name", LOCAL)

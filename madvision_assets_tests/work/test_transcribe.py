@@ -1,6 +1,7 @@
 """Claims about transcripts: real words out of the sample talk, and what is the same for every engine."""
 
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from madvision_assets.domain.failures import StoreUnavailableError
 from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
+from madvision_assets.domain.language_spans import Vote
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.sentences import LONGEST_S
 from madvision_assets.domain.transcript import Transcript
@@ -19,6 +21,7 @@ from madvision_assets.tools.media.audio import RATE_HZ, extract_flac
 from madvision_assets.tools.speech import Heard, Tell
 from madvision_assets.tools.speech.faster_whisper import FasterWhisper
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.languages import Election
 from madvision_assets.work.pieces import forget_pieces
 from madvision_assets.work.transcribe import WINDOW_S
 from madvision_assets_tests import footage, real_speech
@@ -197,6 +200,25 @@ def test_a_video_is_heard_in_the_language_of_most_of_it_though_it_opens_in_anoth
     assert found.languages["en"] > 0.7 * sum(found.languages.values())
 
 
+class Choosy(Detecting):
+    """One whose model is from before Cantonese."""
+
+    def hears(self, language: str) -> bool:
+        """All but that."""
+        return language != "yue"
+
+
+@pytest.mark.parametrize(("engine", "language"), [(Choosy(), "zh"), (Detecting(), "yue")])
+def test_a_language_that_a_model_does_not_hear_is_not_voted_for_though_the_site_says_it(
+    engine: Detecting, language: str
+) -> None:
+    votes = [Vote(15.0 + 30 * n, "zh", 0.55) for n in range(6)]
+
+    found = Election(engine, "yue", votes).result(BytesIO(), 100.0, 180.0)
+
+    assert [each.text for each in found.segments] == [language]
+
+
 @pytest.mark.parametrize(("change_s", "length_s"), [(150.0, 350.0), (210.0, 350.0)])
 def test_a_change_of_language_in_the_middle_is_followed_to_the_moment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change_s: float, length_s: float
@@ -245,14 +267,16 @@ def test_a_publishers_captions_are_compared_with_what_was_heard(tmp_path: Path, 
 
 def test_captions_that_are_preferred_are_the_transcript_and_nothing_is_heard(tmp_path: Path, in_pieces: Path) -> None:
     engine = Listener()
+    spread = CAPTIONS.replace("00:00:20", "00:03:00").replace("00:01:00", "00:03:00").replace("00:01:20", "00:05:00")
 
-    made = transcribed(tmp_path, in_pieces, engine, captions=CAPTIONS, prefer_captions=True)
+    made = transcribed(tmp_path, in_pieces, engine, captions=spread, prefer_captions=True)
 
     assert engine.asked == []
     assert made.document.text == f"{SAID} And that is all."
     assert (made.recipe.engine, made.document.language) == ("publisher-captions", "nl")
     assert all(segment.estimated and segment.words for segment in made.document.segments)
-    assert made.document.segments[-1].end_s <= 80.0
+    assert made.document.segments[-1].end_s <= 300.0
+    assert "captions_passed_over" not in made.recipe.parameters
 
 
 @pytest.mark.parametrize(
@@ -268,6 +292,25 @@ def test_captions_that_cannot_be_read_or_are_not_what_is_asked_for_leave_it_to_t
 
     assert len(engine.asked) > 0
     assert made.recipe.engine == engine.name
+
+
+@pytest.mark.parametrize(
+    ("captions", "why"),
+    [
+        ("WEBVTT\n\n00:01.000 --> 05:49.000\n[Music]\n", "they say no word"),
+        (
+            "WEBVTT\n\n00:01.000 --> 00:05.000\nSubtitles by the Amara.org community\n",
+            "they have 4 s of 350 s of sound",
+        ),
+    ],
+)
+def test_captions_that_say_nothing_of_what_is_said_leave_it_to_the_engine_and_the_recipe_says_why(
+    tmp_path: Path, in_pieces: Path, captions: str, why: str
+) -> None:
+    made = transcribed(tmp_path, in_pieces, Listener(), captions=captions, prefer_captions=True)
+
+    assert SAID in made.document.text
+    assert (made.recipe.engine, made.recipe.parameters["captions_passed_over"]) == ("listener", why)
 
 
 def test_times_count_from_the_start_of_the_video_and_lie_on_sound(tmp_path: Path, long_flac: Path) -> None:

@@ -1,6 +1,7 @@
 """Sound: extracted once without loss, read in windows of constant memory, and told apart from silence."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -26,6 +27,8 @@ BELOW_LOUD_DB = 30.0
 LOUD_PERCENTILE = 95
 # A recording that is quiet as a whole may be speech, unless it is as even as the hiss of an empty room.
 FAINT_DBFS, BELOW_FAINT_DB, UNEVEN_DB = -70.0, 20.0, 10.0
+# Beside loud speech, so much at once is looked at, and a tenth of it is loud at least: more than a sound dying away.
+FAINT_S, FAINT_PERCENTILE = 3.0, 90
 MERGE_GAP_S = 0.5
 # Of pauses: how finely they are looked for, how long they last, and how near to the quietest they are. What is loud and
 # what quiet is taken from around, since a speaker may come nearer, or a line hiss.
@@ -137,8 +140,9 @@ def audible_spans(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float
     """Stretches that are louder than near silence, as (start, end) in seconds from the first sample.
 
     A frame of 30 ms is audible when its RMS is above -50 dBFS and at most 30 dB below the loud parts (the 95th
-    percentile of all frames); gaps under 0.5 s are closed. Of a quiet recording, whose loud parts are below -30 dBFS,
-    all that is at most 20 dB below them counts, down to -70 dBFS, where its level goes up and down as that of speech.
+    percentile of the half minutes around it); gaps under 0.5 s are closed. Where it is quiet, its loud parts below
+    -30 dBFS, all that is at most 20 dB below them counts, down to -70 dBFS, where its level goes up and down as that of
+    speech.
 
     Args:
         samples: mono, -1 to 1.
@@ -146,16 +150,63 @@ def audible_spans(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float
     """
     import numpy as np
 
+    level_db, frame_s = _levels_db(samples, rate)
+    audible = np.empty(len(level_db), bool)
+    block = round(AROUND_S / frame_s)
+    for at in range(0, len(level_db), block):
+        around = level_db[max(0, at - block // 2) : at + block + block // 2]
+        loud_db = float(np.percentile(around, LOUD_PERCENTILE))
+        silence_db = SILENCE_DBFS
+        if _spread_db(around[around <= SILENCE_DBFS], LOUD_PERCENTILE) > UNEVEN_DB:
+            silence_db = min(SILENCE_DBFS, max(FAINT_DBFS, loud_db - BELOW_FAINT_DB))
+        audible[at : at + block] = level_db[at : at + block] > max(silence_db, loud_db - BELOW_LOUD_DB)
+    return _spans(audible, frame_s, len(samples) / rate)
+
+
+def faint_spans(
+    samples: "NDArray[np.float32]", rate: int, audible: Sequence[tuple[float, float]]
+) -> list[tuple[float, float]]:
+    """Where somebody may speak whom loud sound nearby hides, as (start, end) in seconds from the first sample.
+
+    A frame outside of the audible spans counts above -70 dBFS, where the level of such frames within 3 s goes up and
+    down as that of speech: hiss and hum do not.
+
+    Args:
+        samples: mono, -1 to 1.
+        rate: samples a second.
+        audible: what ``audible_spans`` says of them.
+    """
+    import numpy as np
+
+    level_db, frame_s = _levels_db(samples, rate)
+    free = np.ones(len(level_db), bool)
+    for start_s, end_s in audible:
+        free[max(0, math.floor(start_s / frame_s)) : math.ceil(end_s / frame_s)] = False
+    faint = np.zeros(len(level_db), bool)
+    block = round(FAINT_S / frame_s)
+    for at in range(0, len(level_db), block):
+        around = slice(max(0, at - block // 2), at + block + block // 2)
+        if _spread_db(level_db[around][free[around]], FAINT_PERCENTILE) > UNEVEN_DB:
+            faint[at : at + block] = (free & (level_db > FAINT_DBFS))[at : at + block]
+    return _spans(faint, frame_s, len(samples) / rate)
+
+
+def _levels_db(samples: "NDArray[np.float32]", rate: int) -> tuple["NDArray[np.float64]", float]:
+    """The level of each frame of 30 ms, dBFS, and how long one is, seconds."""
+    import numpy as np
+
     size = max(1, round(FRAME_S * rate))
-    if not len(samples):
-        return []
-    power = np.array([np.mean(np.square(samples[at : at + size])) for at in range(0, len(samples), size)])
-    level_db = 10 * np.log10(power + 1e-12)
-    loud_db, floor_db = (float(np.percentile(level_db, each)) for each in (LOUD_PERCENTILE, FLOOR_PERCENTILE))
-    silence_db = SILENCE_DBFS
-    if loud_db - floor_db > UNEVEN_DB:
-        silence_db = min(SILENCE_DBFS, max(FAINT_DBFS, loud_db - BELOW_FAINT_DB))
-    return _spans(level_db > max(silence_db, loud_db - BELOW_LOUD_DB), size / rate, len(samples) / rate)
+    power = np.array([np.mean(np.square(samples[at : at + size])) for at in range(0, len(samples), size)], np.float64)
+    return 10 * np.log10(power + 1e-12), size / rate
+
+
+def _spread_db(level_db: "NDArray[np.float64]", percentile: int) -> float:
+    """How far loud frames and quiet ones lie apart."""
+    import numpy as np
+
+    if not len(level_db):
+        return 0.0
+    return float(np.percentile(level_db, percentile) - np.percentile(level_db, 100 - percentile))
 
 
 def pauses(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float, float]]:

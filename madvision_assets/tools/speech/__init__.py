@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from madvision_assets.domain.failures import LanguageUnavailableError, TranslationUnavailableError
 from madvision_assets.domain.heard import Asked, HeardSegment
-from madvision_assets.domain.languages import ENGLISH
+from madvision_assets.domain.languages import ENGLISH, NAMES
 from madvision_assets.domain.paying import Desk
 from madvision_assets.domain.provenance import Recipe
 
@@ -172,14 +172,45 @@ class EngineDescriptor:
         return f"on {' or '.join(self.devices)}; its model is {self.models}"
 
 
-def require_able(asked: Asked, model: str, *, is_multilingual: bool) -> None:
-    """Return where a Whisper of this name can do what is asked of it.
+@runtime_checkable
+class KnowsLanguages(Protocol):
+    """An engine whose model hears some languages alone."""
 
-    Raises:
-        TranslationUnavailableError: it hears English alone, or was made smaller without translations.
-        LanguageUnavailableError: it hears English alone, and is told of another language.
+    def hears(self, language: str) -> bool:
+        """Whether it hears this one (ISO 639-1); loads the model, and raises as ``transcribe`` does."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a Whisper can do, by the shape of its weights; by default all that any can.
+
+    Attributes:
+        languages: how many it has tokens for; those that came later are behind the others. Of English alone it is 1.
+        encoder_layers: of its encoder; 0 where nobody knows.
+        decoder_layers: of its decoder, likewise; fewer where it was made smaller by training on transcripts alone.
     """
-    if asked.translate and (not is_multilingual or any(each in model.lower() for each in ONLY_TRANSCRIBE)):
-        raise TranslationUnavailableError(f"the model is {model}")
-    if asked.language not in {None, ENGLISH} and not is_multilingual:
-        raise LanguageUnavailableError(f"the model is {model}, and the language asked for is {asked.language}")
+
+    languages: int = len(NAMES)
+    encoder_layers: int = 0
+    decoder_layers: int = 0
+
+    def hear(self, language: str) -> bool:
+        """Whether it has a token for a language (ISO 639-1)."""
+        return language == ENGLISH or (self.languages > 1 and language in list(NAMES)[: self.languages])
+
+    def require(self, asked: Asked, model: str) -> None:
+        """Return where it can do what is asked of it.
+
+        Args:
+            asked: what is.
+            model: its name, which tells of some what they were made for.
+
+        Raises:
+            TranslationUnavailableError: it hears English alone, or was made smaller without translations.
+            LanguageUnavailableError: it has no token for the language.
+        """
+        is_smaller = self.decoder_layers < self.encoder_layers or any(each in model.lower() for each in ONLY_TRANSCRIBE)
+        if asked.translate and (self.languages == 1 or is_smaller):
+            raise TranslationUnavailableError(f"the model is {model}")
+        if asked.language is not None and not self.hear(asked.language):
+            raise LanguageUnavailableError(f"the model is {model}, and the language asked for is {asked.language}")

@@ -8,7 +8,7 @@ words over its sound.
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from math import exp
+from math import exp, isfinite
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from madvision_assets.domain.failures import SpeechApiBadAnswerError, SpeechApiUnavailableError
 from madvision_assets.domain.heard import HeardSegment, HeardWord
 from madvision_assets.domain.languages import language_code
-from madvision_assets.domain.word_alignment import with_times
+from madvision_assets.domain.word_alignment import joinable, with_times
 
 # Whisper's own rule for a stretch in which nobody speaks.
 NO_SPEECH, NO_SPEECH_LOGPROB = 0.6, -1.0
@@ -27,11 +27,28 @@ class NoAnswerError(SpeechApiUnavailableError):
     """Nothing was heard, and nobody charges for it; told like its kind."""
 
 
+def _told_number(value: object) -> float | None:
+    """A number as a server tells it; None for what is none, as ``null``, NaN, or a text."""
+    try:
+        number = float(value)  # type: ignore[arg-type]  # anything that JSON has
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
+
+
+_Number = Annotated[float | None, BeforeValidator(_told_number)]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False, frozen=True)
 
-    start: float = 0.0
-    end: float = 0.0
+    start: _Number = None
+    end: _Number = None
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """From when to when it is said, seconds; None where the server does not tell both."""
+        return None if self.start is None or self.end is None else (self.start, self.end)
 
 
 class _Word(_Part):
@@ -40,8 +57,8 @@ class _Word(_Part):
 
 class _Segment(_Part):
     text: str
-    avg_logprob: float | None = None
-    no_speech_prob: float | None = None
+    avg_logprob: _Number = None
+    no_speech_prob: _Number = None
 
     @property
     def is_speech(self) -> bool:
@@ -69,7 +86,7 @@ class Answer(BaseModel):
     @property
     def has_times(self) -> bool:
         """Whether it says of any part of the text when that is said; empty text has none that could be missing."""
-        return bool(self.segments or self.words) or not self.text.strip()
+        return any(part.bounds for part in (*self.segments, *self.words)) or not self._spoken
 
     @property
     def language_code(self) -> str:
@@ -84,12 +101,19 @@ class Answer(BaseModel):
         """
         words = _words(self.words, length_s)
         heard = _segments(self.segments, length_s)
-        if not heard and self.text.strip():
+        if not any(each.bounds for each in self.segments) and self._spoken:
             bounds = (words[0].start_s, words[-1].end_s) if words else (0.0, length_s)
-            heard = [HeardSegment(self.text, *bounds)]
+            heard = [HeardSegment(self._spoken, *bounds)]
         if not words:
             return tuple(heard)
         return tuple(map(_as_sure, with_times(heard, words)))
+
+    @property
+    def _spoken(self) -> str:
+        """All that is said; where there are segments, what of them the server itself takes for speech."""
+        if any(each.text.strip() for each in self.segments):
+            return "".join(joinable(each.text) for each in self.segments if each.text.strip() and each.is_speech)
+        return self.text.strip()
 
 
 def _as_sure(segment: HeardSegment) -> HeardSegment:
@@ -113,18 +137,32 @@ def read_answer(body: bytes) -> Answer:
 
 
 def _words(given: Sequence[_Word], length_s: float) -> list[HeardWord]:
-    """Words in time order, inside the sound."""
-    ordered = sorted(given, key=lambda word: (word.start, word.end))
-    inside = [word for word in ordered if word.word.strip() and word.start < length_s]
-    return [HeardWord(word.word, *_within(word, length_s)) for word in inside]
+    """Words in time order, inside the sound; one without a time is laid between others by the text that it is in."""
+    timed = sorted((bounds, each.word) for each in given if each.word.strip() and (bounds := each.bounds) is not None)
+    return [HeardWord(text, *_within(bounds, length_s)) for bounds, text in timed if bounds[0] < length_s]
 
 
 def _segments(given: Sequence[_Segment], length_s: float) -> list[HeardSegment]:
-    ordered = sorted(given, key=lambda segment: (segment.start, segment.end))
-    inside = [each for each in ordered if each.text.strip() and each.is_speech and each.start < length_s]
-    return [HeardSegment(each.text, *_within(each, length_s), probability=each.probability) for each in inside]
+    """Segments in time order, inside the sound; one without a time goes with the one before it, or else behind it."""
+    timed: list[tuple[tuple[float, float], str, float]] = []
+    untimed = ""
+    for n, each in enumerate(given):
+        text = joinable(each.text) if each.text.strip() and each.is_speech else ""
+        if text and each.bounds is not None:
+            start_s, end_s = each.bounds
+            timed.append(((0.0 if untimed else start_s, end_s), untimed + text, each.probability))
+            untimed = ""
+        elif text and timed:
+            (start_s, end_s), said, sure = timed[-1]
+            until_s = next((later.start for later in given[n + 1 :] if later.start is not None), length_s)
+            timed[-1] = ((start_s, max(end_s, until_s)), said + text, sure)
+        else:
+            untimed += text
+    timed.sort(key=lambda one: one[0])
+    inside = [one for one in timed if one[0][0] < length_s]
+    return [HeardSegment(text, *_within(bounds, length_s), probability=sure) for bounds, text, sure in inside]
 
 
-def _within(part: _Part, length_s: float) -> tuple[float, float]:
-    start_s = min(max(0.0, part.start), length_s)
-    return start_s, min(max(start_s, part.end), length_s)
+def _within(bounds: tuple[float, float], length_s: float) -> tuple[float, float]:
+    start_s = min(max(0.0, bounds[0]), length_s)
+    return start_s, min(max(start_s, bounds[1]), length_s)

@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 
 from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Device, EngineDescriptor, Heard, Tell, require_able
+from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Abilities, Device, EngineDescriptor, Heard, Tell
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
-from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
+from madvision_assets.tools.speech.weights import MODEL_FILE, Form, Weights, at_hand, find_weights
+from madvision_assets.tools.speech.weights.binary import variable_names
+from madvision_assets.tools.speech.weights.layout import DECODER, ENCODER, layers
 from madvision_assets.tools.speech.weights.named import still_to_come
 
 if TYPE_CHECKING:
@@ -68,7 +70,7 @@ class FasterWhisper:
         started_s = time.monotonic()
         model = self._loaded()
         load_s = time.monotonic() - started_s
-        require_able(asked, self.recipe().model or "", is_multilingual=model.model.is_multilingual)
+        self._abilities(model).require(asked, self.recipe().model or "")
         import ctranslate2
 
         ctranslate2.set_random_seed(SEED)
@@ -101,6 +103,10 @@ class FasterWhisper:
             raise classify_speech(error) from error
         return language, float(sure)
 
+    def hears(self, language: str) -> bool:
+        """See ``KnowsLanguages``."""
+        return self._abilities(self._loaded()).hear(language)
+
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``. Weights that are here are loaded; others are not downloaded."""
         found = at_hand(self.model, self.models_folder)
@@ -119,6 +125,11 @@ class FasterWhisper:
             model=found.identity if found else self.model,
             parameters={**parameters, "compute_type": compute_type(device())},
         )
+
+    def _abilities(self, model: "WhisperModel") -> Abilities:
+        languages = model.model.num_languages if model.model.is_multilingual else 1
+        weights = find_weights(self.model, self.models_folder, Form.CTRANSLATE2)
+        return Abilities(languages, *_layers(weights.path / MODEL_FILE))
 
     def _loaded(self) -> "WhisperModel":
         with _loading:
@@ -154,6 +165,16 @@ def adds_bytes_exactly(cpu_info: Path) -> bool:
     except (OSError, UnicodeDecodeError):
         return False
     return bool(EXACT & {*told.split()})
+
+
+@cache
+def _layers(model_file: Path) -> tuple[int, int]:
+    """Layers of encoder and decoder; zeros where the file is of a version that is not known."""
+    try:
+        names = variable_names(model_file)
+    except (ValueError, OSError):
+        return 0, 0
+    return layers(names, ENCODER), layers(names, DECODER)
 
 
 @lru_cache(maxsize=1)

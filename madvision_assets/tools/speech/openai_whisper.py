@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from madvision_assets.domain.failures import GpuUnusableError
 from madvision_assets.domain.heard import Asked
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.speech import NVIDIA_DEVICE, Device, EngineDescriptor, Heard, Tell, require_able
+from madvision_assets.tools.speech import NVIDIA_DEVICE, Device, EngineDescriptor, Heard, Tell
 from madvision_assets.tools.speech.batched.decoder import Decoder
 from madvision_assets.tools.speech.batched.place import place_of
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_loading, classify_speech
@@ -67,7 +67,7 @@ class OpenAIWhisper:
     def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """See ``SpeechEngine``; raises also GpuLostError and GpuUnusableError."""
         loaded = self._loaded()
-        require_able(asked, loaded.identity, is_multilingual=loaded.decoder.is_multilingual)
+        loaded.decoder.abilities.require(asked, loaded.identity)
         try:
             heard = loaded.decoder.hear(samples, asked)
         except ENGINE_ERRORS as error:
@@ -80,6 +80,10 @@ class OpenAIWhisper:
             return self._loaded().decoder.language_of(samples)
         except ENGINE_ERRORS as error:
             raise classify_speech(error) from error
+
+    def hears(self, language: str) -> bool:
+        """See ``KnowsLanguages``."""
+        return self._loaded().decoder.abilities.hear(language)
 
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``. Weights that are here are loaded; others are not downloaded."""

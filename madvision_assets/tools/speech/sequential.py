@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from madvision_assets.domain.heard import Asked, HeardSegment, HeardWord
 from madvision_assets.domain.provenance import Recipe
-from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Device, EngineDescriptor, Heard, Tell, require_able
+from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Abilities, Device, EngineDescriptor, Heard, Tell
 from madvision_assets.tools.speech.errors import ENGINE_ERRORS, classify_speech
 from madvision_assets.tools.speech.openai_whisper import PACKAGE, load_model, usable_device
 from madvision_assets.tools.speech.weights import Form, Weights, at_hand, find_weights
@@ -50,7 +50,7 @@ class SequentialWhisper:
     def transcribe(self, samples: "NDArray[np.float32]", asked: Asked) -> Heard:
         """See ``SpeechEngine``."""
         model = self._loaded()
-        require_able(asked, self.recipe().model or "", is_multilingual=model.is_multilingual)
+        _abilities(model).require(asked, self.recipe().model or "")
         import torch
 
         torch.manual_seed(SEED)
@@ -86,6 +86,10 @@ class SequentialWhisper:
         language = max(probabilities, key=probabilities.get)
         return str(language), float(probabilities[language])
 
+    def hears(self, language: str) -> bool:
+        """See ``KnowsLanguages``."""
+        return _abilities(self._loaded()).hear(language)
+
     def check(self) -> tuple[bool, str]:
         """See ``SpeechEngine``. Weights that are here are loaded; others are not downloaded."""
         found = at_hand(self.model, self.models_folder)
@@ -113,6 +117,11 @@ class SequentialWhisper:
 @lru_cache(maxsize=1)
 def _load(weights: Weights) -> "Whisper":
     return load_model(weights, usable_device())
+
+
+def _abilities(model: "Whisper") -> Abilities:
+    languages = int(model.num_languages) if model.is_multilingual else 1
+    return Abilities(languages, model.dims.n_audio_layer, model.dims.n_text_layer)
 
 
 def _segment(raw: Mapping[str, Any]) -> HeardSegment:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from madvision_assets.domain.heard import Asked, HeardSegment
-from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Heard
+from madvision_assets.tools.speech import TRANSCRIBE, TRANSLATE, Abilities, Heard
 from madvision_assets.tools.speech.batched.alignment import Map, Spoken, maps
 from madvision_assets.tools.speech.batched.batch import Batch, Prompt, Row, Task
 from madvision_assets.tools.speech.batched.network import Network
@@ -96,6 +96,9 @@ class Decoder:
         self.network = Network(model, place)
         self.place, self._effort = place, effort or Effort()
         self.is_multilingual, self._languages = bool(model.is_multilingual), int(model.num_languages)
+        self.abilities = Abilities(
+            self._languages if self.is_multilingual else 1, model.dims.n_audio_layer, model.dims.n_text_layer
+        )
         self.rows = place.batch_size(self._bytes_a_row())
         self._batches: dict[tuple[int, int, int], Batch] = {}
         self._rules: Rules | None = None

@@ -1,5 +1,6 @@
 """``model.bin``: the file in which CTranslate2 keeps a model's variables (format version 6)."""
 
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,14 +31,39 @@ def read_variables(path: Path) -> "Arrays":
             raise ValueError("the file is cut short") from error
 
 
-def _variables(file: BinaryIO) -> "dict[str, NDArray[np.generic]]":
+def variable_names(path: Path) -> list[str]:
+    """The names of all variables, aliases apart; what they are is passed over unread. Raises likewise."""
+    with path.open("rb") as file:
+        try:
+            return [_passed_over(file) for _ in range(_count(file))]
+        except struct.error as error:
+            raise ValueError("the file is cut short") from error
+
+
+def _passed_over(file: BinaryIO) -> str:
+    """The name of a variable; the file is behind it then."""
+    name = _text(file)
+    (rank,) = _read(file, "B")
+    _read(file, "I" * rank)
+    _read(file, "B")  # the type
+    (size,) = _read(file, "I")
+    file.seek(size, os.SEEK_CUR)
+    return name
+
+
+def _count(file: BinaryIO) -> int:
+    """How many variables follow the head."""
     (version,) = _read(file, "I")
     name = _text(file) if version == VERSION else "?"
     if (version, name) != (VERSION, SPECIFICATION):
         raise ValueError(f"version {version} of a {name}, in place of version {VERSION} of a {SPECIFICATION}")
     _read(file, "I")  # the revision of the specification
     (count,) = _read(file, "I")
-    found = dict(_variable(file) for _ in range(count))
+    return int(count)
+
+
+def _variables(file: BinaryIO) -> "dict[str, NDArray[np.generic]]":
+    found = dict(_variable(file) for _ in range(_count(file)))
     (aliases,) = _read(file, "I")
     for _ in range(aliases):
         alias, of = _text(file), _text(file)

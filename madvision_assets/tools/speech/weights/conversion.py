@@ -11,7 +11,15 @@ from madvision_assets.tools.speech import Tell
 from madvision_assets.tools.speech.weights import CHECKPOINT_SUFFIX, MODEL_FILE, Form, Weights
 from madvision_assets.tools.speech.weights.binary import read_variables
 from madvision_assets.tools.speech.weights.files import made_once
-from madvision_assets.tools.speech.weights.layout import EMBEDDINGS, NO_BIAS, PROJECTION, layout
+from madvision_assets.tools.speech.weights.layout import (
+    DECODER,
+    EMBEDDINGS,
+    ENCODER,
+    NO_BIAS,
+    PROJECTION,
+    layers,
+    layout,
+)
 from madvision_assets.tools.speech.weights.shapes import HEAD_WIDTH, Shape
 from madvision_assets.tools.speech.weights.vocabulary import describe
 
@@ -83,10 +91,6 @@ def write_folder(checkpoint: Path, out: Path) -> None:
 
 def _shape_of(variables: "Arrays") -> Shape:
     """The dimensions of a model, by those of its variables."""
-
-    def layers(part: str) -> int:
-        return sum(name.startswith(part) and name.endswith("ffn/layer_norm/gamma") for name in variables)
-
     audio_context, audio_width = variables["encoder/position_encodings/encodings"].shape
     text_context, text_width = variables["decoder/position_encodings/encodings"].shape
     return Shape(
@@ -94,12 +98,12 @@ def _shape_of(variables: "Arrays") -> Shape:
         n_audio_ctx=audio_context,
         n_audio_state=audio_width,
         n_audio_head=audio_width // HEAD_WIDTH,
-        n_audio_layer=layers("encoder/"),
+        n_audio_layer=layers(variables, ENCODER),
         n_vocab=variables[EMBEDDINGS].shape[0],
         n_text_ctx=text_context,
         n_text_state=text_width,
         n_text_head=text_width // HEAD_WIDTH,
-        n_text_layer=layers("decoder/"),
+        n_text_layer=layers(variables, DECODER),
     )
 
 

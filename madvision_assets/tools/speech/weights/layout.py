@@ -3,7 +3,7 @@
 Read off ``whisper.model`` and ``ctranslate2.specs.whisper_spec``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 # A variable of CTranslate2's, and the weights that it is, one behind the other.
 Row = tuple[str, tuple[str, ...]]
@@ -12,6 +12,14 @@ Row = tuple[str, tuple[str, ...]]
 NO_BIAS = ".key.bias"
 # The same numbers under a second name.
 PROJECTION, EMBEDDINGS = "decoder/projection/weight", "decoder/embeddings/weight"
+
+# What the names of their variables begin with.
+ENCODER, DECODER = "encoder/", "decoder/"
+
+
+def layers(names: Iterable[str], part: str) -> int:
+    """How many layers a part of the model has, by the names of its variables."""
+    return sum(name.startswith(part) and name.endswith("ffn/layer_norm/gamma") for name in names)
 
 
 def layout(encoder_layers: int, decoder_layers: int) -> Iterator[Row]:
