@@ -36,7 +36,7 @@ Progress = Callable[[float, str], None]
 
 SHEET_COLUMNS = 3  # as wide as Dagster's window for it
 NOTES = "rendered"  # folder of the store
-NOTES_VERSION = 3  # of how clips are rendered: what was noted under another one is rendered again
+NOTES_VERSION = 4  # of how clips are rendered: what was noted under another one is rendered again
 # What is the matter of one clip; everything else would meet the next one, too.
 CLIP_FAILURES = (BadClipError, CorruptMediaError, MediaToolError, NotMediaError, TooCostlyError)
 

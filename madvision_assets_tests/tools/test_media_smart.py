@@ -204,6 +204,18 @@ def test_nothing_of_the_source_metadata_is_in_a_clip(folder: Path, steady: Path)
     assert clip.read_bytes().index(b"moov") < clip.read_bytes().index(b"mdat")
 
 
+@pytest.mark.parametrize(("name", "video"), [("avc", AVC), ("hevc", HEVC_OPEN)])
+def test_what_a_camera_tells_between_its_frames_is_in_no_clip(folder: Path, name: str, video: Sequence[str]) -> None:
+    plain = footage.numbered(folder / f"plain-{name}.mp4", 10.0, video=video, mux=FRONT)
+    source = odd_footage.with_camera_data(folder / f"camera-{name}.mp4", plain, b"GPS 52.5200N 13.4050E Canon")
+
+    for start_s, end_s in SPANS_S[:2]:
+        clip, plan, made = clip_of(source, start_s, end_s)
+        assert (made.reason, is_exact(clip, plan)) == ("", True)
+        assert b"GPS" not in clip.read_bytes()
+        assert b"\x06\x01\xc4\x80" in clip.read_bytes() or b"\x06\x01\xd0\x80" in clip.read_bytes()  # it recovers here
+
+
 def open_gop(out: Path) -> Path:
     """Only its first key frame is an instantaneous refresh."""
     video = (*AVC, "-bf", "3", "-x264-params", "open-gop=1:scenecut=0")
