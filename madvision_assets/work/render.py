@@ -66,14 +66,17 @@ class ClipRenderer:
         failed: dict[int, Failure] = {}
         count = len(missing) + len(lacking)
         for number, each in enumerate(lacking):
-            clips[each.rank] = self._completed(each, clips[each.rank], folder, partial(_tell, progress, number, count))
+            tell = partial(_tell, progress, number, count)
+            with ffmpeg.at_least(cut.budget_s(each.plan)):
+                clips[each.rank] = self._completed(each, clips[each.rank], folder, tell)
         if missing:
             with CutSource.of(self.store, raw_video, folder) as source:
                 source.look([each.plan for each in missing if each.lies_inside])
                 for number, each in enumerate(missing, start=len(lacking)):
                     tell = partial(_tell, progress, number, count)
                     try:
-                        clips[each.rank] = shaping.twice(partial(self._one, each, source, folder, tell))
+                        with ffmpeg.at_least(cut.budget_s(each.plan)):
+                            clips[each.rank] = shaping.twice(partial(self._one, each, source, folder, tell))
                     except CLIP_FAILURES as failure:
                         failed[each.rank] = failure
         if failed and not clips:
