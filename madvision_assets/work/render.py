@@ -25,7 +25,7 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript, Word
 from madvision_assets.domain.video import PICTURE_OPTIONS, RawVideo
-from madvision_assets.tools.media import cut, ffmpeg, frames, outputs
+from madvision_assets.tools.media import cut, detector, ffmpeg, frames, outputs
 from madvision_assets.tools.store.documents import are_whole
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import shaping
@@ -231,6 +231,7 @@ class _Wanted:
             raw.options.model_dump(mode="json", include=set(PICTURE_OPTIONS)),
             plan.start_s, plan.frames,
             captions.to_srt(self.cues), [word.model_dump(mode="json") for word in self.words],
+            *([detector.name()] if raw.options.pictures else []),  # which says where pictures in other shapes look
         )  # fmt: skip
         digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
         return f"{NOTES}/{raw.video_id}/{digest}"
