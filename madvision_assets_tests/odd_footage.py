@@ -100,6 +100,43 @@ def two_descriptions(out: Path, seconds: float = 4.0, rate: int = 25) -> Path:
     return out
 
 
+def with_camera_data(out: Path, of: Path, told: bytes, rate: int = 25) -> Path:
+    """A film whose key frames say something as cameras do: as user data, beside what players need, and in own units.
+
+    Args:
+        out: the file.
+        of: a film of H.264 or HEVC, with sound.
+        told: what is said.
+        rate: its frames a second, one by one.
+    """
+    with av.open(str(of)) as film:
+        video, sound = film.streams.video[0], film.streams.audio[0]
+        is_avc, record = video.codec_context.name == "h264", bytes(video.codec_context.extradata or b"")
+        coded = [(bytes(e), e.is_keyframe, (e.pts or 0) * float(e.time_base) * rate) for e in film.demux(0) if e.size]
+        entry = mp4.aac_entry(sound.rate, sound.channels, bytes(sound.codec_context.extradata or b""))
+    with av.open(str(of)) as film:
+        sounds = [mp4.Sample(e.size, bytes(e)) for e in film.demux(film.streams.audio[0]) if e.size]
+    header, recovery = (b"\x06", b"\x06\x01\xc4") if is_avc else (b"\x4e\x01", b"\x06\x01\xd0")
+    own = b"\x18" if is_avc else b"\x7c\x01"  # types 24 and 62, which no standard uses
+    user = [bytes((kind, 16 + len(told))) + bytes(range(16)) + told for kind in (4, 5)]
+    units = [header + user[1] + b"\x80", header + user[0] + recovery + user[1] + b"\x80", own + told + b"\x80"]
+    extra = b"".join(len(unit).to_bytes(4, "big") + unit for unit in units)
+    samples = [
+        mp4.Sample(len(data), data, key=is_key, shift=round(at) - number)
+        for number, (frame, is_key, at) in enumerate(coded)
+        for data in [(extra if is_key else b"") + frame]
+    ]
+    kind, box = (b"avc1", b"avcC") if is_avc else (b"hvc1", b"hvcC")
+    described = mp4.video_entry(kind, (WIDTH, HEIGHT), mp4.box(box, record), (2, 2, 2))
+    tracks = (
+        mp4.Track(b"vide", rate * 1000, 1000, [described], samples, size_px=(WIDTH, HEIGHT)),
+        mp4.Track(b"soun", sound.rate, 1024, [entry], sounds),
+    )
+    with out.open("wb") as file, of.open("rb") as nothing:
+        mp4.write(file, tracks, nothing)
+    return out
+
+
 def coloured(out: Path, colour: str, size: str, *options: str, filters: str = "") -> Path:
     """One colour (0xRRGGBB) in a picture of a size, coded as the options say."""
     picture = f"color={colour}:s={size}:r=10:d=0.8,format=gbrp{filters}"

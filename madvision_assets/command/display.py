@@ -19,7 +19,7 @@ from rich.text import Text
 
 from madvision_assets.domain.clips import Clips, Role
 from madvision_assets.domain.documents import ObjectRef
-from madvision_assets.domain.failure_records import failure_of
+from madvision_assets.domain.failure_records import failure_of, from_text
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.health import Finding, Health
 from madvision_assets.domain.redaction import visible
@@ -109,6 +109,9 @@ def show_clips(console: Console, clips: Clips, store: ObjectStore) -> None:
     for failed in clips.failed:
         sentence = failure_of(failed.cause, failed.details)
         console.print(Text(f"Clip {failed.rank} could not be made: {failed.title}. {sentence}"))
+    for clip in clips.clips:
+        for role, why in clip.failed.items():
+            console.print(Text(f"Clip {clip.rank} is without {role}. {from_text(why)}"))
     if clips.provisional:
         console.print("Provisional: rules chose these moments, for want of a language model.")
 

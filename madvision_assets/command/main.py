@@ -104,7 +104,7 @@ def doctor(form: str) -> None:
     from madvision_assets.domain.health import Health
     from madvision_assets.tools.cluster import pod_findings
     from madvision_assets.tools.speech.registry import find_engine
-    from madvision_assets.work.doctor import examine, packages, takes_part_in_processing, variables
+    from madvision_assets.work.doctor import examine, faces, packages, takes_part_in_processing, variables
 
     settings = load_settings()
     on_cluster = settings.executor is Executor.K8S
@@ -114,6 +114,7 @@ def doctor(form: str) -> None:
     if installed.health is Health.OK:  # without them nothing else can be looked at
         workplace = Workplace(settings, prepare=False)
         findings += examine(workplace.probes())
+        findings += [faces()] if takes_part_in_processing() else []
         findings += workplace.queue_findings()
         findings += pod_findings() if on_cluster and takes_part_in_processing() else []
     failed = [f.part for f in findings if f.health is Health.FAILED]

@@ -189,7 +189,19 @@ class Tools:
         return {"video_id": row.video_id, "token": receipt.token, "status": row.status.value}
 
     def _clip(self, clip: Clip) -> dict[str, Any]:
-        names = {"clip_id", "rank", "title", "reason", "score", "start_s", "end_s", "duration_s", "width", "height"}
+        names = {
+            "clip_id",
+            "rank",
+            "title",
+            "reason",
+            "score",
+            "start_s",
+            "end_s",
+            "duration_s",
+            "width",
+            "height",
+            "failed",
+        }
         files = {role: self._workplace.store.uri(file.key) for role, file in clip.files.items()}
         return {**clip.model_dump(mode="json", include=names), "files": files}
 

@@ -38,7 +38,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
 from madvision_assets.settings import load_settings
 
-OF_CLIP = {"clip_id", "rank", "title", "reason", "score", "start_s", "end_s", "duration_s", "width", "height"}
+OF_CLIP = {"clip_id", "rank", "title", "reason", "score", "start_s", "end_s", "duration_s", "width", "height", "failed"}
 
 
 @click.command()

@@ -136,6 +136,8 @@ def clips_match_plan(clip_candidates: ClipCandidates, clips: Clips) -> dg.AssetC
         if abs(c.audio_video_offset_s) > CLIP_OFFSET_SLACK_S
     ]
     without = f"; {len(clips.failed)} failed" if clips.failed else ""
+    pictures = sum(len(clip.failed) for clip in clips.clips)
+    without += f"; {pictures} pictures that were asked for failed" if pictures else ""
     return _verdict(problems, f"{len(clips.clips)} clips as planned ({clips.outcome.value}){without}.")
 
 

@@ -12,6 +12,7 @@ from madvision_assets.defs.runtime.failing import EndedError, told_metadata
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.failure_records import from_text
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Stretch, Transcript
 from madvision_assets.domain.video import MediaInfo, RawVideo
@@ -64,7 +65,7 @@ CLIPS = _columns(
 )
 FAILED = _columns(
     rank=("int", "of the moment"),
-    title=("string", "of the moment"),
+    title=("string", "of the moment, and which of its pictures where that alone is missing"),
     cause=("string", "code of the failure"),
     details=("string", "what is special to it"),
 )
@@ -241,8 +242,15 @@ def clips(made: Clips, store: ObjectStore, video_s: float, contact_sheet: bytes 
         "table": _table(CLIPS, rows),
         "files": dg.MetadataValue.json(files),
     }
-    if made.failed:
-        metadata["failed"] = _table(FAILED, [(each.rank, each.title, each.cause, each.details) for each in made.failed])
+    lost = [(each.rank, each.title, each.cause, each.details) for each in made.failed]
+    lost += [
+        (clip.rank, f"{clip.title}: {role}", failure.code, failure.details)
+        for clip in made.clips
+        for role, why in clip.failed.items()
+        for failure in [from_text(why)]
+    ]
+    if lost:
+        metadata["failed"] = _table(FAILED, lost)
     if contact_sheet:
         picture = base64.b64encode(contact_sheet).decode()
         metadata["contact_sheet"] = dg.MetadataValue.md(f"![thumbnails](data:image/jpeg;base64,{picture})")

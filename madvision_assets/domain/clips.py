@@ -199,7 +199,7 @@ class Method(StrEnum):
 
 
 class Clip(Value):
-    """A clip that was cut, probed, decoded and stored.
+    """A clip that was cut, checked (decoded whole where it was coded anew, else compared with the source) and stored.
 
     Attributes:
         clip_id: ``<video_id>.<rank as two digits or more>``.

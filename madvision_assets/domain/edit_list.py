@@ -107,7 +107,9 @@ class Edit:
         rate: of source and timeline.
         width: of the picture, pixels.
         height: likewise.
-        audio_channels: 0 without sound.
+        audio_channels: of the sound that is heard; 0 without sound.
+        audio_before: channels of other sounds before it in the source.
+        sounds: how many the source has.
         audio_rate_hz: 0 without sound.
         source_frames: length of the source.
         cuts: in the order of the source.
@@ -124,6 +126,8 @@ class Edit:
     source_frames: int
     cuts: tuple[Cut, ...]
     marks: tuple[Mark, ...]
+    audio_before: int = 0
+    sounds: int = 1
 
     def placed(self) -> Iterator[Placed]:
         """Cuts and the gaps between them, one after the other, to the end of the source."""
@@ -177,6 +181,7 @@ def edit_of(
         )
         for clip in clips.clips
     ]
+    tracks = info.tracks
     length = max([math.floor(info.duration_s * fps), 1, *(cut.end for cut in cuts)])
     marks = [*_taken(clips.clips, chosen, cuts), *_rejected(chosen, said, fps_s=float(fps), length=length)]
     return Edit(
@@ -190,6 +195,8 @@ def edit_of(
         source_frames=length,
         cuts=tuple(sorted(cuts, key=lambda cut: (cut.first, cut.frames))),
         marks=tuple(sorted(marks, key=lambda mark: (mark.first, mark.frames))),
+        audio_before=tracks.audio_before if tracks else 0,
+        sounds=tracks.audio_count if tracks else 1,
     )
 
 

@@ -36,6 +36,19 @@ def failure_of(cause: str | None, details: str | None, retry_after_s: float | No
     return leaf_of(cause)(details or "", retry_after_s=retry_after_s) if cause else None
 
 
+def to_text(failure: Failure) -> str:
+    """What is kept of it where a text alone is: its code and its sentence."""
+    return f"{failure.code}: {failure}"
+
+
+def from_text(kept: str) -> Failure:
+    """The failure that was kept so; without its details where its sentence was another one then."""
+    code, _, told = kept.partition(": ")
+    leaf = leaf_of(code)
+    details = told.removeprefix(f"{leaf.sentence} (")
+    return leaf("" if details == told else details.removesuffix(")"))
+
+
 def public_sentence(failure: Failure) -> str:
     """What happened and what to do, for a person outside: no key, host or folder of ours is named in it."""
     details = public_details(failure)

@@ -47,6 +47,7 @@ class Tracks(Value):
         audio: number of the sound's stream; None without sound.
         video_count: pictures in the file as it came, but for covers and previews.
         audio_count: sounds in the file as it came.
+        audio_before: channels of the sounds before the one that is used, in the file as it came.
         channel: the one channel to hear, from 0, where the sum of all cancels itself; None for the sum.
         zero_s: what the file's own clock says where players put time zero, seconds.
         interlaced: whether frames are made of two fields.
@@ -57,6 +58,7 @@ class Tracks(Value):
     audio: int | None
     video_count: int = 1
     audio_count: int = 1
+    audio_before: int = 0
     channel: int | None = None
     zero_s: float = 0.0
     interlaced: bool = False

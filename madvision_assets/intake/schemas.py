@@ -174,6 +174,10 @@ class ClipView(BaseModel):
     subtitles_url: Annotated[str | None, Field(description="WebVTT, for a track element.")]
     thumbnail_url: Annotated[str | None, Field(description="JPEG.")]
     files: Annotated[dict[str, str], Field(description="Every file by its role, such as `source`, `words`.")]
+    failed: Annotated[
+        dict[str, str],
+        Field(description="Pictures that were asked for and could not be made, by role: why, and what to do."),
+    ] = {}
 
 
 class FailedClipView(BaseModel):

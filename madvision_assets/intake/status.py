@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from madvision_assets.domain.addresses import DEFAULT_PORTS
 from madvision_assets.domain.clips import Clip, Clips, FailedClip, Role
 from madvision_assets.domain.edit_list import EditForm
-from madvision_assets.domain.failure_records import failure_of, public_details, public_sentence
+from madvision_assets.domain.failure_records import failure_of, from_text, public_details, public_sentence
 from madvision_assets.domain.failures import (
     Failure,
     MissingInputError,
@@ -157,7 +157,8 @@ def clip_view(clip: Clip, base_url: str) -> ClipView:
         subtitles_url=links.get(Sidecar.SUBTITLES),
         thumbnail_url=links.get(Role.THUMBNAIL),
         files=links,
-        **clip.model_dump(include=set(ClipView.model_fields) - {"files"}),
+        failed={role: public_sentence(from_text(why)) for role, why in clip.failed.items()},
+        **clip.model_dump(include=set(ClipView.model_fields) - {"files", "failed"}),
     )
 
 

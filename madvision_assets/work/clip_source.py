@@ -71,7 +71,7 @@ class CutSource:
         try:
             found = apart.result_of("stretches", cast("BinaryIO", self.copy), tracks=chosen, spans_s=spans)
         except (CorruptMediaError, MediaToolError, TooCostlyError):
-            self.copy.fetch(0, self.raw_video.media.size_bytes)  # whoever reads it finds out
+            self.copy.fetch((0, self.raw_video.media.size_bytes))  # whoever reads it finds out
             return
         self._needed = dict(zip(wanted, found["spans"], strict=True))
         self._fetch(found["head"])
@@ -86,5 +86,4 @@ class CutSource:
 
     def _fetch(self, stretches: Stretches) -> None:
         if self.copy is not None:
-            for begin, end in stretches:
-                self.copy.fetch(begin, end)
+            self.copy.fetch(*((begin, end) for begin, end in stretches))

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.health import Finding, Health
+from madvision_assets.tools.media import detector
 
 # Our own metadata lists what is needed where: the extras in pyproject.toml.
 OURS = "madvision-assets"
@@ -19,6 +20,10 @@ PREFIX = "MADVISION_"
 SERVICE_LINK = re.compile(r"(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT(_\d+_(TCP|UDP)(_(ADDR|PORT|PROTO))?)?)$")
 
 REINSTALL = "Run: pip install -e . -c constraints.txt"
+INSTALL_FACES = (
+    "Run: pip install --no-deps --require-hashes -r deployments/docker/faces.txt; then have the clips that are to "
+    "follow faces made again: madvision requeue VIDEO --from clips"
+)
 
 
 # A probe says what it found, and whether the part is ready; it raises a leaf of the taxonomy where it is broken.
@@ -52,6 +57,15 @@ def packages(speech: str, *, transcript_elsewhere: bool = False) -> Finding:
     if missing:
         return Finding(part, Health.FAILED, f"missing: {', '.join(missing)}", REINSTALL)
     return Finding(part, Health.OK, told)
+
+
+def faces() -> Finding:
+    """Whether faces are found in pictures, which may be installed, and lets clips follow whoever speaks."""
+    part, found = "faces in pictures", detector.name()
+    if found:
+        return Finding(part, Health.OK, f"found by {found}")
+    told = "nothing finds them: vertical, square and portrait pictures are shown whole over a blurred background"
+    return Finding(part, Health.WARNING, told, INSTALL_FACES)
 
 
 def takes_part_in_processing() -> bool:

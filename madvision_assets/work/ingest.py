@@ -254,7 +254,7 @@ def _with_counts(info: MediaInfo, before: MediaInfo) -> MediaInfo:
     """What a probe says of the MP4 that was made, with how many tracks there were in what came."""
     if info.tracks is None or before.tracks is None:
         return info
-    counts = {"video_count": before.tracks.video_count, "audio_count": before.tracks.audio_count}
+    counts = before.tracks.model_dump(include={"video_count", "audio_count", "audio_before"})
     return info.model_copy(update={"tracks": info.tracks.model_copy(update=counts)})
 
 

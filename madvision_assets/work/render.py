@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +17,6 @@ from madvision_assets.domain.failures import (
     BadClipError,
     CorruptMediaError,
     Failure,
-    FailureClass,
     MediaToolError,
     MissingInputError,
     NotMediaError,
@@ -26,7 +25,7 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.transcript import Transcript, Word
 from madvision_assets.domain.video import PICTURE_OPTIONS, RawVideo
-from madvision_assets.tools.media import cut, ffmpeg, frames, outputs
+from madvision_assets.tools.media import cut, detector, ffmpeg, frames, outputs
 from madvision_assets.tools.store.documents import are_whole
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import shaping
@@ -36,7 +35,7 @@ Progress = Callable[[float, str], None]
 
 SHEET_COLUMNS = 3  # as wide as Dagster's window for it
 NOTES = "rendered"  # folder of the store
-NOTES_VERSION = 3  # of how clips are rendered: what was noted under another one is rendered again
+NOTES_VERSION = 4  # of how clips are rendered: what was noted under another one is rendered again
 # What is the matter of one clip; everything else would meet the next one, too.
 CLIP_FAILURES = (BadClipError, CorruptMediaError, MediaToolError, NotMediaError, TooCostlyError)
 
@@ -63,14 +62,21 @@ class ClipRenderer:
         wanted = [_Wanted(raw_video, transcript, candidate) for candidate in chosen.candidates]
         clips = {each.rank: clip for each in wanted if (clip := self._rendered(each)) is not None}
         missing = [each for each in wanted if each.rank not in clips]
+        lacking = [each for each in wanted if each.rank in clips and clips[each.rank].failed]
         failed: dict[int, Failure] = {}
+        count = len(missing) + len(lacking)
+        for number, each in enumerate(lacking):
+            tell = partial(_tell, progress, number, count)
+            with ffmpeg.at_least(cut.budget_s(each.plan)):
+                clips[each.rank] = self._completed(each, clips[each.rank], folder, tell)
         if missing:
             with CutSource.of(self.store, raw_video, folder) as source:
                 source.look([each.plan for each in missing if each.lies_inside])
-                for number, each in enumerate(missing):
-                    tell = partial(_tell, progress, number, len(missing))
+                for number, each in enumerate(missing, start=len(lacking)):
+                    tell = partial(_tell, progress, number, count)
                     try:
-                        clips[each.rank] = self._tried(each, source, folder, tell)
+                        with ffmpeg.at_least(cut.budget_s(each.plan)):
+                            clips[each.rank] = shaping.twice(partial(self._one, each, source, folder, tell))
                     except CLIP_FAILURES as failure:
                         failed[each.rank] = failure
         if failed and not clips:
@@ -78,22 +84,15 @@ class ClipRenderer:
         document = Clips(
             video_id=raw_video.video_id,
             outcome=chosen.outcome,
-            outcome_reason=f"{chosen.outcome_reason} {_lost(len(failed), len(wanted))}".strip(),
+            outcome_reason=" ".join(
+                filter(None, (chosen.outcome_reason, _lost(len(failed), len(wanted)), _without(clips.values())))
+            ),
             clips=tuple(clips[each.rank] for each in wanted if each.rank in clips),
             provisional=chosen.provisional,
             failed=tuple(_failed(each.candidate, failed[each.rank]) for each in wanted if each.rank in failed),
         )
         recipe = Recipe(engine="ffmpeg", engine_version=ffmpeg.version(), parameters=cut.ENCODING)
         return Made(document, recipe)
-
-    def _tried(self, wanted: "_Wanted", source: CutSource, folder: Path, tell: Callable[[float], None]) -> Clip:
-        """The clip; what may be the moment's fault, such as a tool that a busy machine kept waiting, is tried twice."""
-        try:
-            return self._one(wanted, source, folder, tell)
-        except CLIP_FAILURES as failure:
-            if failure.failure_class is not FailureClass.TRANSIENT:
-                raise
-        return self._one(wanted, source, folder, tell)
 
     def _one(self, wanted: "_Wanted", source: CutSource, folder: Path, tell: Callable[[float], None]) -> Clip:
         plan, options = wanted.plan, wanted.raw_video.options
@@ -121,7 +120,7 @@ class ClipRenderer:
                 start_s=plan.start_s,
                 end_s=plan.end_s,
                 **_measured(made.seen),
-                files={role.value: self._store(path, wanted.raw_video.video_id, role) for role, path in paths.items()},
+                files=self._stored(paths, wanted.raw_video.video_id),
                 method=Method.CODED_ANEW if made.reason else Method.COPIED,
                 method_reason=made.reason,
                 copied_frames=made.copied_frames,
@@ -131,8 +130,33 @@ class ClipRenderer:
         finally:
             for path in paths.values():
                 path.unlink(missing_ok=True)  # a video of many clips needs the disk of one
-        if not clip.failed:  # a picture that is missing is tried again
-            self.store.put_bytes(wanted.note_key, clip.model_dump_json().encode(), media_type="application/json")
+        return self._noted(wanted, clip)
+
+    def _completed(self, wanted: "_Wanted", clip: Clip, folder: Path, tell: Callable[[float], None]) -> Clip:
+        """A clip that was rendered, with the pictures that could not be made then as far as they can be now.
+
+        Raises:
+            Failure: of the store or the disk.
+        """
+        options, path = wanted.raw_video.options, folder / f"{clip.clip_id}.{Role.SOURCE.suffix}"
+        paths = [path]
+        try:
+            self.store.download(clip.files[Role.SOURCE].key, path)
+            finished = shaping.Finished(clip.clip_id, path, wanted.plan.fps, wanted.words)
+            shaped = shaping.shape(finished, options, folder, tell, shaping.missing(options, clip.failed))
+            paths += shaped.paths.values()
+            changed = {
+                "files": {**clip.files, **self._stored(shaped.paths, wanted.raw_video.video_id)},
+                "framings": {**clip.framings, **shaped.framings},
+                "failed": shaped.failed,
+            }
+        finally:
+            for path in paths:
+                path.unlink(missing_ok=True)
+        return self._noted(wanted, clip.model_copy(update=changed))
+
+    def _noted(self, wanted: "_Wanted", clip: Clip) -> Clip:
+        self.store.put_bytes(wanted.note_key, clip.model_dump_json().encode(), media_type="application/json")
         return clip
 
     def _rendered(self, wanted: "_Wanted") -> Clip | None:
@@ -143,8 +167,11 @@ class ClipRenderer:
             return None
         return clip.model_copy(update=wanted.told) if are_whole(self.store, clip.files.values()) else None
 
-    def _store(self, path: Path, video_id: str, role: Role) -> ObjectRef:
-        return self.store.store_media(path, video_id, role.suffix.rpartition(".")[2], role.media_type)
+    def _stored(self, paths: Mapping[Role, Path], video_id: str) -> dict[str, ObjectRef]:
+        return {
+            role.value: self.store.store_media(path, video_id, role.suffix.rpartition(".")[2], role.media_type)
+            for role, path in paths.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -204,6 +231,7 @@ class _Wanted:
             raw.options.model_dump(mode="json", include=set(PICTURE_OPTIONS)),
             plan.start_s, plan.frames,
             captions.to_srt(self.cues), [word.model_dump(mode="json") for word in self.words],
+            *([detector.name()] if raw.options.pictures else []),  # which says where pictures in other shapes look
         )  # fmt: skip
         digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
         return f"{NOTES}/{raw.video_id}/{digest}"
@@ -217,6 +245,14 @@ def _measured(seen: cut.ClipInspection) -> dict[str, float]:
 def _lost(failed: int, of: int) -> str:
     """A sentence on clips that could not be made; empty where all could."""
     return f"{failed} of {of} clips could not be made." if failed else ""
+
+
+def _without(clips: Iterable[Clip]) -> str:
+    """A sentence on pictures that could not be made; empty where all could."""
+    lacking = [clip.failed for clip in clips if clip.failed]
+    roles = sorted({role for failed in lacking for role in failed})
+    whose = "One clip is" if len(lacking) == 1 else f"{len(lacking)} clips are"
+    return f"{whose} without pictures that were asked for ({', '.join(roles)})." if lacking else ""
 
 
 def _failed(candidate: ClipCandidate, failure: Failure) -> FailedClip:

@@ -1,12 +1,15 @@
 """Shaping: the pictures of a clip in other shapes, and with captions, as the submission asks for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from madvision_assets.domain.clips import Role
 from madvision_assets.domain.faces import Seen
+from madvision_assets.domain.failure_records import to_text
 from madvision_assets.domain.failures import BadClipError, Failure, MediaToolError, PermanentFailure
 from madvision_assets.domain.framing import Framing
 from madvision_assets.domain.reframing import faces_shown, framing
@@ -18,6 +21,9 @@ from madvision_assets.tools.media import apart, burn, faces, loudness, reframe
 
 # What speaks against this rendition alone; what is everybody's, such as a full disk, ends the stage.
 OF_ONE = (PermanentFailure, MediaToolError, BadClipError)
+# What may be the moment's fault, such as a tool that a busy machine kept waiting.
+PASSING = (MediaToolError, BadClipError)
+_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,26 @@ class _Known:
     levelling: loudness.Levelling
 
 
-def shape(clip: Finished, options: Options, folder: Path, tell: Callable[[float], None]) -> Shaped:
+def twice(work: Callable[[], _Made]) -> _Made:
+    """What comes of a piece of work, which is tried once more after what may be the moment's fault."""
+    try:
+        return work()
+    except PASSING:
+        return work()
+
+
+def missing(options: Options, failed: Collection[str]) -> tuple[Shape, ...]:
+    """The shapes of which a file, by its role, failed."""
+    return tuple(shape for shape in options.pictures if any(role in failed for role in _roles(shape, options)))
+
+
+def shape(
+    clip: Finished,
+    options: Options,
+    folder: Path,
+    tell: Callable[[float], None],
+    shapes: Sequence[Shape] | None = None,
+) -> Shaped:
     """Makes all pictures that are asked for; one that cannot be made leaves the others, and says why.
 
     Args:
@@ -70,26 +95,28 @@ def shape(clip: Finished, options: Options, folder: Path, tell: Callable[[float]
         options: what is asked for.
         folder: scratch, and where the files are made.
         tell: is told the share done.
+        shapes: only these; None for all that are asked for.
 
     Raises:
         Failure: what is not this clip's fault, such as a full disk.
     """
     shaped = Shaped()
-    if not options.pictures:
+    wanted = options.pictures if shapes is None else shapes
+    if not wanted:
         return shaped
     with apart.one_child():
         try:
-            seen, colour = faces.look(clip.path)
-            known = _Known(clip, seen, colour, loudness.levelling(clip.path, folder))
+            seen, colour = twice(lambda: faces.look(clip.path))
+            known = _Known(clip, seen, colour, twice(lambda: loudness.levelling(clip.path, folder)))
         except OF_ONE as failure:
-            _note(shaped, options.pictures, options, failure)
+            _note(shaped, wanted, options, failure)
             return shaped
-        for number, each in enumerate(options.pictures):
+        for number, each in enumerate(wanted):
             try:
-                _one(shaped, known, each, options, folder)
+                twice(partial(_one, shaped, known, each, options, folder))
             except OF_ONE as failure:
                 _note(shaped, [each], options, failure)
-            tell((number + 1) / len(options.pictures))
+            tell((number + 1) / len(wanted))
     return shaped
 
 
@@ -126,4 +153,4 @@ def _roles(wanted: Shape, options: Options) -> list[Role]:
 
 def _note(shaped: Shaped, shapes: Sequence[Shape], options: Options, failure: Failure) -> None:
     for each in shapes:
-        shaped.failed |= dict.fromkeys((role.value for role in _roles(each, options)), f"{failure.code}: {failure}")
+        shaped.failed |= dict.fromkeys((role.value for role in _roles(each, options)), to_text(failure))

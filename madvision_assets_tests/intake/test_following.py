@@ -1,8 +1,9 @@
 """Claims about following a video: its state, its clips and their files."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,11 +14,13 @@ import pytest
 from madvision_assets.domain.captions import vtt_of
 from madvision_assets.domain.clips import Clip, Clips, FailedClip, Outcome, Role
 from madvision_assets.domain.documents import ObjectRef
+from madvision_assets.domain.failure_records import to_text
 from madvision_assets.domain.failures import (
     ApiKeyInvalidError,
     BotCheckError,
     ConnectionLostError,
     Failure,
+    MediaToolError,
     NoAudioTrackError,
 )
 from madvision_assets.domain.stages import PipelineStep
@@ -55,13 +58,13 @@ def _put(store: ObjectStore, video_id: str, data: bytes, extension: str, media_t
     return ObjectRef(key=key, sha256=sha256, size_bytes=len(data), media_type=media_type)
 
 
-def _finish(intake: Intake, url: str, *failed: FailedClip) -> str:
-    """Have a video done, with one clip and these that failed; gives its token."""
+def _finish(intake: Intake, url: str, *failed: FailedClip, without: Mapping[str, str] | None = None) -> str:
+    """Have a video done, with one clip, without these pictures, and these that failed; gives its token."""
     queue, token, video_id = _begin(intake, url, PipelineStep.CLIPS)
     store = intake.services.store
     clip = Clip(
         clip_id=f"{video_id}.01", rank=1, title=TITLE, reason="It stands alone.", score=0.9, start_s=10, end_s=30,
-        duration_s=20.04, audio_video_offset_s=0, width=640, height=360,
+        duration_s=20.04, audio_video_offset_s=0, width=640, height=360, failed=without or {},
         files={
             role: _put(store, video_id, data, role.suffix, role.media_type)
             for role, data in ((Role.SOURCE, FILM), (Role.CAPTIONS, SRT.encode()), (Role.THUMBNAIL, b"\xff\xd8\xff"))
@@ -194,6 +197,23 @@ def test_a_clip_that_failed_is_named_beside_the_others(intake: Intake) -> None:
     page = intake.client.get(f"/video/{token}").text
     assert "One clip is ready" in page
     assert "No clip of “The accident”: " in page
+
+
+def test_a_picture_that_could_not_be_made_is_named_with_its_clip(intake: Intake) -> None:
+    why = to_text(MediaToolError("making a rendition took longer than 90 s"))
+    token = _finish(
+        intake, "https://media.example.org/lacking.mp4", without={"vertical": why, "vertical_captions": why}
+    )
+
+    told = intake.status(token)
+
+    assert set(told["clips"][0]["failed"]) == {"vertical", "vertical_captions"}
+    sentence = told["clips"][0]["failed"]["vertical"]
+    assert sentence.startswith(MediaToolError.sentence)
+    assert "media_tool_failed" not in sentence
+    assert f"“{TITLE}” is without vertical, vertical captions: {sentence}" in unescape(
+        intake.client.get(f"/video/{token}").text
+    )
 
 
 def test_a_finished_video_lists_its_clips_with_links_that_work(intake: Intake, done: dict[str, Any]) -> None:

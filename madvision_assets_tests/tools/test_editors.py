@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from io import StringIO
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree as ET
 
 import opentimelineio as otio
@@ -14,6 +15,7 @@ import pytest
 from lxml import etree
 
 from madvision_assets.domain.edit_list import Edit, EditForm, edit_of
+from madvision_assets.domain.tracks import Tracks
 from madvision_assets.tools.editors import written
 from madvision_assets_tests import editing
 
@@ -25,6 +27,7 @@ RATES = {
     "60": Fraction(60),
 }
 Spans = list[tuple[int, int]]
+SECOND = Tracks(video=0, audio=2, audio_count=2, audio_before=2)  # as a recorder makes it, whose first sound is silent
 
 
 @pytest.fixture(params=RATES)
@@ -121,7 +124,9 @@ def test_drop_frame_is_said_where_numbers_are_dropped(fps: Fraction) -> None:
     assert ('tcFormat="DF"' in written(made, EditForm.FCPXML)) is drops
 
 
-@pytest.mark.parametrize("sound", [{}, {"audio_channels": 1, "audio_rate_hz": 44_100}, {"audio_codec": None}])
+@pytest.mark.parametrize(
+    "sound", [{}, {"audio_channels": 1, "audio_rate_hz": 44_100}, {"audio_codec": None}, {"tracks": SECOND}]
+)
 def test_fcpxml_fits_its_document_type(fps: Fraction, sound: dict[str, object]) -> None:
     with Path(__file__).with_name("fcpxml.dtd").open() as file:
         dtd = etree.DTD(file)
@@ -149,6 +154,23 @@ def test_premiere_gets_picture_and_sound_that_move_together() -> None:
     assert len(items) == 3 * len(editing.MOMENTS)
     assert all(link.findtext("linkclipref") in items for link in root.iter("link"))
     assert len([file for file in root.iter("file") if file.findtext("name")]) == 1
+
+
+def test_the_sound_that_was_heard_is_the_one_that_is_played() -> None:
+    source = editing.info(Fraction(25), tracks=SECOND)
+    made = edit_of(editing.clips(source), source, "obs #1.mkv", None, None)
+
+    premiere = ET.fromstring(written(made, EditForm.PREMIERE))  # noqa: S314 - our own
+    assert {track.findtext("trackindex") for track in premiere.iter("sourcetrack")} == {"3", "4"}
+    assert premiere.findtext(".//channelcount") == "4"
+    final_cut = ET.fromstring(written(made, EditForm.FCPXML))  # noqa: S314 - our own
+    (asset,) = final_cut.iter("asset")
+    assert asset.attrib["audioSources"] == "2"
+    heard = [dict(each.attrib) for each in final_cut.iter("audio-channel-source")][:2]
+    assert heard == [{"srcCh": "1, 2", "enabled": "0"}, {"srcCh": "3, 4"}]
+    timeline = otio.adapters.read_from_string(written(made, EditForm.OTIO), "otio_json")
+    urls = {clip.media_reference.target_url for clip in timeline.find_clips()}
+    assert {unquote(urlsplit(url).path) for url in urls} == {"obs #1.mkv"}
 
 
 def test_titles_cannot_break_a_form_open() -> None:

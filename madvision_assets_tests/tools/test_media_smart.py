@@ -204,6 +204,18 @@ def test_nothing_of_the_source_metadata_is_in_a_clip(folder: Path, steady: Path)
     assert clip.read_bytes().index(b"moov") < clip.read_bytes().index(b"mdat")
 
 
+@pytest.mark.parametrize(("name", "video"), [("avc", AVC), ("hevc", HEVC_OPEN)])
+def test_what_a_camera_tells_between_its_frames_is_in_no_clip(folder: Path, name: str, video: Sequence[str]) -> None:
+    plain = footage.numbered(folder / f"plain-{name}.mp4", 10.0, video=video, mux=FRONT)
+    source = odd_footage.with_camera_data(folder / f"camera-{name}.mp4", plain, b"GPS 52.5200N 13.4050E Canon")
+
+    for start_s, end_s in SPANS_S[:2]:
+        clip, plan, made = clip_of(source, start_s, end_s)
+        assert (made.reason, is_exact(clip, plan)) == ("", True)
+        assert b"GPS" not in clip.read_bytes()
+        assert b"\x06\x01\xc4\x80" in clip.read_bytes() or b"\x06\x01\xd0\x80" in clip.read_bytes()  # it recovers here
+
+
 def open_gop(out: Path) -> Path:
     """Only its first key frame is an instantaneous refresh."""
     video = (*AVC, "-bf", "3", "-x264-params", "open-gop=1:scenecut=0")
@@ -345,13 +357,30 @@ def test_only_what_clips_need_is_read(folder: Path, tmp_path: Path) -> None:
     with store.partial("long.mp4", tmp_path / "part.mp4") as copy:
         found = key_frames.stretches(copy, (0, 1), [(plan.start_s, plan.end_s)])  # type: ignore[arg-type]
         index_bytes = copy.fetched_bytes
-        for begin, end in [*found["head"], *found["spans"][0]]:
-            copy.fetch(begin, end)
+        copy.fetch(*found["head"], *found["spans"][0])
         made = make_clip(copy.path, plan, tmp_path / "clip.mp4", info)
 
     assert made.reason == ""
     assert (tmp_path / "clip.mp4").read_bytes() == (tmp_path / "whole.mp4").read_bytes()
     assert copy.fetched_bytes - index_bytes < 1.3 * made.seen.size_bytes < source.stat().st_size / 2
+
+
+@pytest.mark.parametrize(("second", "most"), [("anullsrc=r=48000:cl=stereo", 4), ("anoisesrc=r=48000:a=0.5", 240)])
+def test_a_second_sound_costs_few_requests_and_few_bytes(folder: Path, second: str, most: int) -> None:
+    source = folder / f"two-{second[:5]}.mp4"
+    sounds = ("-f", "lavfi", "-i", second, "-f", "lavfi", "-i", "sine=r=48000", "-map", "0", "-map", "1", "-map", "2")
+    picture = ("-f", "lavfi", "-i", "testsrc2=s=160x90:r=25")
+    footage.ffmpeg(*picture, *sounds, "-t", "20", *AVC, "-c:a", "aac", "-b:a", "96k", *FRONT, source)
+    with av.open(str(source)) as film:
+        used = [each for each in film.demux(0, 2) if each.size and 5 <= (each.pts or 0) * each.time_base <= 15]
+
+    with source.open("rb") as file:
+        (found,) = key_frames.stretches(file, (0, 2), [(5.0, 15.0)])["spans"]
+
+    fetched_bytes = sum(end - begin for begin, end in found)
+    assert len(found) < most < len(used)
+    assert all(any(begin <= (each.pos or 0) < end for begin, end in found) for each in used)
+    assert fetched_bytes < 1.3 * 1.5 * sum(each.size for each in used)  # 5 s around the 10 are needed, too
 
 
 def test_a_copied_clip_comes_out_the_same_twice(steady: Path, folder: Path) -> None:

@@ -66,6 +66,7 @@ def test_a_sound_without_any_is_passed_over_in_words_clips_and_checks(tmp_path: 
     info = probe(source)
 
     assert (chosen(info).audio, chosen(info).audio_count) == (2, 2)
+    assert chosen(info).audio_before == (2 if "stereo" in first else 1)
     assert heard_s(source) > 4
     made = to_mp4(source, tmp_path, info)
     made_info = probe(made)

@@ -8,8 +8,9 @@ from pathlib import Path
 import packaging
 import pytest
 
-from madvision_assets.domain.health import Health
+from madvision_assets.domain.health import Finding, Health
 from madvision_assets.settings import variable_names
+from madvision_assets.tools.media import detector
 from madvision_assets.tools.speech.registry import ENGINES
 from madvision_assets.work import doctor
 
@@ -93,6 +94,21 @@ def test_each_image_installs_what_the_doctor_asks_for_there() -> None:
     assert pipeline <= pinned("pipeline")
     assert doctor.required(SPEECH).isdisjoint(pinned("pipeline"))
     assert gpu - {"torch"} <= pinned("gpu")  # the Dockerfile installs torch
+
+
+def test_whether_faces_are_found_is_told_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor.faces() == Finding("faces in pictures", Health.OK, f"found by {detector.NAME}")
+
+    with monkeypatch.context() as without:
+        without.setattr(detector, "weights", lambda: None)
+        detector.name.cache_clear()
+        found = doctor.faces()
+    detector.name.cache_clear()
+
+    assert found.health is Health.WARNING
+    assert "blurred background" in found.found
+    listed = next(word.rstrip(";") for word in found.remedy.split() if word.endswith(".txt;"))
+    assert detector.PACKAGE in (ROOT / listed).read_text()
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from madvision_assets.domain.clips import Clip, ClipCandidate, ClipCandidates, C
 from madvision_assets.domain.documents import ObjectRef
 from madvision_assets.domain.failures import BadClipError, DiskFullError, MissingInputError
 from madvision_assets.domain.transcript import Segment, Transcript, Word
-from madvision_assets.domain.video import RawVideo, SourceMetadata
-from madvision_assets.tools.media import apart
+from madvision_assets.domain.video import Options, RawVideo, SourceMetadata
+from madvision_assets.tools.media import apart, detector, ffmpeg
 from madvision_assets.tools.media.probe import probe
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.render import ClipRenderer
@@ -173,6 +173,38 @@ def test_other_words_render_a_clip_in_which_they_are_said_and_no_other(
     ClipRenderer(store).render(raw, said, chosen, tmp_path / "work", lambda *_: None)
 
     assert (len(list(store.list_sizes("rendered"))) > notes) is is_rendered
+
+
+def test_what_is_done_on_a_clip_has_time_by_its_length_where_its_bytes_give_it_none(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ObjectStore.from_url("memory://")
+    raw = raw_of(store, film).model_copy(update={"options": Options.model_validate({"renditions": ["square"]})})
+    for name in ("BUDGET_FLOOR_S", "BUDGET_S_PER_MB"):
+        monkeypatch.setattr(ffmpeg, name, 0.0)
+
+    made, _ = rendered(store, raw, chosen_of((1.0, 3.0)), tmp_path / "work")
+
+    (clip,) = made.clips
+    assert (clip.method_reason, clip.failed) == ("", {})
+    assert set(clip.files) == {"source", "captions", "thumbnail", "square"}
+
+
+@pytest.mark.parametrize(("shapes", "again"), [((), False), (("square",), True)])
+def test_pictures_that_follow_faces_are_made_again_once_faces_are_found(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shapes: Sequence[str], *, again: bool
+) -> None:
+    store = ObjectStore.from_url("memory://")
+    raw = raw_of(store, film).model_copy(update={"options": Options.model_validate({"renditions": shapes})})
+    with monkeypatch.context() as without:
+        without.setattr(detector, "weights", lambda: None)
+        detector.name.cache_clear()
+        rendered(store, raw, chosen_of((1.0, 3.0)), tmp_path / "work")
+    detector.name.cache_clear()
+
+    _, told = rendered(store, raw, chosen_of((1.0, 3.0)), tmp_path / "work")
+
+    assert bool(told) is again
 
 
 def test_a_clip_of_another_moment_is_rendered(store: ObjectStore, film: Path, tmp_path: Path) -> None:

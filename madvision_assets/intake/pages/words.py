@@ -237,7 +237,16 @@ def _tell_done(status: VideoStatus) -> Told:
         return Told("Done", "The clips are cut", status.message or "They cannot be listed at the moment.", Tone.GOOD)
     headline = _ready(len(status.clips))
     lost = "".join(f" No clip of “{each.title}”: {each.sentence}" for each in status.failed_clips)
+    lost += "".join(_without(each.title, each.failed) for each in status.clips)
     return Told(headline, headline, f"Best first. Watch them here, or take them with you.{lost}", Tone.GOOD)
+
+
+def _without(title: str, failed: Mapping[str, str]) -> str:
+    """The pictures that a clip lacks, those of one cause together."""
+    by_cause: dict[str, list[str]] = {}
+    for role, sentence in failed.items():
+        by_cause.setdefault(sentence, []).append(file_name(role).lower())
+    return "".join(f" “{title}” is without {', '.join(names)}: {why}" for why, names in by_cause.items())
 
 
 def size(size_bytes: int) -> str:

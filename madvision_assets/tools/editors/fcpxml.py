@@ -3,7 +3,7 @@
 Times are exact fractions of a second. A mark stands in the clip or gap that it begins in, in that one's own time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
@@ -44,7 +44,7 @@ def _asset(edit: Edit) -> ET.Element:
         hasVideo="1", videoSources="1", format=FORMAT,
     )  # fmt: skip
     if edit.audio_channels:
-        sound = {"hasAudio": "1", "audioSources": "1", "audioChannels": str(edit.audio_channels)}
+        sound = {"hasAudio": "1", "audioSources": str(edit.sounds), "audioChannels": str(edit.audio_channels)}
         for name, value in {**sound, "audioRate": str(edit.audio_rate_hz)}.items():
             asset.set(name, value)
     ET.SubElement(asset, "media-rep", kind="original-media", src=f"./{quote(edit.source_name)}")
@@ -65,7 +65,21 @@ def _item(edit: Edit, place: Placed, marks: Sequence[Mark]) -> ET.Element:
     for mark in marks:
         length = _time(edit, mark.frames)
         ET.SubElement(item, "marker", start=_time(edit, mark.first), duration=length, value=mark.name, note=mark.note)
+    if place.cut is not None and edit.audio_channels and edit.sounds > 1:
+        item.extend(_heard(edit))
     return item
+
+
+def _heard(edit: Edit) -> Iterator[ET.Element]:
+    """The channels that are heard, and those before them, which are not."""
+    end = edit.audio_before + edit.audio_channels
+    if edit.audio_before:
+        yield ET.Element("audio-channel-source", srcCh=_channels(1, edit.audio_before), enabled="0")
+    yield ET.Element("audio-channel-source", srcCh=_channels(edit.audio_before + 1, end))
+
+
+def _channels(first: int, last: int) -> str:
+    return ", ".join(str(number) for number in range(first, last + 1))
 
 
 def _time(edit: Edit, frames: int) -> str:

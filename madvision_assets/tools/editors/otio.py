@@ -1,5 +1,7 @@
 """OpenTimelineIO, by its own library: https://opentimelineio.readthedocs.io."""
 
+from urllib.parse import quote
+
 from madvision_assets.domain.edit_list import Edit
 
 CHOSEN, REJECTED = "GREEN", "RED"
@@ -21,7 +23,7 @@ def written(edit: Edit) -> str:
             if place.cut is None:
                 made.append(schema.Gap(source_range=span(0, place.end - place.begin)))
                 continue
-            media = schema.ExternalReference(edit.source_name, span(0, edit.source_frames))
+            media = schema.ExternalReference(quote(edit.source_name), span(0, edit.source_frames))
             about = {OURS: {"clip_id": place.cut.clip_id, "reason": place.cut.note}}
             made.append(schema.Clip(place.cut.name, media, span(place.cut.first, place.cut.frames), metadata=about))
         return made

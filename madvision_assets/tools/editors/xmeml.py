@@ -50,7 +50,7 @@ def _track(parent: ET.Element, edit: Edit, channel: int) -> None:
             whole = number == 1 and not channel  # told once, referred to later
             _item(item, edit, place.cut, place.begin, whole=whole)
             if channel:
-                _texts(ET.SubElement(item, "sourcetrack"), mediatype="audio", trackindex=channel)
+                _texts(ET.SubElement(item, "sourcetrack"), mediatype="audio", trackindex=edit.audio_before + channel)
             _links(item, edit, number)
 
 
@@ -70,7 +70,7 @@ def _item(item: ET.Element, edit: Edit, cut: Cut, begin: int, *, whole: bool) ->
         audio = ET.SubElement(media, "audio")
         sound = ET.SubElement(audio, "samplecharacteristics")
         _texts(sound, depth=DEPTH_BITS, samplerate=edit.audio_rate_hz)
-        _texts(audio, channelcount=edit.audio_channels)
+        _texts(audio, channelcount=edit.audio_before + edit.audio_channels)
 
 
 def _links(item: ET.Element, edit: Edit, number: int) -> None:

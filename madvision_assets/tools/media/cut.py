@@ -162,11 +162,12 @@ def cut_clip(
     streams = [_picture(media[str(tracks.video)], plan, tracks), _sound(media[str(audio_index)], plan)]
     run(
         target(streams, out, **ENCODING),
-        timeout_s=timeout_s or _budget_s(plan), what="cutting a clip", progress=progress, duration_s=plan.duration_s,
+        timeout_s=timeout_s or budget_s(plan), what="cutting a clip", progress=progress, duration_s=plan.duration_s,
     )  # fmt: skip
 
 
-def _budget_s(plan: CutPlan) -> float:
+def budget_s(plan: CutPlan) -> float:
+    """Wall-clock seconds that each piece of work on a clip may take: by its length and its pixels."""
     megapixels = max(1.0, plan.width * plan.height / 1e6)
     return BUDGET_FLOOR_S + BUDGET_S_PER_MEDIA_S * (plan.duration_s + plan.preroll_s) * megapixels
 

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +42,22 @@ def weights() -> Path | None:
 
 
 @lru_cache(maxsize=1)
+def name() -> str:
+    """What finds faces here, as ``load`` will have it; empty where nothing does."""
+    return NAME if _known_weights() and find_spec("onnxruntime") else ""
+
+
+def _known_weights() -> bytes | None:
+    path = weights()
+    data = path.read_bytes() if path else b""
+    return data if hashlib.sha256(data).hexdigest() == SHA256 else None
+
+
+@lru_cache(maxsize=1)
 def load() -> Any:
     """The net, ready to run; None where its weights are not at hand, or are not those that are known."""
-    path = weights()
-    if path is None:
-        return None
-    data = path.read_bytes()
-    if hashlib.sha256(data).hexdigest() != SHA256:
+    data = _known_weights()
+    if data is None:
         return None
     try:
         import onnxruntime

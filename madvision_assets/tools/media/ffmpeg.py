@@ -55,6 +55,7 @@ BUDGET_S_PER_MB = 1.65
 ENVIRONMENT = {"LC_ALL": "C.UTF-8", "AV_LOG_FORCE_NOCOLOR": "1"}
 
 _ends_at_s: ContextVar[float] = ContextVar("ends_at_s", default=math.inf)
+_at_least_s: ContextVar[float] = ContextVar("at_least_s", default=0.0)
 
 _OUT_TIME = re.compile(rb"^out_time_us=(\d+)\s*$", re.MULTILINE)
 _LOG_PREFIX = re.compile(r"\[[^\]]*@ 0x[0-9a-f]+\]\s*")
@@ -156,8 +157,24 @@ def _command(stream: Any) -> list[str]:
 
 
 def budget_s(size_bytes: int) -> float:
-    """Wall-clock seconds that work on all of a file may take: by its bytes, never by what it says of itself."""
-    return BUDGET_FLOOR_S + size_bytes * BUDGET_S_PER_MB / 1e6
+    """Wall-clock seconds that work on all of a file may take: by its bytes, or as ``at_least`` says.
+
+    Never by what the file says of itself.
+    """
+    return max(_at_least_s.get(), BUDGET_FLOOR_S + size_bytes * BUDGET_S_PER_MB / 1e6)
+
+
+@contextmanager
+def at_least(limit_s: float) -> Iterator[None]:
+    """Gives each piece of work inside that is done on a file so many wall-clock seconds where its bytes give it less.
+
+    For files of ours: a picture that stands still has few bytes, and is decoded all the same.
+    """
+    token = _at_least_s.set(limit_s)
+    try:
+        yield
+    finally:
+        _at_least_s.reset(token)
 
 
 @contextmanager

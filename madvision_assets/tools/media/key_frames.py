@@ -3,18 +3,19 @@
 The index is the file's own (``stss``, ``stts``, ``ctts``, ``stsz``, ``stco``): read once for all clips of a video.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any, BinaryIO
 
 from madvision_assets.tools.media.container import choose_tracks, opened
-
-if TYPE_CHECKING:
-    pass
 
 BEFORE_S = 1.5  # the decoder's reordering, and the sound's way into its filters
 AFTER_S = 2.0
 HEAD_S = 2.0  # whoever opens a file decodes some of its beginning
 HEAD_BYTES = 4 * 1024 * 1024
+# What lies between, such as another sound, is fetched along where that saves requests and costs little.
+GAP_BYTES = 256 * 1024
+MORE_SHARE = 0.3
 
 Stretch = tuple[int, int]
 
@@ -62,12 +63,26 @@ def _within(track: Any, begin_s: float, end_s: float) -> Iterator[Stretch]:
         number += 1
 
 
-def _joined(stretches: "Iterator[Stretch] | Sequence[Stretch]") -> list[Stretch]:
-    """The same bytes in few stretches, in order."""
-    made: list[Stretch] = []
+def _joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The same bytes in few stretches, in order, with what lies between them where it is little."""
+    exact: list[Stretch] = []
     for begin, end in sorted(stretches):
-        if made and begin <= made[-1][1]:
-            made[-1] = made[-1][0], max(end, made[-1][1])
+        if exact and begin <= exact[-1][1]:
+            exact[-1] = exact[-1][0], max(end, exact[-1][1])
+        else:
+            exact.append((begin, end))
+    to_spare = MORE_SHARE * sum(end - begin for begin, end in exact)
+    gaps = sorted((after[0] - before[1], number) for number, (before, after) in enumerate(pairwise(exact), start=1))
+    closed = set()
+    for gap, number in gaps:  # the smallest first: those save the most requests
+        to_spare -= gap
+        if to_spare < 0 or gap > GAP_BYTES:
+            break
+        closed.add(number)
+    made: list[Stretch] = []
+    for number, (begin, end) in enumerate(exact):
+        if number in closed:
+            made[-1] = made[-1][0], end
         else:
             made.append((begin, end))
     return made

@@ -16,6 +16,8 @@ UNITY_MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000
 UNDETERMINED = 0x55C4  # the language "und"
 COPY_BYTES = 1024 * 1024
 
+Piece = tuple[int, int] | bytes  # first byte of the source and the byte after the last; or what is written itself
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -23,9 +25,8 @@ class Sample:
 
     Attributes:
         size: bytes.
-        data: its bytes; None where they are copied from ``position`` of the source.
-        position: in the source.
-        prefix: bytes that go before those of the source, counted in ``size``.
+        data: its bytes; None where it is put together of ``pieces``.
+        pieces: stretches of the source, and bytes between them.
         shift: when it is shown less when it is decoded, in samples.
         key: whether decoding may begin with it.
         entry: number of its sample description, from 1.
@@ -33,8 +34,7 @@ class Sample:
 
     size: int
     data: bytes | None = None
-    position: int = 0
-    prefix: bytes = b""
+    pieces: tuple[Piece, ...] = ()
     shift: int = 0
     key: bool = True
     entry: int = 1
@@ -155,9 +155,16 @@ def _bytes_of(sample: Sample, source: BinaryIO) -> Iterator[bytes]:
     if sample.data is not None:
         yield sample.data
         return
-    yield sample.prefix
-    source.seek(sample.position)
-    left = sample.size - len(sample.prefix)
+    for piece in sample.pieces:
+        if isinstance(piece, bytes):
+            yield piece
+        else:
+            yield from _copied(source, *piece)
+
+
+def _copied(source: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
+    source.seek(begin)
+    left = end - begin
     while left:
         data = source.read(min(left, COPY_BYTES))
         if not data:

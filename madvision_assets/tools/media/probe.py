@@ -176,6 +176,7 @@ def measured(source: BinaryIO) -> dict[str, Any]:
                 "audio": sound.index,
                 "video_count": len(pictures),
                 "audio_count": len(sounds),
+                "audio_before": sum(each.codec_context.channels for each in sounds if each.index < sound.index),
                 "channel": channel,
                 "zero_s": start_s,
                 "interlaced": any(frame.interlaced_frame for frame in frames),

@@ -120,13 +120,13 @@ class _Picture:
         if head and codec.suffix:
             head[-1] += codec.suffix
         copied = [
-            mp4.Sample(each.size, position=each.position, key=each.is_key, shift=each.index - cut_parts.head - n)
+            mp4.Sample(each.size, pieces=each.pieces, key=each.is_key, shift=each.index - cut_parts.head - n)
             for n, each in enumerate(cut_parts.copied)
         ]
         if head and codec.prefix:
             first = copied[0]
             size = first.size + len(codec.prefix)
-            copied[0] = mp4.Sample(size, position=first.position, prefix=codec.prefix, shift=first.shift)
+            copied[0] = mp4.Sample(size, pieces=(codec.prefix, *first.pieces), shift=first.shift)
         rate = order.rate
         scale = -(-MIN_TIMESCALE // rate.numerator)
         return mp4.Track(
@@ -153,18 +153,22 @@ class _Picture:
                 raise Doubt("an edit list or damage leaves frames out")
             if packet.has_sidedata("new_extradata"):  # one description of many, and a clip would have the first alone
                 raise Doubt("its parameter sets change")
-            data = bytes(packet)
-            is_clean = self._looked_at(data) and packet.is_keyframe
-            digest = hashlib.sha256(data).digest()
-            yield Coded(index, packet.pos, packet.size, packet.is_keyframe, is_clean, packet.dts, digest)
+            yield self._looked_at(packet, index)
             if self._index_of(packet.dts) > self._order.frames + AFTER_FRAMES:
                 return
 
-    def _looked_at(self, data: bytes) -> bool:
+    def _looked_at(self, packet: "Packet[VideoStream]", index: int) -> Coded:
+        data, begin = bytes(packet), packet.pos or 0
         try:
-            return self._codec.look(data)
+            seen = self._codec.look(data)
         except ValueError as error:
             raise Doubt(str(error)) from error
+        kept = [each if isinstance(each, bytes) else data[slice(*each)] for each in seen.pieces]
+        placed = tuple(e if isinstance(e, bytes) else (begin + e[0], begin + e[1]) for e in seen.pieces)
+        return Coded(
+            index, begin, placed, sum(map(len, kept)), packet.is_keyframe, seen.is_clean and packet.is_keyframe,
+            packet.dts or 0, hashlib.sha256(b"".join(kept)).digest(),
+        )  # fmt: skip
 
     def _packets_from(self, ticks: int) -> "Iterator[Packet[VideoStream]]":
         self._container.seek(ticks, stream=self._video, backward=True)

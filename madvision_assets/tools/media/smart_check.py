@@ -110,8 +110,9 @@ def _same(data: bytes, number: int, written: mp4.Track, parts: Parts | None = No
     if sample.data is not None or parts is None:
         is_same = data == sample.data
     else:
-        own = data[len(sample.prefix) :]
-        is_same = hashlib.sha256(own).digest() == parts.copied[number - parts.head].sha256
+        taken = parts.copied[number - parts.head]
+        own = data[sample.size - taken.size :]  # after parameter sets that were put before it
+        is_same = hashlib.sha256(own).digest() == taken.sha256
     if not is_same:
         raise Doubt(f"frame {number} is not as it was written, or not as in the source")
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from madvision_assets.tools.media import mp4, nal
-from madvision_assets.tools.media.smart_plan import Doubt
+from madvision_assets.tools.media import kept_units, mp4, nal
+from madvision_assets.tools.media.smart_plan import Doubt, Looked
 
 if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
@@ -26,8 +26,8 @@ FINE, FINEST = "21", "12"  # constant quantisers: the second where the first is 
 class Codec(Protocol):
     """A codec that clips are cut in without coding all of it anew."""
 
-    def look(self, data: bytes) -> bool:
-        """Whether copying may begin with this key frame; looks through its units.
+    def look(self, data: bytes) -> Looked:
+        """Whether copying may begin with this key frame, and what of it is copied; looks through its units.
 
         Raises:
             Doubt: it has parameter sets of its own, or is damaged.
@@ -124,17 +124,17 @@ class Avc:
         self._number = free[0]
         self._own: list[bytes] = []
 
-    def look(self, data: bytes) -> bool:
+    def look(self, data: bytes) -> Looked:
         """Only an instantaneous refresh may change the parameter sets."""
-        kinds = set()
-        for unit in nal.units(data):
+        kinds, units = set(), list(nal.units(data))
+        for unit in units:
             kind = nal.avc_type(unit)
             if kind in (nal.AVC_SPS, nal.AVC_PPS) and unit.rstrip(b"\0") not in self.parameters.sets:
                 raise Doubt("its parameter sets change")
             kinds.add(kind)
         if not kinds.intersection(nal.AVC_PICTURES):
             raise Doubt("a frame without a picture")
-        return nal.AVC_IDR in kinds
+        return Looked(nal.AVC_IDR in kinds, kept_units.pieces(units, kept_units.AVC))
 
     def encoded(self, frames: "Iterable[VideoFrame]", quantiser: str) -> Iterator[bytes]:
         """By x264."""
@@ -173,17 +173,18 @@ class Hevc:
             raise Doubt(f"HEVC, {self.context.pix_fmt}, is coded anew")
         self._own: list[bytes] = []
 
-    def look(self, data: bytes) -> bool:
+    def look(self, data: bytes) -> Looked:
         """After an end of sequence a clean random access begins anew, once what is shown before it is left out."""
-        kinds = set()
-        for unit in nal.units(data):
+        kinds, units = set(), list(nal.units(data))
+        for unit in units:
             kind = nal.hevc_type(unit)
             if kind in (nal.HEVC_VPS, nal.HEVC_SPS, nal.HEVC_PPS) and unit not in self.parameters.sets:
                 raise Doubt("its parameter sets change")
             kinds.add(kind)
         if not any(kind < nal.HEVC_PICTURES for kind in kinds):
             raise Doubt("a frame without a picture")
-        return bool(kinds.intersection((*nal.HEVC_IDR, nal.HEVC_CRA)))
+        is_clean = bool(kinds.intersection((*nal.HEVC_IDR, nal.HEVC_CRA)))
+        return Looked(is_clean, kept_units.pieces(units, kept_units.HEVC))
 
     def encoded(self, frames: "Iterable[VideoFrame]", quantiser: str) -> Iterator[bytes]:
         """By x265."""

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from madvision_assets.tools.media.mp4 import Piece
+
 MIN_COPIED_SHARE = 0.25  # below, coding the whole of it anew costs about as much, and is simpler
 MIN_COPIED_FRAMES = 2
 
@@ -18,20 +20,35 @@ class Coded:
     Attributes:
         index: of the clip's frame that it is; negative before the clip's start.
         position: in the file, bytes.
-        size: bytes.
+        pieces: what of it is copied.
+        size: of these, bytes.
         is_key: whether decoding may begin with it.
         is_clean: whether nothing after it refers to anything before it, but for frames shown before it.
         ticks: when it is decoded, by the track's clock.
-        sha256: of its bytes.
+        sha256: of what is copied.
     """
 
     index: int
     position: int
+    pieces: tuple[Piece, ...]
     size: int
     is_key: bool
     is_clean: bool
     ticks: int = 0
     sha256: bytes = b""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was seen in a frame's units.
+
+    Attributes:
+        is_clean: whether copying may begin with it, if it is a key frame.
+        pieces: what of it goes into a clip, counted from its first byte.
+    """
+
+    is_clean: bool
+    pieces: tuple[Piece, ...]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,9 @@
 """A local copy of an object that holds only what was read of it; the rest of the file is a hole."""
 
 import io
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 256 * 1024  # of what is read without having been asked for
 PART_BYTES = 8 * 1024 * 1024
+BATCH_BYTES, BATCH_PARTS = 32 * 1024 * 1024, 200  # that are asked for, and held in memory, at a time
+
+Stretch = tuple[int, int]
 
 
 class PartialCopy(io.RawIOBase):
@@ -30,7 +36,7 @@ class PartialCopy(io.RawIOBase):
         self._backend, self._key, self._size_bytes = backend, key, size_bytes
         self.path = path
         self.fetched_bytes = 0
-        self._held: list[tuple[int, int]] = []
+        self._held: list[Stretch] = []
         self._at = 0
         self._file: BinaryIO = path.open("w+b")
         self._file.truncate(size_bytes)
@@ -64,14 +70,14 @@ class PartialCopy(io.RawIOBase):
         if end <= self._at:
             return 0
         blocks = self._at // BLOCK_BYTES * BLOCK_BYTES, -(-end // BLOCK_BYTES) * BLOCK_BYTES
-        self.fetch(blocks[0], min(blocks[1], self._size_bytes))
+        self.fetch(blocks)
         self._file.seek(self._at)
         count = self._file.readinto(view[: end - self._at])  # type: ignore[attr-defined]
         self._at += count
         return int(count)
 
-    def fetch(self, begin: int, end: int) -> None:
-        """Makes the bytes from ``begin`` to before ``end`` be in the file.
+    def fetch(self, *stretches: Stretch) -> None:
+        """Makes the bytes of each stretch, from its first to before its end, be in the file; several at a time.
 
         Raises:
             Failure: of the store.
@@ -79,32 +85,63 @@ class PartialCopy(io.RawIOBase):
         """
         import obstore
 
-        for first, last in self._missing(begin, min(end, self._size_bytes)):
-            for at in range(first, last, PART_BYTES):
-                stop = min(at + PART_BYTES, last)
-                with store_failures(self._key):
-                    data = obstore.get_range(self._backend, self._key, start=at, end=stop)
-                    self._file.seek(at)
-                    self._file.write(data)
-                self.fetched_bytes += stop - at
+        for parts in self._batches(stretches):
+            starts, ends = zip(*parts, strict=True)
+            with store_failures(self._key):
+                found = obstore.get_ranges(self._backend, self._key, starts=starts, ends=ends, coalesce=0)
+            for (begin, end), data in zip(parts, found, strict=True):
+                self._file.seek(begin)
+                self._file.write(data)
+                self.fetched_bytes += end - begin
+                self._hold(begin, end)
         self._file.flush()
-        self._hold(begin, end)
 
-    def _missing(self, begin: int, end: int) -> list[tuple[int, int]]:
+    def _batches(self, stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
+        """What is missing of them, in parts, as many as are asked for and held in memory at a time."""
+        batch: list[Stretch] = []
+        size_bytes = 0
+        for wanted, until in _merged(stretches):
+            for first, last in self._missing(wanted, min(until, self._size_bytes)):
+                for begin in range(first, last, PART_BYTES):
+                    end = min(begin + PART_BYTES, last)
+                    if batch and (size_bytes + end - begin > BATCH_BYTES or len(batch) == BATCH_PARTS):
+                        yield batch
+                        batch, size_bytes = [], 0
+                    batch.append((begin, end))
+                    size_bytes += end - begin
+        if batch:
+            yield batch
+
+    def _missing(self, begin: int, end: int) -> list[Stretch]:
         found, at = [], begin
-        for first, last in self._held:
-            if last <= at or first >= end:
-                continue
+        for number in range(bisect_right(self._held, begin, key=itemgetter(1)), len(self._held)):
+            first, last = self._held[number]
+            if first >= end:
+                break
             if first > at:
                 found.append((at, first))
             at = max(at, last)
         return [*found, (at, end)] if at < end else found
 
     def _hold(self, begin: int, end: int) -> None:
-        held: list[tuple[int, int]] = []
-        for first, last in sorted([*self._held, (begin, end)]):
-            if held and first <= held[-1][1]:
-                held[-1] = held[-1][0], max(last, held[-1][1])
-            else:
-                held.append((first, last))
-        self._held = held
+        """Adds a stretch; those that are held lie apart, in order."""
+        first = bisect_left(self._held, begin, key=itemgetter(1))
+        after = bisect_right(self._held, end, key=itemgetter(0))
+        touched = self._held[first:after]
+        if touched:
+            begin, end = min(begin, touched[0][0]), max(end, touched[-1][1])
+        self._held[first:after] = [(begin, end)]
+
+
+def _merged(stretches: Iterable[Stretch]) -> Iterator[Stretch]:
+    """The same bytes, each once."""
+    begin = end = 0
+    for first, last in sorted(stretches):
+        if first <= end:
+            end = max(end, last)
+            continue
+        if begin < end:
+            yield begin, end
+        begin, end = first, last
+    if begin < end:
+        yield begin, end
