@@ -84,7 +84,7 @@ def read_clip(
     headers |= {"ETag": f'"{ref.sha256}-{suffix}"', "Accept-Ranges": "bytes"}
     if headers["ETag"] in etags(request):
         return Response(status_code=304, headers=headers)
-    return _file(services.store, ref, headers)
+    return _file(services.store, ref, headers, is_head=request.method == "HEAD")
 
 
 def attachment(name: str) -> str:
@@ -129,8 +129,10 @@ def etags(request: Request) -> set[str]:
     return {each.strip().removeprefix("W/") for each in given.split(",")}
 
 
-def _file(store: ObjectStore, ref: ObjectRef, headers: dict[str, str]) -> Response:
-    link = store.presigned_url(ref.key, LINK_EXPIRES_S)
+def _file(store: ObjectStore, ref: ObjectRef, headers: dict[str, str], *, is_head: bool) -> Response:
+    link = store.presigned_url(ref.key, LINK_EXPIRES_S, headers.get("Content-Disposition", ""), ref.media_type)
+    if link is not None and is_head:  # the link is signed for GET alone
+        return Response(headers=headers | {"Content-Length": str(ref.size_bytes)}, media_type=ref.media_type)
     if link is not None:
         return RedirectResponse(link, 307, {"Cache-Control": "no-store"})
     path = store.local_path(ref.key)

@@ -323,6 +323,21 @@ def test_clips_on_s3_are_fetched_from_there_by_a_link_that_ends(on_s3: Intake) -
     assert on_s3.client.get(clip["subtitles_url"]).text == vtt_of(SRT)
 
 
+def test_clips_on_s3_are_saved_under_their_name_and_can_be_asked_after(on_s3: Intake) -> None:
+    url = on_s3.status(_finish(on_s3, "https://media.example.org/named.mp4"))["clips"][0]["url"]
+
+    link = on_s3.client.get(url, params={"download": True}).headers["location"]
+    saved = httpx.get(link)
+    head = on_s3.client.head(url, params={"download": True})
+
+    assert urlsplit(link)[:2] == urlsplit(on_s3.client.get(url).headers["location"])[:2]
+    assert (saved.content, saved.headers["content-type"]) == (FILM, "video/mp4")
+    assert saved.headers["content-disposition"] == head.headers["content-disposition"]
+    assert "attachment; filename=" in saved.headers["content-disposition"]
+    assert (head.status_code, head.headers["content-type"]) == (200, "video/mp4")
+    assert (head.headers["content-length"], bool(head.headers["etag"])) == (str(len(FILM)), True)
+
+
 # --- words ---
 
 
