@@ -146,8 +146,13 @@ class _RangedFile(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        asked = Headers(scope=scope).get("range")
+        headers = Headers(scope=scope)
+        asked, since = headers.get("range", ""), headers.get("if-range")
         size_bytes = int(self.headers["content-length"])
+        # RFC 9110, 14.2 and 13.1.5: another unit is passed over, and so is a part of what is another file now.
+        if not asked.strip().lower().startswith("bytes") or (since and not self._should_use_range(since)):
+            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() != b"range"]}
+            asked = ""
         try:
             if asked:
                 self._parse_range_header(asked, size_bytes)

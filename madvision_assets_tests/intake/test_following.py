@@ -221,7 +221,11 @@ def test_any_part_of_a_clip_can_be_fetched(intake: Intake, done: dict[str, Any])
     part = intake.client.get(url, headers={"Range": "bytes=100-199"})
     last = intake.client.get(url, headers={"Range": "bytes=-5"})
     beyond = intake.client.get(url, headers={"Range": "bytes=999999-"})
-    nonsense = intake.client.get(url, headers={"Range": "lines=1-2"})
+    nonsense = intake.client.get(url, headers={"Range": "bytes=5-2"})
+    other_unit = intake.client.get(url, headers={"Range": "lines=1-2"})
+    older = {"Range": "bytes=999999-", "If-Range": '"of-a-longer-one"'}
+    changed = intake.client.get(url, headers=older)
+    same = intake.client.get(url, headers={"Range": "bytes=-5", "If-Range": part.headers["etag"]})
 
     assert (part.status_code, part.content) == (206, FILM[100:200])
     assert part.headers["content-range"] == f"bytes 100-199/{len(FILM)}"
@@ -229,6 +233,9 @@ def test_any_part_of_a_clip_can_be_fetched(intake: Intake, done: dict[str, Any])
     assert (beyond.status_code, beyond.json()["code"]) == (416, "range_not_satisfiable")
     assert beyond.headers["content-range"] == f"bytes */{len(FILM)}"
     assert (nonsense.status_code, nonsense.json()["code"]) == (400, "invalid_range")
+    assert (other_unit.status_code, other_unit.content) == (200, FILM)
+    assert (changed.status_code, changed.content) == (200, FILM)
+    assert (same.status_code, same.content) == (206, FILM[-5:])
 
 
 @pytest.mark.parametrize("name", ["url", "captions_url", "subtitles_url", "thumbnail_url"])
