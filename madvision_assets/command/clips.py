@@ -10,8 +10,10 @@ from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain import disk
 from madvision_assets.domain.failures import MissingInputError
+from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.sidecars import unique_stems
+from madvision_assets.domain.summaries import TITLE_CHARS
 from madvision_assets.settings import load_settings
 from madvision_assets.work.package import Package
 from madvision_assets.work.taking import outdated, take
@@ -62,6 +64,8 @@ def clips(video: str, folder: Path, rendition: str | None, form: str) -> None:
     count = len(package.clips.clips)
     sentence = f"{count} clip{'s' * (count != 1)} of {video_id}: {len(taken.written)} files written to {folder}"
     sentence += f", {len(taken.kept)} were there already." if taken.kept else "."
+    title = cleaned(package.raw.source.title or "", TITLE_CHARS) if package.raw else ""
+    sentence = f"{title}\n{sentence}".lstrip()
     if old:
         sentence += f"\nOf clips that are no more, or have another name now: {', '.join(old)}. Delete them by hand."
     told = {

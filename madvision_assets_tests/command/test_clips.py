@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.domain.clips import Clips, Outcome
+from madvision_assets.domain.spoken import words_in
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.video import Options, Video
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options, RawVideo, Video
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets.tools.store.documents import point_current, read_current, write_document
@@ -126,6 +128,27 @@ def test_a_video_without_clips_says_why_and_ends_well(command_line: CommandLine,
     assert told.exit_code == 0
     assert "No clips (no_speech): Nobody speaks in this video." in told.output
     assert not (tmp_path / "out").exists()
+
+
+def test_titles_stand_in_lists_for_persons(
+    command_line: CommandLine, spellings: dict[str, str], tmp_path: Path
+) -> None:
+    workplace = command_line.workplace()
+    raw, queue = read_current(workplace.store, RawVideo, spellings["id"]), Queue(workplace.database)
+    queue.claim_due(1)
+    queue.begin(spellings["id"], raw.origin.run_id, 1, PipelineStep.CLIPS)
+    workplace.database.add_lineage(raw, "there")
+    said = read_current(workplace.store, Transcript, spellings["id"])
+    workplace.database.add_lineage(said, "there")
+    assert raw.source.title
+
+    told = [
+        command_line.run("status").stdout,
+        command_line.run("search", words_in(said.segments[0].text)[0]).stdout,
+        command_line.run("clips", spellings["id"], "--to", str(tmp_path / "out")).stdout,
+    ]
+
+    assert [raw.source.title in each for each in told] == [True] * 3, told
 
 
 def test_what_a_folder_has_of_clips_that_are_no_more_is_named_and_left_alone(

@@ -191,6 +191,9 @@ def test_changing_the_clips_is_offered_to_the_token_that_may(video: Video) -> No
     }
 
     assert offered == {video.token: (True, True), other: (False, False)}
+    shown = client.get(f"/video/{video.token}").text
+    [shape, *_] = re.findall(r'Watch it as: <a href="(/video/[^"]+\.mp4)">Tall', shown)
+    assert client.get(shape).headers["content-type"] == "video/mp4"
 
 
 def test_one_who_comes_from_the_same_network_address_as_the_first_changes_nothing_of_his(video: Video) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.breakers import CLOCK_SLACK_S
-from madvision_assets.tools.database.newest import title_of
+from madvision_assets.tools.database.newest import names_of
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import (
     processing_attempts,
@@ -40,7 +40,9 @@ class Delivery:
         status: of the queue, when the attempt ended.
         outcome: how it ended well; None too where the video was queued again since.
         finished_at: when the attempt ended.
-        title: of the video, as far as it is known.
+        title: of the video, as far as it is known, as are the two that follow.
+        uploader: likewise.
+        duration_s: likewise, seconds.
     """
 
     id: int
@@ -57,6 +59,8 @@ class Delivery:
     failure_details: str | None
     finished_at: datetime
     title: str | None
+    uploader: str | None
+    duration_s: float | None
 
     @property
     def message_id(self) -> str:
@@ -129,7 +133,7 @@ def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> 
             history.c.failure_cause,
             history.c.failure_details,
             func.coalesce(history.c.ended_at, queue.c.finished_at, told.c.created_at).label("finished_at"),
-            title_of(told.c.video_id).label("title"),
+            *names_of(told.c.video_id),
         )
         .join_from(told, submissions, submissions.c.token_hash == told.c.token_hash)
         .outerjoin(queue, as_it_ended)
