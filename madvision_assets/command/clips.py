@@ -10,10 +10,13 @@ from madvision_assets.command.queue import as_format
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain import disk
 from madvision_assets.domain.failures import MissingInputError
+from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.sidecars import unique_stems
+from madvision_assets.domain.summaries import TITLE_CHARS
 from madvision_assets.settings import load_settings
 from madvision_assets.work.package import Package
-from madvision_assets.work.taking import take
+from madvision_assets.work.taking import outdated, take
 
 
 @click.command()
@@ -28,7 +31,7 @@ def clips(video: str, folder: Path, rendition: str | None, form: str) -> None:
     """Write a video's clips into a folder: pictures, captions, words, facts, and timelines for other programs.
 
     VIDEO is an ID, a token, an address or file, or the ID of one of its clips. A file that is there already is left
-    alone, one that differs is replaced.
+    alone, one that differs is replaced, and those of clips that are no more are named.
     """
     workplace = Workplace(load_settings())
     video_id = find(workplace, video).video_id
@@ -38,12 +41,21 @@ def clips(video: str, folder: Path, rendition: str | None, form: str) -> None:
         raise click.ClickException(_not_yet(workplace, video_id)) from missing
     if not package.clips.clips:
         outcome, why = package.clips.outcome.value, package.clips.outcome_reason
-        told = {"video_id": video_id, "outcome": outcome, "outcome_reason": why, "clips": 0, "written": [], "kept": []}
+        told = {
+            "video_id": video_id,
+            "outcome": outcome,
+            "outcome_reason": why,
+            "clips": 0,
+            "written": [],
+            "kept": [],
+            "outdated": [],
+        }
         answer(form, told, f"No clips ({outcome}): {why} Nothing is written.")
         return
     files = package.files(_known(rendition, package, video_id) if rendition else None)
     try:
         taken = take(files, workplace.store, folder)
+        old = outdated(folder, video_id, unique_stems(package.clips.clips).values())
     except OSError as error:
         why = disk.reason(error.errno)
         raise click.ClickException(
@@ -52,6 +64,10 @@ def clips(video: str, folder: Path, rendition: str | None, form: str) -> None:
     count = len(package.clips.clips)
     sentence = f"{count} clip{'s' * (count != 1)} of {video_id}: {len(taken.written)} files written to {folder}"
     sentence += f", {len(taken.kept)} were there already." if taken.kept else "."
+    title = cleaned(package.raw.source.title or "", TITLE_CHARS) if package.raw else ""
+    sentence = f"{title}\n{sentence}".lstrip()
+    if old:
+        sentence += f"\nOf clips that are no more, or have another name now: {', '.join(old)}. Delete them by hand."
     told = {
         "video_id": video_id,
         "outcome": package.clips.outcome.value,
@@ -59,6 +75,7 @@ def clips(video: str, folder: Path, rendition: str | None, form: str) -> None:
         "clips": count,
         "written": [str(folder / name) for name in taken.written],
         "kept": [str(folder / name) for name in taken.kept],
+        "outdated": [str(folder / name) for name in old],
     }
     answer(form, told, sentence)
 

@@ -1,8 +1,8 @@
 """What the command line shows of the queue: receipts, the whole, one video."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -28,6 +28,8 @@ from madvision_assets.tools.database.submissions import Receipt
 
 # So many breakers are shown; there is one for each host that turns us away.
 MAX_BREAKERS = 10
+# What one statement asks of: no database takes endlessly many.
+NAMED_AT_ONCE = 1000
 # Columns below which IDs would be folded, and could not be copied.
 NARROW = 100
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
@@ -101,6 +103,7 @@ class QueueView:
         rows: the most urgent of those that were asked for.
         wanted: how many were asked for in all.
         now: when it was looked at.
+        titles: of the rows' videos, by their IDs, as far as they are known.
     """
 
     counts: Sequence[QueueCount]
@@ -108,6 +111,7 @@ class QueueView:
     rows: Sequence[QueueRow]
     wanted: int
     now: datetime
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def show(self, console: Console) -> None:
         """Counts, breakers and the most urgent videos, as tables."""
@@ -127,7 +131,8 @@ class QueueView:
             _show_breakers(console, self.breakers, self.now)
         if self.rows:
             shown = f"{len(self.rows):,} of {self.wanted:,}" if len(self.rows) < self.wanted else f"{self.wanted:,}"
-            _show_rows(console, f"{shown} video{'s' * (self.wanted != 1)}, most urgent first", self.rows, self.now)
+            heading = f"{shown} video{'s' * (self.wanted != 1)}, most urgent first"
+            _show_rows(console, heading, self.rows, self.now, self.titles)
         elif self.counts:
             console.print("No video is like that.")
 
@@ -177,12 +182,18 @@ class VideoView:
         }
 
 
-def look_at_queue(operations: Operations, status: QueueStatus | None, cause: str | None, limit: int) -> QueueView:
-    """How the queue stands, and the most urgent videos of a state or a cause."""
+def look_at_queue(
+    operations: Operations, status: QueueStatus | None, cause: str | None, limit: int, named_by: Database | None = None
+) -> QueueView:
+    """How the queue stands, and the most urgent videos of a state or a cause; with their titles where those are had."""
     counts = operations.counts()
     wanted = [c.count for c in counts if status in {None, c.status} and cause in {None, c.failure_cause}]
     rows = operations.rows(status, cause, limit)
-    return QueueView(counts, operations.open_breakers(), rows, sum(wanted), utc_now())
+    titles: dict[str, str] = {}
+    for at in range(0, len(rows), NAMED_AT_ONCE) if named_by is not None else ():
+        found = about_videos(named_by, [row.video_id for row in rows[at : at + NAMED_AT_ONCE]])
+        titles |= {video_id: about.title for video_id, about in found.items()}
+    return QueueView(counts, operations.open_breakers(), rows, sum(wanted), utc_now(), titles)
 
 
 def look_at_video(database: Database, video_id: str) -> VideoView:
@@ -238,12 +249,16 @@ def _show_breakers(console: Console, breakers: Sequence[Breaker], now: datetime)
         console.print(f"{GAP}and {len(breakers) - MAX_BREAKERS:,} more; --format json lists them all")
 
 
-def _show_rows(console: Console, title: str, rows: Sequence[QueueRow], now: datetime) -> None:
+def _show_rows(
+    console: Console, title: str, rows: Sequence[QueueRow], now: datetime, titles: Mapping[str, str]
+) -> None:
     """Videos as a table; on a narrow terminal two lines for each."""
     if console.width < NARROW:
         tell(console, title, "italic", "")
         for row in rows:
             tell(console, row.video_id, "bold", row.status.value)
+            if name := titles.get(row.video_id):
+                console.print(Text(f"  {name}"))
             console.print(Text(f"  {_place(row)}, {_moment(row, now)}  {_told(row)}"))
         return
     table = _table(title)
@@ -253,7 +268,8 @@ def _show_rows(console: Console, title: str, rows: Sequence[QueueRow], now: date
     table.add_column("What", overflow="fold")
     for row in rows:
         times = (str(row.priority or ""), _moment(row, now))
-        table.add_row(Text(row.video_id), _status(row.status), Text(_place(row)), *times, Text(_told(row)))
+        name = Text("\n".join(filter(None, (row.video_id, titles.get(row.video_id)))))
+        table.add_row(name, _status(row.status), Text(_place(row)), *times, Text(_told(row)))
     console.print(table)
 
 

@@ -179,7 +179,7 @@ def status(
         _watch(workplace, [video_id_of(workplace, each) for each in names_of(named)] or [row.video_id for row in rows])
         return
     if not named:
-        _show([display_queue.look_at_queue(operations, wanted, cause, limit)], form)
+        _show([display_queue.look_at_queue(operations, wanted, cause, limit, workplace.database)], form)
     elif len(named) == 1 and STANDARD_INPUT not in named:
         _show([display_queue.look_at_video(workplace.database, video_id_of(workplace, named[0]))], form)
     else:

@@ -81,13 +81,16 @@ def _show(found: Found) -> None:
     if console.width < NARROW:
         for row, each in zip(rows, found.moments, strict=True):
             console.print(Text("  ".join(row), "bold"), soft_wrap=True)
+            if each.title:
+                console.print(Text(each.title, "dim"))
             console.print(Text(each.text))
     else:
         table = Table(box=None, pad_edge=False)
         for name in ("Video", "From-to", "Clip", "Said"):
             table.add_column(name, no_wrap=name == "From-to")
         for row, each in zip(rows, found.moments, strict=True):
-            table.add_row(*map(Text, (*row, each.text)))
+            video_id, *rest = row
+            table.add_row(*map(Text, ("\n".join(filter(None, (video_id, each.title))), *rest, each.text)))
         console.print(table)
     if found.next_before is not None:
         console.print(f"There are more: add --before {found.next_before}", soft_wrap=True)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+from madvision_assets.domain.graphemes import belongs, graphemes, pieces_of
 from madvision_assets.domain.sentences import SENTENCE_END
 from madvision_assets.domain.transcript import Word
 
@@ -49,7 +50,8 @@ def caption_cues(words: Iterable[Word], start_s: float, end_s: float) -> list[Cu
         start_s: of the clip in the video.
         end_s: likewise.
     """
-    tokens = [token for word in words_inside(words, start_s, end_s) for token in _tokens(word, start_s, end_s)]
+    inside = whole_letters(words_inside(words, start_s, end_s))
+    tokens = [token for word in inside for token in _tokens(word, start_s, end_s)]
     groups = _joined(list(_groups(tokens)))
     cues = [Cue(group[0].start_s, group[-1].end_s, _lines(group) or (), tuple(group)) for group in groups]
     return _timed(cues, end_s - start_s)
@@ -58,6 +60,26 @@ def caption_cues(words: Iterable[Word], start_s: float, end_s: float) -> list[Cu
 def words_inside(words: Iterable[Word], start_s: float, end_s: float) -> list[Word]:
     """The words of which most lies between these times."""
     return [word for word in words if _inside(word, start_s, end_s)]
+
+
+def whole_letters(words: Iterable[Word]) -> list[Word]:
+    """The words, each that begins within a letter joined to the one before it: engines part scripts without spaces."""
+    whole: list[Word] = []
+    for word in words:
+        if whole and _begins_within(whole[-1], word):
+            joined = {"text": whole[-1].text + word.text, "end_s": max(whole[-1].end_s, word.end_s)}
+            whole[-1] = whole[-1].model_copy(update=joined)
+        else:
+            whole.append(word)
+    return whole
+
+
+def _begins_within(before: Word, word: Word) -> bool:
+    if not (before.text and word.text) or len(before.text) > MAX_LINE_CHARS:
+        return False
+    # Where words are written apart, one may end as half a letter would: only what it begins with tells.
+    last = "" if are_spaced(before.text, word.text) else [*graphemes(before.text)][-1]
+    return word.start_s - before.end_s < PAUSE_S and belongs(last or " ", word.text[0])
 
 
 def to_srt(cues: Iterable[Cue]) -> str:
@@ -129,7 +151,7 @@ def _tokens(word: Word, start_s: float, end_s: float) -> Iterator[TimedText]:
     """The word, clamped into the clip; in pieces where it is longer than a line."""
     begin_s, stop_s = max(word.start_s, start_s) - start_s, min(max(word.end_s, word.start_s), end_s) - start_s
     text = _safe(word.text)
-    pieces = [text[at : at + MAX_LINE_CHARS] for at in range(0, len(text), MAX_LINE_CHARS)]
+    pieces = list(pieces_of(text, len, MAX_LINE_CHARS))
     step_s = (stop_s - begin_s) / max(1, len(pieces))
     for index, piece in enumerate(pieces):
         yield TimedText(piece, begin_s + index * step_s, begin_s + (index + 1) * step_s)

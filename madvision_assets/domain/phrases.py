@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from madvision_assets.domain.captions import are_spaced
+from madvision_assets.domain.captions import are_spaced, whole_letters
+from madvision_assets.domain.graphemes import pieces_of
 from madvision_assets.domain.renditions import Shape
 from madvision_assets.domain.sentences import SENTENCE_END
 from madvision_assets.domain.transcript import Word
@@ -91,7 +92,7 @@ def phrases(words: Sequence[Word], clip_s: float, line_em: float) -> list[Phrase
         clip_s: length of the clip.
         line_em: width of a line, in parts of the size of the letters.
     """
-    groups = list(_groups([piece for word in words for piece in _pieces(word, line_em)], line_em))
+    groups = list(_groups([piece for word in whole_letters(words) for piece in _pieces(word, line_em)], line_em))
     made: list[Phrase] = []
     for index, group in enumerate(groups):
         start_s = max(0.0, group[0].start_s, made[-1].end_s if made else 0.0)
@@ -140,13 +141,7 @@ def _covered(at: float, lettering: Lettering, size: tuple[int, int], faces: Sequ
 
 def _pieces(word: Word, line_em: float) -> Iterator[Word]:
     """The word; in pieces where it is wider than a line."""
-    pieces, piece = [], ""
-    for char in word.text:
-        if piece and width_em(piece + char) > line_em and not unicodedata.combining(char):
-            pieces.append(piece)
-            piece = ""
-        piece += char
-    pieces.append(piece)
+    pieces = list(pieces_of(word.text, width_em, line_em)) or [""]
     step_s = (word.end_s - word.start_s) / len(pieces)
     for index, text in enumerate(pieces):
         start_s = word.start_s + index * step_s

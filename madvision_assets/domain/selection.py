@@ -80,8 +80,8 @@ def select(moments: Iterable[Moment], transcript: Transcript, options: Options, 
     if shortage := _shortage(timeline, bounds, media_duration_s, shortest_s):
         return _nothing(moments, RejectionRule.TOO_SHORT, Outcome.TOO_SHORT, shortage)
     assert bounds is not None  # noqa: S101 - else there is a shortage
-    translated = options.title_language not in (None, transcript.language)
-    chooser = _Chooser(timeline, bounds, shortest_s, longest_s, options.max_clips, translated)
+    languages = transcript.language, options.title_language
+    chooser = _Chooser(timeline, bounds, shortest_s, longest_s, options.max_clips, languages)
     spread = Spread(timeline, options.max_clips)
     while moments:
         moment = spread.next_of(moments)
@@ -133,7 +133,7 @@ class _Chooser:
     shortest_s: float
     longest_s: float
     max_clips: int
-    translated: bool
+    languages: tuple[str, str | None]  # that is spoken, and that of the titles
     chosen: list[tuple[Span, Moment]] = field(default_factory=list)
     quotes: dict[Span, str] = field(default_factory=dict)
     rejected: list[RejectedMoment] = field(default_factory=list)
@@ -161,7 +161,7 @@ class _Chooser:
             rank=rank,
             start_s=start_s,
             end_s=end_s,
-            title=true_title(moment.title, self.timeline.text_of(span), quote, translated=self.translated),
+            title=true_title(moment.title, self.timeline.text_of(span), quote, *self.languages),
             reason=moment.reason,
             quote=quote,
             score=moment.score,

@@ -21,8 +21,13 @@ WORD_CHARS = 64
 SENTENCE_CHARS = 2000
 # Words that are asked for together lie within a passage; its row is short enough that PostgreSQL keeps it in one piece.
 PASSAGE_S = 30.0
-# Of how words are taken apart and compared: what was indexed by another is indexed anew. 1 knew no marks.
-RULE = 2
+# The next passage begins so much later: what lies nearer to each other than that is in one passage, wherever it lies.
+STEP_S = PASSAGE_S / 2
+# So many passages may have one moment.
+SHARED = 3
+# Of how words are taken apart and compared: what was indexed by another is indexed anew. 1 knew no marks, and the
+# passages of 2 had but a sentence in common.
+RULE = 3
 # What is written or left out as one likes: accents on letters of Latin, Greek and Cyrillic, points of Hebrew and Arabic
 # with the stroke that stretches a word, and what chooses or joins forms of letters (after a virama, what parts them,
 # too). Marks of other scripts are letters.
@@ -54,7 +59,7 @@ class Sentence(Value):
 
 
 class Passage(Value):
-    """Sentences that are looked through together; the last one begins the next passage too.
+    """Sentences that are looked through together; about the second half of them begins the next passage.
 
     Attributes:
         number: counts from 0 within the transcript.
@@ -139,12 +144,14 @@ def _sentence(segment: Segment) -> Sentence:
 
 def _parts(sentences: Sequence[Sentence]) -> Iterator[Sequence[Sentence]]:
     start = 0
-    for n, each in enumerate(sentences):
-        if n > start and each.end_s - sentences[start].start_s > PASSAGE_S:
-            yield sentences[start : n + 1]  # with the one that begins the next: a phrase may run over
-            start = n
-    if start < len(sentences) - 1 or len(sentences) == 1:
-        yield sentences[start:]
+    while start < len(sentences):
+        begin_s = sentences[start].start_s
+        later = range(start + 1, len(sentences))
+        last = next((n for n in later if sentences[n].end_s - begin_s > PASSAGE_S), len(sentences) - 1)
+        yield sentences[start : last + 1]  # with one that ends later: a phrase may run over
+        if last == len(sentences) - 1:
+            return
+        start = next((n for n in later if n == last or sentences[n].start_s - begin_s >= STEP_S), last)
 
 
 def _numbered(sentences: Iterable[Sentence]) -> tuple[list[str], list[int]]:

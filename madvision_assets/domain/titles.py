@@ -1,16 +1,44 @@
-"""Titles that are true: every word of theirs that carries a topic is said in the clip."""
+"""Titles that are true: every word of theirs that carries a topic is said in the clip, and every number, whole."""
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
+from madvision_assets.domain.languages import NAMES
+from madvision_assets.domain.numerals import NUMBER_WORDS, numbers_of, without_numbers
 from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.quotes import UNSPACED
-from madvision_assets.domain.wording import content_stems, has_form_of, is_question, letters, sentences_of, words_of
+from madvision_assets.domain.wording import (
+    MIN_ALIKE_CHARS,
+    content_stems,
+    has_form_of,
+    is_content,
+    is_question,
+    letters,
+    sentences_of,
+    spelt_words_of,
+    stem,
+    words_of,
+)
 
 # A longer title is cut; a sentence in place of one is shorter.
 MAX_TITLE_CHARS, MAX_SENTENCE_CHARS = 120, 90
 MIN_TITLE_WORDS = 3
-_NUMBER = re.compile(r"\d+")
+# What a word may end in and be the same word still: first of those that may be names, then of all, then of long ones.
+_INFLECTIONS = frozenset(words_of("s es e en n er ern ens em"))
+_ENDINGS = _INFLECTIONS | frozenset(words_of("ed ing ings"))
+_DERIVED = frozenset(
+    words_of("""
+    al ally abl able ably anc ance ant ation ence enc ent er ers ership ful hood ic ical ion ional ions ism ist ists
+    ity iv ive iz ment ments ness or ors ous t y
+    """)
+)
+_MIN_DERIVED_CHARS, _MIN_LONG_CHARS, _MAX_END_CHARS = 5, 6, 3
+# Languages that begin all nouns with a capital letter, so that it tells no name.
+_CAPITAL_NOUNS = frozenset({"de", "lb"})
+# English writes these with a capital letter, and nobody says them so: German cars, deutsche Autos.
+_LANGUAGES = frozenset(stem(name) for name in NAMES.values())
 # Where one of these is said, what it stands beside is not so.
 _NEGATIONS = frozenset(
     words_of("""
@@ -22,18 +50,31 @@ _NEGATIONS = frozenset(
 _CLAUSES = re.compile(r"[,;:.!?\u2026\u2013\u2014]+\s+|\s+(?:and|but|und|aber|et|mais|y|pero|e|ma|mas|en|maar)\s+")
 
 
-def true_title(title: str, said: str, quote: str, *, translated: bool = False) -> str:
+class _Spelt(NamedTuple):
+    """A word that carries a topic: its stem, and whether it is written with a capital letter."""
+
+    stem: str
+    capital: bool
+
+
+def true_title(title: str, said: str, quote: str, language: str = "en", title_language: str | None = None) -> str:
     """The title where all that it speaks of is said; else a sentence of the clip, that of the quote where it is short.
 
     Args:
         title: as proposed.
         said: in the clip.
         quote: a part of it.
-        translated: the title is in another language, so that only its numbers can be looked for.
+        language: that is spoken, ISO 639-1.
+        title_language: of the title; in another one only numbers and names can be looked for. None is the spoken one.
     """
     told = cleaned(title, MAX_TITLE_CHARS)
+    translated = title_language not in (None, language)
     names_something = any(letter.isalpha() for letter in told)
-    if names_something and (_numbers_are_said(told, said) if translated else is_said(told, said)):
+    if names_something and (
+        _names_are_said(told, said, language, title_language or language)
+        if translated
+        else is_said(told, said, language)
+    ):
         return told
     sentences = [cleaned(each) for each in sentences_of(said)]
     fitting = [each for each in sentences if len(each) <= MAX_SENTENCE_CHARS and _says_something(each)]
@@ -42,13 +83,85 @@ def true_title(title: str, said: str, quote: str, *, translated: bool = False) -
     return next(of_quote, None) or next(iter(fitting), None) or cleaned(quote or said, MAX_TITLE_CHARS)
 
 
-def is_said(title: str, said: str) -> bool:
-    """Whether each word of a title that carries a topic is said, in whatever form, and not the opposite of it."""
-    if UNSPACED.search(title):
-        return letters(title) in letters(said)
-    stems = frozenset(content_stems(words_of(said)))
-    wanted = content_stems(words_of(title))
-    return all(has_form_of(stem, stems) for stem in wanted) and not _is_the_opposite(title, wanted, said)
+def is_said(title: str, said: str, language: str = "en") -> bool:
+    """Whether each number and each word of a title that carries a topic is said, and not the opposite of it.
+
+    Numbers are said whole, names as they are written, other words in whatever form.
+    """
+    if letters(title) in letters(said) and UNSPACED.search(title):
+        return numbers_of(title, language) <= numbers_of(said, language)
+    if UNSPACED.search(title) or not numbers_of(title, language) <= numbers_of(said, language):
+        return False
+    told = spelt_words_of(without_numbers(title, language))
+    wanted = _spelt(told)
+    heard = frozenset(_spelt(spelt_words_of(without_numbers(said, language))))
+    names = _names(told)
+    if not all(_has_form(each, heard, is_name=each in names) for each in wanted):
+        return False
+    return not _is_the_opposite(title, [each.stem for each in wanted], said)
+
+
+def _spelt(words: Iterable[str], language: str = "en") -> list[_Spelt]:
+    folded = ((word, word.casefold()) for word in words)
+    return [_Spelt(stem(each), word[0].isupper()) for word, each in folded if is_content(each, language)]
+
+
+def _names(words: Sequence[str], language: str = "en") -> set[_Spelt]:
+    """The words inside a title that may be names: with a capital letter, where not all others have one as well."""
+    inside = [each for word in words[1:] for each in _spelt([word], language)]
+    return {each for each in inside if each.capital} if any(not each.capital for each in inside) else set()
+
+
+def _has_form(wanted: _Spelt, heard: Iterable[_Spelt], *, is_name: bool) -> bool:
+    return any(
+        wanted.stem == each.stem
+        or (
+            min(len(wanted.stem), len(each.stem)) >= MIN_ALIKE_CHARS
+            and (each.capital or not is_name)
+            and _is_form(*sorted((wanted.stem, each.stem), key=len), name=wanted.capital and each.capital)
+        )
+        for each in heard
+    )
+
+
+def _is_form(short: str, long: str, *, name: bool) -> bool:
+    """Whether the longer of two stems is the shorter one with an ending; a name has few."""
+    if not long.startswith(short):
+        return False
+    end = long[len(short) :]
+    if name:
+        return not end or end in _INFLECTIONS
+    ends = {end, end.removeprefix(short[-1])}  # admit, admitted
+    return bool(
+        ends & (_ENDINGS | {""})
+        or (len(short) >= _MIN_DERIVED_CHARS and ends & _DERIVED)
+        or (len(short) >= _MIN_LONG_CHARS and len(end) <= _MAX_END_CHARS)
+    )
+
+
+def _names_are_said(title: str, said: str, language: str, title_language: str) -> bool:
+    """Whether a title in another language speaks of no number and no name that is not said.
+
+    Names are looked for where capitals tell them, and where both are written in one script.
+    """
+    numbers = numbers_of(title, title_language if language in NUMBER_WORDS else "")
+    if not numbers <= numbers_of(said, language):
+        return False
+    told, heard = spelt_words_of(title), spelt_words_of(said)
+    names = {each.stem for each in _names(told, title_language)} if title_language not in _CAPITAL_NOUNS else set()
+    if not title.isupper():
+        names |= {stem(word.casefold()) for word in told if word.isupper() and len(word) > 1}
+    scripts = {_script(word) for word in heard}
+    stems = {stem(word.casefold()) for word in heard}
+    return all(
+        any(_is_form(*sorted((name, each), key=len), name=True) for each in stems)
+        for name in names
+        if name not in _LANGUAGES and _script(name) in scripts
+    )
+
+
+def _script(word: str) -> str:
+    return unicodedata.name(word[0], "").partition(" ")[0]
 
 
 def _is_the_opposite(title: str, wanted: Sequence[str], said: str) -> bool:
@@ -65,10 +178,6 @@ def _is_the_opposite(title: str, wanted: Sequence[str], said: str) -> bool:
 
 def _denies(words: Sequence[str]) -> bool:
     return any(word in _NEGATIONS or word.endswith("n't") for word in words)
-
-
-def _numbers_are_said(title: str, said: str) -> bool:
-    return set(_NUMBER.findall(title)) <= set(_NUMBER.findall(said))
 
 
 def _says_something(sentence: str) -> bool:

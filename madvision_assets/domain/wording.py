@@ -34,6 +34,11 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(folded)
 
 
+def spelt_words_of(text: str) -> list[str]:
+    """The words of a text in the case that they are written in, folded to one apostrophe, in order."""
+    return _WORD.findall(normal_form("NFKC", text).replace("\u2019", "'"))
+
+
 def content_stems(words: Iterable[str], language: str = "en") -> list[str]:
     """Of these words (as ``words_of`` gives them) the stems of those that carry a topic, in order."""
     return [stem(word, language) for word in words if is_content(word, language)]
@@ -62,10 +67,13 @@ def stem(word: str, language: str = "en") -> str:
 
 
 def has_form_of(stem: str, stems: Iterable[str]) -> bool:
-    """Whether a stem is among others, or begins as one of them does: admit and admitted, resign and resignation."""
+    """Whether a stem is among others, or begins as one of them does: admit and admitted, resign and resignation.
+
+    What has a digit is a number, and has no forms.
+    """
     if stem in (stems := frozenset(stems)):
         return True
-    if len(stem) < MIN_ALIKE_CHARS:
+    if len(stem) < MIN_ALIKE_CHARS or any(letter.isdigit() for letter in stem):
         return False
     return any(len(each) >= MIN_ALIKE_CHARS and (each.startswith(stem) or stem.startswith(each)) for each in stems)
 

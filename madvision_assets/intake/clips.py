@@ -84,7 +84,7 @@ def read_clip(
     headers |= {"ETag": f'"{ref.sha256}-{suffix}"', "Accept-Ranges": "bytes"}
     if headers["ETag"] in etags(request):
         return Response(status_code=304, headers=headers)
-    return _file(services.store, ref, headers)
+    return _file(services.store, ref, headers, is_head=request.method == "HEAD")
 
 
 def attachment(name: str) -> str:
@@ -129,8 +129,10 @@ def etags(request: Request) -> set[str]:
     return {each.strip().removeprefix("W/") for each in given.split(",")}
 
 
-def _file(store: ObjectStore, ref: ObjectRef, headers: dict[str, str]) -> Response:
-    link = store.presigned_url(ref.key, LINK_EXPIRES_S)
+def _file(store: ObjectStore, ref: ObjectRef, headers: dict[str, str], *, is_head: bool) -> Response:
+    link = store.presigned_url(ref.key, LINK_EXPIRES_S, headers.get("Content-Disposition", ""), ref.media_type)
+    if link is not None and is_head:  # the link is signed for GET alone
+        return Response(headers=headers | {"Content-Length": str(ref.size_bytes)}, media_type=ref.media_type)
     if link is not None:
         return RedirectResponse(link, 307, {"Cache-Control": "no-store"})
     path = store.local_path(ref.key)
@@ -144,8 +146,13 @@ class _RangedFile(FileResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
-        asked = Headers(scope=scope).get("range")
+        headers = Headers(scope=scope)
+        asked, since = headers.get("range", ""), headers.get("if-range")
         size_bytes = int(self.headers["content-length"])
+        # RFC 9110, 14.2 and 13.1.5: another unit is passed over, and so is a part of what is another file now.
+        if not asked.strip().lower().startswith("bytes") or (since and not self._should_use_range(since)):
+            scope = {**scope, "headers": [pair for pair in scope["headers"] if pair[0].lower() != b"range"]}
+            asked = ""
         try:
             if asked:
                 self._parse_range_header(asked, size_bytes)

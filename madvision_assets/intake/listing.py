@@ -62,7 +62,7 @@ def list_videos(
     tokens: Tokens,
     status: Annotated[list[QueueStatus] | None, Query(description="Only those in one of these states.")] = None,
     host: Annotated[str | None, Query(description="Only those that come from there.")] = None,
-    title: Annotated[str | None, Query(description="Only those whose title has these words in it.")] = None,
+    title: Annotated[str | None, Query(description="Only those whose title has each of these words in it.")] = None,
 ) -> VideoList:
     """The videos of up to 100 tokens. Tokens that are unknown are told, and fail none of the others."""
     services = services_of(request)
@@ -75,7 +75,7 @@ def list_videos(
         for each in listed
         if (not status or each.status in status)
         and (not host or (each.host or "").casefold() == host.casefold())
-        and (not title or title.casefold() in (each.title or "").casefold())
+        and all(word in (each.title or "").casefold() for word in (title or "").casefold().split())
     ]
     return VideoList(videos=fitting, unknown=[token for token in tokens if token not in tracked])
 

@@ -259,6 +259,9 @@ class VideoStatus(BaseModel):
     considered: Annotated[
         list[ConsideredView], Field(description="Moments that were proposed and not taken, best first; 50 at most.")
     ] = []
+    may_edit: Annotated[
+        bool, Field(description="Whether this token changes the clips now: that of the first submission, once done.")
+    ] = False
     criteria: Annotated[
         str | None, Field(description="What a language model was told to look for in this kind; null where none was.")
     ] = None

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from madvision_assets.domain.addresses import DEFAULT_PORTS
-from madvision_assets.domain.clips import Clip, Clips, FailedClip, Role
+from madvision_assets.domain.clips import Clip, Clips, FailedClip, Outcome, Role
 from madvision_assets.domain.edit_list import EditForm
 from madvision_assets.domain.failure_records import failure_of, from_text, public_details, public_sentence
 from madvision_assets.domain.failures import (
@@ -74,9 +74,15 @@ def status_of(services: Services, token: str, base_url: str) -> VideoStatus:
             **_transcript(services, row, page_url, told["kind"]),
             **_package(page_url, has_clips=bool(made["clips"])),
             **made,
+            "may_edit": _may_edit(services, row, token),
             "options": tracked.options,
         }
     )
+
+
+def _may_edit(services: Services, row: QueueRow, token: str) -> bool:
+    is_made = row.status is QueueStatus.DONE and row.outcome is not Outcome.NO_SPEECH
+    return is_made and services.submissions.is_of_the_first(token)
 
 
 def _made(services: Services, row: QueueRow, page_url: str) -> dict[str, Any]:

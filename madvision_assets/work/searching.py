@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from madvision_assets.domain.failures import MissingInputError, NewerDocumentError, UnreadableDocumentError
 from madvision_assets.domain.provenance import Value
-from madvision_assets.domain.spoken import Question, Sentence, moment_in
+from madvision_assets.domain.spoken import SHARED, Question, Sentence, moment_in
 from madvision_assets.domain.summaries import About, ShownClip
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.tools.database import Database
@@ -65,7 +65,7 @@ class Search:
         """Where everything that is asked for is said.
 
         Args:
-            asked: words, all of which are to be said within about half a minute; phrases in quotes.
+            asked: words, all of which are to be said within about a quarter of a minute; phrases in quotes.
             limit: at most so many moments, and at most ``MAX_HITS``.
             video_ids: only in these videos; None is all.
             before: goes on after an earlier search (``Found.next_before``); at most ``HIGHEST_ID``.
@@ -78,9 +78,9 @@ class Search:
 
         question = Question.read(asked)
         limit = max(1, min(limit, MAX_HITS))
-        # A sentence that two passages share is found in both, of which one may have ended the page before.
+        # A moment that passages share is found in each, of which one may have ended the page before.
         spoken = Spoken(self.database)
-        found = spoken.find(question, 2 * limit + 1, video_ids, before)
+        found = spoken.find(question, SHARED * limit + 1, video_ids, before)
         earlier = spoken.at(before) if before is not None else None
         told_before = moment_in(earlier.sentences, question) if earlier else None
         shown = {(earlier.video_id, told_before.start_s)} if earlier and told_before else set()
@@ -95,7 +95,7 @@ class Search:
             moments[each.video_id, moment.start_s] = each.id, moment
             last_id = each.id
         else:
-            last_id = found[-1].id if len(found) > 2 * limit else None
+            last_id = found[-1].id if len(found) > SHARED * limit else None
         there = {video_id for video_id, _ in moments}
         about, clips = about_videos(self.database, there), clips_of_videos(self.database, there)
         told = (

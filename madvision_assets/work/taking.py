@@ -1,16 +1,19 @@
 """Takes a package out of the store into a folder: whole files or none, and nothing twice."""
 
 import hashlib
+import json
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from madvision_assets.domain.sidecars import Sidecar
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.package import PackagedFile
 
+_FACTS = f".{Sidecar.FACTS.suffix}"
 ABANDONED_AFTER_S = 60.0  # whoever still writes a file changes it more often
 
 
@@ -49,6 +52,33 @@ def take(files: Iterable[PackagedFile], store: ObjectStore, folder: Path) -> Tak
             store.download(each.content.key, path)
         written.append(each.name)
     return Taken(tuple(written), tuple(kept))
+
+
+def outdated(folder: Path, video_id: str, stems: Collection[str]) -> tuple[str, ...]:
+    """Names of files in a folder that belong to clips which the video has no more, or under another name.
+
+    A clip's facts say which video it is of; its other files are called as they are. Files of others are not named.
+
+    Args:
+        folder: where a package of the video was taken to.
+        video_id: of the video.
+        stems: what the files of its clips are called now, before their suffix.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    names = sorted(path.name for path in folder.iterdir() if path.is_file())
+    facts = [name for name in names if name.endswith(_FACTS) and name.removesuffix(_FACTS) not in stems]
+    gone = tuple(name.removesuffix(_FACTS) + "." for name in facts if _is_of(folder / name, video_id))
+    return tuple(name for name in names if gone and name.startswith(gone))
+
+
+def _is_of(path: Path, video_id: str) -> bool:
+    try:
+        told = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.get("video_id") == video_id
 
 
 def _is_there(path: Path, wanted: PackagedFile) -> bool:

@@ -198,6 +198,8 @@ class WebhookSender:
             "event": f"video.{delivery.status}",
             "video_id": delivery.video_id,
             "title": delivery.title or None,
+            "uploader": delivery.uploader or None,
+            "duration_s": delivery.duration_s,
             "status": delivery.status,
             "outcome": delivery.outcome,
             "outcome_reason": delivery.outcome_reason,

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.domain.clips import Clips, Outcome
+from madvision_assets.domain.spoken import words_in
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.video import Options, Video
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options, RawVideo, Video
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
-from madvision_assets.tools.store.documents import point_current, write_document
+from madvision_assets.tools.store.documents import point_current, read_current, write_document
 from madvision_assets_tests import editing
 from madvision_assets_tests.command_line import CommandLine
 from madvision_assets_tests.stores import sealed
@@ -126,6 +128,51 @@ def test_a_video_without_clips_says_why_and_ends_well(command_line: CommandLine,
     assert told.exit_code == 0
     assert "No clips (no_speech): Nobody speaks in this video." in told.output
     assert not (tmp_path / "out").exists()
+
+
+def test_titles_stand_in_lists_for_persons(
+    command_line: CommandLine, spellings: dict[str, str], tmp_path: Path
+) -> None:
+    workplace = command_line.workplace()
+    raw, queue = read_current(workplace.store, RawVideo, spellings["id"]), Queue(workplace.database)
+    queue.claim_due(1)
+    queue.begin(spellings["id"], raw.origin.run_id, 1, PipelineStep.CLIPS)
+    workplace.database.add_lineage(raw, "there")
+    said = read_current(workplace.store, Transcript, spellings["id"])
+    workplace.database.add_lineage(said, "there")
+    assert raw.source.title
+
+    told = [
+        command_line.run("status").stdout,
+        command_line.run("search", words_in(said.segments[0].text)[0]).stdout,
+        command_line.run("clips", spellings["id"], "--to", str(tmp_path / "out")).stdout,
+    ]
+
+    assert [raw.source.title in each for each in told] == [True] * 3, told
+
+
+def test_what_a_folder_has_of_clips_that_are_no_more_is_named_and_left_alone(
+    command_line: CommandLine, spellings: dict[str, str], tmp_path: Path
+) -> None:
+    folder, store = tmp_path / "out", command_line.workplace().store
+    command_line.run("clips", spellings["id"], "--to", str(folder))
+    (folder / "01-mine.mp4").write_bytes(b"not of this video")
+    (folder / "01-mine.facts.json").write_text('{"video_id": "web-other"}')
+    (folder / "02-notes.facts.json").write_text("[" * 100_000)
+    made = read_current(store, Clips, spellings["id"])
+    renamed = made.clips[0].model_copy(update={"title": "Another"})
+    fewer = sealed(made.model_copy(update={"clips": (renamed, *made.clips[1:-1]), "provenance": None}))
+    write_document(store, fewer)
+    point_current(store, fewer)
+
+    told = command_line.run("clips", spellings["id"], "--to", str(folder), "--format", "json")
+
+    old = {Path(name).name for name in json.loads(told.output)["outdated"]}
+    there = {path.name for path in folder.iterdir()}
+    assert old == {name for name in there if name.startswith(("01-größe-maß.", "05-"))}
+    assert any(name.endswith(".mp4") for name in old)
+    again = command_line.run("clips", spellings["id"], "--to", str(folder))
+    assert "Of clips that are no more, or have another name now: 01-größe-maß" in again.output
 
 
 def test_clips_that_are_gone_from_the_store_can_be_made_again(command_line: CommandLine, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Claims about captions: readable, in time, inside the clip, and safe as SubRip."""
 
 import re
+import unicodedata
 from itertools import pairwise
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from madvision_assets.domain.captions import Cue, caption_cues, joined_text, to_srt
+from madvision_assets.domain.phrases import phrases
 from madvision_assets.domain.transcript import Word
 
 EPSILON_S = 1e-6
@@ -88,6 +90,36 @@ def test_a_word_longer_than_a_line_is_parted() -> None:
 
     assert max(len(line) for cue in cues for line in cue.lines) <= 42
     assert "".join(line for cue in cues for line in cue.lines).count("x") == 100
+
+
+THAI = "ผู้ที่มีความรู้ความเข้าใจเกี่ยวกับการเขียนโปรแกรมคอมพิวเตอร์มักจะเริ่มต้นด้วยการทำความเข้าใจปัญหาที่ต้องการแก้ไขก่อนเสมอ"
+HINDI = "अंतरराष्ट्रीयकरणप्रौद्योगिकीसंस्थानविश्वविद्यालयअनुदानआयोगकार्यान्वयन"
+FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+EMOJI = f"{FAMILY}\u2764\ufe0f\U0001f44b\U0001f3fd\U0001f1e9\U0001f1ea" * 9
+
+
+@pytest.mark.parametrize("before", range(0, 30, 4))
+@pytest.mark.parametrize("text", [THAI, HINDI, EMOJI], ids=["thai", "hindi", "emoji"])
+def test_no_line_begins_within_a_letter(text: str, before: int) -> None:
+    word = Word(text="ก" * before + text, start_s=0, end_s=6)
+    letters = [Word(text=each, start_s=n / 10, end_s=n / 10 + 0.1) for n, each in enumerate(word.text)]
+
+    told = [[word], letters] if text is THAI else [[word]]  # engines part Thai so
+    cues = [cue for each in told for cue in caption_cues(each, 0, 30)]
+    burnt = [phrase for each in told for phrase in phrases(each, 30, 9 + before % 5)]
+
+    lines = [line for cue in cues for line in cue.lines] + [each.text for phrase in burnt for each in phrase.words]
+    assert "".join(lines) == word.text * 2 * len(told)
+    begun = {line[0] for line in lines}
+    assert not [each for each in begun if unicodedata.category(each)[0] == "M"]
+    assert not begun & {"\u200d", "\U0001f3fd", "\U0001f1ea"}
+    assert not [line for line in lines if line.endswith("\u200d")]
+
+
+def test_a_word_that_begins_with_a_sign_belongs_to_the_one_before_and_no_other_word_does() -> None:
+    words = spoken("अर्थात् वह कि") + spoken("\u0902", 0.9)
+
+    assert shown(caption_cues(words, 0, 10)) == ["अर्थात् वह किं"]
 
 
 def test_chinese_is_written_without_spaces() -> None:

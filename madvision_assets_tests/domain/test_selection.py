@@ -117,7 +117,14 @@ def test_times_in_which_no_clip_can_be_end_with_that(times: tuple[float, float],
 
 
 @pytest.mark.parametrize(
-    ("title", "kept"), [("Was uns Satz 3 lehrt", True), ("Satz 77 zeigt es", False), ("Warum das wichtig ist", True)]
+    ("title", "kept"),
+    [
+        ("Was uns Satz 3 lehrt", True),
+        ("Was Satz drei lehrt", True),
+        ("Satz 77 zeigt es", False),
+        ("Die CDU gibt auf", False),
+        ("Warum das wichtig ist", True),
+    ],
 )
 def test_a_title_in_another_language_is_kept_unless_its_numbers_are_not_said(title: str, *, kept: bool) -> None:
     options = OPTIONS.model_copy(update={"title_language": "de"})
@@ -477,6 +484,61 @@ def test_a_title_that_says_the_opposite_or_nothing_is_not_true(title: str, *, tr
     told = "We lost ten percent of our users in a year, and the chief called it no fraud. Then three people left us."
 
     assert (true_title(title, told, "") == title) is true
+
+
+@pytest.mark.parametrize(
+    ("title", "said", "true"),
+    [
+        ("9 people died", "Three people died, and 3 more were hurt.", False),
+        ("3 people died", "Three people died that day.", True),
+        ("Three people died", "In all 3 people died.", True),
+        ("Two people died", "Three people died.", False),
+        ("We lost 5 million", "Last year we lost 3.5 million.", False),
+        ("We lost 3,5 million", "Last year we lost 3.5 million.", True),
+        ("It grew by 1%", "One of us said it grew by 7%.", False),
+        ("The fund lost $20000", "The fund lost 2000 dollars.", False),
+        ("The fund lost $2000", "The fund lost 20000 dollars.", False),
+        ("The fund lost $20,000", "The fund lost 20 000 dollars.", True),
+        ("It took $1500000", "It took 15000 dollars.", False),
+        ("Mark lied about numbers", "The market lied about the numbers.", False),
+        ("How Mark lied", "The market lied.", False),
+        ("How Harris lied", "We know Harrison lied.", False),
+        ("Trump blew it all", "He took the trumpet and blew it all.", False),
+        ("Bill stole the money", "They stole a billion of the money.", False),
+        ("Markets lied", "The market lied.", True),
+        ("Why Admitting Failure Matters", "I admitted that failures matter.", True),
+        ("Warum die Preise steigen", "Darum steigt, warum auch immer, die ganze Welt, und der Preis.", False),
+        ("Die Preise fallen", "Und die Preisen fallen.", True),
+        ("5百万", "35百万です。", False),
+        ("35百万", "35百万です。", True),
+    ],
+)
+def test_a_number_is_said_whole_and_a_name_as_it_is_and_other_words_in_their_forms(
+    title: str, said: str, *, true: bool
+) -> None:
+    assert (true_title(title, said, "") == title) is true
+
+
+@pytest.mark.parametrize(
+    ("title", "languages", "true"),
+    [
+        ("CEO admits fraud and resigns", ("de", "en"), False),
+        ("Why Merkel resigns", ("de", "en"), False),
+        ("Why Anna bakes cake", ("de", "en"), True),
+        ("How German cake is baked", ("de", "en"), True),
+        ("Anna's cake of 4 eggs", ("de", "en"), False),
+        ("A cake of 3 eggs", ("de", "en"), True),
+        ("3.000 œufs", ("de", "fr"), False),
+        ("ケーキの話", ("de", "ja"), True),
+        ("Почему Путин ушёл", ("de", "ru"), True),
+    ],
+)
+def test_of_a_title_in_another_language_numbers_and_names_are_said(
+    title: str, languages: tuple[str, str], *, true: bool
+) -> None:
+    told = "Gestern haben Anna und ich über Kuchen geredet, und er braucht drei Eier."
+
+    assert (true_title(title, told, "", *languages) == title) is true
 
 
 @pytest.mark.parametrize("title", ["Numbers that matter", "Why sentence 4 matters", "Speaking of number 4"])

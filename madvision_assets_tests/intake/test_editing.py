@@ -174,6 +174,28 @@ def test_clips_that_somebody_else_had_first_are_not_changed_by_who_submits_the_s
     assert len(video.chosen.candidates) == 5
 
 
+def test_changing_the_clips_is_offered_to_the_token_that_may(video: Video) -> None:
+    client, queue = video.intake.client, Queue(video.intake.services.database)
+    other = video.intake.submit(f"https://media.example.org/{video.name}.mp4")["token"]
+    assert video.intake.status(video.token)["may_edit"] is False
+    queue.claim_due(1000)
+    row = queue.get(video.video_id)
+    assert row is not None
+    queue.begin(video.video_id, "run", row.attempt, PipelineStep.CLIPS)
+    made = read_current(video.intake.services.store, Clips, video.video_id)
+    queue.finish_step(video.video_id, "run", PipelineStep.CLIPS, ends=True, made=made)
+
+    offered = {
+        token: ("Change the clips" in client.get(f"/video/{token}").text, video.intake.status(token)["may_edit"])
+        for token in (video.token, other)
+    }
+
+    assert offered == {video.token: (True, True), other: (False, False)}
+    shown = client.get(f"/video/{video.token}").text
+    [shape, *_] = re.findall(r'Watch it as: <a href="(/video/[^"]+\.mp4)">Tall', shown)
+    assert client.get(shape).headers["content-type"] == "video/mp4"
+
+
 def test_one_who_comes_from_the_same_network_address_as_the_first_changes_nothing_of_his(video: Video) -> None:
     first, version = video.token, video.look()["version"]
     video.token = video.intake.submit(f"https://media.example.org/{video.name}.mp4")["token"]

@@ -241,7 +241,11 @@ def test_any_part_of_a_clip_can_be_fetched(intake: Intake, done: dict[str, Any])
     part = intake.client.get(url, headers={"Range": "bytes=100-199"})
     last = intake.client.get(url, headers={"Range": "bytes=-5"})
     beyond = intake.client.get(url, headers={"Range": "bytes=999999-"})
-    nonsense = intake.client.get(url, headers={"Range": "lines=1-2"})
+    nonsense = intake.client.get(url, headers={"Range": "bytes=5-2"})
+    other_unit = intake.client.get(url, headers={"Range": "lines=1-2"})
+    older = {"Range": "bytes=999999-", "If-Range": '"of-a-longer-one"'}
+    changed = intake.client.get(url, headers=older)
+    same = intake.client.get(url, headers={"Range": "bytes=-5", "If-Range": part.headers["etag"]})
 
     assert (part.status_code, part.content) == (206, FILM[100:200])
     assert part.headers["content-range"] == f"bytes 100-199/{len(FILM)}"
@@ -249,6 +253,9 @@ def test_any_part_of_a_clip_can_be_fetched(intake: Intake, done: dict[str, Any])
     assert (beyond.status_code, beyond.json()["code"]) == (416, "range_not_satisfiable")
     assert beyond.headers["content-range"] == f"bytes */{len(FILM)}"
     assert (nonsense.status_code, nonsense.json()["code"]) == (400, "invalid_range")
+    assert (other_unit.status_code, other_unit.content) == (200, FILM)
+    assert (changed.status_code, changed.content) == (200, FILM)
+    assert (same.status_code, same.content) == (206, FILM[-5:])
 
 
 @pytest.mark.parametrize("name", ["url", "captions_url", "subtitles_url", "thumbnail_url"])
@@ -341,6 +348,21 @@ def test_clips_on_s3_are_fetched_from_there_by_a_link_that_ends(on_s3: Intake) -
     assert "Expires=3600" in urlsplit(answer.headers["location"]).query
     assert httpx.get(answer.headers["location"]).content == FILM
     assert on_s3.client.get(clip["subtitles_url"]).text == vtt_of(SRT)
+
+
+def test_clips_on_s3_are_saved_under_their_name_and_can_be_asked_after(on_s3: Intake) -> None:
+    url = on_s3.status(_finish(on_s3, "https://media.example.org/named.mp4"))["clips"][0]["url"]
+
+    link = on_s3.client.get(url, params={"download": True}).headers["location"]
+    saved = httpx.get(link)
+    head = on_s3.client.head(url, params={"download": True})
+
+    assert urlsplit(link)[:2] == urlsplit(on_s3.client.get(url).headers["location"])[:2]
+    assert (saved.content, saved.headers["content-type"]) == (FILM, "video/mp4")
+    assert saved.headers["content-disposition"] == head.headers["content-disposition"]
+    assert "attachment; filename=" in saved.headers["content-disposition"]
+    assert (head.status_code, head.headers["content-type"]) == (200, "video/mp4")
+    assert (head.headers["content-length"], bool(head.headers["etag"])) == (str(len(FILM)), True)
 
 
 # --- words ---

@@ -88,6 +88,8 @@ def test_unknown_tokens_are_told_and_fail_none_of_the_others(
         ({"host": "Talks.example.ORG"}, [0, 2]),
         ({"host": "example.org"}, []),
         ({"title": "die STRASSE"}, [0]),
+        ({"title": "strasse  die"}, [0]),
+        ({"title": "strasse elsewhere"}, []),
         ({"host": "talks.example.org", "status": "queued"}, [2]),
     ],
 )

@@ -71,7 +71,7 @@ def test_a_browser_lists_what_was_submitted_or_opened_in_it(page: Page, base_url
     )
     expect(entries.nth(1).get_by_role("link")).to_have_text("On hearing well")
     assert entries.nth(3).locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-    expect(entries.nth(3)).to_contain_text("12 min 34 s · talks.example.org")
+    expect(entries.nth(3)).to_contain_text("12 min 34 s · English · talks.example.org")
     expect(page.locator("b")).to_have_count(0)
 
 

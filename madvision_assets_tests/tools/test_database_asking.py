@@ -90,3 +90,12 @@ def test_an_error_in_the_middle_of_the_answer_is_a_sentence_too(database: Databa
 
     with pytest.raises(QuestionRefusedError), asked(database, broken) as answer:
         list(answer.rows)
+
+
+def test_the_index_of_the_search_is_told_apart_from_what_can_be_asked(database: Database) -> None:
+    wanted = "Ask spoken_passages" if database.is_sqlite else "does not exist"
+
+    with pytest.raises(QuestionRefusedError, match=wanted), asked(database, "SELECT * FROM spoken_words"):
+        pass
+    with asked(database, "SELECT count(*) FROM spoken_passages") as answer:
+        assert list(answer.rows) == [(0,)]

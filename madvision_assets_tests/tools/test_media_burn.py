@@ -65,6 +65,21 @@ def test_each_letter_has_a_font_of_ours_that_holds_it(script: str) -> None:
         assert [char for char in text if ord(char) not in held and not char.isspace()] == [], font.family
 
 
+def test_each_symbol_has_a_font_that_holds_it_and_a_selector_that_of_what_it_changes() -> None:
+    held = {
+        font: codes(path) for font in dict.fromkeys(font for _, font in fonts.BLOCKS) for path in fonts.files([font])
+    }
+    symbols = "♪♫★☆✓≤≥≠≈√∞●■▶◆→—…€№™½♥☺⚡⭐①㎡"
+
+    chosen = {char: font for char in symbols for font, text in fonts.runs("a" + char) if char in text}
+
+    assert [char for char, font in chosen.items() if ord(char) not in held[font]] == []
+    assert [text for _, text in fonts.runs("ok \u2764\ufe0f \U0001f468\u200d\U0001f469")] == [
+        "ok ",
+        "\u2764\ufe0f \U0001f468\u200d\U0001f469",
+    ]
+
+
 @pytest.mark.parametrize("font", dict.fromkeys(font for _, font in fonts.BLOCKS))
 def test_fonts_are_as_high_as_they_are_said_to_be(font: fonts.Font) -> None:
     [path] = fonts.files([font])

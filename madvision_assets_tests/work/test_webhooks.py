@@ -173,7 +173,7 @@ def test_the_end_of_a_video_is_told_once_signed_and_with_its_outcome(
 ) -> None:
     raw = stores.raw_video()
     database.add_video("web-a", "https://example.org/web-a")
-    named = raw.source.model_copy(update={"title": "What we learned"})
+    named = raw.source.model_copy(update={"title": "What we learned", "uploader": "A club"})
     database.add_lineage(raw.model_copy(update={"source": named, "video_id": "web-a"}), "there")
     receipt = asked(database, clock, site.serve("/hook", b"ok"))
     spoken = stores.transcript(raw, "one")
@@ -192,6 +192,8 @@ def test_the_end_of_a_video_is_told_once_signed_and_with_its_outcome(
         "event": "video.done",
         "video_id": "web-a",
         "title": "What we learned",
+        "uploader": "A club",
+        "duration_s": 60.0,
         "status": "done",
         "outcome": "clips",
         "outcome_reason": "three seconds",

@@ -151,5 +151,6 @@ def _environment() -> Environment:
         form_names=words.FORM_NAMES,
         edit_names=words.EDIT_NAMES,
         file_name=words.file_name,
+        shapes_of=words.shapes_of,
     )
     return environment

@@ -13,7 +13,7 @@ from madvision_assets.domain.next_steps import NextStep
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.sidecars import Sidecar
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.intake.schemas import VideoStatus
+from madvision_assets.intake.schemas import ClipView, VideoStatus
 
 LONGEST_SHOWN_CHARS = 80
 
@@ -174,6 +174,12 @@ def shortened(address: str) -> str:
 def file_name(role: str) -> str:
     """What a file of a clip is called; one that this version has no name for by its role."""
     return _FILE_NAMES.get(role) or role.replace("_", " ").capitalize()
+
+
+def shapes_of(clip: ClipView) -> list[tuple[str, str]]:
+    """What the pictures beside the source's own shape are called, and where each is."""
+    pictures = ((role, url) for role, url in clip.files.items() if role != Role.SOURCE and url.endswith(".mp4"))
+    return [(file_name(role), url) for role, url in pictures]
 
 
 def clock(seconds: float) -> str:

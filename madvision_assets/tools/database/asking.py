@@ -107,6 +107,8 @@ def _sentence(said: str) -> str:
     words = said.lower()
     if any(each in words for each in ("not authorized", "read-only transaction", "cannot open", "prohibited")):
         return f"Only one statement that reads can be asked, such as a SELECT ({said})."
+    if "vtable constructor failed" in words:  # SQLite opens such a table by writing
+        return "The index of the search cannot be asked in SQL. Ask spoken_passages, or use: madvision search WORDS."
     return f"The database does not understand it: {said}."
 
 

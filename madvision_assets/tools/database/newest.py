@@ -2,8 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 
 from madvision_assets.domain.clip_edits import ENGINE as EDITOR
 from madvision_assets.domain.documents import Json
@@ -81,11 +82,19 @@ def clips_of_videos(database: Database, video_ids: Collection[str]) -> Mapping[s
     return {video_id: shown_clips(summaries[step]) for video_id, summaries in told.items()}
 
 
-def title_of(video_id: ColumnElement[str]) -> ScalarSelect[str]:
-    """The title of each row's video, as its newest download has it; to be a column of a query."""
-    title = lineage.c.summary["title"].as_string()
-    newest = select(title).where(lineage.c.video_id == video_id, lineage.c.asset == PipelineStep.RAW_VIDEO.value)
-    return newest.order_by(lineage.c.id.desc()).limit(1).scalar_subquery()
+def names_of(video_id: ColumnElement[str]) -> list[ColumnElement[Any]]:
+    """Title, uploader and length of each row's video, as its newest download has them; to be columns of a query."""
+    told = lineage.c.summary
+    facts = {
+        "title": told["title"].as_string(),
+        "uploader": told["uploader"].as_string(),
+        "duration_s": told["duration_s"].as_float(),
+    }
+    of_download = lineage.c.video_id == video_id, lineage.c.asset == PipelineStep.RAW_VIDEO.value
+    return [
+        select(fact).where(*of_download).order_by(lineage.c.id.desc()).limit(1).scalar_subquery().label(name)
+        for name, fact in facts.items()
+    ]
 
 
 def edited_videos(database: Database) -> list[str]:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.breakers import CLOCK_SLACK_S
 from madvision_assets.domain.queue import QueueStatus
-from madvision_assets.tools.database.newest import title_of
+from madvision_assets.tools.database.newest import names_of
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.tables import (
     processing_attempts,
@@ -42,7 +42,9 @@ class Delivery:
         status: of the queue, when the attempt ended.
         outcome: how it ended well; None too where the video was queued again since.
         finished_at: when the attempt ended.
-        title: of the video, as far as it is known.
+        title: of the video, as far as it is known, as are the two that follow.
+        uploader: likewise.
+        duration_s: likewise, seconds.
     """
 
     id: int
@@ -59,6 +61,8 @@ class Delivery:
     failure_details: str | None
     finished_at: datetime
     title: str | None
+    uploader: str | None
+    duration_s: float | None
 
     @property
     def message_id(self) -> str:
@@ -131,7 +135,7 @@ def claim(connection: Connection, limit: int, now: datetime, lease_s: float) -> 
             queue.c.outcome_reason,
             *(case((ended_well, null()), else_=history.c[name]).label(name) for name in FAILURE),
             func.coalesce(history.c.ended_at, queue.c.finished_at, told.c.created_at).label("finished_at"),
-            title_of(told.c.video_id).label("title"),
+            *names_of(told.c.video_id),
         )
         .join_from(told, submissions, submissions.c.token_hash == told.c.token_hash)
         .outerjoin(queue, as_it_ended)

@@ -12,6 +12,7 @@ from itertools import groupby
 from pathlib import Path
 
 from madvision_assets.domain.failures import MediaToolMissingError
+from madvision_assets.tools.media.cmap import characters_of
 
 NOTO, CJK = "manimgx-fonts", "noto-cjk-sans-jp-bold"
 
@@ -96,17 +97,23 @@ BLOCKS: tuple[tuple[int, Font], ...] = (
     (0x20000, EAST_ASIAN),
     (0x32000, LATIN),
 )
-# Takes the font of what it stands beside: space, punctuation, joiners, variation selectors.
-_NEUTRAL = ("Z", "P", "M", "Cf")
+# Takes the font of what it stands beside, where that has it: space, punctuation.
+_NEUTRAL = ("Z", "P")
+# Belongs to the letter before: signs, joiners, variation selectors.
+_DEPENDENT = ("Mn", "Mc", "Cf")
+# Asked in turn for symbols that the font of their block has not.
+_OTHERS = (LATIN, SYMBOLS, EAST_ASIAN, EMOJI)
 
 
 def runs(text: str) -> Iterator[tuple[Font, str]]:
-    """The text in stretches of one font each."""
+    """The text in stretches of one font each.
+
+    Raises:
+        MediaToolMissingError: a package with fonts is not installed.
+    """
     fonts: list[Font] = []
     for char in text:
-        category = unicodedata.category(char)
-        neutral = category.startswith(_NEUTRAL) and ord(char) < 0x2E80  # noqa: PLR2004 - East Asian marks are wide
-        fonts.append(fonts[-1] if neutral and fonts else font_of(char))
+        fonts.append(fonts[-1] if fonts and _stays(char, fonts[-1]) else font_of(char))
     position = 0
     for font, group in groupby(fonts):
         length = len(list(group))
@@ -114,11 +121,31 @@ def runs(text: str) -> Iterator[tuple[Font, str]]:
         position += length
 
 
+def _stays(char: str, font: Font) -> bool:
+    category = unicodedata.category(char)
+    if category in _DEPENDENT:
+        return True
+    # East Asian marks are wide
+    neutral = category.startswith((*_NEUTRAL, "M")) and ord(char) < 0x2E80  # noqa: PLR2004
+    return neutral and _has(font, char)
+
+
 @lru_cache(maxsize=4096)
 def font_of(char: str) -> Font:
-    """The font that has this character."""
+    """The font that has this character; that of its block where none has.
+
+    Raises:
+        MediaToolMissingError: a package with fonts is not installed.
+    """
     code = ord(char)
-    return next(font for first, font in reversed(BLOCKS) if code >= first)
+    own = next(font for first, font in reversed(BLOCKS) if code >= first)
+    if char.isascii() or char.isspace():
+        return own
+    return next((font for font in (own, *_OTHERS) if _has(font, char)), own)
+
+
+def _has(font: Font, char: str) -> bool:
+    return char == " " or ord(char) in characters_of(_file(font))
 
 
 def files(fonts: Iterable[Font]) -> list[Path]:
@@ -130,6 +157,7 @@ def files(fonts: Iterable[Font]) -> list[Path]:
     return sorted({_file(font) for font in fonts})
 
 
+@lru_cache(maxsize=64)
 def _file(font: Font) -> Path:
     try:
         found = Path(str(distribution(font.package).locate_file(font.path)))

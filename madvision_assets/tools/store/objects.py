@@ -22,6 +22,7 @@ from madvision_assets.domain.failures import MissingInputError, StoreUnavailable
 from madvision_assets.tools.store.backends import Location, connect, parse_store_url, validate_key
 from madvision_assets.tools.store.errors import folder_failure, store_failures
 from madvision_assets.tools.store.files import copy_bytes
+from madvision_assets.tools.store.links import NamedLinks
 from madvision_assets.tools.store.partial import PartialCopy
 from madvision_assets.tools.store.reader import open_ranged
 
@@ -89,6 +90,10 @@ class ObjectStore:
             return connect(self._location, self._s3)
         except OSError as error:
             raise folder_failure(error) from error
+
+    @cached_property
+    def _named_links(self) -> NamedLinks:
+        return NamedLinks(self._location, self._s3)
 
     # --- writing ---
 
@@ -288,14 +293,19 @@ class ObjectStore:
         with store_failures("the list of folders"):
             return sorted(obstore.list_with_delimiter(self._backend)["common_prefixes"])
 
-    def presigned_url(self, key: str, expires_s: float) -> str | None:
-        """A link that lets anybody read the object for so many seconds; None where the store is not S3."""
+    def presigned_url(self, key: str, expires_s: float, disposition: str = "", media_type: str = "") -> str | None:
+        """A link that lets anybody read the object for so many seconds; None where the store is not S3.
+
+        With a ``Content-Disposition`` the object is sent with that, and with the media type that is given.
+        """
         import obstore
         from obstore.store import S3Store
 
         validate_key(key)
         if not isinstance(self._backend, S3Store):
             return None
+        if disposition:
+            return self._named_links.sign(key, expires_s, disposition, media_type)
         with store_failures(key):
             return obstore.sign(self._backend, "GET", key, timedelta(seconds=expires_s))
 

@@ -30,6 +30,14 @@ function length(seconds) {
   return minutes ? `${minutes} min ${whole % 60} s` : `${whole} s`;
 }
 
+function languageName(code) {
+  try {
+    return new Intl.DisplayNames(["en"], { type: "language" }).of(code);
+  } catch {
+    return code; // no browser knows all of Whisper's
+  }
+}
+
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
@@ -47,7 +55,8 @@ function fill(element, video) {
   const part = (selector) => element.querySelector(selector);
   setText(part("h2 a"), name);
   part("h2 a").href = `/video/${video.token}`;
-  const facts = [video.kind, video.duration_s === null ? null : length(video.duration_s), video.host];
+  const lasts = video.duration_s === null ? null : length(video.duration_s);
+  const facts = [video.kind, lasts, video.language && languageName(video.language), video.host];
   setText(part(".facts"), facts.filter(Boolean).join(" · "));
   setText(part(".in-short"), video.in_short);
   part(".in-short").className = `in-short ${video.status} ${video.outcome || ""}`;
