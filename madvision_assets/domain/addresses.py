@@ -15,7 +15,7 @@ BLANK = "***"
 
 # Parameters that name a campaign or a click, on whatever site.
 TRACKING = re.compile(
-    r"(?i)utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok"
+    r"(?is)utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok"
 )
 # By site (and the hosts below it): parameters that tell who shared a video, or from where on to play it.
 SHARING: Mapping[str, re.Pattern[str]] = {
@@ -59,7 +59,7 @@ SHOWING = re.compile(
 )
 # Names of parameters whose value lets somebody in.
 _SECRET_NAME = re.compile(
-    r"(?i)(.*[_.-])?(access|[a-z]*token|[a-z]*key|[a-z]*signature|sig|sign|[a-z]*secret|passw[a-z]*|passcode|pwd?|pass|auth[a-z]*"
+    r"(?is)(.*[_.-])?(access|[a-z]*token|[a-z]*key|[a-z]*signature|sig|sign|[a-z]*secret|passw[a-z]*|passcode|pwd?|pass|auth[a-z]*"
     r"|credentials?|policy|jwt|session(id)?|sid|hash|h|hmac|ticket|hdn[a-z]+|st|code|expires?|exp|invite|nonce|x-amz-.+|x-goog-.+)"
 )
 # Those that commonly name a video: what they hold looks as random as a secret.
@@ -69,6 +69,7 @@ _SECRET_PATHS: Mapping[str, re.Pattern[str]] = {
     "vimeo.com": re.compile(r"(?<=\d/)[0-9a-f]{6,}(?=/|$)"),
     "soundcloud.com": re.compile(r"(?<=/)s-[\w-]+"),
 }
+MOST_LABELS = 3  # of a site in these tables
 _RANDOM_CHARS = 8
 _RANDOM_TURNS = 2  # between letters and digits; "season12" has one
 
@@ -146,17 +147,18 @@ def one_spelling(parts: SplitResult) -> SplitResult:
     if by_site := spelled_by_site(parts):
         return urlsplit(by_site)
     sharing = _by_site(parts.netloc, SHARING)
+    given = parameters(parts.query)
     kept = [
         spelled
-        for name, _, spelled in parameters(parts.query)
+        for name, _, spelled in given
         if not TRACKING.fullmatch(name) and not (sharing and sharing.fullmatch(name))
     ]
-    dropped = len(kept) < len(parameters(parts.query))
+    dropped = len(kept) < len(given)
     # Signatures may depend on the exact spelling of what is kept.
     return parts._replace(query="&".join(kept)) if dropped else parts
 
 
 def _by_site(netloc: str, table: Mapping[str, re.Pattern[str]]) -> re.Pattern[str] | None:
     """What a table has for a host, or for the site above it."""
-    labels = netloc.split(".")
+    labels = netloc.rsplit(".", MOST_LABELS)[-MOST_LABELS:]
     return next((found for n in range(len(labels)) if (found := table.get(".".join(labels[n:])))), None)

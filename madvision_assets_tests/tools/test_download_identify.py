@@ -2,10 +2,13 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 
+from madvision_assets.domain.addresses import public_address, secrets_in
+from madvision_assets.domain.failures import InvalidAddressError
 from madvision_assets.tools.download import identify
 from madvision_assets.tools.download.identify import extractors, id_by, known_video_id
 
@@ -75,6 +78,51 @@ def test_an_unknown_host_costs_a_small_part_of_asking_every_extractor() -> None:
     assert short < whole / 4
 
 
+PLAIN, LONGEST = "https://media.example.org/", 4096
+DEAR_AT_MOST = 25  # times a plain address of the same length; those that were dear took from 150 times on
+
+
+@pytest.mark.no_cover
+@pytest.mark.parametrize(
+    ("begins", "repeats", "ends"),
+    [
+        (f"{PLAIN}?q=&", "amp;", ""),
+        (f"{PLAIN}?q=", "&amp;", ""),
+        (f"{PLAIN}?q=", "&fbclid.", ""),
+        (f"{PLAIN}#", "/", ""),
+        (f"{PLAIN}#!/", "/", "x"),
+        (f"{PLAIN}#", "?v=/", "x"),
+        (f"{PLAIN}?", "x-amz-", "%0A=1"),
+        (PLAIN, "%", ""),
+        (PLAIN, "%%32%35", ""),
+        (PLAIN, "a/../", ""),
+        (PLAIN, "\u200c", "a"),
+        (PLAIN, ").", ""),
+        ("https://", "a.", "com/"),
+        ("https://", "\u00e4.", "com/"),
+        ("", "a.", "com/ x"),
+        ("https://vimeo.com/channels/staffpicks/123456789?", "app&", ""),
+        ("https://vimeo.com/1", "/", ""),
+        ("https://www.gaia.com/video/", "-", ""),
+        ("https://www.youtube.com/watch?", "v=a&", ""),
+        ("https://www.youtube.com", "/attribution_link?u=///", ""),
+        ("https://player.bilibili.com/player.html?", "p&", ""),
+    ],
+)
+def test_no_address_costs_much_more_than_a_plain_one_of_its_length(begins: str, repeats: str, ends: str) -> None:
+    def work(address: str) -> None:
+        with suppress(InvalidAddressError):
+            identify(address)
+        public_address(address)
+        secrets_in(address)
+
+    dear = begins + repeats * ((LONGEST - len(begins + ends)) // len(repeats)) + ends
+    plain = PLAIN + "a" * (LONGEST - len(PLAIN))
+    work(plain)
+
+    assert _fastest_s(lambda: work(dear), 3) < DEAR_AT_MOST * _fastest_s(lambda: work(plain))
+
+
 # --- an ID stands for the whole address ---
 
 
@@ -142,9 +190,9 @@ def test_whatever_the_extractor_another_host_is_another_video() -> None:
     assert shared == []
 
 
-def _fastest_s(work: Callable[[], object]) -> float:
+def _fastest_s(work: Callable[[], object], rounds: int = 15) -> float:
     times = []
-    for _ in range(15):
+    for _ in range(rounds):
         started = time.process_time()
         work()
         times.append(time.process_time() - started)

@@ -27,6 +27,8 @@ from madvision_assets.tools.download.addresses import canonical_address
 # Share of an extractor's own examples in which the address carries the video's ID. Short of it the address carries a
 # slug, which two channels of one site may share: the hash of the address is safer than a partition of two videos.
 MIN_SHARE_OF_EXAMPLES = 0.9
+# Longer ones cost yt-dlp's expressions, of which some look at every two places, more than any video is known by.
+MAX_CHARS, MAX_PARAMETERS = 512, 30
 # An address that names a playlist too goes to these; with ``noplaylist`` (see ``options``) they take its one video.
 PLAYLIST_TOO = {"YoutubeTab": "Youtube", "YoutubeYtBe": "Youtube"}
 
@@ -44,11 +46,13 @@ def identify(address: str) -> str:
 
 
 def known_video_id(address: str) -> str | None:
-    """The ID that yt-dlp can tell; None where it cannot.
+    """The ID that yt-dlp can tell; None where it cannot, or where the address is too long to ask.
 
     To ask each of 1,800 extractors takes milliseconds, so their expressions are tried first: whatever else an extractor
     asks of an address, its expression must fit.
     """
+    if len(address) > MAX_CHARS or address.count("&") >= MAX_PARAMETERS:
+        return None
     if not any(fits(address) for fits in _expressions_for_a_video()):
         return None
     found = next((each for each, fits in _expressions() if fits(address) and each.suitable(address)), None)
