@@ -16,6 +16,7 @@ from madvision_assets.command.display import EXIT_FAILED, failure_as_json, make_
 from madvision_assets.command.workplace import Workplace, identify
 from madvision_assets.domain.failures import ForgottenVideoError, InvalidAddressError, UnknownVideoError
 from madvision_assets.domain.provenance import is_video_id
+from madvision_assets.domain.video import uncut_id
 
 # Of a command's help.
 VIDEO = "VIDEO"
@@ -179,10 +180,12 @@ def _by_address(workplace: Workplace, text: str) -> str | None:
     if is_video_id(text) and not Path(text).is_file():
         return None
     try:
-        uncut, _ = identify(text)
+        uncut, address = identify(text)
     except (click.BadParameter, InvalidAddressError):
         return None
     cuts = workplace.database.cuts_of(uncut)
+    if not cuts and (older := workplace.database.ids_at(address)):  # its ID was told by another rule then
+        uncut, cuts = uncut_id(older[0]), older
     if len(cuts) > 1 and uncut not in cuts:
         raise click.BadParameter(f"It is cut in several ways. Name one of them: {', '.join(cuts)}", param_hint=VIDEO)
     return uncut if uncut in cuts else next(iter(cuts), None) or _known(workplace, uncut)

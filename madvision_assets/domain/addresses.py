@@ -52,9 +52,9 @@ SHARING: Mapping[str, re.Pattern[str]] = {
         "youtube.com": r"si|t|start|time_continue|feature|pp|ab_channel|app|embeds_.+|source_ve_path",
     }.items()
 }
-# Parameters that tell a player or a page how to show what the rest of the address names.
+# Parameters that tell a player or a page how to show what the rest of the address names; its language is another video.
 SHOWING = re.compile(
-    r"(?i)(auto_?(play|start)|mute|muted|loop|controls|lang|language|locale|hl|theme|color|badge|byline|portrait|title|t"
+    r"(?i)(auto_?(play|start)|mute|muted|loop|controls|theme|color|badge|byline|portrait|title|t"
     r"|time|start|start_?time|end|feature|ref|referr?er|src|source|from|via|share|usp|app|playlist|list|index|dl|raw|embed|width|height)"
 )
 # Names of parameters whose value lets somebody in.

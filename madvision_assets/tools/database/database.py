@@ -212,6 +212,16 @@ class Database:
         with self.reading() as connection:
             return list(connection.execute(statements.select_cuts(uncut_id)).scalars())
 
+    def ids_at(self, address: str) -> list[str]:
+        """The partitions that were submitted with an address, oldest first; a few of them.
+
+        It looks at every video: for a person's question, and not for the intake.
+        """
+        from madvision_assets.tools.database import statements
+
+        with self.reading() as connection:
+            return list(connection.execute(statements.select_ids_at(address)).scalars())
+
     # --- lineage ---
 
     def add_lineage(self, document: Document, uri: str) -> None:

@@ -89,6 +89,12 @@ def select_cuts(uncut_id: str) -> Executable:
     return select(column).where((column == uncut_id) | cut).order_by(videos.c.created_at, column).limit(MAX_SAME)
 
 
+def select_ids_at(address: str) -> Executable:
+    """The IDs of the videos that were submitted with this address in its one spelling, oldest first."""
+    column = videos.c.video_id
+    return select(column).where(videos.c.address == address).order_by(videos.c.created_at, column).limit(MAX_SAME)
+
+
 @dataclass(frozen=True)
 class Told:
     """What the lineage is told of a materialisation; ``summary`` and ``made_by`` are None where nobody knows them."""
