@@ -94,6 +94,16 @@ def _is_route(fragment: str) -> bool:
     return found is not None and not fragment.startswith(_TEXT_FRAGMENT) and bool(fragment[found.end() :].strip("!/"))
 
 
+def without_wrapping(address: str) -> str:
+    """An address without the spaces, marks of no width and angle brackets around it, and else as it was written."""
+    start, end = 0, len(address)
+    while start < end and _is_wrapping(address[start]):
+        start += 1
+    while end > start and _is_wrapping(address[end - 1]):
+        end -= 1
+    return address[start:end]
+
+
 def host_name(host: str) -> str:
     """A host as name servers are asked for it: in ASCII, by UTS 46 and IDNA 2008; of IPv6, by RFC 5952.
 
@@ -163,6 +173,10 @@ def _out_of_a_sentence(text: str) -> str:
         opened[last] -= 1
         end -= 1
     return text[start:end]
+
+
+def _is_wrapping(char: str) -> bool:
+    return char.isspace() or _is_invisible(char) or char in "<>"
 
 
 def _is_invisible(char: str) -> bool:
