@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("named", metavar="VIDEO...", nargs=-1, required=True)
+@click.option("--all-cuts", is_flag=True, help="Forget too what the same videos became that were cut in other ways.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_format
 @told_plainly
-def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
+def forget(named: tuple[str, ...], form: str, *, all_cuts: bool, yes: bool) -> None:
     """Delete all that is kept of videos: objects, rows, tokens and partitions; - takes names from stdin, one a line.
 
     VIDEO is an ID, a token, an address or file, or the ID of one of its clips, with which the whole video goes. What
@@ -35,10 +36,14 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
             f"With {'--format json' if for_program else 'names from stdin'} nobody can be asked: add --yes."
         )
     workplace = Workplace(load_settings())
-    asked = ids_of(workplace, named)
+    asked = frozenset(ids_of(workplace, named))
+    other_cuts = workplace.database.other_cuts(asked)
+    if all_cuts:
+        asked, other_cuts = asked | other_cuts, frozenset()
     belongings = forgetting.find(workplace.database, workplace.store, asked)
     if not belongings.video_ids and not belongings.running:
         raise nothing_of(workplace, sorted(asked))
+    _tell_kept(other_cuts)
     running, done = belongings.running, forgetting.Forgotten()
     if belongings.video_ids:
         if not for_program:
@@ -49,7 +54,8 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
         running |= done.left_alone
     if for_program:
         gone = {"videos": done.videos, "objects": done.objects, "size_bytes": done.size_bytes}
-        answer(form, {"forgotten": gone, "left_alone": sorted(running), "unknown": sorted(belongings.unknown)}, "")
+        told = {"forgotten": gone, "left_alone": sorted(running), "unknown": sorted(belongings.unknown)}
+        answer(form, {**told, "other_cuts": sorted(other_cuts)}, "")
     errors = make_console(stderr=True)
     if belongings.unknown:
         tell(errors, "note:", "yellow", f"Not known: {shortly(sorted(belongings.unknown))}")
@@ -57,6 +63,12 @@ def forget(named: tuple[str, ...], form: str, *, yes: bool) -> None:
         sentence = "Being processed, and not forgotten; terminate the run in Dagster first, or wait for its end:"
         tell(errors, "error:", "red", f"{sentence} {shortly(sorted(running))}")
         sys.exit(EXIT_FAILED)
+
+
+def _tell_kept(other_cuts: Collection[str]) -> None:
+    if other_cuts:
+        sentence = "The same video is cut in other ways too, which are kept; --all-cuts forgets them with it:"
+        tell(make_console(stderr=True), "note:", "yellow", f"{sentence} {shortly(sorted(other_cuts))}")
 
 
 def _forget(workplace: Workplace, video_ids: Collection[str], *, told: bool) -> "Forgotten":

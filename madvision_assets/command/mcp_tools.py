@@ -180,7 +180,7 @@ class Tools:
         name = text.strip()
         if not name.startswith(("http://", "https://")) and not _NAME.fullmatch(name):
             raise ToolError("Name a video by its ID, token, address, or the ID of one of its clips.")
-        return naming.find(self._workplace, name)
+        return naming.find(self._workplace, name, files=False)
 
     def _submit(self, video: Video, priority: int) -> dict[str, Any]:
         submissions = Submissions(self._workplace.database)

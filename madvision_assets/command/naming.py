@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 from madvision_assets.command.display import EXIT_FAILED, failure_as_json, make_console, tell
-from madvision_assets.command.workplace import Workplace, identify
+from madvision_assets.command.workplace import Workplace, identify, identify_address
 from madvision_assets.domain.failures import ForgottenVideoError, InvalidAddressError, UnknownVideoError
 from madvision_assets.domain.provenance import is_video_id
+from madvision_assets.domain.video import uncut_id
 
 # Of a command's help.
 VIDEO = "VIDEO"
@@ -39,8 +40,13 @@ class Named:
     clip_id: str | None = None
 
 
-def find(workplace: Workplace, text: str) -> Named:
+def find(workplace: Workplace, text: str, *, files: bool = True) -> Named:
     """The video that is meant, by the first of these that fits: ID, ID of a clip, token, page, address, file.
+
+    Args:
+        workplace: store and database.
+        text: what somebody typed.
+        files: look for a file of this machine; without it no file is touched.
 
     Raises:
         UnknownVideoError: nobody submitted such a video; a ForgottenVideoError where it was forgotten.
@@ -52,7 +58,7 @@ def find(workplace: Workplace, text: str) -> Named:
     if (clip := _CLIP.fullmatch(named)) and (known := _known(workplace, clip["video"])):
         return Named(known, named)
     page = _PAGE.fullmatch(named)
-    found = _by_token(workplace, page["token"] if page else named) or _by_address(workplace, named)
+    found = _by_token(workplace, page["token"] if page else named) or _by_address(workplace, named, files=files)
     if found is None:
         raise UnknownVideoError(named[:100])
     return Named(found)
@@ -175,14 +181,16 @@ def _by_token(workplace: Workplace, token: str) -> str | None:
     return tracked.row.video_id if tracked else None
 
 
-def _by_address(workplace: Workplace, text: str) -> str | None:
-    if is_video_id(text) and not Path(text).is_file():
+def _by_address(workplace: Workplace, text: str, *, files: bool) -> str | None:
+    if is_video_id(text) and not (files and Path(text).is_file()):
         return None
     try:
-        uncut, _ = identify(text)
+        uncut, address = identify(text) if files else identify_address(text)
     except (click.BadParameter, InvalidAddressError):
         return None
     cuts = workplace.database.cuts_of(uncut)
+    if not cuts and (older := workplace.database.ids_at(address)):  # its ID was told by another rule then
+        uncut, cuts = uncut_id(older[0]), older
     if len(cuts) > 1 and uncut not in cuts:
         raise click.BadParameter(f"It is cut in several ways. Name one of them: {', '.join(cuts)}", param_hint=VIDEO)
     return uncut if uncut in cuts else next(iter(cuts), None) or _known(workplace, uncut)

@@ -193,7 +193,7 @@ def identify(source: str) -> tuple[str, str]:
         click.BadParameter: it is neither, or the file cannot be read.
     """
     if source.strip().lower().startswith(("http://", "https://")):
-        return _identify_address(source)
+        return identify_address(source)
     try:
         path = Path(source).expanduser().resolve()
         if not path.is_file():
@@ -202,7 +202,7 @@ def identify(source: str) -> tuple[str, str]:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, RuntimeError, ValueError) as error:
         with suppress(InvalidAddressError):  # an address without its scheme, where no file has that name
-            return _identify_address(source)
+            return identify_address(source)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "there is no such file"
         raise click.BadParameter(
             f"{source[:200]!r} is neither a file on this machine that can be read ({reason}) "
@@ -212,12 +212,17 @@ def identify(source: str) -> tuple[str, str]:
     return file_video_id(digest), path.as_uri()
 
 
-def _identify_address(source: str) -> tuple[str, str]:
-    from madvision_assets.tools.download import identify as identify_address
+def identify_address(source: str) -> tuple[str, str]:
+    """Video ID and address of an address that was typed; no file is looked for.
+
+    Raises:
+        InvalidAddressError: it is none.
+    """
+    from madvision_assets.tools.download import identify as video_id_of
     from madvision_assets.tools.download.addresses import canonical_address
 
     address = canonical_address(source)
-    return identify_address(address), address
+    return video_id_of(address), address
 
 
 def make_home(folder: Path) -> None:

@@ -5,7 +5,7 @@ What is spelled in many ways by one site is brought to one spelling here, withou
 
 import re
 from collections.abc import Mapping
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from madvision_assets.domain.site_addresses import spelled_by_site
 
@@ -15,7 +15,7 @@ BLANK = "***"
 
 # Parameters that name a campaign or a click, on whatever site.
 TRACKING = re.compile(
-    r"(?i)utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok"
+    r"(?is)utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok"
 )
 # By site (and the hosts below it): parameters that tell who shared a video, or from where on to play it.
 SHARING: Mapping[str, re.Pattern[str]] = {
@@ -52,15 +52,15 @@ SHARING: Mapping[str, re.Pattern[str]] = {
         "youtube.com": r"si|t|start|time_continue|feature|pp|ab_channel|app|embeds_.+|source_ve_path",
     }.items()
 }
-# Parameters that tell a player or a page how to show what the rest of the address names.
+# Parameters that tell a player or a page how to show what the rest of the address names; its language is another video.
 SHOWING = re.compile(
-    r"(?i)(auto_?(play|start)|mute|muted|loop|controls|lang|language|locale|hl|theme|color|badge|byline|portrait|title|t"
+    r"(?i)(auto_?(play|start)|mute|muted|loop|controls|theme|color|badge|byline|portrait|title|t"
     r"|time|start|start_?time|end|feature|ref|referr?er|src|source|from|via|share|usp|app|playlist|list|index|dl|raw|embed|width|height)"
 )
 # Names of parameters whose value lets somebody in.
 _SECRET_NAME = re.compile(
-    r"(?i)(.*[_.-])?(access|[a-z]*token|[a-z]*key|[a-z]*signature|sig|sign|[a-z]*secret|passw[a-z]*|passcode|pwd?|pass|auth[a-z]*"
-    r"|credentials?|policy|jwt|session(id)?|sid|hash|h|hmac|ticket|hdn[a-z]+|st|code|expires?|exp|invite|nonce|x-amz-.+|x-goog-.+)"
+    r"(?is)(.*[_.-])?(access|[a-z]*token|[a-z]*key|[a-z]*signature|sig|sign|[a-z]*secret|passw[a-z]*|passcode|pwd?|pass|auth[a-z]*"
+    r"|credentials?|policy|jwt|[a-z]*session(id)?|sid|hash|h|hmac|ticket|hdn[a-z]+|st|code|expires?|exp|invite|nonce|x-amz-.+|x-goog-.+)"
 )
 # Those that commonly name a video: what they hold looks as random as a secret.
 _NAMING = re.compile(r"(?i)(v|vid|.*id|etag|video|clip|media|file|p|article|episode)")
@@ -69,6 +69,12 @@ _SECRET_PATHS: Mapping[str, re.Pattern[str]] = {
     "vimeo.com": re.compile(r"(?<=\d/)[0-9a-f]{6,}(?=/|$)"),
     "soundcloud.com": re.compile(r"(?<=/)s-[\w-]+"),
 }
+MOST_LABELS = 3  # of a site in these tables
+# By site: parameters without which the address of a shared file leads to a sign-in.
+_SECRET_PARAMETERS: Mapping[str, re.Pattern[str]] = {
+    site: re.compile(r"e|cid") for site in ("1drv.ms", "onedrive.live.com", "sharepoint.com")
+}
+MAX_NESTED = 3  # addresses within each other are looked through
 _RANDOM_CHARS = 8
 _RANDOM_TURNS = 2  # between letters and digits; "season12" has one
 
@@ -103,38 +109,77 @@ def parameters(query: str) -> list[tuple[str, str, str]]:
 
 def public_address(address: str) -> str:
     """The address as it may be shown to others: user, password and fragment left out, secrets blanked."""
+    return _public(address, 0)
+
+
+def _public(address: str, depth: int) -> str:
     try:
         parts = urlsplit(address)
     except ValueError:
         return ""
-    query = "&".join(
-        f"{spelled.partition('=')[0]}={BLANK}" if is_secret(name, value) else spelled
-        for name, value, spelled in parameters(parts.query)
-    )
     netloc = parts.netloc.rpartition("@")[2]
+    of_site = _by_site(netloc.lower(), _SECRET_PARAMETERS)
+    query = "&".join(_shown(of_site, *each, depth) for each in parameters(parts.query))
     path = parts.path
-    for secret in secrets_in_path(netloc, path):
+    for secret in sorted(secrets_in_path(netloc, path), key=len, reverse=True):
         path = path.replace(secret, BLANK)
     return urlunsplit((parts.scheme, netloc, path, query, ""))
 
 
+def _shown(of_site: re.Pattern[str] | None, name: str, value: str, spelled: str, depth: int) -> str:
+    """A parameter as it may be shown; one that holds an address, with that as it may be."""
+    before, equals, _ = spelled.partition("=")
+    if not equals:
+        return BLANK if looks_random(name) else spelled
+    if _lets_in(of_site, name, value) or (_is_address(value) and depth >= MAX_NESTED):
+        return f"{before}={BLANK}"
+    inner = _public(value, depth + 1) if _is_address(value) else value
+    return spelled if inner == value else f"{before}={quote(inner, safe='*')}"
+
+
+def _lets_in(of_site: re.Pattern[str] | None, name: str, value: str) -> bool:
+    """Whether a parameter lets somebody in; an address that it holds is judged by itself."""
+    by_name = _SECRET_NAME.fullmatch(name) or (of_site and of_site.fullmatch(name))
+    return bool(value) and bool(by_name or (not _is_address(value) and _looks_secret(name, value)))
+
+
+def _is_address(value: str) -> bool:
+    return value[:8].lower().startswith(("http://", "https://"))
+
+
 def secrets_in(address: str) -> frozenset[str]:
     """What ``public_address`` blanks, as it is spelled and as it is meant."""
-    parts = urlsplit(address)
-    after_hash = parts.fragment.partition("?")[2]
-    found = {
-        text
-        for name, value, spelled in [*parameters(parts.query), *parameters(after_hash)]
-        if is_secret(name, value)
-        for text in (value, spelled.partition("=")[2])
-    }
-    return frozenset({*found, *secrets_in_path(parts.netloc, parts.path)})
+    return frozenset(_secrets(address, 0))
+
+
+def _secrets(address: str, depth: int) -> set[str]:
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return set()
+    netloc = parts.netloc.rpartition("@")[2]
+    of_site = _by_site(netloc.lower(), _SECRET_PARAMETERS)
+    found = set(secrets_in_path(netloc, parts.path))
+    for name, value, spelled in [*parameters(parts.query), *parameters(parts.fragment.partition("?")[2])]:
+        after = spelled.partition("=")[2]
+        if "=" not in spelled:
+            found |= {name, spelled} if looks_random(name) else set()
+        elif _lets_in(of_site, name, value) or (_is_address(value) and depth >= MAX_NESTED):
+            found |= {value, after}
+        elif _is_address(value):
+            inner = _secrets(value, depth + 1)
+            found |= inner | {quote(secret, safe="") for secret in inner}
+    return found
 
 
 def secrets_in_path(netloc: str, path: str) -> list[str]:
-    """What lets somebody in by a path of a site that is known for it."""
+    """What lets somebody in by a path: where a site is known for it, or where it has a name (``token=…``)."""
     hidden = _by_site(netloc, _SECRET_PATHS)
-    return hidden.findall(path) if hidden else []
+    named = (piece.partition("=") for piece in re.split(r"[/;~]", path))
+    return [
+        *(hidden.findall(path) if hidden else []),
+        *(value for name, _, value in named if is_secret(unquote(name), unquote(value))),
+    ]
 
 
 def one_spelling(parts: SplitResult) -> SplitResult:
@@ -146,17 +191,18 @@ def one_spelling(parts: SplitResult) -> SplitResult:
     if by_site := spelled_by_site(parts):
         return urlsplit(by_site)
     sharing = _by_site(parts.netloc, SHARING)
+    given = parameters(parts.query)
     kept = [
         spelled
-        for name, _, spelled in parameters(parts.query)
+        for name, _, spelled in given
         if not TRACKING.fullmatch(name) and not (sharing and sharing.fullmatch(name))
     ]
-    dropped = len(kept) < len(parameters(parts.query))
+    dropped = len(kept) < len(given)
     # Signatures may depend on the exact spelling of what is kept.
     return parts._replace(query="&".join(kept)) if dropped else parts
 
 
 def _by_site(netloc: str, table: Mapping[str, re.Pattern[str]]) -> re.Pattern[str] | None:
     """What a table has for a host, or for the site above it."""
-    labels = netloc.split(".")
+    labels = netloc.rsplit(".", MOST_LABELS)[-MOST_LABELS:]
     return next((found for n in range(len(labels)) if (found := table.get(".".join(labels[n:])))), None)

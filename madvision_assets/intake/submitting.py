@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.failures import Failure, InvalidAddressError
 from madvision_assets.domain.networks import networks_of
 from madvision_assets.domain.video import Options, Video
 from madvision_assets.intake.addresses import checked_address
@@ -14,6 +14,7 @@ from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import SubmissionAccepted, SubmissionRequest
 from madvision_assets.intake.services import Services
 from madvision_assets.tools.database.submissions import NewSubmission, Receipt
+from madvision_assets.tools.download.addresses import without_wrapping
 from madvision_assets.tools.download.identify import identify
 
 
@@ -84,26 +85,31 @@ def checked(services: Services, asked: SubmissionRequest) -> NewSubmission:
         video_id = identify(address)
     except Failure as failure:
         raise ProblemError.of(failure, pointer="/url") from failure
-    checked_callback(services, asked.callback_url)
+    callback_url = checked_callback(services, asked.callback_url)
     options = Options.model_validate(asked.options.model_dump()) if asked.options else Options()
     video = Video(video_id=services.database.partition_of(video_id, options), address=address, options=options)
-    callback_url = asked.callback_url.strip() if asked.callback_url else None
     return NewSubmission(video, asked.priority, callback_url)
 
 
-def checked_callback(services: Services, url: str | None) -> None:
-    """Return where this may be called, or nothing is asked to be.
+def checked_callback(services: Services, url: str | None) -> str | None:
+    """The address that is called, as it is kept; None where nothing is asked to be.
+
+    Its query stays as it is: whoever is called may tell his own videos by it.
 
     Raises:
-        ProblemError: it is refused.
+        ProblemError: it is refused, or could not be called.
     """
     if url is None:
-        return
+        return None
     allow_private, refused = services.settings.allow_private, networks_of(services.settings.refused_networks)
+    called = without_wrapping(url)
     try:
-        checked_address(url, allow_private=allow_private, refused=refused)
+        checked_address(called, allow_private=allow_private, refused=refused)
+        if not called.lower().startswith(("http://", "https://")):
+            raise InvalidAddressError("give where to call in full, from http:// or https:// on")
     except Failure as failure:
         raise ProblemError.of(failure, pointer="/callback_url") from failure
+    return called
 
 
 def accepted(receipt: Receipt, base_url: str) -> SubmissionAccepted:

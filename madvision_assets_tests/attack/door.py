@@ -28,6 +28,13 @@ DOOR_OR_HARMLESS = (End.AT_THE_DOOR, End.HARMLESS)
 WAIT_S = 5.0
 OBEYED = frozenset("\x1b\x07\x9b\x00\x08\u202e\u2066\u2028\u200b")
 HOSTILE = "talk\x1b]0;owned\x07\x1b[2J\x9b31m\u202e\u2066\u2028\u200b\x00.mp4"
+# Once each took up to a second; a batch of them is done within the wall time of a row.
+DEAR_ADDRESSES = 15 * (
+    "https://a.example/?q=&" + "amp;" * 1000,
+    "https://a.example/#" + "/" * 4000,
+    "https://vimeo.com/channels/staffpicks/123456789?" + "app&" * 1000,
+    "https://www.gaia.com/video/" + "-" * 4000,
+)
 SCRIPT = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\"'"
 
 
@@ -89,6 +96,7 @@ def _bodies() -> Iterator[Attack]:
         "a batch of 1,001": {"videos": [{"url": ADDRESS}] * 1001},
         "a batch of nothing": {"videos": []},
         "a batch of batches": {"videos": [{"videos": []}]},
+        "a batch of dear addresses": {"videos": [{"url": address} for address in DEAR_ADDRESSES]},
     }.items():
         yield Attack(
             name, kind, _posted(json.dumps(batch).encode(), "/public/videos"), DOOR_OR_HARMLESS

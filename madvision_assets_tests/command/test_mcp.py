@@ -144,6 +144,20 @@ def test_what_is_said_is_found_and_words_of_strangers_stay_words(command_line: C
     assert (moment["start_s"], moment["end_s"], moment["text"]) == (1.0, 4.0, said.text)
 
 
+def test_a_file_of_this_machine_is_no_name_of_a_video(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("talk.mp4", "talk"):
+        (tmp_path / name).write_bytes(b"somebody else's")
+        command_line.workplace().register(str(tmp_path / name))
+    monkeypatch.chdir(tmp_path)
+
+    async def talk(client: Client) -> list[str]:
+        return [await refusal(client, "video_status", video=name) for name in ("talk.mp4", "talk")]
+
+    assert ["unknown_video" in told for told in in_process(command_line, talk)] == [True, True]
+
+
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
     [

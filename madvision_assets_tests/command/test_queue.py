@@ -365,6 +365,23 @@ def test_forgetting_asks_with_what_goes_and_leaves_nothing_of_the_video_and_all_
     assert status_of(workplace, two) == "queued"
 
 
+def test_forgetting_names_the_other_cuts_of_a_video_and_takes_them_where_it_is_told_to(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    (one,) = submitted(command_line, ONE)
+    cuts = [workplace.register(ONE, Options(max_clips=count)).video_id for count in (2, 3)]
+
+    told = command_line.run("forget", cuts[0], "--yes", "--format", "json")
+    kept = command_line.run("forget", ONE, typed="n\n")
+    gone = command_line.run("forget", ONE, "--all-cuts", "--yes", "--format", "json")
+
+    assert json.loads(told.stdout)["other_cuts"] == sorted([one, cuts[1]])
+    assert cuts[1] in kept.stderr
+    assert "--all-cuts" in kept.stderr
+    assert (json.loads(gone.stdout)["forgotten"]["videos"], json.loads(gone.stdout)["other_cuts"]) == (2, [])
+    assert workplace.database.cuts_of(one) == []
+
+
 def test_a_running_video_is_not_forgotten_and_the_others_are(command_line: CommandLine, workplace: Workplace) -> None:
     one, two = submitted(command_line, ONE, TWO)
     files = keep(workplace, one)

@@ -12,6 +12,7 @@ from madvision_assets.command.main import Workplace
 from madvision_assets.command.watch import watch
 from madvision_assets.domain.failures import PrivateVideoError
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.video import Options
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.command_line import CommandLine
@@ -125,6 +126,18 @@ def test_a_video_is_forgotten_by_any_of_its_names(command_line: CommandLine, spe
     assert result.exit_code == 0, result.output
     assert "1 video forgotten" in result.output
     assert command_line.run("status", receipt["video_id"]).exit_code == 1
+
+
+def test_a_video_whose_id_was_told_by_another_rule_is_found_by_its_address_and_its_old_id(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    address = "https://www.mdr.de/nachrichten/sachsen/video-einbruch-100.html"
+    workplace.add("mdr-100", address)
+    cut = workplace.add("mdr-100", address, Options(max_clips=2)).video_id
+
+    assert json.loads(command_line.run("status", address, "--format", "json").stdout)["video_id"] == "mdr-100"
+    assert json.loads(command_line.run("status", "mdr-100", "--format", "json").stdout)["video_id"] == "mdr-100"
+    assert json.loads(command_line.run("status", cut, "--format", "json").stdout)["video_id"] == cut
 
 
 @pytest.mark.parametrize("group", [(), ("store",), ("cost",), ("pools",), ("transcript",)])

@@ -80,6 +80,26 @@ def test_only_a_submission_with_a_callback_gets_its_secret(intake: Intake) -> No
         assert kept.scalars().all() == ["https://hooks.example.org/done?utm_source=kept"]
 
 
+@pytest.mark.parametrize("typed", ["<{}>", " {}\u200b", "\ufeff{}\n"])
+def test_a_callback_is_kept_as_it_can_be_called(intake: Intake, typed: str) -> None:
+    called = "https://hooks.example.org/done;a?order=1.&utm_source=kept"
+    intake.submit(callback_url=typed.format(called))
+
+    with intake.services.database.reading() as connection:
+        newest = select(submissions.c.callback_url).order_by(submissions.c.created_at.desc())
+        assert connection.execute(newest.limit(1)).scalar_one() == called
+
+
+@pytest.mark.parametrize(
+    "typed", ["hooks.example.org/done", "//hooks.example.org/done", "(https://hooks.example.org/)"]
+)
+def test_a_callback_that_could_not_be_called_is_refused_with_what_to_do(intake: Intake, typed: str) -> None:
+    answer = intake.client.post("/public/video", json={"url": ADDRESS, "callback_url": typed})
+
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/callback_url")
+    assert "in full, from http:// or https:// on" in answer.json()["detail"]
+
+
 def test_links_begin_with_the_public_url_where_there_is_one(tmp_path: Path) -> None:
     with serving(settings_in(tmp_path, public_url="https://clips.example.org/")) as behind_a_proxy:
         receipt = behind_a_proxy.submit()

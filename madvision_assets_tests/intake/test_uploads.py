@@ -19,7 +19,7 @@ from madvision_assets.domain.received import BLOCK_BYTES, ReceivedFile
 from madvision_assets.domain.video import RawVideo, uncut_id
 from madvision_assets.intake.uploads import Senders
 from madvision_assets.tools.database.queue import Queue
-from madvision_assets.tools.database.tables import metadata
+from madvision_assets.tools.database.tables import metadata, submissions
 from madvision_assets.tools.database.uploads import REMEMBERED
 from madvision_assets.tools.download import Downloader
 from madvision_assets.tools.egress import EgressProxy
@@ -97,7 +97,7 @@ def test_a_file_that_was_sent_is_a_submission_with_all_that_was_asked(intake: In
     asked = {
         "filename": "../my talk.mp4",
         "priority": "-3",
-        "callback_url": "https://hooks.example.org/done",
+        "callback_url": "<https://hooks.example.org/done>",
         "options": json.dumps({"max_clips": 4}),
         "filetype": "video/mp4",
     }
@@ -111,6 +111,9 @@ def test_a_file_that_was_sent_is_a_submission_with_all_that_was_asked(intake: In
     assert len(receipt["callback-secret"]) == 43
     assert intake.client.get(receipt["page-url"]).status_code == 200
     assert intake.client.get(receipt["status-url"]).json() == status
+    with intake.services.database.reading() as connection:
+        kept = connection.execute(select(submissions.c.callback_url)).scalars().all()
+    assert kept == ["https://hooks.example.org/done"]
 
 
 def test_the_same_bytes_are_one_video_in_whatever_pieces_they_come(intake: Intake) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madvision_assets.domain.addresses import public_address
+from madvision_assets.domain.addresses import public_address, secrets_in
 from madvision_assets.domain.failures import InvalidAddressError
 from madvision_assets.tools.download.addresses import canonical_address
 
@@ -256,7 +256,7 @@ def test_what_may_name_another_video_is_left_as_it_is(address: str) -> None:
     ("address", "shown"),
     [
         ("https://clyp.it/ojz2wfah?token=b0078e077e15", "https://clyp.it/ojz2wfah?token=***"),
-        ("https://example.com/v.mp4?X-Amz-Signature=abc&X-Amz-Credential=c", "https://example.com/v.mp4?X-Amz-Signature=***&X-Amz-Credential=***"),
+        ("https://example.com/v.mp4?X-Amz-Signature=abc&X-Amz-Credential=AKIA7", "https://example.com/v.mp4?X-Amz-Signature=***&X-Amz-Credential=***"),
         ("https://vimeo.com/76979871/1234abcd56", "https://vimeo.com/76979871/***"),
         ("https://player.vimeo.com/video/76979871?h=1234abcd56", "https://player.vimeo.com/video/76979871?h=***"),
         ("https://drive.google.com/file/d/0ByeS4/view?resourcekey=0-k", "https://drive.google.com/file/d/0ByeS4/view?resourcekey=***"),
@@ -264,9 +264,21 @@ def test_what_may_name_another_video_is_left_as_it_is(address: str) -> None:
         ("https://soundcloud.com/a/b/s-8Pjrp", "https://soundcloud.com/a/b/***"),
         ("https://user:password@example.com/v#key", "https://example.com/v"),
         ("https://example.com/v?x=9f8e7d6c5b4a39281", "https://example.com/v?x=***"),
+        ("https://example.com/v.mp4?Zx81kQw92LmPq0Rt7", "https://example.com/v.mp4?***"),
+        ("https://example.com/v.mp4?download", "https://example.com/v.mp4?download"),
+        ("https://example.com/hls/token=abcdef1234567890/v.m3u8", "https://example.com/hls/token=***/v.m3u8"),
+        ("https://example.com/v;jsessionid=0A1B2C3D4E5F/v.mp4", "https://example.com/v;jsessionid=***/v.mp4"),
+        ("https://example.com/hdnts=exp=1700000000~acl=/*~hmac=0a1b2c3d4e5f6071/v.m3u8", "https://example.com/hdnts=***~acl=/*~hmac=***/v.m3u8"),
+        ("https://example.com/a=b;c=d/w=1280~q=80/v.mp4", "https://example.com/a=b;c=d/w=1280~q=80/v.mp4"),
+        ("https://example.com/go?u=https%3A%2F%2Fx.example%2Fv%3Ftoken%3Dhunterhunter", "https://example.com/go?u=https%3A%2F%2Fx.example%2Fv%3Ftoken%3D***"),
+        ("https://example.com/go?u=https%3A%2F%2Fx.example%2Fv%3Fid%3D7&a=1", "https://example.com/go?u=https%3A%2F%2Fx.example%2Fv%3Fid%3D7&a=1"),
+        ("https://1drv.ms/v/s!AkIj0kZ?e=AbCdEf", "https://1drv.ms/v/s!AkIj0kZ?e=***"),
+        ("https://x.sharepoint.com/:v:/g/a/EaB?e=4%3aAbC&download=1", "https://x.sharepoint.com/:v:/g/a/EaB?e=***&download=1"),
         (YOUTUBE, YOUTUBE),
         ("https://example.com/v?videoId=9f8e7d6c5b4a&page=2&q=season12", "https://example.com/v?videoId=9f8e7d6c5b4a&page=2&q=season12"),
     ],
 )  # fmt: skip
 def test_others_are_shown_an_address_without_what_lets_somebody_in(address: str, shown: str) -> None:
     assert public_address(address) == shown
+    assert not any(secret in shown for secret in secrets_in(address))
+    assert bool(secrets_in(address)) == ("***" in shown)

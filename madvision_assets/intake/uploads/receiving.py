@@ -49,14 +49,15 @@ class Receiver:
             ProblemError: ``refused_address`` or ``invalid_address`` of the callback, ``too_many_uploads``,
                 ``upload_quota``, ``uploads_full``, ``quota_spent``.
         """
-        checked_callback(self._services, asked.callback_url)
+        called = checked_callback(self._services, asked.callback_url)
+        kept = asked.model_copy(update={"callback_url": called}).model_dump(mode="json", exclude={"name"})
         submitter = admitted(self._services, client)
         secret = secrets.token_urlsafe(SECRET_BYTES)
         row = self.uploads.create(
             hash_of(secret),
             secrets.token_hex(PLACE_BYTES),
             submitter,
-            {"name": asked.name, "size_bytes": size_bytes, "asked": asked.model_dump(mode="json", exclude={"name"})},
+            {"name": asked.name, "size_bytes": size_bytes, "asked": kept},
             self._admit,
             self._settings.upload_expires_s,
         )

@@ -3,7 +3,7 @@
 SQLAlchemy is imported at the first use and not before: it would double what loading the pipeline's definitions costs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import SchemaOutdatedError, UnknownVideoError
 from madvision_assets.domain.summaries import summary_of
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import Options, RawVideo, Video, cut_id
+from madvision_assets.domain.video import Options, RawVideo, Video, cut_id, uncut_id
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -211,6 +211,24 @@ class Database:
 
         with self.reading() as connection:
             return list(connection.execute(statements.select_cuts(uncut_id)).scalars())
+
+    def other_cuts(self, video_ids: Collection[str]) -> frozenset[str]:
+        """All other partitions of the same videos, cut in other ways."""
+        from madvision_assets.tools.database import statements
+
+        with self.reading() as connection:
+            found = [connection.execute(statements.select_cuts(uncut_id(each), None)).scalars() for each in video_ids]
+            return frozenset(cut for cuts in found for cut in cuts) - frozenset(video_ids)
+
+    def ids_at(self, address: str) -> list[str]:
+        """The partitions that were submitted with an address, oldest first; a few of them.
+
+        It looks at every video: for a person's question, and not for the intake.
+        """
+        from madvision_assets.tools.database import statements
+
+        with self.reading() as connection:
+            return list(connection.execute(statements.select_ids_at(address)).scalars())
 
     # --- lineage ---
 

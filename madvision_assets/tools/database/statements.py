@@ -82,11 +82,17 @@ def select_by_content(sha256: str) -> Executable:
     return select(videos.c.video_id).where(same).order_by(videos.c.created_at, videos.c.video_id).limit(MAX_SAME)
 
 
-def select_cuts(uncut_id: str) -> Executable:
-    """The IDs of a video's partitions, one for each way in which it is cut, oldest first."""
+def select_cuts(uncut_id: str, most: int | None = MAX_SAME) -> Executable:
+    """The IDs of a video's partitions, one for each way in which it is cut, oldest first; None: all of them."""
     column = videos.c.video_id
     cut = column.startswith(uncut_id + CUT_MARK, autoescape=True)
-    return select(column).where((column == uncut_id) | cut).order_by(videos.c.created_at, column).limit(MAX_SAME)
+    return select(column).where((column == uncut_id) | cut).order_by(videos.c.created_at, column).limit(most)
+
+
+def select_ids_at(address: str) -> Executable:
+    """The IDs of the videos that were submitted with this address in its one spelling, oldest first."""
+    column = videos.c.video_id
+    return select(column).where(videos.c.address == address).order_by(videos.c.created_at, column).limit(MAX_SAME)
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,15 @@ _ENDING = frozenset(".,;:!?>\"'\u2019\u201d\u201c\u00bb\u203a\u2026\u3002\uff0c\
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
-# A part after # that says which video is meant, and not from where on it is played: a route of a page's own, or a name.
-_ROUTE = re.compile(r"(?!:~:)(?:!|.*/|(?:.*[?&])?(?:v|vid|id|eid|uuid|video|video_?id|clip|media)=).*[^!/].*")
+# What a part after # has that says which video is meant, and not from where on it is played: a route of a page's own,
+# or a name. Something has to stand behind it.
+_ROUTE = re.compile(r"\A!|/|(?:\A|[?&])(?:v|vid|id|eid|uuid|video|video_?id|clip|media)=")
+_TEXT_FRAGMENT = ":~:"
+# How & is written in the source of a page, in as many layers as it was copied out of.
+_AMPERSAND = re.compile(r"&(?:amp;)+")
+# What is dropped may have covered something, once or twice; no address that somebody copied takes more looks.
+MAX_LOOKS = 8
+MAX_HOST_CHARS = 253  # RFC 1035
 _SAFE_IN_QUERY = "%:@!$&'()*+,;=~-._/?"  # signatures may depend on the exact spelling
 
 
@@ -37,15 +44,21 @@ def canonical_address(address: str) -> str:
     Raises:
         InvalidAddressError: not an http or https address with a host, or with credentials in it.
     """
-    once = _spelled(address)
-    while (again := _spelled(once)) != once:  # what was dropped may have covered something
-        once = again
-    return once
+    once = address
+    for _ in range(MAX_LOOKS):
+        before, once = once, _spelled(once)
+        if once == before:
+            return once
+    raise InvalidAddressError("too much is packed into it; give the address as the browser shows it")
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_ADDRESS_CHARS:
+        raise InvalidAddressError(f"it is longer than {MAX_ADDRESS_CHARS} characters")
 
 
 def _spelled(address: str) -> str:
-    if len(address) > MAX_ADDRESS_CHARS:
-        raise InvalidAddressError(f"it is longer than {MAX_ADDRESS_CHARS} characters")
+    _check_length(address)
     typed = _out_of_a_sentence(address)
     if not all(char.isprintable() or char in _JOINERS for char in typed):
         raise InvalidAddressError("it contains control characters, or some that are not seen")
@@ -71,10 +84,24 @@ def _spelled(address: str) -> str:
     if port is not None and port != DEFAULT_PORTS[scheme]:
         netloc += f":{port}"
     path = _one_escaping(quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._"))
-    # Copied out of a page's source, where & is written so.
-    query = quote(parts.query.replace("&amp;", "&"), safe=_SAFE_IN_QUERY)
-    fragment = quote(parts.fragment, safe=_SAFE_IN_QUERY) if _ROUTE.fullmatch(parts.fragment) else ""
+    query = quote(_AMPERSAND.sub("&", parts.query), safe=_SAFE_IN_QUERY)
+    fragment = quote(parts.fragment, safe=_SAFE_IN_QUERY) if _is_route(parts.fragment) else ""
     return urlunsplit(one_spelling(urlsplit(urlunsplit((scheme, netloc, path, query, fragment)))))
+
+
+def _is_route(fragment: str) -> bool:
+    found = _ROUTE.search(fragment)
+    return found is not None and not fragment.startswith(_TEXT_FRAGMENT) and bool(fragment[found.end() :].strip("!/"))
+
+
+def without_wrapping(address: str) -> str:
+    """An address without the spaces, marks of no width and angle brackets around it, and else as it was written."""
+    start, end = 0, len(address)
+    while start < end and _is_wrapping(address[start]):
+        start += 1
+    while end > start and _is_wrapping(address[end - 1]):
+        end -= 1
+    return address[start:end]
 
 
 def host_name(host: str) -> str:
@@ -85,6 +112,8 @@ def host_name(host: str) -> str:
     """
     if ":" in host:
         return _one_ipv6(host)
+    if len(host) > MAX_HOST_CHARS + 1:  # with a dot at its end
+        raise InvalidAddressError("its host is no valid name")
     name = host.rstrip(".").lower() if host.isascii() else _in_ascii(host)
     if name and not _HOST.fullmatch(name):
         raise InvalidAddressError("its host is no valid name")
@@ -119,6 +148,7 @@ def _one_escaping(path: str) -> str:
         char = chr(int(found[1], 16))
         return char if _UNRESERVED.fullmatch(char) else found[0].upper()
 
+    _check_length(path)
     kept: list[str] = []
     names = _ESCAPE.sub(one, path).split("/")[1:]
     for name in names:
@@ -143,6 +173,10 @@ def _out_of_a_sentence(text: str) -> str:
         opened[last] -= 1
         end -= 1
     return text[start:end]
+
+
+def _is_wrapping(char: str) -> bool:
+    return char.isspace() or _is_invisible(char) or char in "<>"
 
 
 def _is_invisible(char: str) -> bool:
