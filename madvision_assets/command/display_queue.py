@@ -190,9 +190,10 @@ def look_at_queue(
     wanted = [c.count for c in counts if status in {None, c.status} and cause in {None, c.failure_cause}]
     rows = operations.rows(status, cause, limit)
     titles: dict[str, str] = {}
-    for at in range(0, len(rows), NAMED_AT_ONCE) if named_by is not None else ():
-        found = about_videos(named_by, [row.video_id for row in rows[at : at + NAMED_AT_ONCE]])
-        titles |= {video_id: about.title for video_id, about in found.items()}
+    if named_by is not None:
+        for at in range(0, len(rows), NAMED_AT_ONCE):
+            found = about_videos(named_by, [row.video_id for row in rows[at : at + NAMED_AT_ONCE]])
+            titles |= {video_id: about.title for video_id, about in found.items()}
     return QueueView(counts, operations.open_breakers(), rows, sum(wanted), utc_now(), titles)
 
 
@@ -257,8 +258,8 @@ def _show_rows(
         tell(console, title, "italic", "")
         for row in rows:
             tell(console, row.video_id, "bold", row.status.value)
-            if name := titles.get(row.video_id):
-                console.print(Text(f"  {name}"))
+            if told := titles.get(row.video_id):
+                console.print(Text(f"  {_plain(told)}"))
             console.print(Text(f"  {_place(row)}, {_moment(row, now)}  {_told(row)}"))
         return
     table = _table(title)
@@ -268,8 +269,8 @@ def _show_rows(
     table.add_column("What", overflow="fold")
     for row in rows:
         times = (str(row.priority or ""), _moment(row, now))
-        name = Text("\n".join(filter(None, (row.video_id, titles.get(row.video_id)))))
-        table.add_row(name, _status(row.status), Text(_place(row)), *times, Text(_told(row)))
+        named = Text("\n".join(filter(None, (row.video_id, _plain(titles.get(row.video_id, ""))))))
+        table.add_row(named, _status(row.status), Text(_place(row)), *times, Text(_told(row)))
     console.print(table)
 
 
