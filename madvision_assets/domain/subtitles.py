@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
 
 from madvision_assets.domain.languages import language_tag
 from madvision_assets.domain.transcript_forms import Form
@@ -78,7 +77,7 @@ def _known_language(told: object) -> object:
     if not isinstance(told, str) or not told.strip():
         return told
     if not (code := language_tag(told)):
-        raise PydanticCustomError("language", "This is no language: give its code, such as en, de or ja")
+        raise ValueError("This is no language: give its code, such as en, de or ja")
     return code
 
 
@@ -155,7 +154,8 @@ def _of_json(text: str) -> Subtitles:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise BadSubtitlesError(f"The file is no transcript as it is exported: {place}: {first['msg']}.") from error
+        said = first["msg"].removeprefix("Value error, ")
+        raise BadSubtitlesError(f"The file is no transcript as it is exported: {place}: {said}.") from error
     except (ValueError, RecursionError) as error:
         raise BadSubtitlesError("The file is no JSON.") from error
     cues = (
