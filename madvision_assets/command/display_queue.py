@@ -190,9 +190,10 @@ def look_at_queue(
     wanted = [c.count for c in counts if status in {None, c.status} and cause in {None, c.failure_cause}]
     rows = operations.rows(status, cause, limit)
     titles: dict[str, str] = {}
-    for at in range(0, len(rows), NAMED_AT_ONCE) if named_by is not None else ():
-        found = about_videos(named_by, [row.video_id for row in rows[at : at + NAMED_AT_ONCE]])
-        titles |= {video_id: about.title for video_id, about in found.items()}
+    if named_by is not None:
+        for at in range(0, len(rows), NAMED_AT_ONCE):
+            found = about_videos(named_by, [row.video_id for row in rows[at : at + NAMED_AT_ONCE]])
+            titles |= {video_id: about.title for video_id, about in found.items()}
     return QueueView(counts, operations.open_breakers(), rows, sum(wanted), utc_now(), titles)
 
 
@@ -268,8 +269,8 @@ def _show_rows(
     table.add_column("What", overflow="fold")
     for row in rows:
         times = (str(row.priority or ""), _moment(row, now))
-        name = Text("\n".join(filter(None, (row.video_id, titles.get(row.video_id)))))
-        table.add_row(name, _status(row.status), Text(_place(row)), *times, Text(_told(row)))
+        called = Text("\n".join(filter(None, (row.video_id, titles.get(row.video_id)))))
+        table.add_row(called, _status(row.status), Text(_place(row)), *times, Text(_told(row)))
     console.print(table)
 
 
