@@ -49,7 +49,7 @@ class ObjectStoreIOManager(dg.IOManager):
         if obj.kept is not None:
             discard(obj.kept)
         if obj.refused:
-            tag(step_of(context), cause_tags(CheckFailedError(obj.refused)))
+            tag(context, cause_tags(CheckFailedError(obj.refused)))
         told = {"uri": uri, "data_version": document.origin.data_version}
         context.add_output_metadata({**told, "refused": obj.refused} if obj.refused else told)
 
@@ -79,13 +79,12 @@ class ObjectStoreIOManager(dg.IOManager):
         queue, outcome = self._publisher.queue, None
         if queue is None:  # then perhaps there is no run either
             return
-        running = step_of(context)
-        run = run_of(running)
+        run = run_of(step_of(context))
         try:
             outcome = queue.fail(video_id, run.run_id, attempt_of(run), step, failure)
         except Failure as also:  # the reconciler will find out
             context.log.warning("The queue could not be told: %s", also)
-        tag(running, cause_tags(failure, outcome))
+        tag(context, cause_tags(failure, outcome))
 
 
 def last_step(context: dg.StepExecutionContext) -> PipelineStep:

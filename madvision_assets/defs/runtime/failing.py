@@ -7,7 +7,7 @@ from typing import Any
 
 import dagster as dg
 
-from madvision_assets.defs.dagster_inside import retried_elsewhere, run_of, step_of, tag_run
+from madvision_assets.defs.dagster_inside import Context, retried_elsewhere, run_of, step_of, tag_run
 from madvision_assets.defs.runtime.lease import RunLease
 from madvision_assets.domain.disk import home_failure
 from madvision_assets.domain.failure_records import from_record, to_record
@@ -60,10 +60,10 @@ def told_to_dagster(context: dg.AssetExecutionContext, step: PipelineStep) -> It
         with interrupts_end_the_run(lambda: step_of(context)):
             yield
     except EndedError as end:
-        tag(step_of(context), cause_tags(end.failure, end.outcome))
+        tag(context, cause_tags(end.failure, end.outcome))
         raise
     except Failure as failure:
-        tag(step_of(context), cause_tags(failure))
+        tag(context, cause_tags(failure))
         raise as_dagster_failure(failure, step) from failure
 
 
@@ -142,12 +142,13 @@ def cause_tags(failure: Failure, outcome: QueueStatus | None = None) -> Mapping[
     return {CAUSE_TAG: failure.code} | ({OUTCOME_TAG: outcome.value} if outcome and not failure.is_ours else {})
 
 
-def tag(step: dg.StepExecutionContext, tags: Mapping[str, str]) -> None:
-    """Add tags to the run of a step, as far as Dagster's database lets us."""
+def tag(context: Context, tags: Mapping[str, str]) -> None:
+    """Add tags to the run of a context, where there is one, and as far as Dagster's database lets us."""
     try:
+        step = step_of(context)
         tag_run(step.instance, run_of(step).run_id, tags)
     except Exception as error:  # noqa: BLE001 - whatever keeps Dagster's database from it, the stage itself counts
-        step.log.warning("The run could not be tagged: %s", error)
+        context.log.warning("The run could not be tagged: %s", error)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ from typing import Any, Protocol, TypeVar
 import dagster as dg
 
 from madvision_assets.defs.checks import refusal
-from madvision_assets.defs.dagster_inside import step_of
 from madvision_assets.defs.runtime.failing import TITLE_TAG, require_video_id, tag, told_to_dagster, told_to_the_queue
 from madvision_assets.defs.runtime.kept import Basis, Setting, Shelf, TakenUp, discard
 from madvision_assets.defs.runtime.lease import RunLease
@@ -104,7 +103,7 @@ class StageContext:
     def name_run(self, title: str | None) -> None:
         """Let the run be found by its video's title; when it was launched, nobody knew it."""
         if title:
-            tag(step_of(self.context), {TITLE_TAG: title})
+            tag(self.context, {TITLE_TAG: title})
 
     @contextmanager
     def judged(self) -> Iterator[None]:
