@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from madvision_assets.domain.clips import Clips
 from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import CheckFailedError, DatabaseUnavailableError, StoreUnavailableError
+from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import LAST_STEP, PipelineStep
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.documents import point_current, read_current, write_document
@@ -91,6 +92,9 @@ class Publisher:
             self.database.add_lineage(document, uri)
         if self.queue is not None and refused:
             self.queue.fail(video_id, run_id, attempt, step, CheckFailedError(refused))
+            row = self.queue.get(video_id)
+            if row is not None and row.status is QueueStatus.DONE:  # as before: what was made before counts
+                return uri
         point_current(self.store, document)
         return uri
 

@@ -131,8 +131,14 @@ class Replacing:
         now = current_provenance(self.store, step, video_id)
         if now is not None and now.data_version != over:
             raise OutdatedError(words.outdated)
-        if step in missing_steps(self.store, video_id, seen.from_step if seen else None):
-            raise BusyError(f"{video_id} is to be {words.to_be_done_anew}. {words.then}")
+        if step not in missing_steps(self.store, video_id, seen.from_step if seen else None):
+            return
+        if seen is not None and seen.status is QueueStatus.DONE:
+            raise BusyError(
+                f"{video_id} was made anew in part, and nothing came of the rest. Whoever runs MadVision can have it "
+                f"finished: madvision requeue --video {video_id}. {words.then}"
+            )
+        raise BusyError(f"{video_id} is to be {words.to_be_done_anew}. {words.then}")
 
     def _stands(self, sealed: Document) -> bool:
         """Whether the version counts though its lease is over, as where nobody heard that the queue was told."""

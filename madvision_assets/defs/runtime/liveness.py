@@ -29,9 +29,12 @@ def process_announced(instance: dg.DagsterInstance) -> Iterator[Mapping[str, str
 
 
 def is_lost_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run of the command line was one of this machine's, and its process is gone."""
+    """Whether a run of the command line was one of this machine's, and its process is gone.
+
+    One that is executed again in Dagster has the tags of its parent, and another process.
+    """
     path = dagster_inside.folder_of(instance) / FOLDER / run.tags.get(TAG, "")
-    return path.is_file() and is_lost(path)
+    return run.parent_run_id is None and path.is_file() and is_lost(path)
 
 
 def end_lost_runs(instance: dg.DagsterInstance) -> None:

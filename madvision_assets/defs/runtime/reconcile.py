@@ -186,10 +186,10 @@ class Reconciler:
     def _without_lease(
         self, instance: dg.DagsterInstance, leases: Collection[tuple[str, int]], holders: Collection[str | None]
     ) -> Iterator[dg.DagsterRun]:
-        """Runs under way that have no lease, and none of whose processes is known to live.
+        """Runs under way whose lease is over, and none of whose processes is known to live.
 
         Of a run in pods no process shows here; one that somebody started in Dagster has its lease only once its first
-        pod is there, which may wait long for its node, and is not judged.
+        stage begins, which may wait long, and one of somebody else's job never has any: these are not judged.
         """
         for record in instance.get_run_records(dg.RunsFilter(statuses=UNDER_WAY)):
             run, attempt = record.dagster_run, attempt_of(record.dagster_run)
@@ -197,7 +197,8 @@ class Reconciler:
             if video_id is None or run.run_id in holders or (video_id, attempt) in leases:
                 continue
             by_command = run.tags.get(SOURCE_TAG) == COMMAND_LINE
-            if liveness.is_lost_run(instance, run) if by_command else self.one_process or attempt is not None:
+            had_one = attempt is not None or self.queue.has_held(video_id, run.run_id)
+            if liveness.is_lost_run(instance, run) if by_command else had_one:
                 yield run
 
     def _end_worker(self, instance: dg.DagsterInstance, run_id: str) -> None:

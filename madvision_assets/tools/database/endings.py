@@ -112,9 +112,7 @@ def _as_before(connection: Connection, row: QueueRow, verdict: Verdict, now: dat
     """The video is done as it was; its run is the one that made it so, or a given up worker could still publish."""
     turned_down = isinstance(verdict.failure, CheckFailedError)
     its_run = row.run_id if turned_down else leases.last_done_run(connection, row.video_id)
-    # What did not pass its check is there, and is to be made again by whatever comes next.
-    left = earliest(row.pipeline_step, row.from_step) if turned_down else None
-    values = {**DONE, "run_id": its_run, "from_step": left, "retry": verdict.retry}
+    values = {**DONE, "run_id": its_run, "retry": verdict.retry}
     _end(connection, row, QueueStatus.DONE, now, told=to_columns(verdict.failure), untold_only=True, **values)
 
 

@@ -187,7 +187,7 @@ def may_be_redone(connection: Connection, row: QueueRow) -> bool:
 
     Where an edit does, whoever made it has to see that nothing came of it.
     """
-    if row.outcome is None:
+    if row.outcome is None or row.is_by_a_person:
         return False
     mine, earlier = history.c.video_id == row.video_id, history.alias()
     last_end = select(func.coalesce(func.max(earlier.c.attempt), 0)).where(

@@ -35,8 +35,11 @@ def newest_documents(database: Database, *, but_failed: bool = False) -> Iterato
         .order_by(lineage.c.video_id)
     )
     if but_failed:
-        last = and_(history.c.video_id == queue.c.video_id, history.c.attempt == queue.c.attempt)
-        in_vain = and_(last, history.c.failure_cause.is_not(None), history.c.refused.is_not(True))
+        tries = history.alias()
+        mine = and_(tries.c.video_id == queue.c.video_id, tries.c.refused.is_not(True))
+        last = select(func.max(tries.c.attempt)).where(mine).scalar_subquery()
+        of_last = and_(history.c.video_id == queue.c.video_id, history.c.attempt == last)
+        in_vain = and_(of_last, history.c.failure_cause.is_not(None))
         query = query.where(~exists().where(in_vain))
     with database.reading() as connection:
         for video_id, asset, code, engine, model, prompt, cost_usd, wall_s in connection.execute(query):

@@ -195,7 +195,7 @@ class Operations:
         Args:
             video_id: its ID; where it was never queued, it is now.
             from_step: do this step and all later ones again; None goes on where it stands. What was asked before still
-                is.
+                is, unless it came to nothing.
             priority: None keeps the one it has.
 
         Raises:

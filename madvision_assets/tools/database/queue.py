@@ -246,6 +246,11 @@ class Queue:
         """A sign of life; False where the lease is over."""
         return self._beat(lease, heartbeat_at=self._now())
 
+    def has_held(self, video_id: str, run_id: str) -> bool:
+        """Whether the run ever had a lease on the video."""
+        with self._database.reading() as connection:
+            return leases.held_lease(connection, video_id, run_id)
+
     def require_lease(self, video_id: str, run_id: str) -> None:
         """Return where this run may publish for the video: it holds the lease, or the video was never queued.
 
