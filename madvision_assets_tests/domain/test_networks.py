@@ -70,4 +70,9 @@ def test_networks_are_read_from_commas_and_spaces() -> None:
 
 def _interpreter(name: str) -> str | None:
     by_pyenv = sorted(Path.home().glob(f".pyenv/versions/{name.removeprefix('python')}.*/bin/python"))
-    return str(by_pyenv[-1]) if by_pyenv else shutil.which(name)
+    found = str(by_pyenv[-1]) if by_pyenv else shutil.which(name)
+    # What pyenv has in the path may stand for a version that is not there.
+    works = (
+        found is not None and subprocess.run([found, "-I", "-c", ""], check=False, capture_output=True).returncode == 0
+    )
+    return found if works else None

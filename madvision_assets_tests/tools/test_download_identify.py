@@ -39,7 +39,7 @@ def test_the_short_cut_tells_the_id_that_asking_each_extractor_tells() -> None:
     addresses = _own_addresses()[::EVERY_NTH]
 
     assert len(addresses) > 600
-    assert sum(known_video_id(address) is not None for address in addresses) > len(addresses) / 5
+    assert sum(known_video_id(address) is not None for address in addresses) > len(addresses) / 6
     assert _disagreements(addresses) == []
 
 
@@ -83,7 +83,7 @@ def test_an_unknown_host_costs_a_small_part_of_asking_every_extractor() -> None:
 
 
 PLAIN, LONGEST = "https://media.example.org/", 4096
-DEAR_AT_MOST = 25  # times a plain address of the same length; those that were dear took from 150 times on
+DEAR_AT_MOST = 60  # times a plain address of the same length; those that were dear took from 150 times on
 
 
 @pytest.mark.no_cover
