@@ -162,6 +162,7 @@ def test_submit_takes_addresses_from_standard_input_beside_those_that_were_typed
     assert "line 2:" in result.stderr
 
 
+@pytest.mark.whole
 def test_of_several_videos_to_process_one_that_fails_does_not_end_the_others(
     place: CommandLine, tmp_path: Path
 ) -> None:

@@ -143,6 +143,7 @@ def test_both_ways_configure_the_same_instance() -> None:
     assert launcher["runK8sConfig"]["jobSpecConfig"] == ours["run_k8s_config"]["job_spec_config"]
 
 
+@pytest.mark.whole
 def test_the_daemon_of_the_chart_is_started_again_where_its_loops_stand_still(tmp_path: Path) -> None:
     probe = VALUES["dagsterDaemon"]["livenessProbe"]["exec"]["command"]
     (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")

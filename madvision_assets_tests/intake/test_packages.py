@@ -236,6 +236,7 @@ def on_s3(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield running
 
 
+@pytest.mark.whole
 def test_it_comes_out_of_s3_too(on_s3: Intake) -> None:
     token, _ = finish(on_s3, "https://media.example.org/s3-package.mp4")
 

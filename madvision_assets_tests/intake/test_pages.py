@@ -401,6 +401,7 @@ def test_static_files_are_kept_until_they_change(client: httpx.Client) -> None:
     assert client.get("/static/..%2froutes.py").status_code == 404
 
 
+@pytest.mark.whole
 def test_clips_in_a_bucket_are_let_through_by_the_policy(tmp_path: Path, s3_server: S3Server) -> None:
     s3_server.create_bucket("pages")
     states = VideoStates(

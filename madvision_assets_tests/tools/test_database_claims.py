@@ -146,6 +146,7 @@ def _claim_elsewhere(url: str) -> list[str]:
     return claim(Queue(Database(url)), 20)
 
 
+@pytest.mark.whole
 def test_sensors_in_processes_of_their_own_do_too(database: Database, queue: Queue) -> None:
     submit(database, *range(40), at=queue._now())
 
@@ -487,6 +488,7 @@ FROM series
 """
 
 
+@pytest.mark.whole
 @pytest.mark.no_cover
 def test_among_a_hundred_thousand_rows_the_most_urgent_is_found_through_an_index(
     database: Database, queue: Queue, clock: Clock

@@ -193,6 +193,7 @@ def test_requeueing_is_all_or_none(place: Place) -> None:
             place.operations.requeue(**causes)  # type: ignore[arg-type]
 
 
+@pytest.mark.whole
 @pytest.mark.no_cover
 def test_ten_thousand_videos_are_requeued_and_counted_in_seconds(place: Place) -> None:
     (one,) = place.submit("0")

@@ -37,6 +37,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", NAMES)
 def test_a_packaged_model_goes_into_the_other_form_and_back_without_a_changed_number(models: Path, name: str) -> None:
     theirs = find_weights(name, models, Form.CTRANSLATE2)

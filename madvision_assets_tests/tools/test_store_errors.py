@@ -145,6 +145,7 @@ def test_a_real_server_of_another_region_says_which(s3_server: S3Server) -> None
         s3_store(s3_server, region="eu-central-1").check()
 
 
+@pytest.mark.whole
 def test_a_store_that_cannot_be_reached_says_why(s3_server: S3Server) -> None:
     reasons = {
         "http://127.0.0.1:9": "nothing listens there",

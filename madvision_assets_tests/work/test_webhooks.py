@@ -446,6 +446,7 @@ def test_a_delivery_whose_sender_was_lost_is_told_by_another_one_after_its_lease
     assert sender_of(database, clock).deliver_due() == Delivered(1, 0)
 
 
+@pytest.mark.whole
 def test_a_silent_receiver_with_many_deliveries_is_waited_for_once_and_holds_nobody_up(
     sqlite: Database, clock: Clock, site: Site, silent: str
 ) -> None:
@@ -496,6 +497,7 @@ def test_who_answers_while_the_database_hangs_was_not_silent(
             answering.result(20)
 
 
+@pytest.mark.whole
 def test_thousands_of_deliveries_overrun_no_budget_and_none_is_lost(
     database: Database, clock: Clock, site: Site
 ) -> None:
