@@ -265,10 +265,13 @@ def test_a_run_whose_lease_is_over_is_left_to_its_process_while_that_is_there(ha
             assert repairs == []
 
 
-def test_a_run_in_pods_that_somebody_started_in_dagster_may_wait_for_its_first_pod(harness: Harness) -> None:
+@pytest.mark.parametrize("one_process", [True, False])
+def test_a_run_that_somebody_started_in_dagster_may_wait_for_its_first_stage(
+    harness: Harness, *, one_process: bool
+) -> None:
     started(harness, dg.RunRequest(partition_key="web-a", tags={}))
 
-    assert look(harness, 5 * LOOKS, one_process=False) == []
+    assert look(harness, 5 * LOOKS, one_process=one_process) == []
 
 
 @pytest.mark.parametrize("is_lost", [True, False])

@@ -7,11 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from madvision_assets.connections import make_database
 from madvision_assets.defs import checks
 from madvision_assets.domain.failures import StoreUnavailableError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import RawVideo
+from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.media import probe
 from madvision_assets.tools.store.documents import current_envelope, read_current
 from madvision_assets.work import publish
@@ -125,6 +127,22 @@ def test_a_worker_lost_while_it_publishes_what_was_turned_down_leaves_no_stage_t
 
     assert current_envelope(harness.tools.store, RAW, "web-a") is None
     assert (harness.row().failure_cause, harness.row().from_step) == ("check_failed", RAW)
+
+
+def test_what_was_made_before_counts_where_a_check_turns_down_what_was_made_anew(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness.tick()
+    before = [current_envelope(harness.tools.store, step, "web-a") for step in PipelineStep]
+    refuse(monkeypatch, "transcript_in_order")
+    Operations(make_database(harness.settings)).requeue(video_ids=["web-a"], from_step=HEARD)
+
+    [result] = harness.tick()
+
+    assert not result.success
+    assert harness.tools.calls[HEARD] == 2
+    assert (harness.row().status, harness.row().from_step) == (QueueStatus.DONE, None)
+    assert [current_envelope(harness.tools.store, step, "web-a") for step in PipelineStep] == before
 
 
 def test_a_store_that_is_away_while_a_check_reads_is_no_failed_check(
