@@ -85,7 +85,8 @@ def raw_video(context: dg.AssetExecutionContext) -> RawVideo:
 @dg.asset(partitions_def=videos)
 def transcript(raw_video: RawVideo) -> Transcript:
     """What is said."""
-    return transcriber.transcribe(raw_video, _quiet).document
+    with tempfile.TemporaryDirectory() as folder:
+        return transcriber.transcribe(raw_video, Path(folder), _quiet).document
 
 
 @dg.asset(partitions_def=videos)

@@ -96,7 +96,7 @@ class InstantTools:
         )
         return Made(document, Recipe(engine="quick"))
 
-    def transcribe(self, raw: RawVideo, progress: Callable[[float, str], None]) -> Made[Transcript]:
+    def transcribe(self, raw: RawVideo, _folder: Path, progress: Callable[[float, str], None]) -> Made[Transcript]:
         """In place of Whisper."""
         self._begin(PipelineStep.TRANSCRIPT)
         progress(0.5, "half")

@@ -46,4 +46,4 @@ def transcribed(
         video = video.model_copy(update={"captions": kept, "info": info.model_copy(update={"duration_s": 350.0})})
     transcriber = Transcriber(store, engine, prefer_captions=prefer_captions)
     fractions = told if told is not None else []
-    return transcriber.transcribe(video, lambda fraction, _text: fractions.append(fraction))
+    return transcriber.transcribe(video, folder, lambda fraction, _text: fractions.append(fraction))

@@ -98,7 +98,7 @@ def transcript(
 ) -> dg.MaterializeResult[Finished]:
     """What is said, with the time of every word, by Whisper on our own machines (the GPU pool)."""
     with runtime.stage(context, raw_video) as stage:
-        made = stage.make(lambda: transcriber.transcribe(raw_video, stage.progress))
+        made = stage.make(lambda: transcriber.transcribe(raw_video, stage.folder, stage.progress))
         document = made.document
         return stage.done(
             made,

@@ -259,7 +259,11 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "ingest": make_ingest(settings, store, quotas.note),
         "quotas": quotas,
         "transcriber": Transcriber(
-            store, make_speech_engine(settings), make_ledger(settings, database), settings.prefer_captions
+            store,
+            make_speech_engine(settings),
+            make_ledger(settings, database),
+            settings.prefer_captions,
+            DiskRoom(settings.work_folder),
         ),
         "analyst": make_analyst(settings, database, store),
         "upgrader": make_upgrader(settings, database),

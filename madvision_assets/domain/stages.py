@@ -62,7 +62,8 @@ class Needs:
     Attributes:
         cores: of a processor.
         memory_gib: asked for, and at most, GiB.
-        disk_gib: likewise, of scratch: the video as it comes and as it is kept, the clips; None where none is used.
+        disk_gib: likewise, of scratch: the video as it comes and as it is kept, the audio, the clips; None where none
+            is used.
         gpu: whether it runs on a GPU.
         reach: what it reaches beyond our own services.
         secrets: names of the variables with secrets that it uses besides those of store and database; its pod has
@@ -146,7 +147,7 @@ ASKS_AN_API = Needs(
 HEARS_BY_API = Needs(
     cores=1,
     memory_gib=(1, 2),
-    disk_gib=None,
+    disk_gib=(1, 60),
     gpu=False,
     reach=Reach.ANALYST,
     secrets=frozenset({OPENAI_KEY}),
@@ -223,7 +224,7 @@ class PipelineStep(StrEnum):
             needs=Needs(
                 cores=2,
                 memory_gib=(8, 16),
-                disk_gib=None,
+                disk_gib=(1, 60),
                 gpu=True,
                 reach=Reach.NOTHING,
                 secrets=frozenset(),

@@ -1,4 +1,4 @@
-"""Room on the disk of one machine, promised to the downloads of all its processes before they take it.
+"""Room on the disk of one machine, promised to what all its processes download before they take it.
 
 Each promise is a file that its process holds locked: the operating system lets go of it when the process dies.
 """
@@ -105,11 +105,12 @@ class Promise:
     file: IO[str]
     folder: Path
 
-    def need(self, size_bytes: int) -> None:
+    def need(self, size_bytes: int, times: float = TIMES) -> None:
         """Have so many bytes promised in place of what was before, with what comes of them on the way.
 
         Args:
-            size_bytes: of the video; 0 where that is not known.
+            size_bytes: of what comes; 0 where that is not known.
+            times: how often it is there at once; by default as a download is.
 
         Raises:
             RoomShortError: there is not so much beside what others were promised; what was promised before stays.
@@ -118,7 +119,7 @@ class Promise:
         with self.room.alone():
             disk = shutil.disk_usage(self.room.root)
             part = disk.total // SMALL_PART
-            wanted = int(TIMES * size_bytes) if size_bytes else min(UNKNOWN_BYTES, part)
+            wanted = int(times * size_bytes) if size_bytes else min(UNKNOWN_BYTES, part)
             others = self.room.promised_to_others(self.path)
             free = disk.free - min(SPARE_BYTES, part) - others
             missing = wanted - _size_bytes(self.folder)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import Failure
@@ -44,24 +45,23 @@ class Captions:
         """Whether they are what a submitter asks for: not translated, in the language that he names."""
         return not options.translate and (not options.language or is_language(self.language, options.language))
 
-    def made(self, store: ObjectStore, raw_video: RawVideo, window_s: float) -> Made[Transcript]:
+    def made(self, audio: BinaryIO, raw_video: RawVideo, window_s: float) -> Made[Transcript]:
         """The transcript that they are, their words laid over the sound.
 
         Args:
-            store: where the audio is.
+            audio: what ``extract_flac`` wrote; seekable.
             raw_video: whose captions they are.
             window_s: how much sound to hold at once, seconds.
 
         Raises:
-            Failure: of the audio, or of the store.
+            Failure: of the audio.
         """
         audible: list[Span] = []
         heard_s = 0.0
-        with store.open(raw_video.audio.key) as audio:
-            for window in read_windows(audio, window_s):
-                spans = audible_spans(window.samples, RATE_HZ)
-                audible += [(window.start_s + start_s, window.start_s + end_s) for start_s, end_s in spans]
-                heard_s = window.end_s
+        for window in read_windows(audio, window_s):
+            spans = audible_spans(window.samples, RATE_HZ)
+            audible += [(window.start_s + start_s, window.start_s + end_s) for start_s, end_s in spans]
+            heard_s = window.end_s
         spoken = [self.language, raw_video.options.language or "", raw_video.source.language or ""]
         language = next(filter(None, map(language_tag, spoken)), ENGLISH)
         document = transcript_of(raw_video.video_id, self.told, language, heard_s, audible)

@@ -13,7 +13,7 @@ from madvision_assets.domain.heard import Asked, HeardSegment
 from madvision_assets.domain.language_spans import Spoken, Vote, changes, likeliest
 from madvision_assets.domain.segments import excerpt_starts
 from madvision_assets.domain.word_times import Span
-from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_windows
+from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, pauses, read_span, read_windows
 from madvision_assets.tools.speech import Heard, KnowsLanguages, SpeechEngine, TellsLanguage
 from madvision_assets.work.pieces import Pieces
 
@@ -83,13 +83,13 @@ class Election:
                 self._count(*each)
             self._first = None
 
-    def result(self, audio: BinaryIO, window_s: float, end_s: float) -> Heard:
+    def result(self, audio: BinaryIO, end_s: float) -> Heard:
         """What the excerpts came to, as a piece that can be kept: a segment for each language, its text the code."""
         # What the model does not hear, it would refuse; what it takes it for is better than nothing.
         is_heard = not isinstance(self.engine, KnowsLanguages) or self.engine.hears(self.usual)
         usual = self.usual if is_heard else ""
         decided = likeliest(self.votes, usual)
-        bounds = [0.0, *(self._change_s(*each, audio, window_s) for each in changes(self.votes, usual)), end_s]
+        bounds = [0.0, *(self._change_s(*each, audio) for each in changes(self.votes, usual)), end_s]
         named = [each for n, each in enumerate(decided) if not n or each != decided[n - 1]]
         stretches = tuple(HeardSegment(each, bounds[n], bounds[n + 1]) for n, each in enumerate(named))
         return Heard("", stretches, self._cost_usd, dict(self._usage))
@@ -113,20 +113,19 @@ class Election:
         self._cost_usd += heard.cost_usd
         return heard.language, TOLD_SURE if any(segment.text.strip() for segment in heard.segments) else 0.0
 
-    def _change_s(self, before: Vote, after: Vote, audio: BinaryIO, window_s: float) -> float:
+    def _change_s(self, before: Vote, after: Vote, audio: BinaryIO) -> float:
         """When the language changes between two votes: in the longest pause near it, seconds."""
         if not isinstance(self.engine, TellsLanguage):
             return next(at_s for at_s, vote in zip(self._windows, self.votes, strict=True) if vote.at_s == after.at_s)
-        sound = _between(audio, before.at_s, after.at_s, window_s)
-        low_s, high_s = 0.0, after.at_s - before.at_s
+        low_s, high_s = before.at_s, after.at_s
         while high_s - low_s > NEAR_S:
             middle_s = (low_s + high_s) / 2
-            at = round(max(0.0, middle_s - SHORT_EXCERPT_S / 2) * RATE_HZ)
-            language, _ = self.engine.language_of(sound[at : at + round(SHORT_EXCERPT_S * RATE_HZ)])
+            from_s = middle_s - SHORT_EXCERPT_S / 2
+            language, _ = self.engine.language_of(read_span(audio, from_s, from_s + SHORT_EXCERPT_S))
             low_s, high_s = (low_s, middle_s) if language == after.language else (middle_s, high_s)
-        near = sound[round(low_s * RATE_HZ) : round(high_s * RATE_HZ)]
+        near = read_span(audio, low_s, high_s)
         quiet = max(pauses(near, RATE_HZ), key=lambda span: span[1] - span[0], default=(0.0, high_s - low_s))
-        return round(before.at_s + low_s + sum(quiet) / 2, 3)
+        return round(low_s + sum(quiet) / 2, 3)
 
 
 def survey(
@@ -162,19 +161,5 @@ def survey(
         return Survey(audible_s, (Spoken(asked, 0.0, end_s),))
     if known is None and not election.asked:
         return Survey(audible_s, ())
-    found = pieces.heard(LANGUAGES, lambda: known or election.result(audio, window_s, end_s))
+    found = pieces.heard(LANGUAGES, lambda: known or election.result(audio, end_s))
     return Survey(audible_s, tuple(Spoken(each.text, each.start_s, each.end_s) for each in found.segments))
-
-
-def _between(audio: BinaryIO, start_s: float, end_s: float, window_s: float) -> "NDArray[np.float32]":
-    """The sound from one moment to another."""
-    import numpy as np
-
-    audio.seek(0)
-    parts = []
-    for window in read_windows(audio, window_s):
-        first, last = round((start_s - window.start_s) * RATE_HZ), round((end_s - window.start_s) * RATE_HZ)
-        parts.append(window.samples[max(0, first) : max(0, last)].copy())
-        if window.end_s >= end_s:
-            break
-    return np.concatenate(parts)

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import BinaryIO
 
 from madvision_assets.domain.documents import Made
@@ -20,8 +21,10 @@ from madvision_assets.domain.transcript import Segment, Stretch, Transcript
 from madvision_assets.domain.video import Options, RawVideo
 from madvision_assets.domain.word_times import Span, overlap_s, united
 from madvision_assets.tools.media.audio import RATE_HZ, AudioWindow, audible_spans, faint_spans, pauses, read_windows
+from madvision_assets.tools.room import DiskRoom
 from madvision_assets.tools.speech import Heard, PaidEngine, SpeechEngine, TellsProgress
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.audio_source import audio_at_hand
 from madvision_assets.work.captions import CAPTIONS_PASSED_OVER, captions_of, why_not
 from madvision_assets.work.languages import Election, Survey, survey
 from madvision_assets.work.ledger import KeptAnswers
@@ -43,37 +46,38 @@ class Transcriber:
         engine: who hears the words.
         books: where its calls are accounted for, where they are paid.
         prefer_captions: take what a publisher's captions say, where there are any, and hear nothing.
+        room: on the disk, for a copy of the audio; None promises none.
     """
 
     store: ObjectStore
     engine: SpeechEngine
     books: Books = field(default_factory=NoBooks)
     prefer_captions: bool = False
+    room: DiskRoom | None = None
 
-    def transcribe(self, raw_video: RawVideo, progress: Progress) -> Made[Transcript]:
+    def transcribe(self, raw_video: RawVideo, folder: Path, progress: Progress) -> Made[Transcript]:
         """What is said in a video; the engine is not asked where there is no sound, and for no piece twice.
 
         Args:
             raw_video: names the audio.
+            folder: scratch; the audio lies there meanwhile, where the store is no folder.
             progress: gets a fraction from 0 to 1 and a few words.
 
         Raises:
-            Failure: of the engine, of the audio, or of the store.
+            Failure: of the engine, of the audio, of the store, or of the disk.
         """
+        started_s, fetching = time.monotonic(), partial(_fetching, progress)
         captions, passed_over = captions_of(self.store, raw_video), ""
-        if captions is not None and self.prefer_captions and captions.answer(raw_video.options):
-            made = captions.made(self.store, raw_video, WINDOW_S)
-            passed_over = why_not(made.document)
-            if not passed_over:
-                return made
-        started_s = time.monotonic()
         options, engine = raw_video.options, self._accounted(raw_video.video_id)
         pieces = Pieces(self.store, raw_video.video_id, raw_video.audio, engine, _beside_language(options))
         usual = language_code(raw_video.source.language or "")
-        with self.store.open(raw_video.audio.key) as audio:
-            election = Election(engine, usual)
-            found = survey(audio, election, options.language, pieces, WINDOW_S, partial(_fetching, progress))
-            audio.seek(0)
+        with audio_at_hand(self.store, raw_video.audio, folder, self.room, fetching) as audio:
+            if captions is not None and self.prefer_captions and captions.answer(options):
+                made = captions.made(audio, raw_video, WINDOW_S)
+                passed_over = why_not(made.document)
+                if not passed_over:
+                    return made
+            found = survey(audio, Election(engine, usual), options.language, pieces, WINDOW_S, fetching)
             document = self._heard(audio, raw_video, found, pieces, progress)
         if captions is not None:
             reference = compared(document, captions.told, captions.language)

@@ -42,7 +42,7 @@ SAID = (
 class _Tools(InstantTools):
     """Hears three sentences with their words, and tells which clips are rendered."""
 
-    def transcribe(self, raw: RawVideo, progress: Any) -> Made[Transcript]:
+    def transcribe(self, raw: RawVideo, _folder: Path, progress: Any) -> Made[Transcript]:
         self._begin(HEARD)
         progress(0.5, "half")
         made = tuple(_segment(n, text, 0.2 + 1.95 * n) for n, text in enumerate(SAID))

@@ -88,10 +88,10 @@ class WaitingTools(InstantTools):
         self.serve(PipelineStep.RAW_VIDEO, video.video_id)
         return super().take(video, _folder, progress)
 
-    def transcribe(self, raw: RawVideo, progress: Callable[[float, str], None]) -> Made[Transcript]:
+    def transcribe(self, raw: RawVideo, _folder: Path, progress: Callable[[float, str], None]) -> Made[Transcript]:
         """In place of Whisper."""
         self.serve(PipelineStep.TRANSCRIPT, raw.video_id)
-        return super().transcribe(raw, progress)
+        return super().transcribe(raw, _folder, progress)
 
     def classify(self, transcript: Transcript, *more: Any, **named: Any) -> Made[ContentType]:
         """In place of the language model."""

@@ -10,7 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from madvision_assets.domain.failures import NoAudioTrackError, NotMediaError
-from madvision_assets.tools.media.audio import RATE_HZ, audible_spans, extract_flac, faint_spans, pauses, read_windows
+from madvision_assets.tools.media.audio import (
+    RATE_HZ,
+    audible_spans,
+    extract_flac,
+    faint_spans,
+    pauses,
+    read_span,
+    read_windows,
+)
 from madvision_assets_tests import footage
 
 
@@ -133,6 +141,18 @@ def test_windows_come_from_a_stream_too(numbered: Path) -> None:
     from_stream = [window.samples for window in read_windows(BytesIO(path.read_bytes()), 3.0, 1.0)]
 
     assert all(np.array_equal(one, other) for one, other in zip(from_file, from_stream, strict=True))
+
+
+@pytest.mark.parametrize(("start_s", "end_s"), [(0.0, 2.0), (7.01, 9.507), (19.5, 25.0)])
+def test_a_stretch_is_the_same_samples_as_of_the_whole(folder: Path, start_s: float, end_s: float) -> None:
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, 20 * RATE_HZ).astype(np.float32)
+    path = written(folder / f"{start_s}.flac", sound)
+    (window,) = read_windows(path, 60.0)
+
+    for source in (path, BytesIO(path.read_bytes())):
+        found = read_span(source, start_s, end_s)
+
+        assert np.array_equal(found, window.samples[round(start_s * RATE_HZ) : round(end_s * RATE_HZ)])
 
 
 def test_the_memory_of_reading_is_that_of_a_window(folder: Path) -> None:

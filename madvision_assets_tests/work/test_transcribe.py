@@ -214,7 +214,7 @@ def test_a_language_that_a_model_does_not_hear_is_not_voted_for_though_the_site_
 ) -> None:
     votes = [Vote(15.0 + 30 * n, "zh", 0.55) for n in range(6)]
 
-    found = Election(engine, "yue", votes).result(BytesIO(), 100.0, 180.0)
+    found = Election(engine, "yue", votes).result(BytesIO(), 180.0)
 
     assert [each.text for each in found.segments] == [language]
 

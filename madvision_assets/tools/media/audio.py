@@ -136,6 +136,23 @@ def read_windows(
         yield _window(start, buffer[:filled])
 
 
+def read_span(flac_source: Path | BinaryIO, start_s: float, end_s: float) -> "NDArray[np.float32]":
+    """The sound from one moment to another, which alone is decoded and held; shorter where the file ends before.
+
+    Args:
+        flac_source: what ``extract_flac`` wrote; a file, or a seekable binary stream.
+        start_s: seconds from the start of the video.
+        end_s: likewise.
+
+    Raises:
+        Failure: what ``read_windows`` raises.
+    """
+    import numpy as np
+
+    data = b"".join(apart.bytes_of("sound", flac_source, start_s=start_s, end_s=end_s))
+    return _window(0, np.frombuffer(data, np.int16)[: round((end_s - start_s) * RATE_HZ)]).samples
+
+
 def audible_spans(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float, float]]:
     """Stretches that are louder than near silence, as (start, end) in seconds from the first sample.
 
@@ -260,10 +277,16 @@ def _spans(audible: "NDArray[np.bool_]", frame_s: float, end_s: float) -> list[t
     return spans
 
 
-def decoded(source: BinaryIO) -> Iterator[bytes]:
-    """The samples, 16 kHz mono, 16 bits each, in blocks of some seconds; in the child."""
+def decoded(source: BinaryIO, start_s: float = 0.0, end_s: float | None = None) -> Iterator[bytes]:
+    """The samples, 16 kHz mono, 16 bits each, in blocks of some seconds; in the child.
+
+    Args:
+        source: media with sound.
+        start_s: from when on, seconds.
+        end_s: until when at least, seconds; None for all.
+    """
     gathered = bytearray()
-    for block in _blocks(source):
+    for block in _blocks(source, start_s, end_s):
         gathered += block
         if len(gathered) >= BLOCK_BYTES:
             yield bytes(gathered)
@@ -272,7 +295,7 @@ def decoded(source: BinaryIO) -> Iterator[bytes]:
         yield bytes(gathered)
 
 
-def _blocks(source: BinaryIO) -> Iterator[bytes]:
+def _blocks(source: BinaryIO, start_s: float, end_s: float | None) -> Iterator[bytes]:
     import av
 
     with opened(source) as container:
@@ -280,9 +303,19 @@ def _blocks(source: BinaryIO) -> Iterator[bytes]:
         if track is None:
             raise NoAudioTrackError
         resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE_HZ)
+        early: int | None = None  # bytes that come before what is wanted
+        if start_s:
+            container.seek(round(start_s * av.time_base))  # to the frame that has it
         for frame in container.decode(track):
+            frame_s = frame.time or 0.0
+            if end_s is not None and frame_s >= end_s:
+                break
+            if early is None:
+                early = 2 * max(0, round((start_s - frame_s) * RATE_HZ))
             for block in resampler.resample(frame):
-                yield bytes(block.planes[0])[: 2 * block.samples]
+                data = bytes(block.planes[0])[: 2 * block.samples]
+                yield data[early:]
+                early = max(0, early - len(data))
         for block in resampler.resample(None):
             yield bytes(block.planes[0])[: 2 * block.samples]
 
