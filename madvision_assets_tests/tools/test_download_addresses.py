@@ -56,6 +56,24 @@ from madvision_assets.tools.download.addresses import canonical_address
             (f"https://example.com/a#{part}", "https://example.com/a")
             for part in ("/", "!", "!/", "t=30", ":~:text=a/b", "top")
         ),
+        *(
+            (text.replace("URL", "https://example.com/a_(b)?c=d"), "https://example.com/a_(b)?c=d")
+            for text in (
+                "Watch this: URL",
+                "Look\u00a0at this \u2013 it is 12:30 long! (URL). Sent from a phone",
+                "\u3010\u6f14\u8bb2\u3011 > URL \U0001f44d\ufe0f #talk @somebody / 5",
+                "A title\nURL\r\n",
+                "[a video](URL)",
+                "see [a (good) video](<URL>), please",
+                '[](URL "A title")',
+                "[URL](URL)",
+                "Video: \u201cURL\u201d",
+                "javascript: URL",
+            )
+        ),
+        ("See https://h.example/v?u=https://example.com/a", "https://h.example/v?u=https://example.com/a"),
+        ("https:/www.example.com/a", "https://www.example.com/a"),
+        ("HTTP:/example.com:81/a b", "http://example.com:81/a%20b"),
     ],
 )
 def test_one_address_has_one_spelling(typed: str, canonical: str) -> None:
@@ -101,6 +119,50 @@ def test_one_address_has_one_spelling(typed: str, canonical: str) -> None:
 def test_what_is_no_address_of_a_video_is_refused(typed: str) -> None:
     with pytest.raises(InvalidAddressError):
         canonical_address(typed)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        *(
+            (text, "several addresses")
+            for text in (
+                "https://example.com/a https://example.com/b",
+                "https://example.com/a\nhttps://example.com/b",
+                "Part 1: https://example.com/a, part 2: https://example.com/b",
+                "[![x](https://example.com/x.png)](https://example.com/a)",
+                "[https://example.com/a](https://example.com/b)",
+                "example.com/a or https://example.com/b",
+            )
+        ),
+        *(
+            (f"{before}https://example.com/a{after}", "more than words")
+            for before, after in (
+                ("javascript:alert(1) ", ""),
+                ("(javascript:alert(1)) ", ""),
+                ("file:///x ", ""),
+                ("See ", " file:///x"),
+                ("See ", " (jar:x)"),
+                ("x=http://127.0.0.1/ ", ""),
+                ("user:secret@example.com ", ""),
+                ("See ", " secret@127.0.0.1"),
+                ("/etc/passwd ", ""),
+                ("\\\\127.0.0.1\\c$ ", ""),
+                ("[x](/etc/passwd) ", ""),
+            )
+        ),
+        ("See https://user:secret@example.com/", "credentials"),
+        ("See \x00 https://example.com/", "control characters"),
+        ("See\x1fthis https://example.com/", "control characters"),
+        ("javascript:https://example.com/", "only http:// and https://"),
+        ("see=https://example.com/", "only http:// and https://"),
+        ("http:/127.0.0.1/a", "names no host"),
+        ("https:/user@example.com/a", "names no host"),
+    ],
+)
+def test_a_text_is_refused_that_could_be_read_as_another_address(text: str, told: str) -> None:
+    with pytest.raises(InvalidAddressError, match=told):
+        canonical_address(text)
 
 
 def test_a_refused_password_is_not_repeated() -> None:
