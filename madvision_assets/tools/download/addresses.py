@@ -36,7 +36,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _ROUTE = re.compile(r"\A!|/|(?:\A|[?&])(?:v|vid|id|eid|uuid|video|video_?id|clip|media)=")
 _TEXT_FRAGMENT = ":~:"
 # How & is written in the source of a page, in as many layers as it was copied out of.
-_AMPERSAND = re.compile(r"&(?:amp;)+")
+_AMPERSAND = re.compile(r"&(?:amp(?:;|%(?:25)*3[Bb]))+")
 # What is dropped may have covered something, once or twice; no address that somebody copied takes more looks.
 MAX_LOOKS = 8
 MAX_HOST_CHARS = 253  # RFC 1035
