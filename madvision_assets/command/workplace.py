@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -189,7 +189,7 @@ def identify(source: str) -> tuple[str, str]:
     """Video ID and address of what was typed: an ``http(s)`` address, or a file on this machine.
 
     Raises:
-        InvalidAddressError: it begins like an address and is none.
+        InvalidAddressError: it begins like an address, or has one among its words, and is none that we take.
         click.BadParameter: it is neither, or the file cannot be read.
     """
     if source.strip().lower().startswith(("http://", "https://")):
@@ -201,8 +201,11 @@ def identify(source: str) -> tuple[str, str]:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, RuntimeError, ValueError) as error:
-        with suppress(InvalidAddressError):  # an address without its scheme, where no file has that name
+        try:  # an address without its scheme or among words, where no file has that name
             return identify_address(source)
+        except InvalidAddressError:
+            if "http://" in source or "https://" in source:
+                raise
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "there is no such file"
         raise click.BadParameter(
             f"{source[:200]!r} is neither a file on this machine that can be read ({reason}) "

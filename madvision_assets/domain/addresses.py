@@ -15,12 +15,14 @@ BLANK = "***"
 
 # Parameters that name a campaign or a click, on whatever site.
 TRACKING = re.compile(
-    r"(?is)utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok"
+    r"(?is)utm_.+|fbclid|gclid|gclsrc|gbraid|wbraid|dclid|msclkid|yclid|twclid|ttclid|li_fat_id|igshid|igsh|mc_[ce]id|_ga|_gl|mkt_tok|at_medium|at_campaign(?:_type)?"
 )
 # By site (and the hosts below it): parameters that tell who shared a video, or from where on to play it.
 SHARING: Mapping[str, re.Pattern[str]] = {
     site: re.compile(names)
     for site, names in {
+        "bbc.co.uk": r"at_.+",
+        "bbc.com": r"at_.+",
         "bilibili.com": (
             r"spm_id_from|vd_source|share_.+|from|from_.+|seid|t|ts|unique_k|bbid|buvid|mid|plat_id|timestamp|up_id"
         ),

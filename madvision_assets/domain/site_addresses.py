@@ -9,6 +9,9 @@ from collections.abc import Callable
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
 _YOUTUBE_HOST = re.compile(r"(?:[a-z-]+\.)?youtube(?:-nocookie|kids)?\.com|youtube\.googleapis\.com")
+_VK_SHARING = re.compile(r"from|ref|t|utm_\w+")
+# The port of the other scheme: the site itself answers at both.
+_OTHER_PORT = re.compile(r":(?:80|443)\Z")
 
 
 def spelled_by_site(parts: SplitResult) -> str | None:
@@ -17,6 +20,7 @@ def spelled_by_site(parts: SplitResult) -> str | None:
     Args:
         parts: with scheme and host in small letters.
     """
+    parts = parts._replace(netloc=_OTHER_PORT.sub("", parts.netloc))
     found = (spell(parts) for known, spell in _SPELLINGS if known.fullmatch(parts.netloc))
     return next((spelled for spelled in found if spelled), None)
 
@@ -32,9 +36,11 @@ def _youtube(parts: SplitResult) -> str | None:
         inner = urlsplit(target)
         ours = inner.netloc == "" or _YOUTUBE_HOST.fullmatch(inner.netloc.lower())
         return _youtube(inner) if ours and inner.path != path else None
-    video_id = _only(parts, "v") if path.rstrip("/") in {"/watch", "/watch_popup", "/ytscreeningroom"} else ""
-    found = re.match(r"/(?:watch|v|e|embed|shorts|live)/([\w-]{11})(?=[/&?]|$)", path, re.ASCII)
-    video_id = video_id or (found[1] if found else "")
+    asked = path.rstrip("/") in {"", "/watch", "/watch_popup", "/ytscreeningroom"}
+    video_id = (_only(parts, "v") or _only(parts, "vi")) if asked else ""
+    # Below /vi/ID/ lie its thumbnails.
+    found = re.match(r"/(?:(?:watch|v|e|embed|shorts|live)/([\w-]{11})(?=[/&?]|$)|vi/([\w-]{11})/*$)", path, re.ASCII)
+    video_id = video_id or (found[1] or found[2] if found else "")
     is_one = re.fullmatch(r"[\w-]{11}", video_id, re.ASCII) and video_id not in {"videoseries", "live_stream"}
     return f"https://www.youtube.com/watch?v={video_id}" if is_one else None
 
@@ -72,7 +78,7 @@ def _x(parts: SplitResult) -> str | None:
 
 def _facebook(parts: SplitResult) -> str | None:
     path = parts.path.rstrip("/")
-    found = re.fullmatch(r"/[\w.-]+/videos/(?:[^/]+/)?(\d+)", path, re.ASCII)
+    found = re.fullmatch(r"/(?:reel|[\w.-]+/videos(?:/[^/]+)?)/(\d+)", path, re.ASCII)
     number = _only(parts, "v") if path in {"/watch", "/watch/live", "/video.php"} else (found[1] if found else "")
     return f"https://www.facebook.com/watch/?v={number}" if re.fullmatch(r"[0-9]+", number) else None
 
@@ -143,6 +149,14 @@ def _bilibili(parts: SplitResult) -> str | None:
     return f"https://www.bilibili.com/video/{found[1]}{query}" if found else None
 
 
+def _vk(parts: SplitResult) -> str | None:
+    """One host; what else is asked for, as the key of a list that lets somebody in, stays where it is."""
+    found = re.fullmatch(r"/(video|clip)(-?\d+_\d+)/*", parts.path, re.ASCII)
+    kept = [each for each in parts.query.split("&") if each and not _VK_SHARING.fullmatch(each.partition("=")[0])]
+    query = f"?{'&'.join(kept)}" if kept else ""
+    return f"https://vk.com/{found[1]}{found[2]}{query}" if found else None
+
+
 _SPELLINGS: tuple[tuple[re.Pattern[str], Callable[[SplitResult], str | None]], ...] = (
     (_YOUTUBE_HOST, _youtube),
     (re.compile(r"(?:www\.)?youtu\.be"), _youtu_be),
@@ -158,5 +172,6 @@ _SPELLINGS: tuple[tuple[re.Pattern[str], Callable[[SplitResult], str | None]], .
     (re.compile(r"(?:www\.)?loom\.com"), _loom),
     (re.compile(r"[\w-]+\.wistia\.(?:net|com)"), _wistia),
     (re.compile(r"(?:www\.|m\.)?soundcloud\.com"), _soundcloud),
+    (re.compile(r"(?:(?:www|m|new)\.)?vk\.(?:com|ru)|(?:(?:www|m|vksport)\.)?vkvideo\.ru"), _vk),
     (re.compile(r"(?:(?:www|m|player)\.)?bilibili\.com|b23\.tv"), _bilibili),
 )

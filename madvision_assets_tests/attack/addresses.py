@@ -89,6 +89,16 @@ CONFUSED = (
     "http://[0:0:0:0:0:0:0:1]:{port}/", "http://[::0001]:{port}/", "http://0x7f.0x0.0x0.0x1:{port}/", "http://127.000.000.001:{port}/",
     "http://00000177.0.0.1:{port}/", "http://127.0.0.1.0x:{port}/", "http://4294967296:{port}/", "http://0x1007f000001:{port}/",
 )  # fmt: skip
+# What stands among words, where another reading takes another address.
+AMONG_WORDS = (
+    "See http://127.0.0.1:{port}/", "[x](http://127.0.0.1:{port}/)", "[http://127.0.0.1:{port}/](https://public.example/)",
+    "https://public.example/ http://127.0.0.1:{port}/", "See https://public.example/ and 127.0.0.1:{port}/ or http://127.1:{port}/",
+    "http://127.0.0.1:{port}/\nhttps://public.example/", "See //127.0.0.1:{port}/ https://public.example/",
+    "javascript:alert(1) https://public.example/", "file:///etc/passwd https://public.example/", "/etc/passwd https://public.example/",
+    "See https://public.example: x@127.0.0.1:{port}/", "See https://x:y@127.0.0.1:{port}/", "see:https://public.example/",
+    "x <video src=http://127.0.0.1:{port}/> https://public.example/", "See \\\\127.0.0.1\\c$ https://public.example/",
+    "https:/localhost.localdomain:{port}/", "See\x00https://public.example/", "See \x00 https://public.example/",
+)  # fmt: skip
 
 
 def spellings(address: str) -> Iterator[tuple[str, str]]:
@@ -137,6 +147,7 @@ def _rows() -> Iterator[Attack]:
         "what a name server answers": [f"http://{name}:{{port}}/" for name in NAMES],
         "addresses that are read in two ways": CONFUSED,
         "other schemes": SCHEMES,
+        "addresses among words": AMONG_WORDS,
     }
     for kind, templates in kinds.items():
         for template in templates:

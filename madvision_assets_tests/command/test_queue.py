@@ -115,14 +115,16 @@ def test_of_a_list_the_good_lines_are_taken_and_the_bad_ones_are_told_with_their
     command_line: CommandLine, workplace: Workplace
 ) -> None:
     listed = f"\ufeff{ONE}\n\n# a comment\nftp://x/y\n  {TWO}  \r\n".encode() + b"\xff\xfe\nhttp://u:p@h/x\n"
+    listed += f"Watch this: {ONE}?three\n[{ONE}]({TWO})\n".encode()
 
     result = command_line.run("submit", "--file", "-", "--format", "json", typed=listed)
 
     assert result.exit_code == 1
-    assert len(json.loads(result.stdout)) == 2
-    assert [f"line {n}:" in result.stderr for n in range(1, 8)] == [False, False, False, True, False, True, True]
-    assert "3 lines could not be taken" in result.stderr
-    assert len(Operations(workplace.database).rows()) == 2
+    assert len(json.loads(result.stdout)) == 3
+    assert [n for n in range(1, 10) if f"line {n}:" in result.stderr] == [4, 6, 7, 9]
+    assert "4 lines could not be taken" in result.stderr
+    assert "several addresses" in result.stderr
+    assert len(Operations(workplace.database).rows()) == 3
 
 
 def test_a_list_of_thousands_is_taken_in_batches(

@@ -78,6 +78,8 @@ def test_the_address_has_a_label_and_a_help_text_and_the_focus(client: httpx.Cli
         ("", "Give the full address"),
         ("javascript:alert(1)", "only http:// and https://"),
         ("http://127.0.0.1/x.mp4", "private or local network"),
+        ("Watch this: http://127.0.0.1/x.mp4", "private or local network"),
+        ("https://example.org/a and https://example.org/b", "several addresses"),
         ("https://user:secret@example.org/", "credentials"),
         ("x" * 5000, "Give the full address"),
         ("https://example.org/\x00", "control characters"),

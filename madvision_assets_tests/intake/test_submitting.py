@@ -64,8 +64,16 @@ def test_a_secret_in_an_address_is_shown_to_its_submitter_alone(intake: Intake) 
         assert secret not in intake.client.get(path).text
 
 
-def test_an_address_may_lack_its_scheme(intake: Intake) -> None:
-    receipt = intake.submit("youtube.com/watch/aqz-KE-bpKQ\u200b")
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "youtube.com/watch/aqz-KE-bpKQ\u200b",
+        "Watch this:\nhttps://youtu.be/aqz-KE-bpKQ?si=x",
+        "https:/youtu.be/aqz-KE-bpKQ",
+    ],
+)
+def test_an_address_may_lack_its_scheme_and_stand_among_words(intake: Intake, typed: str) -> None:
+    receipt = intake.submit(typed)
 
     assert receipt["video_id"] == "youtube-aqz-KE-bpKQ"
     assert intake.status(receipt["token"])["url"] == "https://www.youtube.com/watch?v=aqz-KE-bpKQ"
@@ -91,7 +99,14 @@ def test_a_callback_is_kept_as_it_can_be_called(intake: Intake, typed: str) -> N
 
 
 @pytest.mark.parametrize(
-    "typed", ["hooks.example.org/done", "//hooks.example.org/done", "(https://hooks.example.org/)"]
+    "typed",
+    [
+        "hooks.example.org/done",
+        "//hooks.example.org/done",
+        "(https://hooks.example.org/)",
+        "Call https://hooks.example.org/",
+        "https:/hooks.example.org/done",
+    ],
 )
 def test_a_callback_that_could_not_be_called_is_refused_with_what_to_do(intake: Intake, typed: str) -> None:
     answer = intake.client.post("/public/video", json={"url": ADDRESS, "callback_url": typed})
@@ -246,13 +261,14 @@ def test_the_good_ones_of_a_batch_are_taken_in_order(intake: Intake) -> None:
         {"url": "http://127.1/"},
         {"url": f"{ADDRESS}?batch=1"},
         {"url": "x", "y": 1},
+        {"url": f"[A talk]({ADDRESS}?batch=1), to be seen"},
     ]
 
     answer = intake.client.post("/public/videos", json={"videos": asked})
 
-    first, second, third, fourth, fifth = answer.json()["submissions"]
+    first, second, third, fourth, fifth, sixth = answer.json()["submissions"]
     assert answer.status_code == 202
-    assert first["video_id"] == fourth["video_id"]
+    assert first["video_id"] == fourth["video_id"] == sixth["video_id"]
     assert first["token"] != fourth["token"]
     assert [second["code"], third["code"], fifth["code"]] == ["invalid_request", "refused_address", "invalid_request"]
     assert intake.status(fourth["token"])["status"] == "queued"

@@ -56,6 +56,24 @@ from madvision_assets.tools.download.addresses import canonical_address
             (f"https://example.com/a#{part}", "https://example.com/a")
             for part in ("/", "!", "!/", "t=30", ":~:text=a/b", "top")
         ),
+        *(
+            (text.replace("URL", "https://example.com/a_(b)?c=d"), "https://example.com/a_(b)?c=d")
+            for text in (
+                "Watch this: URL",
+                "Look\u00a0at this \u2013 it is 12:30 long! (URL). Sent from a phone",
+                "\u3010\u6f14\u8bb2\u3011 > URL \U0001f44d\ufe0f #talk @somebody / 5",
+                "A title\nURL\r\n",
+                "[a video](URL)",
+                "see [a (good) video](<URL>), please",
+                '[](URL "A title")',
+                "[URL](URL)",
+                "Video: \u201cURL\u201d",
+                "javascript: URL",
+            )
+        ),
+        ("See https://h.example/v?u=https://example.com/a", "https://h.example/v?u=https://example.com/a"),
+        ("https:/www.example.com/a", "https://www.example.com/a"),
+        ("HTTP:/example.com:81/a b", "http://example.com:81/a%20b"),
     ],
 )
 def test_one_address_has_one_spelling(typed: str, canonical: str) -> None:
@@ -103,6 +121,50 @@ def test_what_is_no_address_of_a_video_is_refused(typed: str) -> None:
         canonical_address(typed)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        *(
+            (text, "several addresses")
+            for text in (
+                "https://example.com/a https://example.com/b",
+                "https://example.com/a\nhttps://example.com/b",
+                "Part 1: https://example.com/a, part 2: https://example.com/b",
+                "[![x](https://example.com/x.png)](https://example.com/a)",
+                "[https://example.com/a](https://example.com/b)",
+                "example.com/a or https://example.com/b",
+            )
+        ),
+        *(
+            (f"{before}https://example.com/a{after}", "more than words")
+            for before, after in (
+                ("javascript:alert(1) ", ""),
+                ("(javascript:alert(1)) ", ""),
+                ("file:///x ", ""),
+                ("See ", " file:///x"),
+                ("See ", " (jar:x)"),
+                ("x=http://127.0.0.1/ ", ""),
+                ("user:secret@example.com ", ""),
+                ("See ", " secret@127.0.0.1"),
+                ("/etc/passwd ", ""),
+                ("\\\\127.0.0.1\\c$ ", ""),
+                ("[x](/etc/passwd) ", ""),
+            )
+        ),
+        ("See https://user:secret@example.com/", "credentials"),
+        ("See \x00 https://example.com/", "control characters"),
+        ("See\x1fthis https://example.com/", "control characters"),
+        ("javascript:https://example.com/", "only http:// and https://"),
+        ("see=https://example.com/", "only http:// and https://"),
+        ("http:/127.0.0.1/a", "names no host"),
+        ("https:/user@example.com/a", "names no host"),
+    ],
+)
+def test_a_text_is_refused_that_could_be_read_as_another_address(text: str, told: str) -> None:
+    with pytest.raises(InvalidAddressError, match=told):
+        canonical_address(text)
+
+
 def test_a_refused_password_is_not_repeated() -> None:
     with pytest.raises(InvalidAddressError) as caught:
         canonical_address("http://user:secret@h/")
@@ -146,6 +208,13 @@ INSTAGRAM = "https://www.instagram.com/p/aye83DjauH/"
             "https://www.youtube.com/watch?list=PLMC9KNkIncKtPzgY&amp;index=3&amp;v=dQw4w9WgXcQ",
             "https://www.youtube.com/attribution_link?u=https%3A%2F%2Fwww.youtube.com%2Fshorts%2FdQw4w9WgXcQ",
             "https://youtube.googleapis.com/v/dQw4w9WgXcQ",
+            "https://www.youtube.com/watch?feature=x&vi=dQw4w9WgXcQ",
+            "https://m.youtube.com/?v=dQw4w9WgXcQ",
+            "https://www.youtube.com/vi/dQw4w9WgXcQ?t=5",
+            "https://www.youtube.com/watch?list=PLMC9KNkIncKtPzgY&amp%3Bv=dQw4w9WgXcQ",
+            "https://www.youtube.com/watch?list=PLMC9KNkIncKtPzgY&amp%253bamp;v=dQw4w9WgXcQ",
+            "http://www.youtube.com:443/watch?v=dQw4w9WgXcQ",
+            "https://youtu.be:80/dQw4w9WgXcQ",
         )),
         *((spelled, INSTAGRAM) for spelled in (
             "https://www.instagram.com/reel/aye83DjauH/?igsh=MTc4MmM1YmI2Ng==",
@@ -179,6 +248,7 @@ INSTAGRAM = "https://www.instagram.com/p/aye83DjauH/"
             "m.facebook.com/watch?v=6475&fbclid=x",
             "de-de.facebook.com/watch/live/?ref=watch_permalink&v=6475",
             "www.facebook.com/video.php?v=6475",
+            "m.facebook.com/reel/6475/?s=single_unit",
             "web.facebook.com/some.body/videos/a-title/6475/?__tn__=F",
         )),
         ("https://fb.watch/kXz1/?mibextid=x", "https://fb.watch/kXz1/"),
@@ -213,6 +283,16 @@ INSTAGRAM = "https://www.instagram.com/p/aye83DjauH/"
         ("https://vimeo.com/76979871?share=copy&fl=sv&fe=ci", "https://vimeo.com/76979871"),
         ("https://drive.google.com/file/d/X/view?usp=sharing&resourcekey=0-k", "https://drive.google.com/file/d/X/view?resourcekey=0-k"),
         ("https://www.facebook.com/watch/?v=6475&mibextid=x", "https://www.facebook.com/watch/?v=6475"),
+        *((f"https://{spelled}", "https://vk.com/video-1_2") for spelled in (
+            "m.vk.com/video-1_2?from=video",
+            "vkvideo.ru/video-1_2?t=5s&utm_source=x",
+            "vk.ru/video-1_2/",
+        )),
+        ("https://m.vk.com/video1_2?list=ca5&from=x", "https://vk.com/video1_2?list=ca5"),
+        ("https://vkvideo.ru/clip-1_2", "https://vk.com/clip-1_2"),
+        ("https://www.bbc.com/news/a?at_medium=x&at_link_id=z&at_campaign=y&b=c", "https://www.bbc.com/news/a?b=c"),
+        ("https://www.bbc.co.uk/news/a?at_format=x", "https://www.bbc.co.uk/news/a"),
+        ("https://example.com/a?at_medium=x&at_campaign=y&at_time=5", "https://example.com/a?at_time=5"),
         ("https://dai.ly/x5kesuj", "https://www.dailymotion.com/video/x5kesuj"),
     ],
 )  # fmt: skip
@@ -227,6 +307,12 @@ def test_a_video_of_a_site_has_one_spelling_whoever_shared_it(spelled: str, vide
         "https://example.com/v?t=5&s=2&si=1&igshx=3",
         "https://www.youtube.com.example.com/watch/dQw4w9WgXcQ",
         "https://www.youtube.com:8443/watch/dQw4w9WgXcQ",
+        "https://img.youtube.com/vi/dQw4w9WgXcQ/0.jpg",
+        "http://example.com:443/a",
+        "https://example.com:80/a",
+        "https://example.com/a?sig=amp%3Bv&ampere=1",
+        "https://vk.com/videos-1?z=video-1_2%2Fbb50cacd3177146d7a",
+        "https://www.facebook.com/reel/?v=6475",
         "https://www.youtube.com/embed/videoseries?list=PLMC9KNkIncKtPzgY",
         "https://www.youtube.com/embed/live_stream?channel=UC1",
         "https://www.youtube.com/attribution_link?u=%2Fattribution_link%3Fu%3D%252Fwatch",

@@ -20,6 +20,14 @@ _JOINERS = "\u200c\u200d"  # words of many scripts, and pictures, are spelled wi
 _OPENING = frozenset("<([{\"'\u2018\u201c\u201e\u201a\u00ab\u2039")
 _CLOSING = {")": "(", "]": "[", "}": "{"}
 _ENDING = frozenset(".,;:!?>\"'\u2019\u201d\u201c\u00bb\u203a\u2026\u3002\uff0c\u3001")
+# An address after the words of a message, or in Markdown after the text of its link.
+_BLANK = r"[ \t\r\n\u00a0\u2000-\u200a\u202f\u3000]"
+_AFTER_WORDS = re.compile(rf"(?:{_BLANK}|\]\()[{re.escape(''.join(sorted(_OPENING)))}]*https?://", re.IGNORECASE)
+_BETWEEN_WORDS = re.compile(rf"{_BLANK}+|\]\(")
+_BEGINS = re.compile(r"https?://", re.IGNORECASE)
+# No words: what begins like a scheme or a path, and what has one or a user in it. Others may read these as the address.
+_NO_WORD = re.compile(r"[a-z][a-z0-9+.-]*:|[/\\]\S|~/|.*(?:://|\\)|.+@", re.IGNORECASE | re.DOTALL)
+_ONE_SLASH = re.compile(r"(https?):/(?=[^/])", re.IGNORECASE)
 _HOST = re.compile(r"(?:[a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
@@ -28,7 +36,7 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _ROUTE = re.compile(r"\A!|/|(?:\A|[?&])(?:v|vid|id|eid|uuid|video|video_?id|clip|media)=")
 _TEXT_FRAGMENT = ":~:"
 # How & is written in the source of a page, in as many layers as it was copied out of.
-_AMPERSAND = re.compile(r"&(?:amp;)+")
+_AMPERSAND = re.compile(r"&(?:amp(?:;|%(?:25)*3[Bb]))+")
 # What is dropped may have covered something, once or twice; no address that somebody copied takes more looks.
 MAX_LOOKS = 8
 MAX_HOST_CHARS = 253  # RFC 1035
@@ -57,13 +65,19 @@ def _check_length(text: str) -> None:
         raise InvalidAddressError(f"it is longer than {MAX_ADDRESS_CHARS} characters")
 
 
+def _check_seen(text: str) -> None:
+    if not all(char.isprintable() or char in _JOINERS for char in text):
+        raise InvalidAddressError("it contains control characters, or some that are not seen")
+
+
 def _spelled(address: str) -> str:
     _check_length(address)
-    typed = _out_of_a_sentence(address)
-    if not all(char.isprintable() or char in _JOINERS for char in typed):
-        raise InvalidAddressError("it contains control characters, or some that are not seen")
+    typed = _from_among_words(_out_of_a_sentence(address))
+    _check_seen(typed)
     if bare := _WITHOUT_SCHEME.fullmatch(typed):
         typed = f"https://{bare[1]}"
+    elif (cut := _ONE_SLASH.match(typed)) and _WITHOUT_SCHEME.fullmatch(rest := typed[cut.end() :]):
+        typed = f"{cut[1]}://{rest}"
     try:
         parts = urlsplit(typed)
         port = parts.port
@@ -173,6 +187,21 @@ def _out_of_a_sentence(text: str) -> str:
         opened[last] -= 1
         end -= 1
     return text[start:end]
+
+
+def _from_among_words(text: str) -> str:
+    """The one address of a text that has words before it, or another address after it; any other text as it is."""
+    if not _AFTER_WORDS.search(text):
+        return text
+    pieces = [_out_of_a_sentence(each) for each in _BETWEEN_WORDS.split(text)]
+    found = {each for each in pieces if _BEGINS.match(each) or _WITHOUT_SCHEME.fullmatch(each)}
+    for each in pieces:
+        _check_seen(each)
+        if each not in found and _NO_WORD.match(each):
+            raise InvalidAddressError("more than words stands around it; give the address alone")
+    if len(found) > 1:
+        raise InvalidAddressError("it holds several addresses; give one at a time")
+    return found.pop()
 
 
 def _is_wrapping(char: str) -> bool:
