@@ -523,7 +523,10 @@ def test_a_number_is_said_whole_and_a_name_as_it_is_and_other_words_in_their_for
     ("title", "languages", "true"),
     [
         ("CEO admits fraud and resigns", ("de", "en"), False),
-        ("Why Merkel resigns", ("de", "en"), False),
+        ("Why Monday is hard for Americans", ("de", "en"), True),
+        ("How Moscow and the EU reacted", ("de", "en"), True),
+        ("Why Anna BAKES cake", ("de", "en"), True),
+        ("WHY CEO CAKES WORK", ("de", "en"), True),
         ("Why Anna bakes cake", ("de", "en"), True),
         ("How German cake is baked", ("de", "en"), True),
         ("Anna's cake of 4 eggs", ("de", "en"), False),
@@ -533,7 +536,7 @@ def test_a_number_is_said_whole_and_a_name_as_it_is_and_other_words_in_their_for
         ("Почему Путин ушёл", ("de", "ru"), True),
     ],
 )
-def test_of_a_title_in_another_language_numbers_and_names_are_said(
+def test_of_a_title_in_another_language_numbers_and_abbreviations_are_said(
     title: str, languages: tuple[str, str], *, true: bool
 ) -> None:
     told = "Gestern haben Anna und ich über Kuchen geredet, und er braucht drei Eier."
