@@ -95,7 +95,7 @@ def is_said(title: str, said: str, language: str = "en") -> bool:
     wanted = _spelt(told)
     heard = frozenset(_spelt(spelt_words_of(without_numbers(said, language))))
     names = _names(told)
-    if not all(_has_form(each, heard, is_name=each in names) for each in wanted):
+    if not all(_has_form(each, heard, language, is_name=each in names) for each in wanted):
         return False
     return not _is_the_opposite(title, [each.stem for each in wanted], said)
 
@@ -111,23 +111,29 @@ def _names(words: Sequence[str]) -> set[_Spelt]:
     return {each for each in inside if each.capital} if any(not each.capital for each in inside) else set()
 
 
-def _has_form(wanted: _Spelt, heard: Iterable[_Spelt], *, is_name: bool) -> bool:
+def _has_form(wanted: _Spelt, heard: Iterable[_Spelt], language: str, *, is_name: bool) -> bool:
     return any(
         wanted.stem == each.stem
         or (
             min(len(wanted.stem), len(each.stem)) >= MIN_ALIKE_CHARS
             and (each.capital or not is_name)
-            and _is_form(*sorted((wanted.stem, each.stem), key=len), name=wanted.capital and each.capital)
+            and _is_form(
+                *sorted((wanted.stem, each.stem), key=len),
+                language,
+                name=language not in _CAPITAL_NOUNS and wanted.capital and each.capital,
+            )
         )
         for each in heard
     )
 
 
-def _is_form(short: str, long: str, *, name: bool) -> bool:
+def _is_form(short: str, long: str, language: str, *, name: bool) -> bool:
     """Whether the longer of two stems is the shorter one with an ending; a name has few."""
     if not long.startswith(short):
         return False
     end = long[len(short) :]
+    if language not in NUMBER_WORDS:  # names too are inflected there, and by endings that are not listed here
+        return len(end) <= _MAX_END_CHARS
     if name:
         return not end or end in _INFLECTIONS
     ends = {end, end.removeprefix(short[-1])}  # admit, admitted

@@ -520,6 +520,27 @@ def test_a_number_is_said_whole_and_a_name_as_it_is_and_other_words_in_their_for
 
 
 @pytest.mark.parametrize(
+    ("language", "title", "said", "true"),
+    [
+        ("ru", "Новый закон принят", "Новый текст закона принят вчера.", True),
+        ("uk", "Новий закон", "Новий, за законом.", True),
+        ("pl", "Nowy rząd", "Nowy skład rządu.", True),
+        ("cs", "Nový zákon", "Nový text zákona.", True),
+        ("tr", "Okul Ankara", "Ankara'da okulda.", True),
+        ("id", "Makan siang", "Makanan siang itu.", True),
+        ("ar", "قانون جديد", "قانونا جديد هنا.", True),
+        ("de", "Die Freunde gehen", "Wie die Freundin gehen wir alle.", True),
+        ("ru", "Новый закон отменён", "Новый текст закона принят вчера.", False),
+        ("en", "How Mark lied", "The market lied.", False),
+    ],
+)
+def test_a_word_is_said_in_the_forms_that_its_language_gives_it(
+    language: str, title: str, said: str, *, true: bool
+) -> None:
+    assert (true_title(title, said, "", language) == title) is true
+
+
+@pytest.mark.parametrize(
     ("title", "languages", "true"),
     [
         ("CEO admits fraud and resigns", ("de", "en"), False),
