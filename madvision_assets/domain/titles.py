@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from madvision_assets.domain.numerals import NUMBER_WORDS, numbers_of, without_numbers
+from madvision_assets.domain.numerals import NUMBER_WORDS, numbers_of, says_numbers, without_numbers
 from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.quotes import UNSPACED
 from madvision_assets.domain.wording import (
@@ -88,8 +88,8 @@ def is_said(title: str, said: str, language: str = "en") -> bool:
     Numbers are said whole, names as they are written, other words in whatever form.
     """
     if letters(title) in letters(said) and UNSPACED.search(title):
-        return numbers_of(title, language) <= numbers_of(said, language)
-    if UNSPACED.search(title) or not numbers_of(title, language) <= numbers_of(said, language):
+        return says_numbers(said, language, numbers_of(title, language))
+    if UNSPACED.search(title) or not says_numbers(said, language, numbers_of(title, language)):
         return False
     told = spelt_words_of(without_numbers(title, language))
     wanted = _spelt(told)
@@ -150,7 +150,7 @@ def _is_said_in_translation(title: str, said: str, language: str, title_language
     Languages call people, places and days by other names, so that other words which are not said tell nothing.
     """
     numbers = numbers_of(title, title_language if language in NUMBER_WORDS else "")
-    if not numbers <= numbers_of(said, language):
+    if not says_numbers(said, language, numbers):
         return False
     heard = _abbreviations(said)
     wanted = set() if title.isupper() else _abbreviations(title)
