@@ -118,7 +118,8 @@ def _has_form(wanted: _Spelt, heard: Iterable[_Spelt], language: str, *, is_name
             min(len(wanted.stem), len(each.stem)) >= MIN_ALIKE_CHARS
             and (each.capital or not is_name)
             and _is_form(
-                *sorted((wanted.stem, each.stem), key=len),
+                wanted.stem,
+                each.stem,
                 language,
                 name=language not in _CAPITAL_NOUNS and wanted.capital and each.capital,
             )
@@ -127,8 +128,9 @@ def _has_form(wanted: _Spelt, heard: Iterable[_Spelt], language: str, *, is_name
     )
 
 
-def _is_form(short: str, long: str, language: str, *, name: bool) -> bool:
+def _is_form(one: str, other: str, language: str, *, name: bool) -> bool:
     """Whether the longer of two stems is the shorter one with an ending; a name has few."""
+    short, long = sorted((one, other), key=len)
     if not long.startswith(short):
         return False
     end = long[len(short) :]
