@@ -16,7 +16,7 @@ from madvision_assets.domain.sidecars import unique_stems
 from madvision_assets.domain.summaries import TITLE_CHARS
 from madvision_assets.settings import load_settings
 from madvision_assets.work.package import Package
-from madvision_assets.work.taking import outdated, take
+from madvision_assets.work.taking import Taken, outdated, take
 
 
 @click.command()
@@ -39,39 +39,30 @@ def clips(video: str, folder: Path, rendition: str | None, form: str) -> None:
         package = Package.read(workplace.store, video_id)
     except MissingInputError as missing:
         raise click.ClickException(_not_yet(workplace, video_id)) from missing
-    if not package.clips.clips:
-        outcome, why = package.clips.outcome.value, package.clips.outcome_reason
-        told = {
-            "video_id": video_id,
-            "outcome": outcome,
-            "outcome_reason": why,
-            "clips": 0,
-            "written": [],
-            "kept": [],
-            "outdated": [],
-        }
-        answer(form, told, f"No clips ({outcome}): {why} Nothing is written.")
-        return
-    files = package.files(_known(rendition, package, video_id) if rendition else None)
+    count = len(package.clips.clips)
+    files = package.files(_known(rendition, package, video_id) if rendition and count else None)
     try:
-        taken = take(files, workplace.store, folder)
-        old = outdated(folder, video_id, unique_stems(package.clips.clips).values())
+        taken = take(files, workplace.store, folder) if count else Taken((), ())
+        stems = unique_stems(package.clips.clips).values()
+        old = outdated(folder, video_id, stems) if count or folder.is_dir() else ()
     except OSError as error:
         why = disk.reason(error.errno)
         raise click.ClickException(
             f"{folder} cannot be written to: {why}. What is finished is kept; the same command goes on from there."
         ) from error
-    count = len(package.clips.clips)
     sentence = f"{count} clip{'s' * (count != 1)} of {video_id}: {len(taken.written)} files written to {folder}"
     sentence += f", {len(taken.kept)} were there already." if taken.kept else "."
     title = cleaned(package.raw.source.title or "", TITLE_CHARS) if package.raw else ""
     sentence = f"{title}\n{sentence}".lstrip()
+    outcome, why = package.clips.outcome.value, package.clips.outcome_reason
+    if not count:
+        sentence = f"No clips ({outcome}): {why} Nothing is written."
     if old:
         sentence += f"\nOf clips that are no more, or have another name now: {', '.join(old)}. Delete them by hand."
     told = {
         "video_id": video_id,
-        "outcome": package.clips.outcome.value,
-        "outcome_reason": package.clips.outcome_reason,
+        "outcome": outcome,
+        "outcome_reason": why,
         "clips": count,
         "written": [str(folder / name) for name in taken.written],
         "kept": [str(folder / name) for name in taken.kept],

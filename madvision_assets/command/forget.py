@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("named", metavar="VIDEO...", nargs=-1, required=True)
-@click.option("--all-cuts", is_flag=True, help="Forget too what the same videos became that were cut in other ways.")
+@click.option(
+    "--all-cuts",
+    is_flag=True,
+    help="Forget too what the same videos became that were cut in other ways, or are kept under other IDs.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @as_format
 @told_plainly
@@ -36,7 +40,7 @@ def forget(named: tuple[str, ...], form: str, *, all_cuts: bool, yes: bool) -> N
             f"With {'--format json' if for_program else 'names from stdin'} nobody can be asked: add --yes."
         )
     workplace = Workplace(load_settings())
-    asked = frozenset(ids_of(workplace, named))
+    asked = frozenset(ids_of(workplace, named, any_cut=all_cuts))
     other_cuts = workplace.database.other_cuts(asked)
     if all_cuts:
         asked, other_cuts = asked | other_cuts, frozenset()
@@ -67,7 +71,7 @@ def forget(named: tuple[str, ...], form: str, *, all_cuts: bool, yes: bool) -> N
 
 def _tell_kept(other_cuts: Collection[str]) -> None:
     if other_cuts:
-        sentence = "The same video is cut in other ways too, which are kept; --all-cuts forgets them with it:"
+        sentence = "The same video is kept under other IDs too; --all-cuts forgets them with it:"
         tell(make_console(stderr=True), "note:", "yellow", f"{sentence} {shortly(sorted(other_cuts))}")
 
 

@@ -40,13 +40,14 @@ class Named:
     clip_id: str | None = None
 
 
-def find(workplace: Workplace, text: str, *, files: bool = True) -> Named:
+def find(workplace: Workplace, text: str, *, files: bool = True, any_cut: bool = False) -> Named:
     """The video that is meant, by the first of these that fits: ID, ID of a clip, token, page, address, file.
 
     Args:
         workplace: store and database.
         text: what somebody typed.
         files: look for a file of this machine; without it no file is touched.
+        any_cut: of an address that is cut in several ways, of which none is the usual one, the oldest is meant.
 
     Raises:
         UnknownVideoError: nobody submitted such a video; a ForgottenVideoError where it was forgotten.
@@ -58,7 +59,8 @@ def find(workplace: Workplace, text: str, *, files: bool = True) -> Named:
     if (clip := _CLIP.fullmatch(named)) and (known := _known(workplace, clip["video"])):
         return Named(known, named)
     page = _PAGE.fullmatch(named)
-    found = _by_token(workplace, page["token"] if page else named) or _by_address(workplace, named, files=files)
+    token = page["token"] if page else named
+    found = _by_token(workplace, token) or _by_address(workplace, named, files=files, any_cut=any_cut)
     if found is None:
         raise UnknownVideoError(named[:100])
     return Named(found)
@@ -94,14 +96,19 @@ def find_each(workplace: Workplace, typed: Iterable[str]) -> list[Named | NotFou
     return [_found(workplace, name) for name in names_of(typed)]
 
 
-def ids_of(workplace: Workplace, typed: Iterable[str]) -> list[str]:
+def ids_of(workplace: Workplace, typed: Iterable[str], *, any_cut: bool = False) -> list[str]:
     """The IDs of the videos of ``names_of``, each once; an ID that nobody submitted is among them, as it was typed.
+
+    Args:
+        workplace: store and database.
+        typed: what somebody typed.
+        any_cut: as for ``find``.
 
     Raises:
         UnknownVideoError: a name leads nowhere, and is no ID.
         click.BadParameter: as ``find`` does.
     """
-    return list(dict.fromkeys(_meant(workplace, name) for name in names_of(typed)))
+    return list(dict.fromkeys(_meant(workplace, name, any_cut=any_cut) for name in names_of(typed)))
 
 
 def nothing_of(workplace: Workplace, video_ids: Sequence[str]) -> UnknownVideoError:
@@ -151,9 +158,9 @@ def _found(workplace: Workplace, name: str) -> Named | NotFound:
         return NotFound(name[:100], "usage", error.message)
 
 
-def _meant(workplace: Workplace, name: str) -> str:
+def _meant(workplace: Workplace, name: str, *, any_cut: bool) -> str:
     try:
-        return video_id_of(workplace, name)
+        return find(workplace, name, any_cut=any_cut).video_id
     except UnknownVideoError:
         if is_video_id(name.strip()):
             return name.strip()
@@ -181,7 +188,7 @@ def _by_token(workplace: Workplace, token: str) -> str | None:
     return tracked.row.video_id if tracked else None
 
 
-def _by_address(workplace: Workplace, text: str, *, files: bool) -> str | None:
+def _by_address(workplace: Workplace, text: str, *, files: bool, any_cut: bool) -> str | None:
     if is_video_id(text) and not (files and Path(text).is_file()):
         return None
     try:
@@ -191,6 +198,6 @@ def _by_address(workplace: Workplace, text: str, *, files: bool) -> str | None:
     cuts = workplace.database.cuts_of(uncut)
     if not cuts and (older := workplace.database.ids_at(address)):  # its ID was told by another rule then
         uncut, cuts = uncut_id(older[0]), older
-    if len(cuts) > 1 and uncut not in cuts:
+    if len(cuts) > 1 and uncut not in cuts and not any_cut:
         raise click.BadParameter(f"It is cut in several ways. Name one of them: {', '.join(cuts)}", param_hint=VIDEO)
     return uncut if uncut in cuts else next(iter(cuts), None) or _known(workplace, uncut)

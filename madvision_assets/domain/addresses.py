@@ -76,7 +76,9 @@ MOST_LABELS = 3  # of a site in these tables
 _SECRET_PARAMETERS: Mapping[str, re.Pattern[str]] = {
     site: re.compile(r"e|cid") for site in ("1drv.ms", "onedrive.live.com", "sharepoint.com")
 }
+_PARAMETERS = re.compile(r"\?[^#]*")
 MAX_NESTED = 3  # addresses within each other are looked through
+_SECRET_CHARS = 4  # of a path; what is shorter stands elsewhere in it as well
 _RANDOM_CHARS = 8
 _RANDOM_TURNS = 2  # between letters and digits; "season12" has one
 
@@ -140,9 +142,10 @@ def _shown(of_site: re.Pattern[str] | None, name: str, value: str, spelled: str,
 
 
 def _lets_in(of_site: re.Pattern[str] | None, name: str, value: str) -> bool:
-    """Whether a parameter lets somebody in; an address that it holds is judged by itself."""
+    """Whether a parameter lets somebody in; of an address that it holds the parameters are judged by themselves."""
     by_name = _SECRET_NAME.fullmatch(name) or (of_site and of_site.fullmatch(name))
-    return bool(value) and bool(by_name or (not _is_address(value) and _looks_secret(name, value)))
+    unnamed = _PARAMETERS.sub("", value) if _is_address(value) else value
+    return bool(value) and bool(by_name or _looks_secret(name, unnamed))
 
 
 def _is_address(value: str) -> bool:
@@ -180,7 +183,11 @@ def secrets_in_path(netloc: str, path: str) -> list[str]:
     named = (piece.partition("=") for piece in re.split(r"[/;~]", path))
     return [
         *(hidden.findall(path) if hidden else []),
-        *(value for name, _, value in named if is_secret(unquote(name), unquote(value))),
+        *(
+            value
+            for name, _, value in named
+            if len(value) >= _SECRET_CHARS and is_secret(unquote(name), unquote(value))
+        ),
     ]
 
 

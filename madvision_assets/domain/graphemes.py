@@ -14,6 +14,7 @@ _LEADING, _FOLLOWING = (
 )
 # Unicode's class of the signs that make one letter of two in Indic scripts.
 _VIRAMA = 9
+_ASAT = "\u103a"  # is of it too, and ends a syllable of Burmese
 _SKINS = range(0x1F3FB, 0x1F400)
 _FLAGS = range(0x1F1E6, 0x1F200)
 _TAGS = range(0xE0020, 0xE0080)
@@ -55,5 +56,5 @@ def belongs(piece: str, char: str) -> bool:
         or ord(char) in _SKINS
         or ord(char) in _TAGS
         or (ord(char) in _FLAGS and ord(before) in _FLAGS and len(piece) == 1)
-        or unicodedata.combining(before) == _VIRAMA
+        or (unicodedata.combining(before) == _VIRAMA and before != _ASAT)
     )

@@ -21,14 +21,40 @@ _WORDS = {
     "de": "zwei drei vier fünf sechs sieben acht neun zehn elf zwölf",
     "en": "two three four five six seven eight nine ten eleven twelve",
     "es": "dos tres cuatro cinco seis siete ocho nueve diez once doce",
-    "fr": "deux trois quatre cinq six sept huit neuf dix onze douze",
-    "it": "due tre quattro cinque sei sette otto nove dieci undici dodici",
+    "fr": "deux trois quatre cinq six sept huit - dix onze douze",
+    "it": "due tre quattro cinque - sette otto nove dieci undici dodici",
     "nl": "twee drie vier vijf zes zeven acht negen tien elf twaalf",
     "pt": "dois três quatro cinco seis sete oito nove dez onze doze",
 }
 NUMBER_WORDS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {code: {word: str(n) for n, word in enumerate(words.split(), _FIRST)} for code, words in _WORDS.items()}
+    {
+        code: {word: str(n) for n, word in enumerate(words.split(), _FIRST) if word != "-"}
+        for code, words in _WORDS.items()
+    }
 )
+# Numbers only where digits are looked for: they are "new" and "you are" as well.
+_PERHAPS: Mapping[str, Mapping[str, str]] = MappingProxyType({"fr": {"neuf": "9"}, "it": {"sei": "6"}})
+# Where "one" is a number: the #1 mistake, rule 1.
+_ONE = re.compile(
+    r"\b(?:number|rule|step|part|episode|chapter|lesson|phase|round|season|day|level|tip"
+    r"|nummer|regel|schritt|teil|folge|kapitel|tag|punkt)[ -](?:one|eins)\b"
+)
+
+
+def says_numbers(said: str, language: str, wanted: frozenset[str]) -> bool:
+    """Whether all of these values are said, also by words that are not always numbers.
+
+    Args:
+        said: what is said.
+        language: that is spoken, ISO 639-1.
+        wanted: of ``numbers_of``.
+    """
+    folded = _folded(said)
+    perhaps = _PERHAPS.get(language, {})
+    heard = {perhaps[word] for word in _WORD.findall(folded) if word in perhaps}
+    if _ONE.search(folded):
+        heard.add("1")
+    return wanted <= numbers_of(said, language) | heard
 
 
 def numbers_of(text: str, language: str) -> frozenset[str]:

@@ -21,13 +21,13 @@ WORD_CHARS = 64
 SENTENCE_CHARS = 2000
 # Words that are asked for together lie within a passage; its row is short enough that PostgreSQL keeps it in one piece.
 PASSAGE_S = 30.0
-# The next passage begins so much later: what lies nearer to each other than that is in one passage, wherever it lies.
+# Sentences with less than this between them are in one passage, wherever they lie.
 STEP_S = PASSAGE_S / 2
 # So many passages may have one moment.
 SHARED = 3
 # Of how words are taken apart and compared: what was indexed by another is indexed anew. 1 knew no marks, and the
-# passages of 2 had but a sentence in common.
-RULE = 3
+# passages of 2 had but a sentence in common; those of 3 parted what was near a passage's edge.
+RULE = 4
 # What is written or left out as one likes: accents on letters of Latin, Greek and Cyrillic, points of Hebrew and Arabic
 # with the stroke that stretches a word, and what chooses or joins forms of letters (after a virama, what parts them,
 # too). Marks of other scripts are letters.
@@ -59,7 +59,7 @@ class Sentence(Value):
 
 
 class Passage(Value):
-    """Sentences that are looked through together; about the second half of them begins the next passage.
+    """Sentences that are looked through together; the next one begins with what is near to what follows them.
 
     Attributes:
         number: counts from 0 within the transcript.
@@ -145,13 +145,23 @@ def _sentence(segment: Segment) -> Sentence:
 def _parts(sentences: Sequence[Sentence]) -> Iterator[Sequence[Sentence]]:
     start = 0
     while start < len(sentences):
-        begin_s = sentences[start].start_s
-        later = range(start + 1, len(sentences))
-        last = next((n for n in later if sentences[n].end_s - begin_s > PASSAGE_S), len(sentences) - 1)
-        yield sentences[start : last + 1]  # with one that ends later: a phrase may run over
+        first, last = sentences[start], start
+        # Up to one that ends later, for a phrase may run over; and with all that begins soon after the first one ends.
+        while last + 1 < len(sentences) and (
+            sentences[last].end_s - first.start_s <= PASSAGE_S or _are_near(first, sentences[last + 1])
+        ):
+            last += 1
+        yield sentences[start : last + 1]
         if last == len(sentences) - 1:
             return
-        start = next((n for n in later if n == last or sentences[n].start_s - begin_s >= STEP_S), last)
+        later = range(start + 1, last)
+        following = sentences[last + 1]
+        start = next((n for n in later if _are_near(sentences[n], following)), max(last, start + 1))
+
+
+def _are_near(one: Sentence, other: Sentence) -> bool:
+    """Whether words of both may lie so near to each other that they are to be found together; the other is later."""
+    return other.start_s - one.end_s < STEP_S
 
 
 def _numbered(sentences: Iterable[Sentence]) -> tuple[list[str], list[int]]:

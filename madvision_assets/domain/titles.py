@@ -5,8 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from madvision_assets.domain.languages import NAMES
-from madvision_assets.domain.numerals import NUMBER_WORDS, numbers_of, without_numbers
+from madvision_assets.domain.numerals import NUMBER_WORDS, numbers_of, says_numbers, without_numbers
 from madvision_assets.domain.plain_text import cleaned
 from madvision_assets.domain.quotes import UNSPACED
 from madvision_assets.domain.wording import (
@@ -37,8 +36,8 @@ _DERIVED = frozenset(
 _MIN_DERIVED_CHARS, _MIN_LONG_CHARS, _MAX_END_CHARS = 5, 6, 3
 # Languages that begin all nouns with a capital letter, so that it tells no name.
 _CAPITAL_NOUNS = frozenset({"de", "lb"})
-# English writes these with a capital letter, and nobody says them so: German cars, deutsche Autos.
-_LANGUAGES = frozenset(stem(name) for name in NAMES.values())
+_ABBREVIATION_CHARS = range(3, 5)
+_PARTS, _ROMAN = re.compile(r"[^\W\d_]+"), re.compile(r"[IVXLCDM]+")
 # Where one of these is said, what it stands beside is not so.
 _NEGATIONS = frozenset(
     words_of("""
@@ -65,13 +64,13 @@ def true_title(title: str, said: str, quote: str, language: str = "en", title_la
         said: in the clip.
         quote: a part of it.
         language: that is spoken, ISO 639-1.
-        title_language: of the title; in another one only numbers and names can be looked for. None is the spoken one.
+        title_language: of the title; in another one hardly more than numbers can be looked for. None is the spoken one.
     """
     told = cleaned(title, MAX_TITLE_CHARS)
     translated = title_language not in (None, language)
     names_something = any(letter.isalpha() for letter in told)
     if names_something and (
-        _names_are_said(told, said, language, title_language or language)
+        _is_said_in_translation(told, said, language, title_language or language)
         if translated
         else is_said(told, said, language)
     ):
@@ -89,46 +88,54 @@ def is_said(title: str, said: str, language: str = "en") -> bool:
     Numbers are said whole, names as they are written, other words in whatever form.
     """
     if letters(title) in letters(said) and UNSPACED.search(title):
-        return numbers_of(title, language) <= numbers_of(said, language)
-    if UNSPACED.search(title) or not numbers_of(title, language) <= numbers_of(said, language):
+        return says_numbers(said, language, numbers_of(title, language))
+    if UNSPACED.search(title) or not says_numbers(said, language, numbers_of(title, language)):
         return False
     told = spelt_words_of(without_numbers(title, language))
     wanted = _spelt(told)
     heard = frozenset(_spelt(spelt_words_of(without_numbers(said, language))))
     names = _names(told)
-    if not all(_has_form(each, heard, is_name=each in names) for each in wanted):
+    if not all(_has_form(each, heard, language, is_name=each in names) for each in wanted):
         return False
     return not _is_the_opposite(title, [each.stem for each in wanted], said)
 
 
-def _spelt(words: Iterable[str], language: str = "en") -> list[_Spelt]:
+def _spelt(words: Iterable[str]) -> list[_Spelt]:
     folded = ((word, word.casefold()) for word in words)
-    return [_Spelt(stem(each), word[0].isupper()) for word, each in folded if is_content(each, language)]
+    return [_Spelt(stem(each), word[0].isupper()) for word, each in folded if is_content(each)]
 
 
-def _names(words: Sequence[str], language: str = "en") -> set[_Spelt]:
+def _names(words: Sequence[str]) -> set[_Spelt]:
     """The words inside a title that may be names: with a capital letter, where not all others have one as well."""
-    inside = [each for word in words[1:] for each in _spelt([word], language)]
+    inside = [each for word in words[1:] for each in _spelt([word])]
     return {each for each in inside if each.capital} if any(not each.capital for each in inside) else set()
 
 
-def _has_form(wanted: _Spelt, heard: Iterable[_Spelt], *, is_name: bool) -> bool:
+def _has_form(wanted: _Spelt, heard: Iterable[_Spelt], language: str, *, is_name: bool) -> bool:
     return any(
         wanted.stem == each.stem
         or (
             min(len(wanted.stem), len(each.stem)) >= MIN_ALIKE_CHARS
             and (each.capital or not is_name)
-            and _is_form(*sorted((wanted.stem, each.stem), key=len), name=wanted.capital and each.capital)
+            and _is_form(
+                wanted.stem,
+                each.stem,
+                language,
+                name=language not in _CAPITAL_NOUNS and wanted.capital and each.capital,
+            )
         )
         for each in heard
     )
 
 
-def _is_form(short: str, long: str, *, name: bool) -> bool:
+def _is_form(one: str, other: str, language: str, *, name: bool) -> bool:
     """Whether the longer of two stems is the shorter one with an ending; a name has few."""
+    short, long = sorted((one, other), key=len)
     if not long.startswith(short):
         return False
     end = long[len(short) :]
+    if language not in NUMBER_WORDS:  # names too are inflected there, and by endings that are not listed here
+        return len(end) <= _MAX_END_CHARS
     if name:
         return not end or end in _INFLECTIONS
     ends = {end, end.removeprefix(short[-1])}  # admit, admitted
@@ -139,25 +146,26 @@ def _is_form(short: str, long: str, *, name: bool) -> bool:
     )
 
 
-def _names_are_said(title: str, said: str, language: str, title_language: str) -> bool:
-    """Whether a title in another language speaks of no number and no name that is not said.
+def _is_said_in_translation(title: str, said: str, language: str, title_language: str) -> bool:
+    """Whether each number of a title in another language is said, and where it has an abbreviation, that or another.
 
-    Names are looked for where capitals tell them, and where both are written in one script.
+    Languages call people, places and days by other names, so that other words which are not said tell nothing.
     """
     numbers = numbers_of(title, title_language if language in NUMBER_WORDS else "")
-    if not numbers <= numbers_of(said, language):
+    if not says_numbers(said, language, numbers):
         return False
-    told, heard = spelt_words_of(title), spelt_words_of(said)
-    names = {each.stem for each in _names(told, title_language)} if title_language not in _CAPITAL_NOUNS else set()
-    if not title.isupper():
-        names |= {stem(word.casefold()) for word in told if word.isupper() and len(word) > 1}
-    scripts = {_script(word) for word in heard}
-    stems = {stem(word.casefold()) for word in heard}
-    return all(
-        any(_is_form(*sorted((name, each), key=len), name=True) for each in stems)
-        for name in names
-        if name not in _LANGUAGES and _script(name) in scripts
-    )
+    heard = _abbreviations(said)
+    wanted = set() if title.isupper() else _abbreviations(title)
+    written = {_script(each) for each in spelt_words_of(said)}
+    if heard or {_script(each) for each in wanted}.isdisjoint(written):
+        return True
+    return {each.casefold() for each in wanted} <= {each.casefold() for each in _PARTS.findall(said)}
+
+
+def _abbreviations(text: str) -> set[str]:
+    """Those as CEO is: longer words in capitals are stressed, shorter ones are EU here and UE there."""
+    found = (each for each in _PARTS.findall(text) if len(each) in _ABBREVIATION_CHARS and each.isupper())
+    return {each for each in found if is_content(each.casefold()) and not _ROMAN.fullmatch(each)}
 
 
 def _script(word: str) -> str:

@@ -130,12 +130,12 @@ def etags(request: Request) -> set[str]:
 
 
 def _file(store: ObjectStore, ref: ObjectRef, headers: dict[str, str], *, is_head: bool) -> Response:
-    link = store.presigned_url(ref.key, LINK_EXPIRES_S, headers.get("Content-Disposition", ""), ref.media_type)
-    if link is not None and is_head:  # the link is signed for GET alone
+    path = store.local_path(ref.key)
+    if path is None and is_head:  # a link would be signed for GET alone
         return Response(headers=headers | {"Content-Length": str(ref.size_bytes)}, media_type=ref.media_type)
+    link = store.presigned_url(ref.key, LINK_EXPIRES_S, headers.get("Content-Disposition", ""), ref.media_type)
     if link is not None:
         return RedirectResponse(link, 307, {"Cache-Control": "no-store"})
-    path = store.local_path(ref.key)
     if path is None or not path.is_file():
         raise ProblemError("not_found", "The file of this clip is not in the store any more.")
     return _RangedFile(path, headers=headers, media_type=ref.media_type, stat_result=path.stat())

@@ -173,6 +173,13 @@ def test_what_a_folder_has_of_clips_that_are_no_more_is_named_and_left_alone(
     assert any(name.endswith(".mp4") for name in old)
     again = command_line.run("clips", spellings["id"], "--to", str(folder))
     assert "Of clips that are no more, or have another name now: 01-größe-maß" in again.output
+    none = {"clips": (), "outcome": Outcome.NO_SPEECH, "outcome_reason": "Nobody speaks.", "provenance": None}
+    none_left = sealed(made.model_copy(update=none))
+    write_document(store, none_left)
+    point_current(store, none_left)
+    empty = command_line.run("clips", spellings["id"], "--to", str(folder), "--format", "json")
+    mine = {name for name in there if not name.startswith(("01-mine", "02-notes", f"{spellings['id']}."))}
+    assert {Path(name).name for name in json.loads(empty.output)["outdated"]} == mine
 
 
 def test_clips_that_are_gone_from_the_store_can_be_made_again(command_line: CommandLine, tmp_path: Path) -> None:

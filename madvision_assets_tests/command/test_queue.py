@@ -384,6 +384,22 @@ def test_forgetting_names_the_other_cuts_of_a_video_and_takes_them_where_it_is_t
     assert workplace.database.cuts_of(one) == []
 
 
+def test_forgetting_takes_a_video_under_its_old_id_too_and_all_cuts_where_none_is_the_usual_one(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    workplace.add("mdr-100", ONE)
+    cuts = [workplace.register(ONE, Options(max_clips=count)).video_id for count in (2, 3)]
+
+    refused = command_line.run("forget", ONE, "--yes")
+    kept = command_line.run("forget", cuts[0], typed="n\n")
+    gone = command_line.run("forget", ONE, "--all-cuts", "--yes", "--format", "json")
+
+    assert "Name one of them" in refused.stderr
+    assert "mdr-100" in kept.stderr
+    assert json.loads(gone.stdout)["forgotten"]["videos"] == 3
+    assert workplace.database.ids_at(ONE) == []
+
+
 def test_a_running_video_is_not_forgotten_and_the_others_are(command_line: CommandLine, workplace: Workplace) -> None:
     one, two = submitted(command_line, ONE, TWO)
     files = keep(workplace, one)

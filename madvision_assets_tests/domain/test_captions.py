@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from madvision_assets.domain.captions import Cue, caption_cues, joined_text, to_srt
+from madvision_assets.domain.captions import Cue, caption_cues, joined_text, to_srt, whole_letters
 from madvision_assets.domain.phrases import phrases
 from madvision_assets.domain.transcript import Word
 
@@ -118,8 +118,10 @@ def test_no_line_begins_within_a_letter(text: str, before: int) -> None:
 
 def test_a_word_that_begins_with_a_sign_belongs_to_the_one_before_and_no_other_word_does() -> None:
     words = spoken("अर्थात् वह कि") + spoken("\u0902", 0.9)
+    burmese = spoken("ကျောင်း သွားသည် စာ ဖတ်သည် နေ့တိုင်း")
 
     assert shown(caption_cues(words, 0, 10)) == ["अर्थात् वह किं"]
+    assert whole_letters(burmese) == burmese
 
 
 def test_chinese_is_written_without_spaces() -> None:

@@ -496,6 +496,10 @@ def test_a_title_that_says_the_opposite_or_nothing_is_not_true(title: str, *, tr
         ("We lost 5 million", "Last year we lost 3.5 million.", False),
         ("We lost 3,5 million", "Last year we lost 3.5 million.", True),
         ("It grew by 1%", "One of us said it grew by 7%.", False),
+        ("The #1 mistake founders make", "It is the number one mistake that founders make.", True),
+        ("Rule 1: never lie", "Rule one is that you never lie.", True),
+        ("Step one: never lie", "The first step is that you never lie.", True),
+        ("It grew by 1 million", "No one said it grew by a million.", False),
         ("The fund lost $20000", "The fund lost 2000 dollars.", False),
         ("The fund lost $2000", "The fund lost 20000 dollars.", False),
         ("The fund lost $20,000", "The fund lost 20 000 dollars.", True),
@@ -520,10 +524,38 @@ def test_a_number_is_said_whole_and_a_name_as_it_is_and_other_words_in_their_for
 
 
 @pytest.mark.parametrize(
+    ("language", "title", "said", "true"),
+    [
+        ("ru", "Новый закон принят", "Новый текст закона принят вчера.", True),
+        ("uk", "Новий закон", "Новий, за законом.", True),
+        ("pl", "Nowy rząd", "Nowy skład rządu.", True),
+        ("cs", "Nový zákon", "Nový text zákona.", True),
+        ("tr", "Okul Ankara", "Ankara'da okulda.", True),
+        ("id", "Makan siang", "Makanan siang itu.", True),
+        ("ar", "قانون جديد", "قانونا جديد هنا.", True),
+        ("de", "Regel 1: nie lügen", "Regel eins ist, dass wir nie lügen.", True),
+        ("it", "Perché sei stanco", "Perché tu sei sempre stanco.", True),
+        ("it", "6 cose belle", "Dico sei cose belle.", True),
+        ("fr", "Un livre neuf", "Voici un livre tout neuf.", True),
+        ("de", "Die Freunde gehen", "Wie die Freundin gehen wir alle.", True),
+        ("ru", "Новый закон отменён", "Новый текст закона принят вчера.", False),
+        ("en", "How Mark lied", "The market lied.", False),
+    ],
+)
+def test_a_word_is_said_in_the_forms_that_its_language_gives_it(
+    language: str, title: str, said: str, *, true: bool
+) -> None:
+    assert (true_title(title, said, "", language) == title) is true
+
+
+@pytest.mark.parametrize(
     ("title", "languages", "true"),
     [
         ("CEO admits fraud and resigns", ("de", "en"), False),
-        ("Why Merkel resigns", ("de", "en"), False),
+        ("Why Monday is hard for Americans", ("de", "en"), True),
+        ("How Moscow and the EU reacted", ("de", "en"), True),
+        ("Why Anna BAKES cake", ("de", "en"), True),
+        ("WHY CEO CAKES WORK", ("de", "en"), True),
         ("Why Anna bakes cake", ("de", "en"), True),
         ("How German cake is baked", ("de", "en"), True),
         ("Anna's cake of 4 eggs", ("de", "en"), False),
@@ -533,7 +565,7 @@ def test_a_number_is_said_whole_and_a_name_as_it_is_and_other_words_in_their_for
         ("Почему Путин ушёл", ("de", "ru"), True),
     ],
 )
-def test_of_a_title_in_another_language_numbers_and_names_are_said(
+def test_of_a_title_in_another_language_numbers_and_abbreviations_are_said(
     title: str, languages: tuple[str, str], *, true: bool
 ) -> None:
     told = "Gestern haben Anna und ich über Kuchen geredet, und er braucht drei Eier."

@@ -1,11 +1,14 @@
 """Claims about S3 alone: links, credentials, outages; and about memory, which S3 needs most of."""
 
+import os
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -119,6 +122,45 @@ def test_the_environment_gives_the_credentials_that_are_not_given(
     store.put_bytes("signed", b"kept")
 
     assert store.get_bytes("signed") == b"kept"
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    """A security token service that trusts nobody."""
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = (
+            b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>Not authorized</Message></Error></ErrorResponse>"
+        )
+        self.send_response(403)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_a_link_that_nobody_gives_credentials_for_is_for_the_operator(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("x")
+    for name in [each for each in os.environ if each.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Refusing) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        given = {
+            "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/r",
+            "AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp_path / "token"),
+            "AWS_ENDPOINT_URL_STS": f"http://127.0.0.1:{server.server_port}",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        store = ObjectStore.from_url("s3://bucket/prefix", s3=AwsAccess(region="eu-central-1"))
+
+        with pytest.raises(StoreDeniedError, match="AWS gives no credentials"):
+            store.presigned_url("media/a.mp4", 60, "attachment", "video/mp4")
+        server.shutdown()
 
 
 BAD_ENDPOINTS = [

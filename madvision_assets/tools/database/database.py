@@ -6,6 +6,7 @@ SQLAlchemy is imported at the first use and not before: it would double what loa
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from madvision_assets.domain.documents import Document
@@ -213,12 +214,19 @@ class Database:
             return list(connection.execute(statements.select_cuts(uncut_id)).scalars())
 
     def other_cuts(self, video_ids: Collection[str]) -> frozenset[str]:
-        """All other partitions of the same videos, cut in other ways."""
+        """All other partitions of the same videos: cut in other ways, or under IDs that were told by another rule.
+
+        It looks at every video, as ``ids_at`` does.
+        """
         from madvision_assets.tools.database import statements
 
         with self.reading() as connection:
-            found = [connection.execute(statements.select_cuts(uncut_id(each), None)).scalars() for each in video_ids]
-            return frozenset(cut for cuts in found for cut in cuts) - frozenset(video_ids)
+            ids = sorted(video_ids)
+            asked = [statements.select_cuts(uncut_id(each), None) for each in ids]
+            some = (ids[n : n + statements.MAX_IDS] for n in range(0, len(ids), statements.MAX_IDS))
+            asked += [statements.select_at_same_addresses(each) for each in some]
+            found = [connection.execute(each).scalars().all() for each in asked]
+            return frozenset(chain.from_iterable(found)) - frozenset(video_ids)
 
     def ids_at(self, address: str) -> list[str]:
         """The partitions that were submitted with an address, oldest first; a few of them.

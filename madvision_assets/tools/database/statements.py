@@ -1,5 +1,6 @@
 """Every statement that we send, built with SQLAlchemy Core for SQLite and PostgreSQL alike."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,8 @@ from madvision_assets.tools.database.tables import lineage, video_processing_que
 
 # Of videos of the same bytes so many are looked at.
 MAX_SAME = 20
+# So many IDs are told in one statement; SQLite takes 32,766 values.
+MAX_IDS = 1000
 
 
 def upsert_video(video: Video, options: Options | None, *, sqlite: bool) -> Executable:
@@ -93,6 +96,16 @@ def select_ids_at(address: str) -> Executable:
     """The IDs of the videos that were submitted with this address in its one spelling, oldest first."""
     column = videos.c.video_id
     return select(column).where(videos.c.address == address).order_by(videos.c.created_at, column).limit(MAX_SAME)
+
+
+def select_at_same_addresses(video_ids: Collection[str]) -> Executable:
+    """The IDs of all videos that have an address of the web in common with these, themselves among them.
+
+    A local file's is no sign of it: other bytes may lie there now.
+    """
+    column = videos.c.address
+    theirs = select(column).where(videos.c.video_id.in_(video_ids), column.startswith("http"))
+    return select(videos.c.video_id).where(column.in_(theirs))
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,9 @@ class NamedLinks:
         """A link that lets anybody read the object, and has it sent with these two headers.
 
         Raises:
-            StoreDeniedError: there are no credentials.
+            StoreDeniedError: there are no credentials, or they are refused.
         """
-        from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]
+        from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
         asked = {
             "Bucket": self._location.bucket,
@@ -50,6 +50,6 @@ class NamedLinks:
         }
         try:
             signed: str = self._client.generate_presigned_url("get_object", asked, ExpiresIn=int(expires_s))
-        except BotoCoreError as error:
-            raise StoreDeniedError(f"{key}: no AWS credentials were found") from error
+        except (BotoCoreError, ClientError) as error:  # the latter where STS refuses
+            raise StoreDeniedError(f"{key}: AWS gives no credentials to sign a link with") from error
         return signed
