@@ -159,9 +159,11 @@ def _after(segment: Segment, free_from_s: float, number: int) -> Segment:
     """The segment with its number, and what of it lies before a time behind that; no word is lost."""
     words: list[Word] = []
     at_s = free_from_s
+    # Many words in little time are as short as lets them end where they did.
+    step_s = min(MIN_WORD_S, max(0.001, (segment.end_s - free_from_s) / max(1, len(segment.words))))
     for word in segment.words:
         start_s = max(word.start_s, at_s)
-        at_s = round(max(word.end_s, start_s + (MIN_WORD_S if start_s > word.start_s else 0.0)), 3)
+        at_s = round(max(word.end_s, start_s + (step_s if start_s > word.start_s else 0.0)), 3)
         words.append(word.model_copy(update={"start_s": start_s, "end_s": at_s}))
     bounds = {"start_s": max(segment.start_s, free_from_s), "end_s": max(segment.end_s, at_s)}
     return segment.model_copy(update={"id": number, **bounds, "words": tuple(words)})

@@ -210,6 +210,10 @@ def test_a_segment_that_begins_in_the_last_loses_no_word() -> None:
     assert all(word.end_s > word.start_s for word in found.words)
     assert (times[0], times[-1], found.end_s) == (9, 9.6, 9.6)
 
+    many = tuple(Word(text="so", start_s=75 + n * 0.3, end_s=75.3 + n * 0.3) for n in range(80))
+    late = segment(75, 100.1, "so " * 80).model_copy(update={"words": many})
+    assert number_segments([segment(0, 100, "a"), late])[1].end_s == 100.1
+
 
 @pytest.mark.parametrize(
     "said",
