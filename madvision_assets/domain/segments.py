@@ -50,11 +50,7 @@ def clean_segments(
         Segments in time order, shifted by ``offset_s``, not overlapping; those in silence are left out.
     """
     all_sound = united(audible, faint)
-    spoken = [
-        segment
-        for item in heard
-        if (segment := _on_sound(item, audible) or (_on_sound(item, all_sound, BELIEVED) if faint else None))
-    ]
+    spoken = [segment for item in heard if (segment := _in_any_sound(item, audible, all_sound, faint))]
     audibly = [each for each in sentences(without_loops(spoken)) if _is_kept(each, audible, all_sound)]
     laid = _between_pauses(audibly, pauses)
     # A word that was laid elsewhere may have made its sentence a long one.
@@ -96,6 +92,16 @@ def excerpt_starts(audible: Sequence[Span], length_s: float, count: int) -> list
             starts.append(start_s + wanted_s - heard_s)
         heard_s += end_s - start_s
     return starts
+
+
+def _in_any_sound(
+    item: HeardSegment, audible: Sequence[Span], all_sound: Sequence[Span], faint: Sequence[Span]
+) -> HeardSegment | None:
+    """What was heard, laid on all sound where it is believed and reaches into what is faint; else on the audible."""
+    believed = None
+    if overlap_s((item.start_s, item.end_s), faint):
+        believed = _on_sound(item, all_sound, BELIEVED)
+    return believed or _on_sound(item, audible)
 
 
 def _on_sound(item: HeardSegment, audible: Sequence[Span], least: float = MIN_PROBABILITY) -> HeardSegment | None:
