@@ -50,11 +50,7 @@ def clean_segments(
         Segments in time order, shifted by ``offset_s``, not overlapping; those in silence are left out.
     """
     all_sound = united(audible, faint)
-    spoken = [
-        segment
-        for item in heard
-        if (segment := _on_sound(item, audible) or (_on_sound(item, all_sound, BELIEVED) if faint else None))
-    ]
+    spoken = [segment for item in heard if (segment := _in_any_sound(item, audible, all_sound, faint))]
     audibly = [each for each in sentences(without_loops(spoken)) if _is_kept(each, audible, all_sound)]
     laid = _between_pauses(audibly, pauses)
     # A word that was laid elsewhere may have made its sentence a long one.
@@ -96,6 +92,16 @@ def excerpt_starts(audible: Sequence[Span], length_s: float, count: int) -> list
             starts.append(start_s + wanted_s - heard_s)
         heard_s += end_s - start_s
     return starts
+
+
+def _in_any_sound(
+    item: HeardSegment, audible: Sequence[Span], all_sound: Sequence[Span], faint: Sequence[Span]
+) -> HeardSegment | None:
+    """What was heard, laid on all sound where it is believed and reaches into what is faint; else on the audible."""
+    believed = None
+    if overlap_s((item.start_s, item.end_s), faint):
+        believed = _on_sound(item, all_sound, BELIEVED)
+    return believed or _on_sound(item, audible)
 
 
 def _on_sound(item: HeardSegment, audible: Sequence[Span], least: float = MIN_PROBABILITY) -> HeardSegment | None:
@@ -159,9 +165,11 @@ def _after(segment: Segment, free_from_s: float, number: int) -> Segment:
     """The segment with its number, and what of it lies before a time behind that; no word is lost."""
     words: list[Word] = []
     at_s = free_from_s
+    # Many words in little time are as short as lets them end where they did.
+    step_s = min(MIN_WORD_S, max(0.001, (segment.end_s - free_from_s) / max(1, len(segment.words))))
     for word in segment.words:
         start_s = max(word.start_s, at_s)
-        at_s = round(max(word.end_s, start_s + (MIN_WORD_S if start_s > word.start_s else 0.0)), 3)
+        at_s = round(max(word.end_s, start_s + (step_s if start_s > word.start_s else 0.0)), 3)
         words.append(word.model_copy(update={"start_s": start_s, "end_s": at_s}))
     bounds = {"start_s": max(segment.start_s, free_from_s), "end_s": max(segment.end_s, at_s)}
     return segment.model_copy(update={"id": number, **bounds, "words": tuple(words)})

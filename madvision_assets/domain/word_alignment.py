@@ -38,8 +38,15 @@ def is_unspaced(letter: str) -> bool:
 
 
 def letters(word: str) -> str:
-    """What of a word tells it from others: letters and digits, and the marks that are vowels in many scripts."""
-    return "".join(each for each in normal_form("NFC", word.casefold()) if each.isalnum() or category(each) in _MARKS)
+    """What of a word tells it from others: letters and digits, and the marks that are vowels in many scripts.
+
+    The points of Hebrew and Arabic are none, which are written or left out, nor is what chooses the form of a sign.
+    """
+    return "".join(each for each in normal_form("NFC", word.casefold()) if each.isalnum() or _is_vowel(each))
+
+
+def _is_vowel(each: str) -> bool:
+    return category(each) in _MARKS and not "\u0590" <= each <= "\u06ff" and each < "\ufe00"
 
 
 def joinable(text: str) -> str:

@@ -14,8 +14,10 @@ from madvision_assets.domain.transcript import Segment, Transcript
 
 # Text compresses well; a file that grows beyond this is none of ours.
 MAX_CHARS = 500_000_000
+# Parts the number of a repeat from the ID of its talk.
+_REPEAT = "__"
 # What can be a part of an ID as it is.
-_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
+_PLAIN = re.compile(rf"(?!.*{_REPEAT})[A-Za-z0-9_-]{{1,80}}")
 # Times are often given in whole seconds.
 ROUNDED_S = 1.0
 
@@ -127,7 +129,7 @@ def transcript_of(talk: LabelledTalk, repeat: int = 0) -> Transcript:
 
 def _video_id(talk: LabelledTalk, repeat: int) -> str:
     told = talk.id if _PLAIN.fullmatch(talk.id) else hashlib.sha256(talk.id.encode(errors="replace")).hexdigest()[:16]
-    return f"evaluated-{told}" + f"-{repeat + 1}" * bool(repeat)
+    return f"evaluated-{told}" + f"{_REPEAT}{repeat + 1}" * bool(repeat)
 
 
 def _text_of(file: Path) -> str:

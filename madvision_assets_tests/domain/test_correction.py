@@ -101,6 +101,25 @@ def test_a_word_that_was_misheard_has_the_place_between_its_neighbours_and_the_o
     assert {word.probability for word in new.words} == {1.0}
 
 
+@pytest.mark.parametrize(
+    ("plain", "pointed"),
+    [
+        ("שלום לכלם ברוכים הבאים", "שָׁלוֹם לְכֻלָּם בְּרוּכִים הַבָּאִים"),
+        ("السلام عليكم ورحمة", "السَّلَامُ عَلَيْكُمْ وَرَحْمَةُ"),
+        ("I ❤ it", "I ❤️ it"),
+    ],
+    ids=["Hebrew", "Arabic", "form of a sign"],
+)
+def test_points_that_come_in_move_no_word(plain: str, pointed: str) -> None:
+    old = transcript(plain)
+
+    new = as_heard(old, pointed)
+
+    assert [word.text for word in new.words] == pointed.split()
+    assert [(word.start_s, word.end_s) for word in new.words] == [(word.start_s, word.end_s) for word in old.words]
+    assert not any(segment.estimated for segment in new.segments)
+
+
 def test_words_that_come_in_and_go_out_move_no_others() -> None:
     old = transcript()
 

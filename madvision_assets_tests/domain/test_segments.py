@@ -210,6 +210,10 @@ def test_a_segment_that_begins_in_the_last_loses_no_word() -> None:
     assert all(word.end_s > word.start_s for word in found.words)
     assert (times[0], times[-1], found.end_s) == (9, 9.6, 9.6)
 
+    many = tuple(Word(text="so", start_s=75 + n * 0.3, end_s=75.3 + n * 0.3) for n in range(80))
+    late = segment(75, 100.1, "so " * 80).model_copy(update={"words": many})
+    assert number_segments([segment(0, 100, "a"), late])[1].end_s == 100.1
+
 
 @pytest.mark.parametrize(
     "said",
@@ -249,12 +253,18 @@ def test_a_sentence_that_is_added_in_the_silence_behind_a_real_one_is_left_out()
     assert [s.text for s in found] == ["We read."]
 
 
-@pytest.mark.parametrize(("probability", "faint", "kept"), [(0.8, True, 1), (0.4, True, 0), (0.8, False, 0)])
-def test_who_is_heard_well_far_below_loud_speech_is_kept(probability: float, faint: bool, kept: int) -> None:
+@pytest.mark.parametrize(
+    ("probability", "onset_s", "faint", "kept"),
+    [(0.8, 14.0, True, 1), (0.8, 12.6, True, 1), (0.4, 14.0, True, 0), (0.8, 14.0, False, 0)],
+)
+def test_who_is_heard_well_far_below_loud_speech_is_kept(
+    probability: float, onset_s: float, faint: bool, kept: int
+) -> None:
     words = tuple(HeardWord(f" word{n}", 10 + n * 0.5, 10.5 + n * 0.5, probability) for n in range(6))
     quiet = HeardSegment("".join(word.text for word in words), 10.0, 13.0, words)
+    sound = [(9.5, min(13.5, onset_s))] if faint else []
 
-    found = clean_segments([quiet], 0.0, [(0.0, 9.0), (14.0, 30.0)], (), [(9.5, 13.5)] if faint else [])
+    found = clean_segments([quiet], 0.0, [(0.0, 9.0), (onset_s, 30.0)], (), sound)
 
     assert len(found) == kept
     assert all([(w.start_s, w.end_s) for w in s.words] == [(w.start_s, w.end_s) for w in words] for s in found)

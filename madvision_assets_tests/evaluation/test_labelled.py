@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from madvision_assets.evaluation.labelled import read_set, transcript_of
+from madvision_assets.evaluation.labelled import LabelledTalk, read_set, transcript_of
 
 TALK: dict[str, Any] = {
     "id": "one",
@@ -49,6 +49,14 @@ def test_a_talk_becomes_a_transcript_that_begins_where_the_talk_does(tmp_path: P
 
     assert [(s.id, s.start_s, s.end_s, s.speaker) for s in transcript.segments] == [(0, 0, 5, "Ann"), (1, 5, 15, "")]
     assert transcript.duration_s == 15
+
+
+def test_each_repeat_of_each_talk_is_a_video_of_its_own() -> None:
+    talks = [LabelledTalk.model_validate({**TALK, "id": name}) for name in ("a", "a_", "a-2", "a__2", "a.2", "a\n")]
+    names = [transcript_of(talk, repeat).video_id for talk in talks for repeat in range(3)]
+
+    assert len(set(names)) == len(names)
+    assert names[:2] == ["evaluated-a", "evaluated-a__2"]
 
 
 @pytest.mark.parametrize(

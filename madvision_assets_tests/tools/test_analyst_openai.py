@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -38,6 +38,7 @@ from madvision_assets.tools.analyst import manner, openai_client, openai_session
 from madvision_assets.tools.analyst.answers import MomentAnswer, Strength
 from madvision_assets.tools.analyst.models import Models, cost_usd
 from madvision_assets.tools.analyst.openai_analyst import OpenAIAnalyst
+from madvision_assets.tools.analyst.openai_client import MAX_ANSWER_BYTES
 from madvision_assets_tests import openai_faults
 from madvision_assets_tests.builders import SAMPLE_SECTIONS, sample_talk, transcript_of
 from madvision_assets_tests.fakes import KEY, LOOSE, MINDED, THINKING, FakeOpenAI, quoted_segments
@@ -375,7 +376,8 @@ def test_the_kind_of_ten_hours_is_judged_by_a_sample_of_all_parts(fake: FakeOpen
         (openai_faults.cut_off(), AnalystBadAnswerError),
         (openai_faults.broken_json(), AnalystBadAnswerError),
         (openai_faults.wrong_form(), AnalystBadAnswerError),
-        (openai_faults.no_choices(), AnalystUnavailableError),
+        (openai_faults.no_choices(), AnalystBadAnswerError),
+        (Fault(change={"choices": [], "usage": None}), AnalystUnavailableError),
         (openai_faults.web_page(), AnalystUnavailableError),
         (Fault(body=""), AnalystUnavailableError),
         (Fault(body='{"choices": [{"mess'), AnalystUnavailableError),
@@ -499,6 +501,36 @@ def test_an_answer_that_is_compressed_though_nobody_asked_for_that_is_not_unpack
     body = gzip.compress(b" " * 1_000_000)
     head = b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(body)
     with speaking(head + body, b"") as base_url, pytest.raises(AnalystUnavailableError, match="RemoteProtocolError"):
+        OpenAIAnalyst(KEY, base_url, max_retries=0).classify(short_talk(), SOURCE)
+
+
+COMPLETED = json.dumps(
+    {
+        "choices": [{"message": {"content": '{"kind": "news", "confidence": "low"}'}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 900, "completion_tokens": 9},
+    }
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "encoding", "body", "leaf"),
+    [
+        ("200 OK", "utf-8", COMPLETED, None),
+        ("200 OK", "Identity", COMPLETED, None),
+        ("200 OK", "identity, GZIP", gzip.compress(COMPLETED), AnalystUnavailableError),
+        ("401 Unauthorized", "gzip", gzip.compress(b'{"error": {"code": "invalid_api_key"}}'), ApiKeyInvalidError),
+        ("429 No", "gzip", gzip.compress(b'{"error": {"code": "insufficient_quota"}}'), QuotaExhaustedError),
+        ("429 No", "gzip", b"not packed", AnalystRateLimitedError),
+        ("429 No", "br", b"packed", AnalystRateLimitedError),
+        ("429 No", "gzip", gzip.compress(b" " * 2 * MAX_ANSWER_BYTES), AnalystUnavailableError),
+    ],
+)
+def test_what_is_said_of_compression_hides_no_answer_and_no_error(
+    status: str, encoding: str, body: bytes, leaf: type[Failure] | None
+) -> None:
+    head = f"HTTP/1.1 {status}\r\ncontent-encoding: {encoding}\r\ncontent-type: application/json\r\n"
+    whole = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+    with speaking(whole, b"") as base_url, pytest.raises(leaf) if leaf else nullcontext():
         OpenAIAnalyst(KEY, base_url, max_retries=0).classify(short_talk(), SOURCE)
 
 

@@ -235,4 +235,7 @@ def test_who_speaks_quietly_is_audible_however_loud_others_are_before_and_hiss_i
 
     assert heard_s(quiet) > 0.8 * quiet_s
     assert heard_s(hiss) == 0
+    # Noise that comes and goes may be speech, and is believed as little.
+    gated = np.concatenate([loud, np.where(np.arange(len(hiss)) // (2 * RATE_HZ) % 2, hiss, 0)])
+    assert audible_spans(gated, RATE_HZ)[-1][1] < 40.5
     assert faint_spans(loud, RATE_HZ, audible_spans(loud, RATE_HZ)) == []

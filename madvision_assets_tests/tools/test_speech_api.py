@@ -60,6 +60,7 @@ SAID: Mapping[str, Any] = {
 }
 BEYOND = [{"word": "Measure", "start": 900.0, "end": 901.0}]
 NOWHERE = {"word": "Measure", "start": None, "end": math.inf}
+UNTIMED = [{"text": " Measure first."}, {"start": None, "end": 3.0, "text": " Then change, one thing."}]
 
 
 def tone(length_s: float) -> Samples:
@@ -211,10 +212,19 @@ def test_cuts_lie_in_pauses_and_lose_nothing() -> None:
             {"words": [NOWHERE, *SAID["words"][1:]]},
             ["Measure first.", "Then change, one thing."],
         ),
+        (
+            {"segments": [{"start": 0, "end": 1, "text": " "}, *UNTIMED], "words": []},
+            ["Measure first. Then change, one thing."],
+        ),
+        (
+            {"segments": [{**SAID["segments"][0], "no_speech_prob": 0.9, "avg_logprob": -1.5}, *UNTIMED]},
+            ["Measure first. Then change, one thing."],
+        ),
     ],
     ids=[
         *("empty", "blank", "no words", "no segments", "out of order", "word beyond", "segment beyond", "no speech"),
         *("no speech at all", "segment without start", "segment that ends nowhere", "odd logprob", "word without time"),
+        *("time of a blank alone", "time of no speech alone"),
     ],
 )
 def test_whatever_a_server_leaves_out_or_gets_wrong_times_rise_and_lie_in_the_sound(
@@ -321,6 +331,7 @@ def test_usage_counts_the_requests_and_the_seconds_of_all_files(server: FakeTran
         (openai_faults.with_200({"message": "Provider returned error", "code": 502}), f.SpeechApiUnavailableError),
         (openai_faults.with_200({"message": "Slow down", "code": 429}), f.SpeechApiRateLimitedError),
         (Fault(body='{"text": '), f.SpeechApiBadAnswerError),
+        (Fault(body='\ufeff{"text": '), f.SpeechApiBadAnswerError),
         (Fault(body="[" * 100_000), f.SpeechApiBadAnswerError),
         (Fault(change={"text": None}), f.SpeechApiBadAnswerError),
     ],

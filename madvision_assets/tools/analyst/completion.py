@@ -77,10 +77,10 @@ def refuse_unfinished(completion: "ChatCompletion") -> None:
     Raises:
         PolicyRefusalError: the model declined, or was stopped.
         CutOffError: it had no more room.
-        AnalystUnavailableError: there is no answer.
+        AnalystBadAnswerError: there is no answer, though it was paid for.
     """
     if not completion.choices or not getattr(completion.choices[0], "message", None):
-        raise AnalystUnavailableError("the response has no choices")
+        raise AnalystBadAnswerError("the response has no choices")
     choice = completion.choices[0]
     if choice.message.refusal:
         raise PolicyRefusalError(str(choice.message.refusal))

@@ -2,14 +2,16 @@
 
 Its own timeout is of each single read, of which an answer may have any number. So a clock runs beside each call, that
 hangs up at the deadline, whatever is being read then. Answers are taken as they are, not compressed, so that the bytes
-that are counted are those that they have.
+that are counted are those that they have; of a compressed error those are counted that it is unpacked to.
 """
 
 import socket
 import time
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from threading import Lock, Timer
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from openai import OpenAI
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+# What the SDK's client would unpack.
+_PACKED = frozenset({"gzip", "deflate", "br", "zstd"})
 _TOO_LATE = "the answer did not end before the deadline of the call"
 
 
@@ -160,19 +164,31 @@ class Client:
         import httpx2
 
         if self._sending is not None:
-            if response.headers.get("content-encoding", "identity") != "identity":
+            told = response.headers.get("content-encoding", "")
+            packed = {each.strip().lower() for each in told.split(",")} & _PACKED
+            if packed and response.status_code < HTTPStatus.BAD_REQUEST:
                 raise httpx2.RemoteProtocolError("its answer is compressed, which was not asked for")
-            response.stream = _bounded(response.stream, self._sending)
+            if packed:  # an error is one all the same; it is unpacked where its bytes are counted
+                del response.headers["content-encoding"]
+            response.stream = _bounded(response.stream, self._sending, is_gzip=packed == {"gzip"})
 
 
-def _bounded(stream: Any, sending: Sending) -> "httpx2.SyncByteStream":
+def _unpacked(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """What is packed by gzip, no piece larger than an answer can be; it ends where it is broken."""
+    unpacking = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    with suppress(zlib.error):
+        for chunk in stream:
+            yield unpacking.decompress(chunk, MAX_ANSWER_BYTES + 1)
+
+
+def _bounded(stream: Any, sending: Sending, *, is_gzip: bool) -> "httpx2.SyncByteStream":
     """The bytes of an answer, as long as there is time for them and they are not too many."""
     import httpx2
 
     class Bounded(httpx2.SyncByteStream):
         def __iter__(self) -> Iterator[bytes]:
             size = 0
-            for chunk in stream:
+            for chunk in _unpacked(stream) if is_gzip else stream:
                 size += len(chunk)
                 if size > MAX_ANSWER_BYTES:
                     raise httpx2.RemoteProtocolError(f"its answer is larger than {MAX_ANSWER_BYTES} bytes")

@@ -157,9 +157,9 @@ def audible_spans(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float
     """Stretches that are louder than near silence, as (start, end) in seconds from the first sample.
 
     A frame of 30 ms is audible when its RMS is above -50 dBFS and at most 30 dB below the loud parts (the 95th
-    percentile of the half minutes around it); gaps under 0.5 s are closed. Where it is quiet, its loud parts below
-    -30 dBFS, all that is at most 20 dB below them counts, down to -70 dBFS, where its level goes up and down as that of
-    speech.
+    percentile of the half minutes around it); gaps under 0.5 s are closed. Where all is quiet, its loud parts below
+    -30 dBFS, what is at most 20 dB below those around counts, down to -70 dBFS, where its level goes up and down as
+    that of speech; beside loud sound, noise in its pauses would do so too, and ``faint_spans`` has what may be speech.
 
     Args:
         samples: mono, -1 to 1.
@@ -169,12 +169,13 @@ def audible_spans(samples: "NDArray[np.float32]", rate: int) -> list[tuple[float
 
     level_db, frame_s = _levels_db(samples, rate)
     audible = np.empty(len(level_db), bool)
+    is_quiet = len(level_db) > 0 and np.percentile(level_db, LOUD_PERCENTILE) < SILENCE_DBFS + BELOW_FAINT_DB
     block = round(AROUND_S / frame_s)
     for at in range(0, len(level_db), block):
         around = level_db[max(0, at - block // 2) : at + block + block // 2]
         loud_db = float(np.percentile(around, LOUD_PERCENTILE))
         silence_db = SILENCE_DBFS
-        if _spread_db(around[around <= SILENCE_DBFS], LOUD_PERCENTILE) > UNEVEN_DB:
+        if is_quiet and _spread_db(around[around <= SILENCE_DBFS], LOUD_PERCENTILE) > UNEVEN_DB:
             silence_db = min(SILENCE_DBFS, max(FAINT_DBFS, loud_db - BELOW_FAINT_DB))
         audible[at : at + block] = level_db[at : at + block] > max(silence_db, loud_db - BELOW_LOUD_DB)
     return _spans(audible, frame_s, len(samples) / rate)

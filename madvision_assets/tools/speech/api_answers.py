@@ -5,6 +5,7 @@ taken, and nothing is made up: where no word has a time, the segment goes on wit
 words over its sound.
 """
 
+import codecs
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -128,7 +129,7 @@ def read_answer(body: bytes) -> Answer:
         NoAnswerError: nothing was heard at all: it is a web page, say, or empty.
         SpeechApiBadAnswerError: it is no JSON, or of another form.
     """
-    if not body.lstrip().startswith((b"{", b"[")):
+    if not body.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b"{", b"[")):
         raise NoAnswerError("the server does not answer as a transcription API does")
     try:
         return Answer.model_validate(json.loads(body))
@@ -158,6 +159,8 @@ def _segments(given: Sequence[_Segment], length_s: float) -> list[HeardSegment]:
             timed[-1] = ((start_s, max(end_s, until_s)), said + text, sure)
         else:
             untimed += text
+    if untimed:  # the server times nothing but what is no speech
+        timed.append(((0.0, length_s), untimed, 1.0))
     timed.sort(key=lambda one: one[0])
     inside = [one for one in timed if one[0][0] < length_s]
     return [HeardSegment(text, *_within(bounds, length_s), probability=sure) for bounds, text, sure in inside]
