@@ -7,7 +7,7 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import pairwise
 from pathlib import Path
 from threading import Event, Thread
@@ -524,13 +524,18 @@ COMPLETED = json.dumps(
         ("429 No", "br", b"packed", AnalystRateLimitedError),
         ("429 No", "gzip", gzip.compress(b" " * 2 * MAX_ANSWER_BYTES), AnalystUnavailableError),
     ],
+    ids=[
+        *("another encoding", "none", "packed", "packed key error", "packed quota error", "said to be packed"),
+        *("packed otherwise", "packed bomb"),
+    ],
 )
 def test_what_is_said_of_compression_hides_no_answer_and_no_error(
     status: str, encoding: str, body: bytes, leaf: type[Failure] | None
 ) -> None:
     head = f"HTTP/1.1 {status}\r\ncontent-encoding: {encoding}\r\ncontent-type: application/json\r\n"
     whole = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
-    with speaking(whole, b"") as base_url, pytest.raises(leaf) if leaf else nullcontext():
+    outcome: AbstractContextManager[object] = pytest.raises(leaf) if leaf else nullcontext()
+    with speaking(whole, b"") as base_url, outcome:
         OpenAIAnalyst(KEY, base_url, max_retries=0).classify(short_talk(), SOURCE)
 
 
