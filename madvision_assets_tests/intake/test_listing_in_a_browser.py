@@ -165,7 +165,7 @@ def test_a_search_goes_on_beyond_what_one_request_takes(
     page: Page, base_url: str, four: tuple[Shown, ...], states: VideoStates
 ) -> None:
     shown, lease = states.running("https://talks.example.org/long.mp4")
-    states.heard(lease, *(f"The walnut, part {n}." for n in range(90)))
+    states.heard(lease, *(f"The walnut, part {n}." for n in range(62)))
     others = [f"{n:043}" for n in range(120)]  # so that it is asked for in groups
     listed(page, base_url, [four[0].token, *others, shown.token])
     page.get_by_label("What is said", exact=True).fill("walnut")
