@@ -1,5 +1,7 @@
 """Pods run where their selectors, tolerations and requests let them, the most important first."""
 
+from pathlib import Path
+
 from madvision_assets_tests.cluster import Node
 from madvision_assets_tests.cluster.client import LIMIT_S, ON_A_GPU, ONE_GPU, SLEEP, ClusterClient, job, named
 from madvision_assets_tests.waiting import wait_for
@@ -17,12 +19,15 @@ def why_not(k8s: ClusterClient, job_name: str) -> str:
     return str(event)
 
 
-def test_one_gpu_is_one_pod_at_a_time(k8s: ClusterClient) -> None:
+def test_one_gpu_is_one_pod_at_a_time(k8s: ClusterClient, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    waits = ["sh", "-c", f"until test -e {gate}; do sleep 0.1; done"]
     for name in ("first", "second"):
-        k8s.run(job(name, ["sleep", "1"], pod=ON_A_GPU, resources=ONE_GPU))
+        k8s.run(job(name, waits, pod=ON_A_GPU, resources=ONE_GPU))
     assert why_not(k8s, "second") == (
         "0/2 nodes are available: 1 Insufficient nvidia.com/gpu, 1 node(s) didn't match Pod's node affinity/selector."
     )
+    gate.touch()
     k8s.ended("second")
     [first], [second] = k8s.records("first"), k8s.records("second")
     assert first.node == second.node == "gpu-1"
