@@ -38,6 +38,7 @@ def run(arguments: Sequence[str], *, forks_now: bool = True) -> None:
         forks_now: begin the process that runs are forked from at once, and not with the first run: there may be none.
     """
     multiprocessing.set_forkserver_preload([PRELOADED])
+    dagster_inside.keep_connections()
     with sockets_in_a_folder():
         if forks_now:
             forkserver.ensure_running()

@@ -41,6 +41,7 @@ def run(arguments: Sequence[str], host: str, port: int | None) -> None:
         port: likewise; None is nowhere.
     """
     clock = Clock()
+    dagster_inside.keep_connections()
     with dg.DagsterInstance.get() as instance:
         for name in dagster_inside.put_ticks_right(instance, time.time()):
             tell(f"the last tick of {name} lay in the future, by a clock that was wrong; it is due now")

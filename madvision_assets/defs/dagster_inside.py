@@ -6,16 +6,21 @@ The rest may change with any release, so Dagster is pinned to one version, and e
 what breaks without it. Modules that ``dagster`` does not load anyway are imported inside the functions.
 """
 
+import os
 import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.instance.ref import InstanceRef
+from sqlalchemy import NullPool
+
+from madvision_assets.tools.database.engines import KEPT_CONNECTIONS
 
 Context = dg.AssetExecutionContext | dg.OutputContext | dg.InputContext
 Claim = Callable[..., Any]
@@ -25,6 +30,9 @@ _NO_CAPTURE = {
 }
 CONNECT_TIMEOUT_S = 10
 _PATIENT = "_madvision_patient"
+_KEPT = "_madvision_kept"
+# How dagster-postgres asks for an engine, but for the webserver's.
+_KEEPS_NONE = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
 _TERMINATED = "UNEXPECTED_TERMINATION"
 
 
@@ -69,12 +77,47 @@ def asked_with_patience(instance: dg.DagsterInstance, ask: Callable[[Callable[[]
     storages: list[Any] = [instance.event_log_storage, instance.run_storage]
     for storage in storages:
         engine = getattr(storage, "_engine", None)
-        if engine is not None and engine.name == "postgresql" and not hasattr(engine, _PATIENT):
+        if engine is None or engine.name != "postgresql":
+            continue
+        if not hasattr(engine, _PATIENT):  # both storages may have the same one
             event.listen(engine, "do_connect", connect)
             setattr(engine, _PATIENT, True)
+        if not hasattr(storage, _PATIENT):
+            setattr(storage, _PATIENT, True)
             for name in ("store_event", "handle_run_event"):  # where it goes away in the middle of one
                 if write := getattr(storage, name, None):
                     setattr(storage, name, lambda *given, _write=write: ask(lambda: _write(*given)))
+
+
+def keep_connections() -> None:
+    """Let all instances of this process, and of those forked from it, use the same few connections to PostgreSQL.
+
+    Why: dagster-postgres connects anew for whatever it asks, some hundred times for a video, and PostgreSQL forks and
+    looks at the password each time: half of the CPU of a video with short stages.
+    Public way: ``optimize_for_webserver`` does so for one instance, and each tick of a sensor has its own.
+    Without it: twice the CPU, no other harm.
+    """
+    from dagster_postgres.event_log import event_log
+    from dagster_postgres.run_storage import run_storage
+    from dagster_postgres.schedule_storage import schedule_storage
+    from dagster_postgres.utils import create_pg_engine as make
+
+    modules: list[Any] = [event_log, run_storage, schedule_storage]
+    if hasattr(event_log, _KEPT):
+        return
+
+    @cache
+    def kept(_process: int, url: str) -> Any:
+        return make(url, isolation_level="AUTOCOMMIT", **KEPT_CONNECTIONS)
+
+    @wraps(make)
+    def make_or_share(url: str, token_provider: Any = None, **options: Any) -> Any:
+        is_plain = token_provider is None and options == _KEEPS_NONE
+        return kept(os.getpid(), url) if is_plain else make(url, token_provider, **options)
+
+    setattr(event_log, _KEPT, kept)
+    for module in modules:
+        module.create_pg_engine = make_or_share
 
 
 @contextmanager

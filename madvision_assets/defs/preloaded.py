@@ -21,4 +21,5 @@ OF_OTHERS = ("av", "boto3", "click", "pydantic_settings", "upath")
 
 for name in (*OF_DAGSTER, *OF_OURS, *OF_OTHERS):
     import_module(name)
+dagster_inside.keep_connections()
 gc.freeze()  # the collector of each run would touch, and so copy, what it shares with all

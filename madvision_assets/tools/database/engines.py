@@ -1,6 +1,7 @@
 """Engines of SQLAlchemy for the two databases that we speak to."""
 
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -27,6 +28,15 @@ _POSTGRES_ARGUMENTS: dict[str, str | int] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": SILENCE_MS,
+}
+# Few, since each run has its own, in another program's database; more are made for a moment. One that broke is noticed
+# before it is used.
+KEPT_CONNECTIONS: dict[str, Any] = {
+    "pool_size": 2,
+    "max_overflow": -1,
+    "pool_use_lifo": True,
+    "pool_pre_ping": True,
+    "connect_args": _POSTGRES_ARGUMENTS,
 }
 _DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 _SUPPORTED = {"sqlite", "postgresql+psycopg2"}
