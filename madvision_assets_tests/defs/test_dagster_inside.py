@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
 from typing import Any, cast
+from uuid import uuid4
 
 import dagster as dg
 import pytest
@@ -22,7 +23,9 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
 from dagster._grpc import server
-from sqlalchemy import create_engine, make_url, text
+from dagster_postgres.event_log import event_log
+from dagster_postgres.utils import create_pg_engine
+from sqlalchemy import Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from madvision_assets.defs import dagster_inside as inside
@@ -507,31 +510,96 @@ def test_each_name_says_why_it_is_needed_where_to_look_and_what_breaks() -> None
     assert lacking == {}
 
 
-def test_whatever_is_asked_of_postgresql_is_asked_with_patience_and_twice_is_once(
-    tmp_path: Path, postgres_url: str
-) -> None:
-    name = "patience_canary"
-    with create_engine(postgres_url, isolation_level="AUTOCOMMIT").connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+@pytest.fixture
+def on_postgres(tmp_path: Path, postgres_url: str) -> Iterator[tuple[Path, Engine]]:
+    """A folder whose instance keeps its state in a PostgreSQL database of its own, and another way to that server."""
+    name = f"inside_{uuid4().hex}"
+    server = create_engine(postgres_url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
     url = make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
     (tmp_path / "dagster.yaml").write_text(f"storage: {{postgres: {{postgres_url: '{url}'}}}}\n")
+    yield tmp_path, server
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def kept_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process keeps connections to Dagster's database, until the end of the test."""
+    for module in ("event_log.event_log", "run_storage.run_storage", "schedule_storage.schedule_storage"):
+        name = f"dagster_postgres.{module}.create_pg_engine"
+        monkeypatch.setattr(name, create_pg_engine)  # and back again
+    with canary(inside.keep_connections):
+        inside.keep_connections()
+    yield
+    monkeypatch.delattr(event_log, "_madvision_kept")
+
+
+def backends(server: Engine, folder: Path) -> set[int]:
+    """The connections that there are to the database of an instance: the process of each."""
+    name = make_url((folder / "dagster.yaml").read_text().split("'")[1]).database
+    with server.connect() as connection:
+        query = text("SELECT pid FROM pg_stat_activity WHERE datname = :name")
+        return set(connection.execute(query, {"name": name}).scalars())
+
+
+@pytest.mark.usefixtures("kept_connections")
+def test_all_instances_of_a_process_use_one_connection_and_do_without_it_when_it_breaks(
+    on_postgres: tuple[Path, Engine],
+) -> None:
+    folder, server = on_postgres
+    seen = []
+    for _ in range(3):
+        with canary(inside.keep_connections), inside.open_instance(folder) as instance:
+            assert instance.get_run_by_id("none") is None
+            instance.report_engine_event("a word", job_name="job", run_id="none")
+            assert list(instance.all_instigator_state()) == []
+        seen.append(backends(server, folder))
+    assert len(seen[0]) == 1
+    assert seen[0] == seen[1] == seen[2]
+
+    with server.connect() as connection:
+        connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": seen[0].pop()})
+    with inside.open_instance(folder) as instance:
+        assert instance.get_run_by_id("none") is None
+    assert len(backends(server, folder) - seen[1]) == 1
+
+
+def test_without_being_told_to_a_process_keeps_none(on_postgres: tuple[Path, Engine]) -> None:
+    folder, server = on_postgres
+    with inside.open_instance(folder) as instance:
+        assert instance.get_run_by_id("none") is None
+        wait_for(lambda: not backends(server, folder), 10)
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_whatever_is_asked_of_postgresql_is_asked_with_patience_and_twice_is_once(
+    request: pytest.FixtureRequest, on_postgres: tuple[Path, Engine], *, kept: bool
+) -> None:
+    if kept:
+        request.getfixturevalue("kept_connections")
     asked = []
 
     def ask(act: Callable[[], Any]) -> Any:
         asked.append(act)
         return act()
 
-    with canary(inside.asked_with_patience), inside.open_instance(tmp_path) as on_postgres:
+    with canary(inside.asked_with_patience), inside.open_instance(on_postgres[0]) as instance:
         counts = []
         for _ in range(2):
-            inside.asked_with_patience(on_postgres, ask)
+            inside.asked_with_patience(instance, ask)
             asked.clear()
-            assert on_postgres.get_run_by_id("none") is None
-            on_postgres.report_engine_event("a word", job_name="job", run_id="none")
+            assert instance.get_run_by_id("none") is None
+            instance.report_engine_event("a word", job_name="job", run_id="none")
             counts.append(len(asked))
         assert counts[0] == counts[1]
-        assert counts[0] > 2
+        assert counts[0] >= (1 if kept else 3)  # one that is kept needs no way there
+        run = dg.DagsterRun("job")
+        instance.add_run(run)
+        asked.clear()
+        instance.report_run_failed(run)
+        assert len(asked) >= 2, "the event, and what it makes of the run"
 
 
 def test_each_name_has_a_canary_and_a_use() -> None:

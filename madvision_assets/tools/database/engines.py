@@ -29,10 +29,9 @@ _POSTGRES_ARGUMENTS: dict[str, str | int] = {
     "keepalives_count": 3,
     "tcp_user_timeout": SILENCE_MS,
 }
-# Few, since each run has its own, in another program's database; more are made for a moment. One that broke is noticed
-# before it is used.
+# Of Dagster's database each process keeps one, and makes more for a moment. One that broke shows before it is used.
 KEPT_CONNECTIONS: dict[str, Any] = {
-    "pool_size": 2,
+    "pool_size": 1,
     "max_overflow": -1,
     "pool_use_lifo": True,
     "pool_pre_ping": True,
