@@ -316,6 +316,36 @@ def test_a_worker_that_hangs_is_ended_when_its_video_is_taken_back_and_then_its_
     assert run.status is dg.DagsterRunStatus.FAILURE
 
 
+def test_the_video_of_a_worker_that_died_is_taken_back_at_the_first_look(harness: Harness) -> None:
+    run_id = under_way(harness)
+    with running(*worker(harness, run_id)) as (process, _):
+        assert looks(harness, 1) == []
+        process.kill()
+        process.wait(LIMIT_S)
+
+        assert looks(harness, 1) == [f"{VIDEO}: its worker is lost"]
+
+    assert (harness.row().status, harness.row().failure_cause) == (QueueStatus.WAITING, "worker_lost")
+    assert slots(harness) == set()
+    looks(harness, 1)
+    assert list(harness.settings.work_folder.iterdir()) == [], "it is buried once its lease is over"
+
+
+def test_a_worker_whose_locks_are_those_of_another_machine_is_not_taken_for_dead(harness: Harness) -> None:
+    run_id = under_way(harness)
+    here = Owner.here(VIDEO, run_id, 1)
+    assert here.process
+    owner = here.model_copy(update={"process": here.process.model_copy(update={"place": "another-boot pid:[1]"})})
+    file = harness.settings.work_folder / f"{run_id}.1.worker"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(owner.model_dump_json())
+
+    assert looks(harness, LOOKS) == [], "it may be at work"
+
+    assert looks(harness, LOOKS + 1) == [f"{VIDEO}: its worker is lost"], "but not without signs of life"
+    assert not file.exists()
+
+
 def test_a_worker_that_hangs_after_its_video_was_taken_over_by_hand_is_ended_and_its_slot_is_free(
     harness: Harness,
 ) -> None:

@@ -56,6 +56,12 @@ class Process(Value):
         return self.place == _place()
 
     @property
+    def is_of_this_machine(self) -> bool:
+        """Whether the system that it is of is ours, since its start: then what it locked is locked for us too."""
+        place = _place()
+        return place is not None and self.place.split()[0] == place.split()[0]
+
+    @property
     def is_alive(self) -> bool:
         """Whether it is in here, and it is still that very process."""
         return self._stat() is not None

@@ -1,8 +1,9 @@
 """Queue against Dagster: what a run left undone in the table when it crashed, was cancelled or got lost is done here.
 
 The table is the truth, and workers write it themselves. This is for those that could not: their run has ended and the
-row still says ``running``; their process gives no sign of life; or no run ever came of a claim. Whether a sign of life
-is missing is judged by its not changing over several looks, never by comparing clocks.
+row still says ``running``; their process died, or gives no sign of life; or no run ever came of a claim. That it died
+is seen at once where it is of this machine, by the lock that it left. Whether a sign of life is missing is judged by
+its not changing over several looks, never by comparing clocks.
 
 The other way round, a run that Dagster has under way while its lease is over is to end by itself. One whose process
 died before it could write its end would be "started" for ever: nothing else looks for it where Dagster's launcher
@@ -84,7 +85,9 @@ class Reconciler:
         """
         silent: Seen = {}
         repairs = []
+        died = self.workers.died() if self.workers else []
         present = self.workers.present() if self.workers else []
+        dead = {(owner.video_id, owner.attempt) for _, owner in died if owner and self.one_process}
         running = self.queue.running()
         for row in running:
             run = find_run(instance, row)
@@ -93,6 +96,7 @@ class Reconciler:
             before, count = seen.get(row.video_id, ("", 0))
             silent[row.video_id] = (sign, count + 1 if before == sign else 0)
             is_silent = silent[row.video_id][1] >= (LOOKS_AT_A_PERSON if row.is_by_a_person else self.looks)
+            is_silent = is_silent or (row.video_id, row.attempt) in dead
             repair = self._repair(instance, row, run, is_silent=is_silent)
             if repair:
                 repairs.append(f"{row.video_id}: {repair}")
@@ -111,6 +115,9 @@ class Reconciler:
                 self._end_worker(instance, run.run_id)
                 self._end_run(instance, run.run_id, "Its lease was over, and nobody wrote its end.")
                 repairs.append(f"{video_id}: run {run.run_id} was left without a worker, and was ended")
+        for path, owner in died:
+            if owner is None or (owner.video_id, owner.attempt) not in leases:
+                path.unlink(missing_ok=True)
         return silent, repairs
 
     def is_given_up(self, video_id: str) -> bool:

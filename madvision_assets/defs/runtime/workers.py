@@ -51,16 +51,24 @@ class Workers:
             yield Announcement(file)
 
     def present(self) -> list[tuple[str, Owner]]:
-        """Those that are there, each with the name of its file; the files of those that died are removed."""
-        sweep_unseen(self.folder, SUFFIX)
-        found = []
-        for path in sorted(self.folder.glob(f"[!.]*{SUFFIX}")):
-            if is_lost(path):
-                path.unlink(missing_ok=True)
-            elif owner := read_owner(path):
-                found.append((path.name, owner))
-        return found
+        """Those that are there, each with the name of its file."""
+        return [(path.name, owner) for path, owner in self._files() if owner and not is_lost(path)]
+
+    def died(self) -> list[tuple[Path, Owner | None]]:
+        """The files of those that did not come to remove them, each with who it was; the dead are the reader's to bury.
+
+        None stands for one of which nothing can be said: it may be at work on another machine, whose locks are its own.
+        """
+        return [
+            (path, owner if owner and owner.process and owner.process.is_of_this_machine else None)
+            for path, owner in self._files()
+            if is_lost(path)
+        ]
 
     def of_run(self, run_id: str) -> list[Owner]:
         """Those at work at a run."""
         return [owner for _, owner in self.present() if owner.run_id == run_id]
+
+    def _files(self) -> list[tuple[Path, Owner | None]]:
+        sweep_unseen(self.folder, SUFFIX)
+        return [(path, read_owner(path)) for path in sorted(self.folder.glob(f"[!.]*{SUFFIX}"))]
