@@ -25,10 +25,10 @@ import httpx
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.tools.database.rows import QueueRow
-from madvision_assets_tests.chaos import evidence, faults, report
+from madvision_assets_tests.chaos import evidence, faults, persons, report
 from madvision_assets_tests.chaos.faults import SEEKING
 from madvision_assets_tests.chaos.invariants import Evidence, Window, broken
-from madvision_assets_tests.chaos.plan import POINT, VERSION, Fault, Plan, make_plan
+from madvision_assets_tests.chaos.plan import PERSON, POINT, VERSION, Fault, Plan, make_plan
 from madvision_assets_tests.chaos.victims import NotNowError
 from madvision_assets_tests.chaos.videos import OPTIONS, Films, serve
 from madvision_assets_tests.chaos.world import MAX_IN_FLIGHT, Nurse, Tell, World, open_world
@@ -82,6 +82,7 @@ class Campaign:
         ends_s: by the monotonic clock; what has not ended by then counts as stuck.
         asked: what was submitted, by video ID.
         happened: the faults that were played.
+        wished: what people did.
     """
 
     plan: Plan
@@ -91,6 +92,7 @@ class Campaign:
     ends_s: float = math.inf
     asked: dict[str, evidence.Asked] = field(default_factory=dict)
     happened: list[Happened] = field(default_factory=list)
+    wished: list[Happened] = field(default_factory=list)
 
     def play(self, films: Films) -> None:
         """Everything at its moment, each in a thread of its own, until the last fault is over."""
@@ -105,6 +107,7 @@ class Campaign:
                 for twin in range(1 + video.twins)
             ]
         events += [(fault.at_s, partial(self._break, fault)) for fault in self.plan.faults]
+        events += [(wish.at_s, partial(self._wish, films, wish)) for wish in self.plan.wishes]
         began_s = time.monotonic()
         threads = []
         for at_s, act in sorted(events, key=lambda event: event[0]):
@@ -168,6 +171,22 @@ class Campaign:
             self.nurse.excuse()
         self._recover(happened, before)
 
+    def _wish(self, films: Films, wish: Fault) -> None:
+        """What somebody does to his own video, from its submission until he has what he wishes."""
+        happened = Happened(wish, began_at=time.time())
+        self.wished.append(happened)
+        try:
+            happened.note = persons.act(self.world, films, wish)
+        except NotNowError as why:
+            happened.not_done = str(why)
+        except faults.HeldUpError as what:
+            happened.held_up = f"{wish}: {what}"
+        except Exception as error:  # noqa: BLE001 - as above
+            happened.held_up = f"the campaign itself failed at {wish}: {type(error).__name__}: {error}"
+        happened.ended_at = time.time()
+        took = f"{happened.note}, after {happened.ended_at - happened.began_at:.0f} s"
+        self.tell(f"{wish} {happened.held_up or happened.not_done or took}")
+
     def _recover(self, happened: Happened, before: dict[str, QueueRow]) -> None:
         left, late = set(before), list[str]()
 
@@ -183,7 +202,10 @@ class Campaign:
             return report.clear_s(happened.ended_at, time.time(), spans)
 
         def is_over() -> bool:
-            rows = {row.video_id: row for row in self.world.rows() or []}
+            found = self.world.rows()
+            rows = {row.video_id: row for row in found or []}
+            if found is not None:
+                left.intersection_update(rows)  # whose person wished it gone
             is_full = sum(row.status is QueueStatus.RUNNING for row in rows.values()) >= MAX_IN_FLIGHT
             for video_id in left & set(rows):
                 row = rows[video_id]
@@ -237,7 +259,7 @@ class Campaign:
             for h in self.happened
             if h.not_done is None
         ]
-        found.held_up = [*self.nurse.stalls, *(h.held_up for h in self.happened if h.held_up)]
+        found.held_up = [*self.nurse.stalls, *(h.held_up for h in self.happened + self.wished if h.held_up)]
         return found
 
     def _at_most(self, limit_s: float) -> float:
@@ -263,7 +285,7 @@ def run(chosen: Plan, folder: Path, minutes: float) -> list[str]:
     """One campaign; gives what broke."""
     ends_s = time.monotonic() + minutes * 60
     tell = Tell(folder / "campaign.log")
-    counts = f"{len(chosen.videos)} videos, {len(chosen.faults)} faults"
+    counts = f"{len(chosen.videos)} videos, {len(chosen.faults)} faults, {len(chosen.wishes)} people"
     tell(f"Seed {chosen.seed}, plan version {VERSION}: {counts}; {folder}")
     (folder / "plan.json").write_text(json.dumps(asdict(chosen), indent=1))
     films = Films(folder)
@@ -293,7 +315,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="A campaign of faults against the real system.")
     parser.add_argument("--seed", type=int, help="of the plan; without one, any")
     parser.add_argument("--faults", type=int, default=DEFAULT_FAULTS, help="how many (default: %(default)s)")
-    parser.add_argument("--kinds", default="", help=f"only these, separated by commas: {', '.join(faults.KINDS)}")
+    parser.add_argument(
+        "--kinds", default="", help=f"only these, separated by commas: {', '.join([*faults.KINDS, PERSON])}"
+    )
     parser.add_argument("--minutes", type=float, help="what has not ended by then counts as stuck")
     parser.add_argument("--keep", action="store_true", help="keep the folder with the logs also where nothing broke")
     arguments = parser.parse_args()

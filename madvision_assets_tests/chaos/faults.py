@@ -139,13 +139,13 @@ def hang_worker(world: World, fault: Fault) -> Iterator[str]:
     with _stopped(world, [victim.pid, *descendants(victim.pid)]):
         yield str(victim)
         # While the machine or a database stood still, nobody could see to it.
-        while not (is_over := went_on(world, victim)) and _at_work_s(world, began_at) < fault.lasts_s:
+        while not (is_over := went_on(world, victim)) and at_work_s(world, began_at) < fault.lasts_s:
             time.sleep(POLL_S)
         if not is_over:
             raise HeldUpError(f"{victim} hangs, and nothing was done for its video for {fault.lasts_s:.0f} s")
 
 
-def _at_work_s(world: World, began_at: float) -> float:
+def at_work_s(world: World, began_at: float) -> float:
     """For how long since then the system could do something."""
     return clear_s(began_at, time.time(), [(first, last) for first, last in world.stops])
 

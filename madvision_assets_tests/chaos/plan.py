@@ -3,6 +3,7 @@
 A plan is data and says nothing of how. Raise ``VERSION`` with every change that makes another plan of a seed.
 """
 
+import math
 import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from itertools import cycle, islice
 
 from madvision_assets_tests.chaos.points import POINTS
 
-VERSION = 1
+VERSION = 2
 
 # So many of each dozen of videos.
 VIDEO_KINDS = {
@@ -34,6 +35,10 @@ PACE_S = (6.0, 10.0)
 POINT = "point"
 POINT_EVERY = 3
 POINT_WAITS_S = 120.0
+# What people do to their own videos meanwhile (persons.py), one of them for so many faults.
+PERSON = "person"
+PERSONS = ("cancels", "deletes", "edits", "forgets")
+PERSON_EVERY = 6
 
 STEPS = ("raw_video", "transcript", "content_type", "clip_candidates", "clips")
 # What can be broken in which way, and for how long, seconds: from, to.
@@ -104,11 +109,16 @@ class Fault:
 
 @dataclass(frozen=True)
 class Plan:
-    """A campaign that is to be."""
+    """A campaign that is to be.
+
+    Attributes:
+        wishes: what people do, each a ``PERSON`` with its target; they break nothing.
+    """
 
     seed: int
     videos: tuple[Video, ...]
     faults: tuple[Fault, ...]
+    wishes: tuple[Fault, ...] = ()
 
 
 def make_plan(seed: int, faults: int, kinds: Collection[str] = ()) -> Plan:
@@ -117,20 +127,31 @@ def make_plan(seed: int, faults: int, kinds: Collection[str] = ()) -> Plan:
     Args:
         seed: any number.
         faults: how many; the videos are as many as keep the system busy meanwhile.
-        kinds: of faults; without any, all.
+        kinds: of faults, or ``PERSON``; without any, all.
 
     Raises:
         ValueError: there is no such kind.
     """
-    unknown = set(kinds) - {*FAULT_KINDS, POINT}
+    known = [*FAULT_KINDS, POINT, PERSON]
+    unknown = set(kinds) - set(known)
     if unknown:
-        raise ValueError(
-            f"There is no kind {', '.join(sorted(unknown))}; there are {', '.join([*FAULT_KINDS, POINT])}."
-        )
+        raise ValueError(f"There is no kind {', '.join(sorted(unknown))}; there are {', '.join(known)}.")
     rng = random.Random(seed)  # noqa: S311 - to be repeated
     happening = tuple(_faults(rng, faults, kinds or (*FAULT_KINDS, POINT)))
     last_s = happening[-1].at_s if happening else 0.0
-    return Plan(seed, tuple(_videos(rng, 3 + faults // 2, last_s)), happening)
+    videos = tuple(_videos(rng, 3 + faults // 2, last_s))
+    wishes = tuple(_wishes(seed, faults, kinds, len(happening), last_s))
+    return Plan(seed, videos, happening, wishes)
+
+
+def _wishes(seed: int, faults: int, kinds: Collection[str], numbered: int, last_s: float) -> Iterator[Fault]:
+    """By random numbers of their own: faults and videos are the same with them and without."""
+    if kinds and PERSON not in kinds:
+        return
+    rng = random.Random(f"{PERSON} {seed}")  # noqa: S311 - to be repeated
+    count = faults if set(kinds) == {PERSON} else math.ceil(faults / PERSON_EVERY)
+    for number, target in enumerate(islice(cycle(rng.sample(PERSONS, len(PERSONS))), count), numbered + 1):
+        yield Fault(number, PERSON, target, round(rng.uniform(FIRST_AT_S, max(2 * FIRST_AT_S, 0.8 * last_s)), 1), 0.0)
 
 
 def _faults(rng: random.Random, count: int, kinds: Collection[str]) -> Iterator[Fault]:

@@ -7,16 +7,17 @@ from dataclasses import asdict
 
 import pytest
 
-from madvision_assets_tests.chaos.plan import FAULT_KINDS, POINT, VERSION, VIDEO_KINDS, make_plan
+from madvision_assets_tests.chaos.persons import WISHES
+from madvision_assets_tests.chaos.plan import FAULT_KINDS, PERSON, PERSONS, POINT, VERSION, VIDEO_KINDS, make_plan
 from madvision_assets_tests.chaos.points import MEDIA_STEPS, MOMENTS, OTHERS, POINTS, STEPS, WRITES
 from madvision_assets_tests.chaos.videos import ENDS
 
 # Of seed 7 with 60 faults, by version: a plan that changes takes another version, since seeds that failed are kept.
-KNOWN = {1: "5ab25a2d3ab39d60"}
+KNOWN = {1: "5ab25a2d3ab39d60", 2: "dc7019008bb2cec6"}
 
 
-def digest(seed: int, faults: int) -> str:
-    return hashlib.sha256(json.dumps(asdict(make_plan(seed, faults))).encode()).hexdigest()[:16]
+def digest(**parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def test_a_seed_is_a_plan_and_another_seed_another() -> None:
@@ -25,7 +26,11 @@ def test_a_seed_is_a_plan_and_another_seed_another() -> None:
 
 
 def test_the_plans_of_a_version_stay_what_they_are() -> None:
-    assert digest(7, 60) == KNOWN[VERSION]
+    plan = asdict(make_plan(7, 60))
+
+    assert digest(**plan) == KNOWN[VERSION]
+    del plan["wishes"]
+    assert digest(**plan) == KNOWN[1], "videos and faults are as they were before people were in it"
 
 
 def test_sixty_faults_are_of_every_kind_and_a_third_of_them_deaths_between_two_writes() -> None:
@@ -40,6 +45,16 @@ def test_no_fault_comes_again_before_all_have_come() -> None:
     faults = [(f.kind, f.target) for f in make_plan(3, 60).faults if f.kind != POINT]
 
     assert len(set(faults[: len(wanted)])) == min(len(wanted), len(faults))
+
+
+def test_people_do_all_that_people_do_and_a_plan_may_be_of_them_alone() -> None:
+    assert set(WISHES) == set(PERSONS)
+    for plan in (make_plan(7, 60), make_plan(7, 4, [PERSON])):
+        assert {wish.target for wish in plan.wishes} == set(PERSONS)
+        assert len({each.number for each in (*plan.faults, *plan.wishes)}) == len(plan.faults) + len(plan.wishes)
+    assert make_plan(7, 4, [PERSON]).faults == ()
+    assert make_plan(7, 4, ["dns"]).wishes == ()
+    assert len(make_plan(43, 6).wishes) == 1
 
 
 def test_enough_faults_of_points_alone_are_every_point_once() -> None:

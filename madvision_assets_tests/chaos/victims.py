@@ -43,7 +43,12 @@ def find_victim(world: World, step: str) -> Victim:
     while time.monotonic() < deadline_s:
         for row in world.rows() or []:
             at_step = row.pipeline_step == step or not step or time.monotonic() > deadline_s - ANY_STEP_BEFORE_S
-            if row.status is not QueueStatus.RUNNING or row.lost_workers or not at_step:
+            if (
+                row.status is not QueueStatus.RUNNING
+                or row.lost_workers
+                or not at_step
+                or row.video_id in world.persons
+            ):
                 continue
             pid = world.worker(row.video_id)
             if pid is not None and not was_struck(world, row):

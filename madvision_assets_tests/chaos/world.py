@@ -68,6 +68,7 @@ class World:
         dagster_url: of Dagster's own tables.
         scratch_is_small: whether the folder of the stages' temporary files is a file system of its own.
         forgiven: how often somebody took a video over on purpose, by its ID.
+        persons: videos that somebody does something to; no fault is aimed at them.
         down: parts that a fault holds down, which nobody starts meanwhile.
         lock: for whoever starts and kills parts.
         askers: threads that ask the database.
@@ -86,6 +87,7 @@ class World:
     s3: S3Server
     scratch_is_small: bool
     forgiven: Counter[str] = field(default_factory=Counter)
+    persons: set[str] = field(default_factory=set)
     down: set[str] = field(default_factory=set)
     lock: threading.RLock = field(default_factory=threading.RLock)
     askers: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(MAX_ASKERS))

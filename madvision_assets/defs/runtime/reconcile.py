@@ -115,8 +115,8 @@ class Reconciler:
                 self._end_worker(instance, run.run_id)
                 self._end_run(instance, run.run_id, "Its lease was over, and nobody wrote its end.")
                 repairs.append(f"{video_id}: run {run.run_id} was left without a worker, and was ended")
-        for path, owner in died:
-            if owner is None or (owner.video_id, owner.attempt) not in leases:
+        for path, who in died:
+            if who is None or (who.video_id, who.attempt) not in leases:
                 path.unlink(missing_ok=True)
         return silent, repairs
 

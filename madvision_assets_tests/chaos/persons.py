@@ -1,0 +1,200 @@
+"""What people do to their videos while things break. Each has one of his own, and sees that what he wishes happens.
+
+They are no faults: nothing that breaks meanwhile is excused by them.
+"""
+
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from system import python
+
+from madvision_assets.domain.clips import Outcome
+from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.tools.database.rows import QueueRow
+from madvision_assets_tests.chaos.faults import HeldUpError, at_work_s
+from madvision_assets_tests.chaos.plan import Fault, Video
+from madvision_assets_tests.chaos.victims import NotNowError
+from madvision_assets_tests.chaos.videos import OPTIONS, Films, Served, serve
+from madvision_assets_tests.chaos.world import World
+
+LIMIT_S = 240.0
+STAYS_S = 6.0
+AGAIN_AFTER_S = 10.0
+REQUEST_LIMIT_S = 10.0
+COMMAND_LIMIT_S = 90.0
+POLL_S = 0.2
+TITLE = "What somebody called it while all about him broke"
+
+
+@dataclass
+class Own:
+    """Somebody's video.
+
+    Attributes:
+        served: where it is.
+        token: his receipt.
+    """
+
+    world: World
+    served: Served
+    token: str = ""
+
+    @property
+    def video_id(self) -> str:
+        """What the system calls it."""
+        return self.served.video_id
+
+    def submit(self) -> None:
+        """Again until there is a receipt."""
+
+        def taken() -> bool:
+            body = {"url": self.served.address, "options": OPTIONS}
+            self.token = str(self._asked("POST", "/public/video", json=body).json()["token"])
+            return True
+
+        self.until(taken, "nobody took it")
+
+    def row(self) -> QueueRow | None:
+        """Where it stands; None where there is none."""
+        return self.world.trial.queue.get(self.video_id)
+
+    def is_running(self) -> bool:
+        """Whether somebody is at work on it."""
+        return getattr(self.row(), "status", None) is QueueStatus.RUNNING
+
+    def has_clips(self) -> bool:
+        """Whether it ended well."""
+        row = self.row()
+        return row is not None and row.status is QueueStatus.DONE and row.outcome is Outcome.CLIPS
+
+    def is_gone(self) -> bool:
+        """Whether nothing is left of it, neither in the tables nor in the store, and its token leads nowhere."""
+        trial = self.world.trial
+        left = [
+            self.row(),
+            any(trial.versions(self.video_id).values()),
+            trial.store.list_keys(f"media/{self.video_id}"),
+        ]
+        status = f"/public/video/status?token={self.token}"
+        return not any(left) and httpx.get(f"{self.world.system.intake}{status}").status_code == httpx.codes.NOT_FOUND
+
+    def look(self) -> dict[str, Any]:
+        """Its clips, to be changed."""
+        return dict(self._asked("GET", "/public/video/clips").json())
+
+    def retitle(self, title: str) -> None:
+        """Call its first clip something else."""
+        change = {"change": "retitle", "clip": self.look()["clips"][0]["clip"], "title": title}
+        self._asked("PATCH", "/public/video/clips", json={"version": self.look()["version"], "edits": [change]})
+
+    def delete(self) -> None:
+        """As its submitter."""
+        self._asked("DELETE", "/public/video")
+
+    def command(self, *words: str) -> bool:
+        """At a terminal; whether it ended well."""
+        with (self.world.folder / "persons.log").open("ab") as log:
+            command = python("-m", "madvision_assets.command.main", *words)
+            environment, folder = self.world.environment, self.world.folder
+            done = subprocess.run(
+                command, env=environment, cwd=folder, stdout=log, stderr=log, check=False, timeout=COMMAND_LIMIT_S
+            )
+        return done.returncode == 0
+
+    def until(self, is_so: Callable[[], object], otherwise: str, wish: Callable[[], object] | None = None) -> None:
+        """Wait for something, and wish for it again and again; time in which nothing could be done does not count.
+
+        Raises:
+            HeldUpError: it does not come.
+        """
+        began_at, wished_s = time.time(), 0.0
+        while True:
+            with suppress(Failure, httpx.HTTPError, subprocess.TimeoutExpired):  # things are broken just now
+                if is_so():
+                    return
+                if wish and time.monotonic() - wished_s > AGAIN_AFTER_S:
+                    wished_s = time.monotonic()
+                    wish()
+            if at_work_s(self.world, began_at) > LIMIT_S:
+                raise HeldUpError(f"{self.video_id}: {otherwise} within {LIMIT_S:.0f} s; it is {self.row()}")
+            time.sleep(POLL_S)
+
+    def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        url = f"{self.world.system.intake}{path}"
+        return httpx.request(method, url, headers=headers, timeout=REQUEST_LIMIT_S, **more).raise_for_status()
+
+
+def cancels(own: Own) -> None:
+    """At work it is stopped, and stays so until somebody wants it to go on: then it ends as if nothing had been."""
+    own.until(own.is_running, "nobody began it")
+
+    def is_cancelled() -> bool:
+        if own.has_clips():
+            raise NotNowError("it was done before it could be cancelled")
+        return getattr(own.row(), "failure_cause", None) == "cancelled"
+
+    own.until(is_cancelled, "it was not cancelled", lambda: own.command("cancel", own.video_id))
+    seen_until = time.monotonic() + STAYS_S
+    while time.monotonic() < seen_until:
+        with suppress(Failure):
+            if own.is_running():
+                raise HeldUpError(f"{own.video_id}: it was cancelled, and went on by itself")
+        time.sleep(POLL_S)
+    own.until(lambda: not is_cancelled(), "it did not go on", lambda: own.command("requeue", "--video", own.video_id))
+    own.until(own.has_clips, "it had no clips")
+
+
+def deletes(own: Own) -> None:
+    """At work it is deleted by whoever submitted it: all of it goes, and its token leads nowhere."""
+    own.until(own.is_running, "nobody began it")
+    own.until(own.is_gone, "something is left of it", own.delete)
+
+
+def forgets(own: Own) -> None:
+    """At work it is not forgotten, and takes no harm; when it is done, it goes."""
+    own.until(own.is_running, "nobody began it")
+    if own.command("forget", own.video_id, "--yes"):
+        raise NotNowError("it was done before it could be forgotten")
+    own.until(own.has_clips, "it had no clips")
+    own.until(own.is_gone, "something is left of it", lambda: own.command("forget", own.video_id, "--yes"))
+
+
+def edits(own: Own) -> None:
+    """When it is done, a clip is called something else: nothing is fetched or heard again for it."""
+    own.until(own.has_clips, "it had no clips")
+
+    def is_called_so() -> bool:
+        return own.has_clips() and own.look()["clips"][0]["title"] == TITLE and not own.look()["busy"]
+
+    own.until(is_called_so, "its clip has its old name", lambda: own.retitle(TITLE))
+    made = own.world.trial.lineage(own.video_id)
+    if own.world.trial.downloads(own.video_id) > made[PipelineStep.RAW_VIDEO]:
+        raise HeldUpError(f"{own.video_id}: it was fetched again for a name: {made}")
+
+
+WISHES: dict[str, Callable[[Own], None]] = {"cancels": cancels, "deletes": deletes, "edits": edits, "forgets": forgets}
+
+
+def act(world: World, films: Films, wish: Fault) -> str:
+    """Do what a plan has somebody do; gives with which video.
+
+    Raises:
+        HeldUpError: what he wished did not happen.
+        NotNowError: there was no moment for it.
+    """
+    video = Video(f"person-{wish.number}", "good", wish.at_s, 0, callback=False, twins=0)
+    served = serve(video, world.trial.site, films, wish.number)
+    world.persons.add(served.video_id)
+    world.trial.paths[served.video_id], world.trial.sizes[served.path] = served.path, served.size_bytes
+    own = Own(world, served)
+    own.submit()
+    WISHES[wish.target](own)
+    return served.video_id
