@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from madvision_assets.connections import make_database, make_store
-from madvision_assets.domain.clip_edits import Edit, EditRefusedError
+from madvision_assets.domain.clip_edits import EditRefusedError
 from madvision_assets.domain.clips import Change, ClipCandidates, Clips
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import MissingInputError
@@ -17,6 +17,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript, Word
 from madvision_assets.domain.video import Options, RawVideo, Video
+from madvision_assets.domain.wanted_edits import Edit
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.submissions import NewSubmission
 from madvision_assets.tools.store.documents import read_current

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from madvision_assets.domain.clip_edits import (
     MOST_KEPT,
-    Edit,
     EditRefusedError,
     Spoken,
     edited,
@@ -19,6 +18,7 @@ from madvision_assets.domain.clip_edits import (
     to_render,
 )
 from madvision_assets.domain.clips import Change, ClipCandidate, ClipCandidates, Outcome
+from madvision_assets.domain.wanted_edits import Edit
 from madvision_assets_tests.builders import sample_talk
 from madvision_assets_tests.stores import sealed
 
