@@ -11,7 +11,8 @@ const list = document.getElementById("words");
 const render = document.getElementById("render");
 const preview = document.getElementById("preview");
 const problem = document.getElementById("problem");
-const boxes = ["source", "vertical", "square", "portrait"].map((name) => document.getElementById(name));
+const own = document.getElementById("source"); // captions in the source's own shape
+const boxes = [own, ...document.querySelectorAll("#shapes input")];
 const style = document.getElementById("captions");
 const were = { renditions, captions };
 const MOST_TITLE_CHARS = 120;
@@ -69,15 +70,15 @@ function isRecut(clip) {
 // In the one form that the server keeps: the source's own shape counts only beside others, and with captions.
 function pictures() {
   const ticked = boxes.filter((box) => box.checked).map((box) => box.id);
-  const others = ticked.filter((name) => name !== "source");
+  const others = ticked.filter((name) => name !== own.id);
   const captions = style.value || null;
   return { renditions: captions && others.length ? ticked : others, captions };
 }
 
 // The pictures beside the clip as it was cut: how their captions are, by what they are called.
 function files({ renditions, captions }) {
-  const captioned = captions ? (renditions.length ? renditions : ["source"]) : [];
-  const clean = renditions.filter((name) => name !== "source");
+  const captioned = captions ? (renditions.length ? renditions : [own.id]) : [];
+  const clean = renditions.filter((name) => name !== own.id);
   return new Map([...clean.map((name) => [name, ""]), ...captioned.map((name) => [`${name} with captions`, captions])]);
 }
 
@@ -148,7 +149,7 @@ function card(clip) {
 function paint() {
   watch();
   const hasNew = newPictures().length > 0;
-  boxes[0].disabled = !style.value || !boxes.slice(1).some((box) => box.checked);
+  own.disabled = !style.value || !boxes.some((box) => box !== own && box.checked);
   for (const clip of clips) {
     const { radio, span, title, state, drop } = clip.parts;
     const [first, last] = [words[clip.first], words[clip.last]];
@@ -391,5 +392,7 @@ words.forEach((word, n) => {
   paragraph.append(node, " ");
 });
 if (nodes.length) nodes[0].tabIndex = 0;
+for (const box of boxes) box.checked = renditions.includes(box.id); // whatever the browser remembers
+style.value = captions || "";
 clips.forEach(card);
 paint();
