@@ -6,7 +6,7 @@ Whoever may use it is trusted as whoever types the commands is; but only address
 import re
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import click
 from mcp.server.mcpserver.exceptions import ToolError
@@ -14,13 +14,16 @@ from pydantic import Field, ValidationError
 
 from madvision_assets.command import naming
 from madvision_assets.command.display_queue import look_at_queue, look_at_video
+from madvision_assets.command.edit import NONE
 from madvision_assets.command.workplace import Workplace
 from madvision_assets.domain.clips import Clip
-from madvision_assets.domain.failures import Failure
+from madvision_assets.domain.failures import Failure, MissingInputError
 from madvision_assets.domain.queue import MAX_PRIORITY, QueueStatus
+from madvision_assets.domain.renditions import CaptionStyle, Shape
 from madvision_assets.domain.submitters import MCP
 from madvision_assets.domain.urgency import Ageing
 from madvision_assets.domain.video import Options, Video, uncut_id
+from madvision_assets.domain.wanted_edits import ChoosePictures
 from madvision_assets.intake.problems import ProblemError
 from madvision_assets.intake.schemas import ClipOptions, SubmissionRequest
 from madvision_assets.intake.services import make_services
@@ -28,7 +31,9 @@ from madvision_assets.intake.submitting import checked
 from madvision_assets.lineage.queries import video_lineage
 from madvision_assets.tools.database.newest import about_videos
 from madvision_assets.tools.database.operations import Operations
+from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
+from madvision_assets.work.editing import Editing
 from madvision_assets.work.searching import HIGHEST_ID, Search
 
 MOST_LISTED, MOST_FOUND = 100, 50
@@ -40,6 +45,10 @@ Named = Annotated[
     str, Field(max_length=2048, description="Its ID, token, page, address, or the ID of one of its clips.")
 ]
 Asked = Annotated[Options | None, Field(description="How it is heard and cut; what is left out is as usual.")]
+Shapes = Annotated[list[Shape], Field(description="Besides the source's own, which is always there; [] for none.")]
+Captions = Annotated[
+    CaptionStyle | Literal["none"], Field(description="Burnt into these shapes, else the source's own shape.")
+]
 Urgency = Annotated[int, Field(ge=-MAX_PRIORITY, le=MAX_PRIORITY, description="A higher one is done earlier.")]
 Tool = TypeVar("Tool", bound=Callable[..., Any])
 
@@ -87,6 +96,7 @@ class Tools:
             self.list_videos,
             self.list_clips,
             self.recut_video,
+            self.choose_pictures,
             self.search_transcripts,
             self.video_lineage,
         ]
@@ -103,14 +113,44 @@ class Tools:
 
     @told_as_error
     def recut_video(self, video: Named, options: Options, priority: Urgency = 0) -> dict[str, Any]:
-        """Cut a video that is known again, in another way, such as other lengths, a topic or a vertical picture.
+        """Cut a video that is known again, in another way, such as other lengths or a topic.
 
-        It becomes a video of its own, with its own video_id, token and clips; the first stays as it is.
+        It becomes a video of its own, with its own video_id, token and clips; the first stays as it is. For other
+        shapes or captions of the very clips that there are, use choose_pictures.
         """
         options = Options.model_validate(_checked(options))
         known = self._workplace.database.get_video(self._find(video).video_id)
         partition = self._workplace.database.partition_of(uncut_id(known.video_id), options)
         return self._submit(Video(video_id=partition, address=known.address, options=options), priority)
+
+    @told_as_error
+    def choose_pictures(
+        self, video: Named, renditions: Shapes | None = None, captions: Captions | None = None
+    ) -> dict[str, Any]:
+        """Choose the shapes and captions of the clips that a video has, for all of them; what is left out stays.
+
+        Only pictures that are missing are rendered, and those that are not named any more are not delivered any more.
+        Follow it with video_status, then call list_clips. Refused while the video is being processed.
+        """
+        asked = {"captions": captions, "renditions": renditions}
+        given = {name: None if each == NONE else each for name, each in asked.items() if each is not None}
+        edit = ChoosePictures.model_validate({"change": "pictures", **given})
+        video_id = self._find(video).video_id
+        editing = Editing(self._workplace.store, self._workplace.database, Queue(self._workplace.database))
+        try:
+            made = editing.make(video_id, [edit], version=None, who=MCP)
+        except MissingInputError as missing:
+            raise ToolError(
+                f"No moments of {video_id} are chosen yet. Look again when its clips are made."
+            ) from missing
+        return {
+            "video_id": video_id,
+            "version": made.clips.origin.data_version,
+            "renditions": list(made.pictures.renditions),
+            "captions": made.pictures.captions,
+            "new_renditions": list(made.pictures.beyond(made.before)),
+            "dropped_renditions": list(made.pictures.without(made.before)),
+        }
 
     @told_as_error
     def video_status(self, video: Named) -> dict[str, Any]:

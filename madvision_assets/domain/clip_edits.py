@@ -1,4 +1,4 @@
-"""What a person changes of the clips: in and out points, titles, clips that go and clips that come. Pure.
+"""What a person changes of the clips: in and out points, titles, clips that go and that come, their pictures. Pure.
 
 Points are snapped to words, as an analyst's moments are: a clip begins and ends in the silence around what is said, and
 cuts through no word. A person may have clips of any length that a submission may ask for; they overlap nowhere.
@@ -9,19 +9,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from math import inf
-from typing import Annotated, Literal, NamedTuple, Self
-
-from pydantic import ConfigDict, Field, model_validator
+from typing import NamedTuple
 
 from madvision_assets.domain.captions import joined_text
 from madvision_assets.domain.clips import Change, ClipCandidate, ClipCandidates, MadeEdit, Outcome
 from madvision_assets.domain.plain_text import cleaned
-from madvision_assets.domain.provenance import Value
+from madvision_assets.domain.renditions import PictureOptions
 from madvision_assets.domain.selection import MOST_CHARS
 from madvision_assets.domain.timeline import MAX_LEAD_S, MAX_TAIL_S
 from madvision_assets.domain.titles import true_title
 from madvision_assets.domain.transcript import Transcript
-from madvision_assets.domain.video import MAX_DURATION_S
+from madvision_assets.domain.wanted_edits import Add, ChoosePictures, Drop, Edit, Retitle, Trim
 from madvision_assets.domain.wording import letters
 
 ENGINE = "editor"  # of a document that a person made
@@ -29,12 +27,8 @@ SHORTEST_S, LONGEST_S = 1.0, 1200.0  # as ``Options`` has them
 MOST_CLIPS, MOST_EDITS = 50, 200
 MOST_KEPT = 200  # edits in one document, of which each version repeats all that came before
 CHOSEN_BY_A_PERSON = "An editor chose it."
+NO_WISH = PictureOptions()
 _MINUTE_S = 60
-
-Rank = Annotated[int, Field(ge=1, le=1_000_000, description="Number of the clip, as it is shown.")]
-Place = Annotated[float | None, Field(ge=0, le=MAX_DURATION_S)]
-WordNumber = Annotated[int | None, Field(ge=0, description="Place in the list of words, from 0.")]
-Title = Annotated[str, Field(max_length=10 * MOST_CHARS["title"])]
 
 
 class EditRefusedError(ValueError):
@@ -48,73 +42,6 @@ class EditRefusedError(ValueError):
     def __init__(self, sentence: str, number: int | None = None) -> None:
         self.number = number
         super().__init__(sentence)
-
-
-class _Edit(Value):
-    model_config = ConfigDict(strict=True)
-
-
-class _Points(_Edit):
-    """In and out points, each in seconds from the start of the video or as a word, which is inside."""
-
-    start_s: Place = None
-    end_s: Place = None
-    first_word: WordNumber = None
-    last_word: WordNumber = None
-
-    @model_validator(mode="after")
-    def _one_way_each(self) -> Self:
-        if None not in {self.start_s, self.first_word} or None not in {self.end_s, self.last_word}:
-            raise ValueError("give each point in seconds or as a word, not both")
-        return self
-
-    @property
-    def _given(self) -> int:
-        return sum(each is not None for each in (self.start_s, self.end_s, self.first_word, self.last_word))
-
-
-class Trim(_Points):
-    """Other in and out points for a clip; a point that is not given stays as it is."""
-
-    change: Literal["trim"]
-    clip: Rank
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self._given:
-            raise ValueError("give start_s, end_s, first_word or last_word")
-        return self
-
-
-class Retitle(_Edit):
-    """Another title for a clip."""
-
-    change: Literal["retitle"]
-    clip: Rank
-    title: Title
-
-
-class Drop(_Edit):
-    """A clip goes."""
-
-    change: Literal["drop"]
-    clip: Rank
-
-
-class Add(_Points):
-    """A clip of a stretch that nobody chose before; without a title it is called by a sentence of it."""
-
-    change: Literal["add"]
-    title: Title = ""
-
-    @model_validator(mode="after")
-    def _has_both_ends(self) -> Self:
-        if self._given != 2:  # noqa: PLR2004 - a beginning and an end
-            raise ValueError("give where it begins (start_s or first_word) and where it ends (end_s or last_word)")
-        return self
-
-
-Edit = Annotated[Trim | Retitle | Drop | Add, Field(discriminator="change")]
 
 
 class Spoken(NamedTuple):
@@ -142,7 +69,12 @@ def spoken_words(transcript: Transcript, media_duration_s: float) -> tuple[Spoke
 
 
 def edited(
-    chosen: ClipCandidates, edits: Sequence[Edit], words: Sequence[Spoken], media_duration_s: float, who: str = ""
+    chosen: ClipCandidates,
+    edits: Sequence[Edit],
+    words: Sequence[Spoken],
+    media_duration_s: float,
+    who: str = "",
+    asked: PictureOptions = NO_WISH,
 ) -> ClipCandidates:
     """The clips as these edits, made one after the other, leave them: all, or none.
 
@@ -152,15 +84,16 @@ def edited(
         words: of its transcript, by ``spoken_words``.
         media_duration_s: no clip ends after it.
         who: makes them.
+        asked: the pictures that the submission asks for.
 
     Returns:
-        The document, not sealed, with each edit that changes anything among its ``edits``. Clips that are not named
+        The document, not sealed, with each edit that changes a moment among its ``edits``. Clips that are not named
         stay exactly as they are; one that is added has a number that no clip of the video ever had.
 
     Raises:
         EditRefusedError: one of them cannot be made, the clips would overlap, or nothing would change.
     """
-    desk = _Desk(chosen, words, media_duration_s, who)
+    desk = _Desk(chosen, words, media_duration_s, who, chosen.pictures_of(asked))
     for number, edit in enumerate(edits):
         try:
             desk.make(edit)
@@ -169,9 +102,10 @@ def edited(
     return desk.result()
 
 
-def to_render(before: ClipCandidates, after: ClipCandidates) -> tuple[int, ...]:
-    """The numbers of the clips whose pictures are others than before."""
-    cut = {each.rank: (each.start_s, each.end_s) for each in before.candidates}
+def to_render(before: ClipCandidates, after: ClipCandidates, asked: PictureOptions = NO_WISH) -> tuple[int, ...]:
+    """The numbers of the clips whose pictures are others than before: all where there are to be more of each."""
+    more = after.pictures_of(asked).beyond(before.pictures_of(asked))
+    cut = {} if more else {each.rank: (each.start_s, each.end_s) for each in before.candidates}
     return tuple(each.rank for each in after.candidates if cut.get(each.rank) != (each.start_s, each.end_s))
 
 
@@ -183,19 +117,22 @@ class _Desk:
     words: Sequence[Spoken]
     media_duration_s: float
     who: str
+    pictures: PictureOptions
     clips: dict[int, ClipCandidate] = field(init=False)
     made: list[MadeEdit] = field(default_factory=list)
+    _were: PictureOptions = field(init=False)
     _highest_s: list[float] = field(init=False)
     _lowest_s: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
+        self._were = self.pictures
         self.clips = {each.rank: each for each in self.chosen.candidates}
         # In time order, whatever the words themselves are in: up to each word the latest, from each word the earliest.
         middles_s = [each.middle_s for each in self.words]
         self._highest_s = list(accumulate(middles_s, max))
         self._lowest_s = list(accumulate(reversed(middles_s), min))[::-1]
 
-    def make(self, edit: Trim | Retitle | Drop | Add) -> None:
+    def make(self, edit: Edit) -> None:
         match edit:
             case Add():
                 rank = self._next_rank()
@@ -208,9 +145,12 @@ class _Desk:
                 self._note(Change.RETITLE, edit.clip, clip, clip.model_copy(update={"title": _title(edit.title)}))
             case Drop():
                 self._note(Change.DROP, edit.clip, self._clip(edit.clip), None)
+            case ChoosePictures():
+                self.pictures = PictureOptions.model_validate({**dict(self.pictures), **edit.given})
 
     def result(self) -> ClipCandidates:
-        if not self.made:
+        are_others = self.pictures != self._were
+        if not self.made and not are_others:
             raise EditRefusedError("Nothing would be changed: the clips are just so already.")
         if not self.clips:
             raise EditRefusedError("No clip would be left. Keep one, or add one.")
@@ -229,14 +169,16 @@ class _Desk:
             for number, each in enumerate(self.made)
         ]
         count = len(self.clips)
+        by_a_person = f"{count} {'moment' if count == 1 else 'moments'}, as an editor wants them."
         return self.chosen.model_copy(
             update={
                 "provenance": None,
                 "outcome": Outcome.CLIPS,
-                "outcome_reason": f"{count} {'moment' if count == 1 else 'moments'}, as an editor wants them.",
+                "outcome_reason": by_a_person if made else self.chosen.outcome_reason,
                 "provisional": False,
                 "candidates": tuple(self.clips.values()),
                 "edits": (*self.chosen.edits, *made),
+                "pictures": self.pictures if are_others else self.chosen.pictures,
             }
         )
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from madvision_assets.domain.documents import Document, Json, ObjectRef, Upcaster
 from madvision_assets.domain.framing import Framing
 from madvision_assets.domain.provenance import Value
-from madvision_assets.domain.renditions import RENDITIONS
+from madvision_assets.domain.renditions import RENDITIONS, PictureOptions
 
 
 class Outcome(StrEnum):
@@ -136,6 +136,8 @@ class ClipCandidates(Document):
 
     Attributes:
         edits: what people have changed since the moments were chosen, the first one first.
+        pictures: what a person wants of the clips' pictures, in place of what the submission asks for; None where
+            nobody has chosen since.
     """
 
     asset: ClassVar[str] = "clip_candidates"
@@ -151,6 +153,11 @@ class ClipCandidates(Document):
     failed_windows: tuple[FailedWindow, ...] = ()
     provisional: bool = False
     edits: Annotated[tuple[MadeEdit, ...], Field(exclude_if=_is_empty)] = ()
+    pictures: Annotated[PictureOptions | None, Field(exclude_if=_is_empty)] = None
+
+    def pictures_of(self, asked: PictureOptions) -> PictureOptions:
+        """What is made of the clips' pictures, where the submission asks for these."""
+        return self.pictures or PictureOptions(captions=asked.captions, renditions=asked.renditions)
 
 
 class Role(StrEnum):

@@ -15,7 +15,7 @@ from madvision_assets.domain.failures import InvalidAddressError
 from madvision_assets.domain.languages import NAMES as LANGUAGE_NAMES
 from madvision_assets.domain.normal_form import normal_form
 from madvision_assets.domain.provenance import VIDEO_ID_PATTERN, Value
-from madvision_assets.domain.renditions import CaptionStyle, Shape, captioned_shapes, in_order
+from madvision_assets.domain.renditions import PictureOptions
 from madvision_assets.domain.tracks import Tracks
 
 ID_HASH_HEX_DIGITS = 16
@@ -32,11 +32,8 @@ MAX_TOPIC_CHARS = 200
 MAX_DURATION_S = 1e6  # beyond every video
 NO_LANGUAGE = "give the code of a language that a Whisper knows (ISO 639-1), such as en, de or ja"
 SPEECH_OPTIONS = ("language", "translate", "vocabulary")
-PICTURE_OPTIONS = ("captions", "renditions")
 NO_TIME = "give a time in the video: seconds, or as 12:34 or 1:02:03"
 _TIME = re.compile(r"(?:(?:(\d{1,3}):)?(\d{1,4}):)?(\d{1,7}(?:\.\d{1,6})?)", re.ASCII)
-NO_SHAPE = f"give shapes of which there are {', '.join(Shape)}"
-NO_STYLE = f"give a style of which there are {', '.join(CaptionStyle)}, or leave it out"
 
 
 def _known_language(told: object) -> object:
@@ -46,15 +43,6 @@ def _known_language(told: object) -> object:
     if plain and plain not in LANGUAGE_NAMES:
         raise ValueError(NO_LANGUAGE)
     return plain or None
-
-
-def _known_shapes(told: object) -> object:
-    if not isinstance(told, list | tuple | set):
-        return told
-    names = tuple(shape.strip().lower() if isinstance(shape, str) else shape for shape in told)
-    if not all(isinstance(name, str) and (not name or name in set(Shape)) for name in names):
-        raise ValueError(NO_SHAPE)
-    return tuple(Shape(name) for name in names if name)
 
 
 def seconds_of(text: str) -> float:
@@ -68,15 +56,6 @@ def seconds_of(text: str) -> float:
         raise ValueError(NO_TIME)
     hours, minutes, seconds = (float(part or 0) for part in told.groups())
     return 3600 * hours + 60 * minutes + seconds
-
-
-def _known_style(told: object) -> object:
-    if not isinstance(told, str):
-        return told
-    plain = told.strip().lower()
-    if plain and plain not in set(CaptionStyle):
-        raise ValueError(NO_STYLE)
-    return CaptionStyle(plain) if plain else None
 
 
 def _is_unasked(value: object) -> bool:
@@ -111,8 +90,8 @@ def _is_shown(char: str) -> bool:
     return not unicodedata.category(char).startswith("C")
 
 
-class Options(Value):
-    """What a submitter may ask of the clips, and of what is written down.
+class Options(PictureOptions):
+    """What a submitter may ask of the clips, of their pictures, and of what is written down.
 
     Attributes:
         max_clips: at most so many clips.
@@ -125,9 +104,6 @@ class Options(Value):
         language: that is spoken (ISO 639-1); None finds out.
         translate: write down in English what is said in another language.
         vocabulary: names and words that are likely to be said, spelt as they should be.
-        captions: the style in which captions are burnt into pictures; None for none. Each has a clean one beside it.
-        renditions: the shapes that are wanted besides the source's own, which is always there. With captions, those
-            that are named get them: the source's own where none is.
     """
 
     max_clips: Annotated[int, Field(ge=1, le=50)] = 10
@@ -154,14 +130,6 @@ class Options(Value):
         AfterValidator(_short_together),
         Field(max_length=MAX_TERMS, examples=[["MadVision", "Dagster"]], exclude_if=_is_unasked),
     ] = ()
-    captions: Annotated[
-        CaptionStyle | None, BeforeValidator(_known_style), Field(examples=["bold"], exclude_if=_is_unasked)
-    ] = None
-    renditions: Annotated[
-        tuple[Shape, ...],
-        BeforeValidator(_known_shapes),
-        Field(examples=[["vertical", "square"]], exclude_if=_is_unasked),
-    ] = ()
 
     @field_validator("end_s", mode="after")
     @classmethod
@@ -170,25 +138,10 @@ class Options(Value):
             raise ValueError("end_s must be more than start_s")
         return end_s
 
-    @field_validator("renditions", mode="after")
-    @classmethod
-    def _one_form(cls, shapes: tuple[Shape, ...], told: ValidationInfo) -> tuple[Shape, ...]:
-        return in_order(shapes, told.data.get("captions"))
-
-    @property
-    def captioned(self) -> tuple[Shape, ...]:
-        """The shapes that get captions."""
-        return captioned_shapes(self.renditions, self.captions)
-
-    @property
-    def pictures(self) -> tuple[Shape, ...]:
-        """The shapes for which a picture is made besides the clip as it was cut."""
-        return tuple(shape for shape in Shape if shape in {*self.renditions, *self.captioned})
-
     @property
     def moments(self) -> Self:
         """What of it decides which moments are chosen: not what their pictures look like."""
-        usual = {name: type(self).model_fields[name].default for name in PICTURE_OPTIONS}
+        usual = {name: type(self).model_fields[name].default for name in PictureOptions.model_fields}
         return self.model_copy(update=usual)
 
     @property

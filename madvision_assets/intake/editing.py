@@ -5,10 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from madvision_assets.domain.clip_edits import ENGINE, MOST_EDITS, Edit, EditRefusedError
+from madvision_assets.domain.clip_edits import ENGINE, MOST_EDITS, EditRefusedError
 from madvision_assets.domain.clips import ClipCandidate, clip_id
 from madvision_assets.domain.failures import MissingInputError, UnknownVideoError
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.renditions import CaptionStyle, Shape
+from madvision_assets.domain.wanted_edits import Edit
 from madvision_assets.intake.limits import client_of
 from madvision_assets.intake.problems import FieldError, ProblemError, documented
 from madvision_assets.intake.public import BODY_PROBLEMS, COMMON_PROBLEMS
@@ -60,7 +62,16 @@ class EditableWord(BaseModel):
     segment: Annotated[int, Field(description="Number of the sentence that it belongs to.")]
 
 
-class EditableClips(BaseModel):
+class ChosenPictures(BaseModel):
+    """What is made of the clips' pictures."""
+
+    renditions: Annotated[list[Shape], Field(description="Shapes besides the source's own, which is always there.")]
+    captions: Annotated[
+        CaptionStyle | None, Field(description="Burnt into these shapes, else the source's own; null for none.")
+    ]
+
+
+class EditableClips(ChosenPictures):
     """What can be changed of a video's clips."""
 
     video_id: str
@@ -91,13 +102,17 @@ class EditRequest(BaseModel):
     dry_run: Annotated[bool, Field(description="Change nothing, and say what would come of it.")] = False
 
 
-class EditAccepted(BaseModel):
+class EditAccepted(ChosenPictures):
     """The clips as they are to be."""
 
     video_id: str
     version: Annotated[str, Field(description="The new one; of a dry run the old one.")]
     clips: list[EditableClip]
     to_render: Annotated[list[int], Field(description="Numbers of the clips whose pictures are made; others stay.")]
+    new_renditions: Annotated[
+        list[str], Field(description="Pictures that are made of every clip, by role; the others of a clip stay.")
+    ]
+    dropped_renditions: Annotated[list[str], Field(description="Pictures that are not delivered any more, by role.")]
     status_url: str
 
 
@@ -118,9 +133,9 @@ def read_editable(request: Request, token: Token) -> EditableClips:
     ),
 )  # fmt: skip
 def edit_clips(request: Request, token: Token, asked: EditRequest) -> EditAccepted:
-    """Trim, retitle, drop and add clips. Points are snapped to words; clips do not overlap.
+    """Trim, retitle, drop and add clips, and choose their shapes and captions. Points are snapped to words.
 
-    The clips whose pictures change are rendered, and no other. All edits are made, or none.
+    Clips do not overlap. The pictures that change are rendered, and no other. All edits are made, or none.
     """
     services = services_of(request)
     row = _require_own(services, token).row
@@ -151,6 +166,9 @@ def edit_clips(request: Request, token: Token, asked: EditRequest) -> EditAccept
         version=provenance.data_version if provenance else asked.version,
         clips=[_view(video_id, each) for each in made.clips.candidates],
         to_render=list(made.to_render),
+        new_renditions=list(made.pictures.beyond(made.before)),
+        dropped_renditions=list(made.pictures.without(made.before)),
+        **dict(made.pictures),
         status_url=f"{base_url_of(request)}/public/video/status",
     )
 
@@ -176,6 +194,7 @@ def editable_of(services: Services, token: str) -> EditableClips:
         language=found.said.language,
         clips=[_view(video_id, each) for each in found.chosen.candidates],
         words=[EditableWord(**word._asdict()) for word in found.words],
+        **dict(found.pictures),
     )
 
 

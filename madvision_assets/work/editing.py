@@ -1,6 +1,6 @@
 """Editing: what a person changes of the clips becomes a new version of what they are cut from, and they are cut anew.
 
-Only clips whose pictures change are rendered: the renderer takes every other one as it lies.
+Only pictures that change are rendered: the renderer takes every other one as it lies.
 """
 
 import time
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
-from madvision_assets.domain.clip_edits import ENGINE, Edit, Spoken, edited, spoken_words, to_render
+from madvision_assets.domain.clip_edits import ENGINE, Spoken, edited, spoken_words, to_render
 from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.failures import MissingInputError
 from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.renditions import PictureOptions
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
+from madvision_assets.domain.wanted_edits import Edit
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.replacements import new_run
@@ -75,6 +77,11 @@ class Editable:
         """Of the video."""
         return self.raw.info.duration_s
 
+    @property
+    def pictures(self) -> PictureOptions:
+        """What is made of the clips' pictures."""
+        return self.chosen.pictures_of(self.raw.options)
+
     @cached_property
     def words(self) -> tuple[Spoken, ...]:
         """What points can be set to; edits name them by their places."""
@@ -88,10 +95,14 @@ class Edited:
     Attributes:
         clips: as they are to be; sealed, unless they were only tried.
         to_render: the numbers of those whose pictures are to be made.
+        pictures: what is to be made of each.
+        before: what was made of each.
     """
 
     clips: ClipCandidates
     to_render: tuple[int, ...]
+    pictures: PictureOptions
+    before: PictureOptions
 
 
 @dataclass(frozen=True)
@@ -133,18 +144,14 @@ class Editing:
         old = Editable.read(self.store, video_id)
         if version not in {None, old.version}:
             raise OutdatedError(WORDS.outdated)
-        document = edited(old.chosen, edits, old.words, old.duration_s, who)
-        anew = to_render(old.chosen, document)
+        asked = old.raw.options
+        document = edited(old.chosen, edits, old.words, old.duration_s, who, asked)
+        anew, pictures = to_render(old.chosen, document, asked), document.pictures_of(asked)
         if only_try:
-            return Edited(document, anew)
-        made = document.edits[len(old.chosen.edits) :]
+            return Edited(document, anew, pictures, old.pictures)
         recipe = Recipe(
             engine=ENGINE,
-            parameters={
-                "edits": ", ".join(f"{each.change} {each.rank}" for each in made),
-                "who": who,
-                "in_place_of": old.version,
-            },
+            parameters={"edits": _told(old, document), "who": who, "in_place_of": old.version},
         )
         sealed = document.seal(
             recipe,
@@ -155,4 +162,13 @@ class Editing:
             created_at=datetime.now(UTC),
         )
         Replacing(self.store, self.database, self.queue, self.patience_s).publish(sealed, old.version, WORDS)
-        return Edited(sealed, anew)
+        return Edited(sealed, anew, pictures, old.pictures)
+
+
+def _told(old: Editable, new: ClipCandidates) -> str:
+    """What was changed, for lineage."""
+    told = [f"{each.change} {each.rank}" for each in new.edits[len(old.chosen.edits) :]]
+    if new.pictures is not None and new.pictures != old.chosen.pictures:
+        named = [*new.pictures.files, *filter(None, [new.pictures.captions])]
+        told.append(f"pictures {' '.join(named) or 'none'}")
+    return ", ".join(told)

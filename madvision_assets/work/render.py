@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -22,9 +23,11 @@ from madvision_assets.domain.failures import (
     NotMediaError,
     TooCostlyError,
 )
-from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.framing import Framing
+from madvision_assets.domain.provenance import Recipe, Value
+from madvision_assets.domain.renditions import PictureOptions, shape_of
 from madvision_assets.domain.transcript import Transcript, Word
-from madvision_assets.domain.video import PICTURE_OPTIONS, RawVideo
+from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.media import cut, detector, ffmpeg, frames, outputs
 from madvision_assets.tools.store.documents import are_whole
 from madvision_assets.tools.store.objects import ObjectStore
@@ -35,9 +38,11 @@ Progress = Callable[[float, str], None]
 
 SHEET_COLUMNS = 3  # as wide as Dagster's window for it
 NOTES = "rendered"  # folder of the store
-NOTES_VERSION = 4  # of how clips are rendered: what was noted under another one is rendered again
+NOTES_VERSION = 5  # of how clips are rendered: what was noted under another one is rendered again
 # What is the matter of one clip; everything else would meet the next one, too.
 CLIP_FAILURES = (BadClipError, CorruptMediaError, MediaToolError, NotMediaError, TooCostlyError)
+
+V = TypeVar("V", bound=Value)
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,16 @@ class ClipRenderer:
         folder: Path,
         progress: Progress,
     ) -> Made[Clips]:
-        """Render every candidate that was not rendered just so before; ``folder`` is scratch.
+        """Render of every candidate what was not rendered just so before; ``folder`` is scratch.
 
         Raises:
             Failure: of the store or the disk, which is the matter of all; of the first clip where none came out.
         """
-        wanted = [_Wanted(raw_video, transcript, candidate) for candidate in chosen.candidates]
+        pictures = chosen.pictures_of(raw_video.options)
+        wanted = [_Wanted(raw_video, transcript, candidate, pictures) for candidate in chosen.candidates]
         clips = {each.rank: clip for each in wanted if (clip := self._rendered(each)) is not None}
         missing = [each for each in wanted if each.rank not in clips]
-        lacking = [each for each in wanted if each.rank in clips and clips[each.rank].failed]
+        lacking = [each for each in wanted if each.rank in clips and pictures.files.keys() - clips[each.rank].files]
         failed: dict[int, Failure] = {}
         count = len(missing) + len(lacking)
         for number, each in enumerate(lacking):
@@ -95,10 +101,10 @@ class ClipRenderer:
         return Made(document, recipe)
 
     def _one(self, wanted: "_Wanted", source: CutSource, folder: Path, tell: Callable[[float], None]) -> Clip:
-        plan, options = wanted.plan, wanted.raw_video.options
+        plan = wanted.plan
         identity = clip_id(wanted.raw_video.video_id, wanted.rank)
         paths = {role: folder / f"{identity}.{role.suffix}" for role in Role if not role.is_rendition}
-        of_all = 1 + len(options.pictures)
+        of_all = 1 + len(wanted.pictures.pictures)
         try:
             source.reach(plan)
             more = partial(source.reach, plan, whole=True)
@@ -106,15 +112,9 @@ class ClipRenderer:
                 source.path, plan, paths[Role.SOURCE], wanted.raw_video.info,
                 more=more, progress=lambda share: tell(share / of_all),
             )  # fmt: skip
-            cues = wanted.cues
-            cut_clip = outputs.CutClip(path=paths[Role.SOURCE], duration_s=made.seen.duration_s, cues=cues)
+            cut_clip = outputs.CutClip(path=paths[Role.SOURCE], duration_s=made.seen.duration_s, cues=wanted.cues)
             for role, path in paths.items():
                 outputs.make(role, cut_clip, path)
-            finished = shaping.Finished(identity, paths[Role.SOURCE], plan.fps, wanted.words)
-            shaped = shaping.shape(
-                finished, options, folder, lambda share: tell((1 + share * (of_all - 1)) / of_all)
-            )  # fmt: skip
-            paths |= shaped.paths
             clip = Clip(
                 **wanted.told,
                 start_s=plan.start_s,
@@ -124,54 +124,87 @@ class ClipRenderer:
                 method=Method.CODED_ANEW if made.reason else Method.COPIED,
                 method_reason=made.reason,
                 copied_frames=made.copied_frames,
-                framings=shaped.framings,
-                failed=shaped.failed,
+            )
+            self._note(wanted.note_key, clip)
+            clip = self._with_pictures(wanted, clip)
+            return self._shaped(
+                wanted, clip, paths[Role.SOURCE], lambda share: tell((1 + share * (of_all - 1)) / of_all)
             )
         finally:
             for path in paths.values():
                 path.unlink(missing_ok=True)  # a video of many clips needs the disk of one
-        return self._noted(wanted, clip)
 
     def _completed(self, wanted: "_Wanted", clip: Clip, folder: Path, tell: Callable[[float], None]) -> Clip:
-        """A clip that was rendered, with the pictures that could not be made then as far as they can be now.
+        """A clip that was cut before, with the pictures that are not there yet, as far as they can be made now.
 
         Raises:
             Failure: of the store or the disk.
         """
-        options, path = wanted.raw_video.options, folder / f"{clip.clip_id}.{Role.SOURCE.suffix}"
-        paths = [path]
+        path = folder / f"{clip.clip_id}.{Role.SOURCE.suffix}"
         try:
             self.store.download(clip.files[Role.SOURCE].key, path)
-            finished = shaping.Finished(clip.clip_id, path, wanted.plan.fps, wanted.words)
-            shaped = shaping.shape(finished, options, folder, tell, shaping.missing(options, clip.failed))
-            paths += shaped.paths.values()
-            changed = {
-                "files": {**clip.files, **self._stored(shaped.paths, wanted.raw_video.video_id)},
-                "framings": {**clip.framings, **shaped.framings},
-                "failed": shaped.failed,
-            }
+            return self._shaped(wanted, clip, path, tell)
         finally:
-            for path in paths:
-                path.unlink(missing_ok=True)
-        return self._noted(wanted, clip.model_copy(update=changed))
+            path.unlink(missing_ok=True)
 
-    def _noted(self, wanted: "_Wanted", clip: Clip) -> Clip:
-        self.store.put_bytes(wanted.note_key, clip.model_dump_json().encode(), media_type="application/json")
-        return clip
+    def _shaped(self, wanted: "_Wanted", clip: Clip, path: Path, tell: Callable[[float], None]) -> Clip:
+        """The clip, whose video lies here, with the pictures that it lacks; those that cannot be made are named."""
+        finished = shaping.Finished(clip.clip_id, path, wanted.plan.fps, wanted.words)
+        shaped = shaping.shape(finished, wanted.pictures, path.parent, tell, but=clip.files)
+        try:
+            files = self._stored(shaped.paths, wanted.raw_video.video_id)
+        finally:
+            for each in shaped.paths.values():
+                each.unlink(missing_ok=True)
+        made = {name: _Picture(file=file, framing=shaped.framings.get(shape_of(name))) for name, file in files.items()}
+        for name, picture in made.items():
+            self._note(wanted.picture_key(name), picture)
+        return _with(clip, made).model_copy(update={"failed": shaped.failed})
 
     def _rendered(self, wanted: "_Wanted") -> Clip | None:
-        """The same pictures, where an earlier try made them and they are whole; called as they are to be called now."""
+        """The same clip, where an earlier try cut it and it is whole; called as it is to be called now."""
         try:
-            clip = Clip.model_validate_json(self.store.get_bytes(wanted.note_key), extra="ignore")
-        except (BadClipError, MissingInputError, ValidationError):
+            clip = self._noted(wanted.note_key, Clip)
+        except BadClipError:
             return None
-        return clip.model_copy(update=wanted.told) if are_whole(self.store, clip.files.values()) else None
+        if clip is None or not are_whole(self.store, clip.files.values()):
+            return None
+        return self._with_pictures(wanted, clip.model_copy(update=wanted.told))
+
+    def _with_pictures(self, wanted: "_Wanted", clip: Clip) -> Clip:
+        """The clip with those of its pictures that are wanted, were made before, and are whole."""
+        noted = {name: self._noted(wanted.picture_key(name), _Picture) for name in wanted.pictures.files}
+        return _with(clip, {name: each for name, each in noted.items() if each and are_whole(self.store, [each.file])})
+
+    def _note(self, key: str, made: Value) -> None:
+        self.store.put_bytes(key, made.model_dump_json().encode(), media_type="application/json")
+
+    def _noted(self, key: str, kind: type[V]) -> V | None:
+        """What was noted there; None where nothing was, or what cannot be read."""
+        try:
+            return kind.model_validate_json(self.store.get_bytes(key), extra="ignore")
+        except (MissingInputError, ValidationError):
+            return None
 
     def _stored(self, paths: Mapping[Role, Path], video_id: str) -> dict[str, ObjectRef]:
         return {
             role.value: self.store.store_media(path, video_id, role.suffix.rpartition(".")[2], role.media_type)
             for role, path in paths.items()
         }
+
+
+class _Picture(Value):
+    """A picture of a clip that was made: its file, and what of the clip it shows where that is not all."""
+
+    file: ObjectRef
+    framing: Framing | None = None
+
+
+def _with(clip: Clip, pictures: Mapping[str, _Picture]) -> Clip:
+    files = {**clip.files, **{name: each.file for name, each in pictures.items()}}
+    framings = {shape_of(name).value: each.framing for name, each in pictures.items() if each.framing}
+    in_order = {role.value: files[role.value] for role in Role if role.value in files}
+    return clip.model_copy(update={"files": in_order, "framings": {**clip.framings, **framings}})
 
 
 @dataclass(frozen=True)
@@ -181,6 +214,7 @@ class _Wanted:
     raw_video: RawVideo
     transcript: Transcript
     candidate: ClipCandidate
+    pictures: PictureOptions
 
     @property
     def rank(self) -> int:
@@ -217,24 +251,31 @@ class _Wanted:
         told = candidate.model_dump(include={"rank", "title", "reason", "score"})
         return {"clip_id": clip_id(self.raw_video.video_id, candidate.rank), **told}
 
-    @cached_property
+    @property
     def note_key(self) -> str:
-        """Where the clip is noted once it is rendered: what its files are made from, and nothing else, is in its name.
+        """Where the clip is noted once it is cut: what its files are made from, and nothing else, is in its name.
 
         Raises:
             BadClipError: it lies outside of the video.
         """
+        return self._key(*self._made_from)
+
+    def picture_key(self, name: str) -> str:
+        """Likewise for one of its pictures; the detector says where those in other shapes look."""
+        return self._key(*self._made_from, name, self.pictures.files[name], detector.name())
+
+    @cached_property
+    def _made_from(self) -> tuple[object, ...]:
         plan, raw = self.plan, self.raw_video
-        made_from = (
+        return (
             NOTES_VERSION, cut.ENCODING, [role.value for role in Role],
-            raw.media.sha256, raw.info.model_dump(mode="json"),
-            raw.options.model_dump(mode="json", include=set(PICTURE_OPTIONS)),
-            plan.start_s, plan.frames,
+            raw.media.sha256, raw.info.model_dump(mode="json"), plan.start_s, plan.frames,
             captions.to_srt(self.cues), [word.model_dump(mode="json") for word in self.words],
-            *([detector.name()] if raw.options.pictures else []),  # which says where pictures in other shapes look
         )  # fmt: skip
+
+    def _key(self, *made_from: object) -> str:
         digest = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()
-        return f"{NOTES}/{raw.video_id}/{digest}"
+        return f"{NOTES}/{self.raw_video.video_id}/{digest}"
 
 
 def _measured(seen: cut.ClipInspection) -> dict[str, float]:

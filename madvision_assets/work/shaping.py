@@ -1,4 +1,4 @@
-"""Shaping: the pictures of a clip in other shapes, and with captions, as the submission asks for them."""
+"""Shaping: the pictures of a clip in other shapes, and with captions, as a submission or an editor asks for them."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +13,9 @@ from madvision_assets.domain.failure_records import to_text
 from madvision_assets.domain.failures import BadClipError, Failure, MediaToolError, PermanentFailure
 from madvision_assets.domain.framing import Framing
 from madvision_assets.domain.reframing import faces_shown, framing
-from madvision_assets.domain.renditions import Shape
+from madvision_assets.domain.renditions import PictureOptions, Shape
 from madvision_assets.domain.tracks import Colour
 from madvision_assets.domain.transcript import Word
-from madvision_assets.domain.video import Options
 from madvision_assets.tools.media import apart, burn, faces, loudness, reframe
 
 # What speaks against this rendition alone; what is everybody's, such as a full disk, ends the stage.
@@ -76,17 +75,12 @@ def twice(work: Callable[[], _Made]) -> _Made:
         return work()
 
 
-def missing(options: Options, failed: Collection[str]) -> tuple[Shape, ...]:
-    """The shapes of which a file, by its role, failed."""
-    return tuple(shape for shape in options.pictures if any(role in failed for role in _roles(shape, options)))
-
-
 def shape(
     clip: Finished,
-    options: Options,
+    options: PictureOptions,
     folder: Path,
     tell: Callable[[float], None],
-    shapes: Sequence[Shape] | None = None,
+    but: Collection[str] = (),
 ) -> Shaped:
     """Makes all pictures that are asked for; one that cannot be made leaves the others, and says why.
 
@@ -95,13 +89,14 @@ def shape(
         options: what is asked for.
         folder: scratch, and where the files are made.
         tell: is told the share done.
-        shapes: only these; None for all that are asked for.
+        but: those of these roles are there already.
 
     Raises:
         Failure: what is not this clip's fault, such as a full disk.
     """
     shaped = Shaped()
-    wanted = options.pictures if shapes is None else shapes
+    roles = {each: [Role(name) for name in _names(each) if name in options.files and name not in but] for each in Shape}
+    wanted = {each: files for each, files in roles.items() if files}
     if not wanted:
         return shaped
     with apart.one_child():
@@ -109,20 +104,22 @@ def shape(
             seen, colour = twice(lambda: faces.look(clip.path))
             known = _Known(clip, seen, colour, twice(lambda: loudness.levelling(clip.path, folder)))
         except OF_ONE as failure:
-            _note(shaped, wanted, options, failure)
+            _note(shaped, [role for files in wanted.values() for role in files], failure)
             return shaped
-        for number, each in enumerate(wanted):
+        for number, (each, files) in enumerate(wanted.items()):
             try:
-                twice(partial(_one, shaped, known, each, options, folder))
+                twice(partial(_one, shaped, known, each, files, options, folder))
             except OF_ONE as failure:
-                _note(shaped, [each], options, failure)
+                _note(shaped, files, failure)
             tell((number + 1) / len(wanted))
     return shaped
 
 
-def _one(shaped: Shaped, known: _Known, wanted: Shape, options: Options, folder: Path) -> None:
+def _one(
+    shaped: Shaped, known: _Known, wanted: Shape, files: Sequence[Role], options: PictureOptions, folder: Path
+) -> None:
     clip, framed = known.clip, framing(known.seen, wanted)
-    paths = {role: folder / f"{clip.clip_id}.{role.suffix}" for role in _roles(wanted, options)}
+    paths = {role: folder / f"{clip.clip_id}.{role.suffix}" for role in files}
     clean, captioned = paths.get(Role(wanted.value)), paths.get(Role(wanted.captioned))
     burnt = None
     if options.captions and captioned:
@@ -145,12 +142,10 @@ def _one(shaped: Shaped, known: _Known, wanted: Shape, options: Options, folder:
         shaped.framings[wanted.value] = framed
 
 
-def _roles(wanted: Shape, options: Options) -> list[Role]:
-    """The files of a shape: its clean one, which the source's own has already, and that with captions."""
-    clean = [] if wanted is Shape.SOURCE else [Role(wanted.value)]
-    return clean + ([Role(wanted.captioned)] if wanted in options.captioned else [])
+def _names(shape: Shape) -> tuple[str, str]:
+    """The files that a shape can have: its clean one, which the source's own has already, and that with captions."""
+    return shape.value, shape.captioned
 
 
-def _note(shaped: Shaped, shapes: Sequence[Shape], options: Options, failure: Failure) -> None:
-    for each in shapes:
-        shaped.failed |= dict.fromkeys((role.value for role in _roles(each, options)), to_text(failure))
+def _note(shaped: Shaped, files: Sequence[Role], failure: Failure) -> None:
+    shaped.failed |= dict.fromkeys((role.value for role in files), to_text(failure))

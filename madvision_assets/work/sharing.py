@@ -118,7 +118,7 @@ class Sharing:
         except _ABSENT:
             return None
         final = not getattr(other, "provisional", False) and not any(objects_in(other.model_dump(mode="json")))
-        if getattr(other, "edits", ()):  # what an editor wants of that video
+        if getattr(other, "edits", ()) or getattr(other, "pictures", None):  # what an editor wants of that video
             return None
         says = partial(_says, kind)
         alike = all(says(one) == says(two) for one, two in zip(inputs, theirs, strict=True))

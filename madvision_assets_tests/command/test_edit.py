@@ -7,6 +7,7 @@ import pytest
 
 from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.renditions import PictureOptions
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.evaluation.labelled import read_set
 from madvision_assets.tools.database.queue import Queue
@@ -70,6 +71,30 @@ def test_changes_by_options_are_made_and_the_clips_are_queued(command_line: Comm
     assert (row.status, row.from_step) == (QueueStatus.QUEUED, PipelineStep.CLIPS)
 
 
+def test_shapes_and_captions_are_chosen_and_told_with_what_is_made_and_what_goes(
+    command_line: CommandLine, video_id: str
+) -> None:
+    told = command_line.run("edit", video_id, "--renditions", "vertical,square", "--captions", "bold")
+    now = json.loads(command_line.run("edit", video_id, "--format", "json").output)
+    fewer = command_line.run("edit", video_id, "--renditions", "none", "--captions", "none")
+
+    assert told.exit_code == fewer.exit_code == 0, told.output + fewer.output
+    assert "Rendered of every clip: vertical, vertical_captions, square, square_captions." in told.output
+    assert (now["renditions"], now["captions"]) == (["vertical", "square"], "bold")
+    assert "Not delivered any more: vertical, vertical_captions, square, square_captions." in fewer.output
+    assert "rendered" not in fewer.output
+    pictures = chosen(command_line, video_id).pictures
+    assert pictures == PictureOptions()
+
+
+def test_who_chose_shapes_alone_has_labelled_no_moment(
+    command_line: CommandLine, video_id: str, tmp_path: Path
+) -> None:
+    assert command_line.run("edit", video_id, "--renditions", "vertical").exit_code == 0
+
+    assert "Nobody has edited clips yet" in command_line.run("labels", str(tmp_path / "labels.json")).output
+
+
 def test_changes_of_a_file_are_tried_by_a_dry_run(command_line: CommandLine, video_id: str, tmp_path: Path) -> None:
     before, file = chosen(command_line, video_id), tmp_path / "edits.json"
     file.write_text('[{"change": "trim", "clip": 5, "end_s": 7180}, {"change": "drop", "clip": 1}]')
@@ -91,6 +116,9 @@ def test_changes_of_a_file_are_tried_by_a_dry_run(command_line: CommandLine, vid
         (["--trim", "2=later-"], "give a time in the video"),
         (["--add", "5-"], "Give where the clip begins and ends"),
         (["--drop", "1", "--version", "old"], "The clips were changed meanwhile"),
+        (["--renditions", "tall"], "--renditions: Give a list of shapes, of which there are source, vertical"),
+        (["--captions", "comic"], "--captions: Give a style of which there are bold, karaoke, plain, or none."),
+        (["--captions", "none"], "Nothing would be changed"),
     ],
 )
 def test_what_cannot_be_is_told_and_changes_nothing(

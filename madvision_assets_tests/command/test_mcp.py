@@ -15,7 +15,10 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from madvision_assets.command.mcp_server import PATH, make_app, make_server
+from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.transcript import Segment, Transcript
+from madvision_assets.tools.store.documents import read_current
+from madvision_assets_tests import editing
 from madvision_assets_tests.command_line import CommandLine
 from madvision_assets_tests.sample import SAMPLE
 from madvision_assets_tests.site import Site
@@ -31,6 +34,7 @@ TOOLS = {
     "list_videos",
     "list_clips",
     "recut_video",
+    "choose_pictures",
     "search_transcripts",
     "video_lineage",
 }
@@ -120,6 +124,36 @@ def test_another_cut_is_a_video_of_its_own_of_the_same_address(command_line: Com
     assert "min_clip_s must not be more than max_clip_s" in wrong
 
 
+def test_shapes_and_captions_of_the_clips_that_there_are_are_chosen(command_line: CommandLine) -> None:
+    workplace = command_line.workplace()
+    video_id = workplace.register(ADDRESS).video_id
+
+    async def early(client: Client) -> str:
+        return await refusal(client, "choose_pictures", video=video_id, captions="bold")
+
+    assert "No moments" in in_process(command_line, early)
+    editing.published(workplace.store, video_id)
+    for name in ("a.mp4", "a.flac"):
+        workplace.store.put_bytes(f"media/{video_id}/{name}", b"1", media_type="video/mp4")
+
+    async def talk(client: Client) -> tuple[dict[str, Any], dict[str, Any], str, dict[str, Any]]:
+        made = await told(client, "choose_pictures", video=video_id, renditions=["vertical"], captions="bold")
+        fewer = await told(client, "choose_pictures", video=ADDRESS, captions="none")
+        again = await refusal(client, "choose_pictures", video=video_id, renditions=["vertical"])
+        return made, fewer, again, await told(client, "video_status", video=video_id)
+
+    made, fewer, again, status = in_process(command_line, talk)
+
+    assert (made["renditions"], made["captions"]) == (["vertical"], "bold")
+    assert (made["new_renditions"], made["dropped_renditions"]) == (["vertical", "vertical_captions"], [])
+    assert (fewer["renditions"], fewer["captions"]) == (["vertical"], None)
+    assert (fewer["new_renditions"], fewer["dropped_renditions"]) == ([], ["vertical_captions"])
+    assert "Nothing would be changed" in again
+    assert (status["queue"]["status"], status["queue"]["from_step"]) == ("queued", "clips")
+    chosen = read_current(workplace.store, ClipCandidates, video_id)
+    assert (chosen.origin.data_version, chosen.origin.parameters["who"]) == (fewer["version"], "mcp")
+
+
 def test_what_is_said_is_found_and_words_of_strangers_stay_words(command_line: CommandLine) -> None:
     database = command_line.workplace().database
     database.ensure_schema()
@@ -170,6 +204,9 @@ def test_a_file_of_this_machine_is_no_name_of_a_video(
         ("video_status", {"video": "../x\0"}, "Name a video by"),
         ("video_status", {"video": "nobody"}, "unknown_video"),
         ("video_status", {"video": ["a", {"b": 1}]}, "video"),
+        ("choose_pictures", {"video": ADDRESS, "captions": "wild"}, "karaoke"),
+        ("choose_pictures", {"video": ADDRESS, "renditions": ["tall"]}, "portrait"),
+        ("choose_pictures", {"video": ADDRESS, "captions": "bold"}, "unknown_video"),
         ("list_videos", {"limit": 10**9}, "limit"),
         ("list_videos", {"status": "lost"}, "status"),
         ("list_clips", {"video": ADDRESS}, "unknown_video"),

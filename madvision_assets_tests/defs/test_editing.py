@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from madvision_assets.connections import make_database, make_store
-from madvision_assets.domain.clip_edits import Edit, EditRefusedError
+from madvision_assets.domain.clip_edits import EditRefusedError
 from madvision_assets.domain.clips import Change, ClipCandidates, Clips
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import MissingInputError
@@ -17,6 +17,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript, Word
 from madvision_assets.domain.video import Options, RawVideo, Video
+from madvision_assets.domain.wanted_edits import Edit
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.submissions import NewSubmission
 from madvision_assets.tools.store.documents import read_current
@@ -176,6 +177,51 @@ def test_a_retitle_alone_renders_nothing(three: Harness) -> None:
     assert rendered(three) == [0]
     assert [each.files for each in cut(three).clips] == [each.files for each in was.clips]
     assert cut(three).clips[0].title == "Another"
+
+
+def test_shapes_that_are_chosen_afterwards_are_made_of_the_clips_as_they_were_edited_and_of_nothing_else(
+    three: Harness,
+) -> None:
+    first, second, _ = (each.rank for each in chosen(three).candidates)
+    change(three, {"change": "retitle", "clip": first, "title": "Mine"}, {"change": "drop", "clip": second})
+    three.tick()
+    was, calls = cut(three), dict(three.tools.calls)
+    before = chosen(three)
+
+    made = change(three, {"change": "pictures", "renditions": ["square"]}, version=before.origin.data_version)
+
+    assert missing_steps(make_store(three.settings), VIDEO.video_id, None) == (CUT,)
+    assert chosen(three).origin.inputs == before.origin.inputs
+    assert chosen(three).origin.parameters == {
+        "edits": "pictures square", "who": "ada", "in_place_of": before.origin.data_version,
+    }  # fmt: skip
+    assert made.to_render == tuple(each.rank for each in before.candidates)
+    three.tick()
+    now = cut(three)
+    assert three.row().status is QueueStatus.DONE
+    assert {**three.tools.calls} == {**calls, CUT: calls[CUT] + 1}, "nothing is heard and nobody is asked again"
+    assert [each.title for each in now.clips] == [each.title for each in was.clips]
+    assert [{**each.files} for each in now.clips] == [
+        {**old.files, "square": new.files["square"]} for old, new in zip(was.clips, now.clips, strict=True)
+    ]
+    assert all(each.framings.keys() == {"square"} and not each.failed for each in now.clips)
+
+
+def test_a_choice_of_shapes_stays_when_the_clips_are_done_again_and_ends_when_it_is_taken_back(three: Harness) -> None:
+    change(three, {"change": "pictures", "renditions": ["square"]})
+    three.tick()
+    with_square = cut(three)
+    Operations(make_database(three.settings)).requeue(video_ids=[VIDEO.video_id], from_step=CUT)
+    three.tick()
+
+    again = cut(three)
+    change(three, {"change": "pictures", "renditions": []})
+    three.tick()
+
+    assert [each.files for each in again.clips] == [each.files for each in with_square.clips]
+    assert all("square" in each.files for each in again.clips)
+    assert all("square" not in each.files for each in cut(three).clips)
+    assert rendered(three)[-1] == 0
 
 
 def test_every_edit_is_kept_as_a_label_with_what_was_proposed(three: Harness) -> None:

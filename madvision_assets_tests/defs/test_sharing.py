@@ -15,6 +15,7 @@ from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.quotas import Taken
+from madvision_assets.domain.renditions import PictureOptions, Shape
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import Options, RawVideo, Video, cut_id
@@ -159,6 +160,21 @@ def test_what_is_only_provisional_is_not_shared(harness: Harness) -> None:
     done(harness, "a", "b")
 
     assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 2, CHOSEN: 2, CUT: 2}
+
+
+def test_the_shapes_that_an_editor_chose_for_one_video_are_those_of_no_other(harness: Harness) -> None:
+    done(harness, "a")
+    chosen, store = current(harness, "a", CHOSEN), make_store(harness.settings)
+    edited = chosen.origin.model_copy(update={"data_version": "f" * 32})
+    pictures = PictureOptions(renditions=(Shape.SQUARE,))
+    chosen = chosen.model_copy(update={"pictures": pictures, "provenance": edited})
+    write_document(store, chosen)
+    point_current(store, chosen)
+
+    done(harness, "b")
+
+    assert calls(harness) == {RAW: 2, HEARD: 1, KIND: 1, CHOSEN: 2, CUT: 2}
+    assert current(harness, "b", CHOSEN).pictures is None
 
 
 def test_other_bytes_share_nothing(harness: Harness) -> None:

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter, ValidationError
 
 from madvision_assets.domain.clip_edits import (
     MOST_KEPT,
-    Edit,
     EditRefusedError,
     Spoken,
     edited,
@@ -19,6 +18,8 @@ from madvision_assets.domain.clip_edits import (
     to_render,
 )
 from madvision_assets.domain.clips import Change, ClipCandidate, ClipCandidates, Outcome
+from madvision_assets.domain.renditions import CaptionStyle, PictureOptions, Shape
+from madvision_assets.domain.wanted_edits import Edit
 from madvision_assets_tests.builders import sample_talk
 from madvision_assets_tests.stores import sealed
 
@@ -147,7 +148,57 @@ def test_labels_say_what_was_proposed_and_what_a_person_made_of_it() -> None:
 
 
 def test_a_document_without_edits_is_as_it_was_before_there_were_any() -> None:
-    assert "edits" not in BASE.model_dump(mode="json")
+    assert not BASE.model_dump(mode="json").keys() & {"edits", "pictures"}
+
+
+ASKED_FOR = PictureOptions(renditions=(Shape.SQUARE,))
+
+
+def choose(base: ClipCandidates = BASE, **told: Any) -> ClipCandidates:
+    wanted = EDITS.validate_python([{"change": "pictures", **told}])
+    return edited(base, wanted, WORDS, LONG_S, "ada", ASKED_FOR)
+
+
+def test_pictures_that_are_chosen_stand_in_place_of_those_that_the_submission_asks_for() -> None:
+    made = choose(renditions=["vertical"], captions="Bold")
+
+    assert made.pictures == PictureOptions(renditions=(Shape.VERTICAL,), captions=CaptionStyle.BOLD)
+    assert made.pictures_of(ASKED_FOR) == made.pictures
+    assert BASE.pictures_of(ASKED_FOR) == ASKED_FOR
+    assert (made.candidates, made.edits, made.outcome_reason) == (BASE.candidates, (), BASE.outcome_reason)
+    assert to_render(BASE, made, ASKED_FOR) == (1, 2, 3)
+    assert ClipCandidates.model_validate_json(made.model_dump_json()) == made
+
+
+def test_of_pictures_what_is_not_given_stays_as_it_is() -> None:
+    captioned = choose(captions="plain")
+    vertical = choose(sealed(captioned), renditions=["vertical"])
+
+    assert captioned.pictures == PictureOptions(renditions=(Shape.SQUARE,), captions=CaptionStyle.PLAIN)
+    assert vertical.pictures == PictureOptions(renditions=(Shape.VERTICAL,), captions=CaptionStyle.PLAIN)
+    assert choose(sealed(vertical), captions=None).pictures == PictureOptions(renditions=(Shape.VERTICAL,))
+
+
+def test_where_pictures_only_go_nothing_is_rendered_and_none_is_a_choice_too() -> None:
+    made = choose(renditions=[])
+
+    assert made.pictures == PictureOptions()
+    assert to_render(BASE, made, ASKED_FOR) == ()
+    assert made.model_dump(mode="json")["pictures"] == {}
+
+
+def test_a_choice_of_pictures_stays_when_moments_are_edited_afterwards() -> None:
+    chosen = sealed(choose(renditions=["vertical"]))
+
+    made = make({"change": "retitle", "clip": 1, "title": "Mine"}, base=chosen)
+
+    assert made.pictures == chosen.pictures
+    assert to_render(chosen, made, ASKED_FOR) == ()
+
+
+def test_the_pictures_that_there_are_already_are_no_change() -> None:
+    with pytest.raises(EditRefusedError, match="Nothing would be changed"):
+        choose(renditions=["square", "source"])
 
 
 @pytest.mark.parametrize(
@@ -193,6 +244,10 @@ def test_a_document_that_names_too_many_edits_takes_no_more() -> None:
         {"change": "paint", "clip": 1},
         {"change": "drop", "clip": 1, "why": "so"},
         {"change": "trim", "clip": 1, "start_s": float("nan")},
+        {"change": "pictures"},
+        {"change": "pictures", "renditions": ["round"]},
+        {"change": "pictures", "captions": "comic"},
+        {"change": "pictures", "clip": 1, "captions": "bold"},
     ],
 )
 def test_what_has_not_the_form_is_refused(told: dict[str, Any]) -> None:

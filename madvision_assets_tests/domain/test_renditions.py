@@ -1,5 +1,7 @@
 """Claims about what may be asked of pictures: one wish has one form and one ID, and sizes do not enlarge nonsense."""
 
+from collections.abc import Iterable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +12,11 @@ from madvision_assets.domain.renditions import (
     MAX_ENLARGEMENT,
     RENDITIONS,
     CaptionStyle,
+    PictureOptions,
     Shape,
     crop_size,
     finished_size,
+    shape_of,
 )
 from madvision_assets.domain.video import Options, cut_id
 
@@ -68,6 +72,55 @@ def test_what_there_is_not_is_refused_by_what_there_is(wrong: dict[str, object])
         Options.model_validate(wrong)
     known = Shape if "renditions" in wrong else CaptionStyle
     assert all(name.value in str(refused.value) for name in known)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "known"),
+    [
+        ({"renditions": "vertical"}, Shape),
+        ({"renditions": None}, Shape),
+        ({"captions": 3}, CaptionStyle),
+        ({"captions": []}, CaptionStyle),
+    ],
+)
+def test_what_is_no_list_and_no_word_is_refused_by_what_there_is(
+    wrong: dict[str, object], known: Iterable[str]
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Options.model_validate(wrong)
+    assert all(name in str(refused.value) for name in known)
+
+
+WISHES = st.builds(
+    PictureOptions,
+    captions=st.none() | st.sampled_from(CaptionStyle),
+    renditions=st.lists(st.sampled_from(Shape), max_size=5).map(tuple),
+)
+
+
+@given(WISHES)
+def test_each_picture_that_is_made_has_a_role_and_captions_where_its_name_says_so(wish: PictureOptions) -> None:
+    assert set(wish.files) <= RENDITIONS
+    assert {name: style for name, style in wish.files.items() if style} == {
+        shape.captioned: wish.captions for shape in wish.captioned
+    }
+    assert {shape_of(name) for name in wish.files} == set(wish.pictures)
+
+
+@given(WISHES, WISHES)
+def test_two_wishes_differ_by_what_is_made_and_what_is_gone(before: PictureOptions, after: PictureOptions) -> None:
+    made, gone = after.beyond(before), after.without(before)
+    assert {name: style for name, style in before.files.items() if name not in gone} | {
+        name: after.files[name] for name in made
+    } == after.files
+    assert set(made) == {name for name, style in after.files.items() if before.files.get(name, 0) != style}
+    assert (before == after) is (not made and not gone)
+
+
+def test_other_captions_are_another_picture_and_the_clean_one_stays() -> None:
+    bold, plain = (PictureOptions(captions=style, renditions=("vertical",)) for style in ("bold", "plain"))
+    assert plain.beyond(bold) == ("vertical_captions",)
+    assert plain.without(bold) == ()
 
 
 def test_each_rendition_has_a_role_of_its_name() -> None:

@@ -1,6 +1,7 @@
 """Claims about changing clips over the API: what can be changed, changes, and refusals in sentences."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,92 @@ def test_changes_are_made_all_together_and_the_clips_alone_are_queued(video: Vid
     row = Queue(video.intake.services.database).get(video.video_id)
     assert row is not None
     assert (row.status, row.from_step) == (QueueStatus.QUEUED, PipelineStep.CLIPS)
+
+
+def pictures(told: dict[str, Any]) -> tuple[list[str], str | None]:
+    return told["renditions"], told["captions"]
+
+
+def test_shapes_and_captions_are_chosen_for_all_clips_and_told_with_what_is_made_and_what_goes(video: Video) -> None:
+    assert pictures(video.look()) == ([], None)
+
+    first = video.change({"change": "pictures", "renditions": ["square", "vertical"], "captions": "bold"})
+    second = video.change({"change": "pictures", "renditions": ["vertical"], "captions": None})
+
+    assert first.status_code == second.status_code == 202, first.text
+    told, after = first.json(), second.json()
+    assert pictures(told) == (["vertical", "square"], "bold")
+    assert told["new_renditions"] == ["vertical", "vertical_captions", "square", "square_captions"]
+    assert (told["to_render"], told["dropped_renditions"]) == ([1, 2, 3, 4, 5], [])
+    assert (after["to_render"], after["new_renditions"]) == ([], [])
+    assert after["dropped_renditions"] == ["vertical_captions", "square", "square_captions"]
+    assert pictures(video.look()) == pictures(after) == (["vertical"], None)
+    assert after["version"] == video.chosen.origin.data_version != told["version"]
+    assert video.chosen.origin.parameters["edits"] == "pictures vertical"
+    row = Queue(video.intake.services.database).get(video.video_id)
+    assert row is not None
+    assert (row.status, row.from_step) == (QueueStatus.QUEUED, PipelineStep.CLIPS)
+
+
+@pytest.mark.parametrize(
+    ("told", "place", "known"),
+    [
+        ({"renditions": ["tall"]}, "renditions", "source, vertical, square, portrait"),
+        ({"renditions": "vertical"}, "renditions", "source, vertical, square, portrait"),
+        ({"captions": "comic"}, "captions", "bold, karaoke, plain"),
+        ({}, "", "give renditions or captions"),
+    ],
+)
+def test_shapes_and_styles_that_there_are_not_are_refused_by_those_that_there_are(
+    video: Video, told: dict[str, Any], place: str, known: str
+) -> None:
+    before = video.look()
+
+    answer = video.change({"change": "pictures", **told})
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert known in answer.json()["detail"].replace("Give", "give")
+    assert place in answer.json()["errors"][0]["pointer"]
+    assert video.look() == before
+
+
+def being_processed(video: Video) -> None:
+    Queue(video.intake.services.database).begin(video.video_id, "run-1", None, PipelineStep.CLIPS)
+
+
+def without_its_download(video: Video) -> None:
+    video.intake.services.store.delete([f"media/{video.video_id}/a.mp4"])
+
+
+def deleted(video: Video) -> None:
+    assert video.intake.client.delete("/public/video", headers=video.key).is_success
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [(being_processed, "video_busy"), (without_its_download, "video_busy"), (deleted, "unknown_token")],
+)
+def test_in_whatever_state_a_video_is_a_choice_of_pictures_is_answered_as_a_trim_is(
+    video: Video, state: Callable[[Video], None], code: str
+) -> None:
+    version = video.look()["version"]
+    state(video)
+
+    trimmed = video.change({"change": "trim", "clip": 1, "end_s": 3630}, version=version)
+    chosen = video.change({"change": "pictures", "captions": "bold"}, version=version)
+
+    assert trimmed.json()["code"] == code
+    assert (chosen.status_code, chosen.json()) == (trimmed.status_code, trimmed.json())
+
+
+def test_a_choice_of_pictures_of_clips_that_were_changed_meanwhile_is_refused(video: Video) -> None:
+    version = video.look()["version"]
+    assert video.change({"change": "pictures", "captions": "bold"}, version=version).status_code == 202
+
+    answer = video.change({"change": "pictures", "captions": "plain"}, version=version)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "edit_outdated")
+    assert video.look()["captions"] == "bold"
 
 
 def test_a_dry_run_changes_nothing(video: Video) -> None:

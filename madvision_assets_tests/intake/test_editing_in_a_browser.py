@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from madvision_assets.domain.clips import Change, ClipCandidates, Clips
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.documents import Document
+from madvision_assets.domain.renditions import CaptionStyle, PictureOptions, Shape
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript, Word
 from madvision_assets.domain.video import RawVideo, SourceMetadata
@@ -219,6 +220,75 @@ def test_with_the_keyboard_alone_a_clip_is_trimmed_and_one_added(
     assert [(each.change, each.rank) for each in made.edits] == [
         (Change.TRIM, 1), (Change.TRIM, 2), (Change.ADD, 4),
     ]  # fmt: skip
+
+
+def test_shapes_and_captions_are_chosen_and_nothing_but_their_pictures_is_rendered(
+    page: Page, base_url: str, desk: Desk, request: pytest.FixtureRequest
+) -> None:
+    shown = desk.video(f"shapes-{request.node.callspec.id}")
+    video_id = shown.row.video_id
+    was = desk.clips(video_id)
+    page.goto(f"{base_url}{shown.path}/edit")
+
+    page.get_by_label("Vertical 9:16").check()
+    page.get_by_label("Captions burnt in").select_option("bold")
+    expect(page.locator("#summary")).to_have_text("Made of every clip: vertical, vertical with captions.")
+    page.get_by_label("Title of clip 1").fill("Renamed")
+    expect(page.locator("#summary")).to_contain_text("No clip will be rendered, 3 clips stay as cut. Made of every")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.get_by_role("button", name="Render again").click()
+
+    expect(page.get_by_role("heading", name="In the queue")).to_be_visible()
+    expect(page.get_by_text("The clips below are those from before.")).to_be_visible()
+    expect(page.get_by_text("Watch it as")).to_have_count(0)
+    assert desk.render(video_id) == 2 * len(NAMES)
+    expect(page.get_by_role("link", name="Vertical, “Renamed”")).to_be_visible()
+    link = page.get_by_role("link", name="Vertical captions, “Three”")
+    expect(link).to_be_visible()
+    captioned = f"{base_url}{link.get_attribute('href')}"
+    assert page.request.get(captioned).headers["content-type"] == "video/mp4"
+    for old, new in zip(was.clips, desk.clips(video_id).clips, strict=True):
+        assert new.files.keys() - old.files.keys() == {"vertical", "vertical_captions"}
+        assert {role: new.files[role] for role in old.files} == old.files
+        assert (new.failed, new.framings["vertical"].finished_height > new.framings["vertical"].finished_width) == (
+            {},
+            True,
+        )
+
+    page.goto(f"{base_url}{shown.path}/edit")
+    expect(page.get_by_label("Vertical 9:16")).to_be_checked()
+    expect(page.get_by_label("Captions burnt in")).to_have_value("bold")
+    page.get_by_label("Captions burnt in").select_option("")
+    expect(page.locator("#summary")).to_have_text("Not delivered any more: vertical with captions.")
+    page.get_by_role("button", name="Render again").click()
+    expect(page.get_by_role("heading", name="In the queue")).to_be_visible()
+    assert desk.render(video_id) == 0
+    expect(page.get_by_role("heading", name="3 clips are ready")).to_be_visible()
+    expect(page.get_by_role("link", name="Vertical, “Three”")).to_be_visible()
+    expect(page.get_by_role("link", name="Vertical captions, “Three”")).to_have_count(0)
+    assert page.request.get(captioned).status == 404
+
+
+def test_with_the_keyboard_alone_shapes_and_captions_are_chosen(
+    page: Page, base_url: str, desk: Desk, request: pytest.FixtureRequest
+) -> None:
+    shown = desk.video(f"shape-keys-{request.node.callspec.id}")
+    page.goto(f"{base_url}{shown.path}/edit")
+    expect(page.get_by_label("Captions in the source's own shape, too")).to_be_disabled()
+
+    page.get_by_label("Vertical 9:16").focus()
+    for key in ("Tab", "Space", "Tab", "Tab", "ArrowDown", "ArrowDown", "Tab", "Space"):
+        page.keyboard.press(key)
+    expect(page.locator("#summary")).to_have_text(
+        "Made of every clip: square, source with captions, square with captions."
+    )
+    page.get_by_role("button", name="Render again").focus()
+    page.keyboard.press("Enter")
+
+    expect(page.get_by_role("heading", name="In the queue")).to_be_visible()
+    assert desk.chosen(shown.row.video_id).pictures == PictureOptions(
+        renditions=(Shape.SOURCE, Shape.SQUARE), captions=CaptionStyle.KARAOKE
+    )
 
 
 def test_a_word_that_is_clicked_shows_the_picture_of_the_chosen_clip_there(

@@ -10,7 +10,6 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import create_engine, select, text
 
-from madvision_assets.domain.clip_edits import Edit
 from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.failures import (
     DatabaseUnavailableError,
@@ -21,6 +20,7 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.queue import PERSONS_LEASE_S, QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.video import Video
+from madvision_assets.domain.wanted_edits import Edit
 from madvision_assets.tools.database import Database, leases
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue

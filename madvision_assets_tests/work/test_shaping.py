@@ -3,21 +3,25 @@
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import av
 import pytest
 
-from madvision_assets.domain.clips import Clips, Role
-from madvision_assets.domain.transcript import Word
+from madvision_assets.domain.clips import Clip, Clips, Role
+from madvision_assets.domain.renditions import CaptionStyle, PictureOptions, Shape
+from madvision_assets.domain.transcript import Segment, Word
 from madvision_assets.domain.video import Options
 from madvision_assets.tools.media import cut, reframe
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import shaping
+from madvision_assets.work.render import ClipRenderer
 from madvision_assets_tests import footage, speakers
 from madvision_assets_tests.harness import open_harness
 from madvision_assets_tests.speakers import FPS, Shot, Speaker, standing
-from madvision_assets_tests.work.test_render import chosen_of, raw_of, rendered
+from madvision_assets_tests.work.test_render import SILENT, chosen_of, raw_of, rendered
 
 pytestmark = pytest.mark.whole
 WORDS = [Word(text=text, start_s=0.4 * at, end_s=0.4 * at + 0.3) for at, text in enumerate(["measure", "it", "first"])]
@@ -103,6 +107,88 @@ def test_only_a_picture_that_failed_is_made_by_a_retry(tmp_path: Path, monkeypat
     assert (mended.outcome_reason, after.failed, set(after.framings)) == ("", {}, {"vertical", "square"})
     assert after.files == {**before.files, "square": after.files["square"]}
     assert (again, told) == (mended, [])
+
+
+SPOKEN = SILENT.model_copy(
+    update={"segments": (Segment(id=0, start_s=0.5, end_s=1.5, text="measure it first", words=tuple(
+        word.model_copy(update={"start_s": word.start_s + 0.5, "end_s": word.end_s + 0.5}) for word in WORDS
+    )),)}
+)  # fmt: skip
+
+
+class Studio:
+    """Renders a clip of a talk, and counts what is rendered: clips that are cut, and files that are made of them."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, **asked: Any) -> None:
+        self.cuts, self.files = 0, list[str]()
+        self.store, self.folder = ObjectStore.from_url("memory://"), folder
+        raw = raw_of(self.store, footage.talking(folder / "talk.mp4", 4.0))
+        self.raw = raw.model_copy(update={"options": Options.model_validate(asked)})
+        make_clip, make = cut.make_clip, reframe.make
+
+        def counted_cut(*told: Any, **more: Any) -> Any:
+            self.cuts += 1
+            return make_clip(*told, **more)
+
+        def counted(wanted: reframe.Pictures, folder: Path) -> None:
+            self.files += [path.name.split(".", 2)[2] for path in (wanted.clean, wanted.captioned) if path]
+            make(wanted, folder)
+
+        monkeypatch.setattr(cut, "make_clip", counted_cut)
+        monkeypatch.setattr(reframe, "make", counted)
+
+    def clip(self, pictures: PictureOptions | None = None) -> tuple[Clip, tuple[int, list[str]]]:
+        """The clip with the pictures that an editor chose, and how many cuts and which files were made for it."""
+        self.cuts, self.files = 0, []
+        chosen = chosen_of((0.5, 1.5)).model_copy(update={"pictures": pictures})
+        with TemporaryDirectory(dir=self.folder) as work:
+            made = ClipRenderer(self.store).render(self.raw, SPOKEN, chosen, Path(work), lambda *_: None)
+            assert not list(Path(work).glob("*.mp4"))
+        (clip,) = made.document.clips
+        assert clip.failed == {}
+        return clip, (self.cuts, sorted(self.files))
+
+
+def test_only_the_pictures_that_another_choice_asks_for_and_that_are_missing_are_rendered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = Studio(tmp_path, monkeypatch, renditions=["square"])
+    square, vertical = Shape.SQUARE, Shape.VERTICAL
+    two = PictureOptions(renditions=(vertical, square), captions=CaptionStyle.BOLD)
+
+    first, first_made = studio.clip()
+    more, more_made = studio.clip(two)
+    other, other_made = studio.clip(PictureOptions(renditions=(vertical,), captions=CaptionStyle.PLAIN))
+    none, none_made = studio.clip(PictureOptions())
+    back, back_made = studio.clip(two)
+
+    assert first_made == (1, ["square.mp4"])
+    assert more_made == (0, ["square.captions.mp4", "vertical.captions.mp4", "vertical.mp4"])
+    assert other_made == (0, ["vertical.captions.mp4"])
+    assert none_made == back_made == (0, [])
+    usual = {role: more.files[role] for role in ("source", "captions", "thumbnail")}
+    assert none.files == usual
+    assert first.files == {**usual, "square": more.files["square"]}
+    assert other.files == {
+        **usual,
+        "vertical": more.files["vertical"],
+        "vertical_captions": other.files["vertical_captions"],
+    }
+    assert (set(more.framings), set(other.framings), none.framings) == ({"vertical", "square"}, {"vertical"}, {})
+    assert back == more
+    assert list(back.files) == [role.value for role in Role if role.value in back.files]
+
+
+def test_a_picture_that_is_lost_is_made_again_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    studio = Studio(tmp_path, monkeypatch, renditions=["square"], captions="bold")
+    first, _ = studio.clip()
+    studio.store.delete([first.files["square_captions"].key])
+
+    mended, made = studio.clip()
+
+    assert made == (0, ["square.captions.mp4"])
+    assert mended.files.keys() == first.files.keys()
+    assert studio.store.exists(mended.files["square_captions"].key)
 
 
 def test_what_a_submission_asks_for_is_in_the_store_and_in_the_clip_s_document(tmp_path: Path) -> None:

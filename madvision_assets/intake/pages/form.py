@@ -113,6 +113,7 @@ class Form:
         changed = any(self.typed[name] != DEFAULTS[name] for name in DEFAULTS if name != "url")
         return {
             "typed": self.typed,
+            "ticked": [shape for shape in SHAPES if self.typed[shape]],
             "errors": {name: self.errors.get(name, "") for name in DEFAULTS},
             "refused": bool(self.errors or self.others),
             "others": self.others,

@@ -1,15 +1,20 @@
-// Changes the clips of one video: points by words, titles, clips that go and that come. Nothing is sent before "Render
-// again", and then all at once, by PATCH /public/video/clips. A clip's points are places in the list of words.
+// Changes the clips of one video: points by words, titles, clips that go and that come, shapes and captions of all.
+// Nothing is sent before "Render again", and then all at once, by PATCH /public/video/clips. A clip's points are places
+// in the list of words.
 "use strict";
 
 const main = document.querySelector("main[data-editable]");
 const token = location.pathname.split("/")[2];
-const { version, words, clips: served } = JSON.parse(main.dataset.editable);
+const { version, words, clips: served, renditions, captions } = JSON.parse(main.dataset.editable);
 const cards = document.getElementById("cards");
 const list = document.getElementById("words");
 const render = document.getElementById("render");
 const preview = document.getElementById("preview");
 const problem = document.getElementById("problem");
+const own = document.getElementById("source"); // captions in the source's own shape
+const boxes = [own, ...document.querySelectorAll("#shapes input")];
+const style = document.getElementById("captions");
+const were = { renditions, captions };
 const MOST_TITLE_CHARS = 120;
 
 const middles = words.map((word) => (word.start_s + word.end_s) / 2);
@@ -37,6 +42,12 @@ function lastUntil(endS) {
 // --- what is asked for ---
 
 function edits() {
+  const wanted = pictures();
+  const isOther = JSON.stringify(wanted) !== JSON.stringify(were);
+  return [...clipEdits(), ...(isOther ? [{ change: "pictures", ...wanted }] : [])];
+}
+
+function clipEdits() {
   return clips.flatMap((clip) => {
     if (!clip.was) {
       const title = clip.title.trim() ? { title: clip.title } : {};
@@ -56,9 +67,41 @@ function isRecut(clip) {
   return Boolean(clip.was) && (clip.first !== clip.was.first || clip.last !== clip.was.last);
 }
 
+// In the one form that the server keeps: the source's own shape counts only beside others, and with captions.
+function pictures() {
+  const ticked = boxes.filter((box) => box.checked).map((box) => box.id);
+  const others = ticked.filter((name) => name !== own.id);
+  const captions = style.value || null;
+  return { renditions: captions && others.length ? ticked : others, captions };
+}
+
+// The pictures beside the clip as it was cut: how their captions are, by what they are called.
+function files({ renditions, captions }) {
+  const captioned = captions ? (renditions.length ? renditions : [own.id]) : [];
+  const clean = renditions.filter((name) => name !== own.id);
+  return new Map([...clean.map((name) => [name, ""]), ...captioned.map((name) => [`${name} with captions`, captions])]);
+}
+
+function newPictures() {
+  const before = files(were);
+  return [...files(pictures())].filter(([name, captions]) => before.get(name) !== captions).map(([name]) => name);
+}
+
+function droppedPictures() {
+  const after = files(pictures());
+  return [...files(were).keys()].filter((name) => !after.has(name));
+}
+
 function summary() {
-  const changes = edits();
-  if (!changes.length) return "Nothing is changed yet.";
+  if (!edits().length) return "Nothing is changed yet.";
+  const [made, gone] = [newPictures(), droppedPictures()];
+  const told = clipEdits().length || !(made.length || gone.length) ? [clipSummary()] : [];
+  if (made.length) told.push(`Made of every clip: ${made.join(", ")}.`);
+  if (gone.length) told.push(`Not delivered any more: ${gone.join(", ")}.`);
+  return told.join(" ");
+}
+
+function clipSummary() {
   const rendered = clips.filter((clip) => !clip.dropped && (!clip.was || isRecut(clip))).length;
   const stay = clips.filter((clip) => !clip.dropped).length - rendered;
   const count = (number) => `${number} ${number === 1 ? "clip" : "clips"}`;
@@ -105,6 +148,8 @@ function card(clip) {
 
 function paint() {
   watch();
+  const hasNew = newPictures().length > 0;
+  own.disabled = !style.value || !boxes.some((box) => box !== own && box.checked);
   for (const clip of clips) {
     const { radio, span, title, state, drop } = clip.parts;
     const [first, last] = [words[clip.first], words[clip.last]];
@@ -112,7 +157,8 @@ function paint() {
     span.textContent = first && last ? `${clock(first.start_s)} to ${clock(last.end_s)}` : "no words";
     title.disabled = clip.dropped;
     const isRenamed = clip.was && clip.title !== clip.was.title;
-    state.textContent = clip.dropped ? "Goes" : !clip.was || isRecut(clip) ? "Rendered" : isRenamed ? "Renamed" : "";
+    const stays = [isRenamed && "Renamed", hasNew && "New pictures"].filter(Boolean).join(" · ");
+    state.textContent = clip.dropped ? "Goes" : !clip.was || isRecut(clip) ? "Rendered" : stays;
     drop.textContent = clip.dropped ? "Keep it" : "Drop";
     drop.setAttribute("aria-label", `${drop.textContent} ${clip.clip ? `clip ${clip.clip}` : "the new clip"}`);
     clip.element.classList.toggle("dropped", clip.dropped);
@@ -286,6 +332,7 @@ document.addEventListener("mouseup", () => {
   mark(from);
   mark(to, { extend: true });
 });
+for (const field of [...boxes, style]) field.addEventListener("change", done);
 document.getElementById("begin").addEventListener("click", begin);
 document.getElementById("end").addEventListener("click", end);
 document.getElementById("add").addEventListener("click", add);
@@ -345,5 +392,7 @@ words.forEach((word, n) => {
   paragraph.append(node, " ");
 });
 if (nodes.length) nodes[0].tabIndex = 0;
+for (const box of boxes) box.checked = renditions.includes(box.id); // whatever the browser remembers
+style.value = captions || "";
 clips.forEach(card);
 paint();
