@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from madvision_assets.defs import checks, compute, reports
+from madvision_assets.defs import checks, compute, reports, tables
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime.failing import EndedError
 from madvision_assets.defs.runtime.stage_context import StageRuntime
@@ -39,7 +39,7 @@ def asset_of(step: PipelineStep) -> Callable[[Callable[..., Any]], dg.AssetsDefi
         group_name="madvision",
         owners=OWNERS,
         kinds=set(step.stage.kinds),
-        metadata=reports.OF_ASSETS.get(step),
+        metadata=tables.OF_ASSETS.get(step),
         code_version=step.stage.code_version,
         check_specs=checks.SPECS[step],
         dagster_type=finished(document),
@@ -55,7 +55,7 @@ def asset_of(step: PipelineStep) -> Callable[[Callable[..., Any]], dg.AssetsDefi
             try:
                 yield stage(context, *inputs, **named)
             except EndedError as end:
-                yield reports.ended(context, step, end)
+                yield reports.ended(context, step, end, named["runtime"].links)
                 yield from checks.left_out(step)
 
         return declare(yielding)
@@ -151,7 +151,7 @@ def clips(
     with runtime.stage(context, raw_video, transcript, clip_candidates) as stage:
         made = stage.make(lambda: renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress))
         sheet = contact_sheet(runtime.store, made.document)
-        report = reports.clips(made.document, runtime.store, raw_video.info.duration_s, sheet)
+        report = reports.clips(made.document, runtime.store, raw_video.info.duration_s, sheet, runtime.links)
         return stage.done(made, report, checks.clips_match_plan(clip_candidates, made.document))
 
 
