@@ -1,6 +1,7 @@
 """What Dagster loads: the five assets in pipeline order, their checks, the jobs, sensors, resources and executor."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions for these settings; tests and the command line put their own resources in place."""
-    assets = pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings))
+    expected = timedelta(hours=settings.clips_expected_hours) if settings.clips_expected_hours else None
+    assets = pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings), expected)
     return dg.Definitions(
         assets=with_code(assets, settings.git_url, running_code(settings.revision).commit),
         jobs=JOBS,

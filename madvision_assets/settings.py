@@ -136,6 +136,7 @@ class Settings(BaseSettings):
     aws_session_token: Annotated[SecretStr | None, Field(alias="AWS_SESSION_TOKEN")] = None
 
     dagster_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    clips_expected_hours: Annotated[float | None, Field(ge=1, le=24 * 365)] = None
     dagster_home: Annotated[Path | None, Field(alias="DAGSTER_HOME")] = None
 
     @property
