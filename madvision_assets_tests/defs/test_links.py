@@ -20,7 +20,7 @@ from madvision_assets_tests.intake.serving import Intake, serving, settings_in
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "a-key-of-the-operators"
-WORDS = "We learned that labels save an hour."
+WORDS = "What one remembers of a talk is a sentence that surprises and that one can repeat to somebody else."
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "https://github.com/our-organisation/madvision"
 

@@ -16,7 +16,7 @@ from madvision_assets.domain.clips import (
     RejectionRule,
 )
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
-from madvision_assets.domain.transcript import Doubtful, Reference, Segment, Stretch, Transcript
+from madvision_assets.domain.transcript import Doubtful, Reference, Segment, Stretch, Transcript, Word
 from madvision_assets.domain.wording import timecode
 from madvision_assets.tools.store.objects import ObjectStore
 
@@ -41,6 +41,15 @@ def test_a_long_transcript_is_shown_in_part_beside_the_number_of_all() -> None:
 
     assert [row.data["id"] for row in told["first_segments"].records] == list(range(reports.SHOWN_SEGMENTS))
     assert told["segments"] == 100
+
+
+def test_how_sure_the_engine_was_is_a_number_of_each_transcript_that_tells_it() -> None:
+    words = tuple(Word(text=f"w{n}", start_s=n, end_s=n + 1, probability=share) for n, share in enumerate((0.5, 1.0)))
+    segment = Segment(id=0, start_s=0, end_s=2, text="w0 w1", words=words)
+    heard = Transcript(video_id="v", language="en", duration_s=2, audible_s=2, covered_s=2, segments=(segment,))
+
+    assert reports.transcript(heard)["words_probability"] == 0.75
+    assert "words_probability" not in reports.transcript(heard.model_copy(update={"segments": ()}))
 
 
 def test_a_transcript_tells_its_languages_what_was_left_out_what_is_in_doubt_and_what_hearing_took() -> None:
