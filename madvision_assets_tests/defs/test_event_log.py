@@ -15,7 +15,7 @@ from madvision_assets_tests.harness import Harness, open_harness
 
 # With five stages and five checks it was 70.
 MOST_EVENTS = 47
-# With one clip, its picture on a sheet, and links: 106 kB; columns that each materialisation tells again are 12 kB.
+# With one clip, its picture on a sheet, and links it was 106 kB.
 MOST_BYTES = 112_000
 WORDS = "What one remembers of a talk is a sentence that surprises and that one can repeat to somebody else."
 # What people look at in the UI, and what Dagster reads back to go on from a failed step.
