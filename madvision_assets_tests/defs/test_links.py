@@ -53,7 +53,8 @@ def links(metadata: Mapping[str, dg.MetadataValue[Any]]) -> dict[str, str]:
 
 def everything(harness: Harness) -> str:
     """All that Dagster keeps of the runs, as it keeps it."""
-    kept = [entry.to_json() for run_id in harness.instance.get_run_ids() for entry in harness.instance.all_logs(run_id)]
+    entries: list[Any] = [entry for each in harness.instance.get_run_ids() for entry in harness.instance.all_logs(each)]
+    kept = [entry.to_json() for entry in entries]
     return "\n".join([*kept, *(str(run.tags) for run in harness.instance.get_runs())])
 
 
