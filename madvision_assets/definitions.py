@@ -1,17 +1,20 @@
-"""What Dagster loads: the five assets in pipeline order, their checks, the job, sensors, resources and executor."""
+"""What Dagster loads: the five assets in pipeline order, their checks, the jobs, sensors, resources and executor."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from madvision_assets.defs import compute, dagster_inside
 from madvision_assets.defs.assets import pipeline_of
-from madvision_assets.defs.jobs import process_video
+from madvision_assets.defs.jobs import JOBS
+from madvision_assets.defs.links import with_code
 from madvision_assets.defs.resources import make_fingerprinted, make_resources
 from madvision_assets.defs.runtime.patience import wait_for_dagster
 from madvision_assets.defs.sensors import SENSORS
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
+from madvision_assets.tools.database.running_code import running_code
 from madvision_assets.work.staleness import code_versions
 
 if TYPE_CHECKING:
@@ -20,9 +23,11 @@ if TYPE_CHECKING:
 
 def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions for these settings; tests and the command line put their own resources in place."""
+    expected = timedelta(hours=settings.clips_expected_hours) if settings.clips_expected_hours else None
+    assets = pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings), expected)
     return dg.Definitions(
-        assets=pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings)),
-        jobs=[process_video],
+        assets=with_code(assets, settings.git_url, running_code(settings.revision).commit),
+        jobs=JOBS,
         sensors=SENSORS,
         resources={**make_resources(settings), **(resource_overrides or {})},
         executor=make_executor(settings),

@@ -40,6 +40,8 @@ def _none(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
 
 
+# Where browsers go. Without user, query and fragment: it is shown to others, and may hold no secret.
+PlainUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")]
 # US dollars; "none" is no ceiling.
 Ceiling = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_none)]
 
@@ -61,6 +63,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     store_url: str | None = None
     revision: str = ""
+    git_url: PlainUrl | None = None
     allow_private: bool = False
     refused_networks: Annotated[str, AfterValidator(_networks)] = ""
     executor: Executor = Executor.IN_PROCESS
@@ -76,6 +79,8 @@ class Settings(BaseSettings):
     internal_key: SecretStr | None = None
     mcp_key: SecretStr | None = None
     public_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+")] = None
+    internal_url: PlainUrl | None = None
+    dagster_url: PlainUrl | None = None
     allowed_hosts: str = ""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
     callbacks_per_minute: Annotated[int, Field(ge=0)] = 60
@@ -131,6 +136,7 @@ class Settings(BaseSettings):
     aws_session_token: Annotated[SecretStr | None, Field(alias="AWS_SESSION_TOKEN")] = None
 
     dagster_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
+    clips_expected_hours: Annotated[float | None, Field(ge=1, le=24 * 365)] = None
     dagster_home: Annotated[Path | None, Field(alias="DAGSTER_HOME")] = None
 
     @property

@@ -38,6 +38,13 @@ mutation Launch($partition: String!, $assets: [AssetKeyInput!]!) {
   }
 }
 """
+LINKS = """query Links($asset: String!, $video: String!) {
+  assetNodeOrError(assetKey: {path: [$asset]}) { ... on AssetNode {
+    assetMaterializations(partitions: [$video], limit: 1) {
+      metadataEntries { label ... on UrlMetadataEntry { url } }
+    }
+  } }
+}"""
 STATUS = """query Status($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"""
 
 
@@ -48,6 +55,7 @@ class Addresses:
     ui: str
     intake: str
     sample: str
+    password: str
 
 
 @contextmanager
@@ -66,7 +74,8 @@ def system(home: Path) -> Iterator[Addresses]:
             wait_for(lambda: "Ctrl-C" in log.read_text(), START_LIMIT_S)
             told = log.read_text()
             yield Addresses(
-                *(re.findall(rf"{name}: (http://\S+?)(?:/locations\S*)?$", told, re.MULTILINE)[0] for name in TOLD)
+                *(re.findall(rf"{name}: (http://\S+?)(?:/locations\S*)?$", told, re.MULTILINE)[0] for name in TOLD),
+                password=re.findall(r"ask for a password, with any name: (\S+)$", told, re.MULTILINE)[0],
             )
         finally:
             up.send_signal(signal.SIGTERM)
@@ -95,6 +104,12 @@ def run(address: str, partition: str, *assets: str) -> str:
     return wait_for(ended, RUN_LIMIT_S)
 
 
+def links(address: str, video_id: str, asset: str) -> dict[str, str]:
+    """Where the newest materialisation of a video leads, by the names of its links."""
+    [made] = ask(address, LINKS, asset=asset, video=video_id)["assetNodeOrError"]["assetMaterializations"]
+    return {entry["label"]: entry["url"] for entry in made["metadataEntries"] if "url" in entry}
+
+
 def follow(intake: httpx.Client, token: str, until: str) -> dict[str, Any]:
     """Wait for a status of a submission."""
 
@@ -116,6 +131,13 @@ def test_a_submitted_video_becomes_clips_by_itself_and_the_ui_and_the_table_agre
         assert intake.get("/readyz").json()["status"] == "ready"
         part = intake.get(done["clips"][0]["url"], headers={"Range": "bytes=4-7"})
         assert (part.status_code, part.content) == (206, b"ftyp")
+
+        to = links(at.ui, video_id, "clips")
+        assert sorted(to) == ["clip_01", "clip_02", "clip_03", "clip_04", "page"]
+        page = httpx.get(to["page"], auth=("anybody", at.password), timeout=30).raise_for_status().text
+        [run_id] = re.findall(rf'href="{at.ui}/runs/([0-9a-f-]+)"', page)
+        assert ask(at.ui, STATUS, run=run_id)["runOrError"]["status"] == "SUCCESS"
+        assert httpx.get(to["clip_01"], auth=("anybody", at.password), timeout=30).content[4:8] == b"ftyp"
 
         made = list((tmp_path / "store" / "clips" / video_id).glob("*.json"))
         assert run(at.ui, video_id, "clips") == "SUCCESS"

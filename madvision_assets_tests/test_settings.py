@@ -59,6 +59,10 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
     assert load_settings().effective_store_url.startswith("file://")
 
 
+# Are shown to others, and may hold no secret.
+LINKS = ("MADVISION_INTERNAL_URL", "MADVISION_DAGSTER_URL", "MADVISION_GIT_URL")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -67,6 +71,16 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
         ("MADVISION_MAX_BYTES", "many"),
         ("MADVISION_MAX_DURATION_S", "-1"),
         ("MADVISION_BUDGET_USD_PER_DAY", "-5"),
+        *(
+            (name, url)
+            for name in LINKS
+            for url in ("example.org", "ftp://example.org", "https://me:secret@example.org")
+        ),
+        *(
+            (name, url)
+            for name in LINKS
+            for url in ("https://example.org/?token=t", "https://example.org/#t", "https:// ")
+        ),
     ],
 )
 def test_a_bad_value_is_told_by_the_name_of_its_variable(

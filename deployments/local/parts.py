@@ -63,12 +63,14 @@ class System:
     def __init__(
         self, home: Path, environment: Mapping[str, str], *, with_ui: bool, code_server: Sequence[str] = ()
     ) -> None:
-        self._environment = environment
         self._logs = home / "logs"
         self._running: dict[str, Process] = {}
         code_port, intake_port, ui_port = free_port(CODE_PORT), free_port(INTAKE_PORT), free_port(UI_PORT)
         self.intake = f"http://127.0.0.1:{intake_port}"
         self.ui = f"http://127.0.0.1:{ui_port}" if with_ui else None
+        # So that each leads to the other; where somebody says otherwise, that counts.
+        links = {"MADVISION_INTERNAL_URL": self.intake, "MADVISION_DAGSTER_URL": self.ui} if self.ui else {}
+        self._environment = {**links, **environment}
         daemon_port = free_port(DAEMON_PORT)
         where = ["-w", str(write_workspace(home, code_port))]
         address = ["--host", "127.0.0.1", "--port"]

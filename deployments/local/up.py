@@ -1,5 +1,6 @@
 """`make up`: the system on this machine, left running until Ctrl-C: intake and its page, Dagster UI, daemon."""
 
+import secrets
 import shlex
 import signal
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 from parts import LOCATION, prepare, site
 from system import SAMPLE, home_folder, local_environment
 
+from madvision_assets.settings import read_secret
+
+KEY = "MADVISION_INTERNAL_KEY"
 POLL_S = 0.2
 
 
@@ -16,6 +20,8 @@ def main() -> int:
     """Start every part, print where it is, start again what dies or does not work, and stop all when asked."""
     home = home_folder()
     environment = {"MADVISION_ALLOW_PRIVATE": "1", **local_environment(home)}
+    own_key = new_key()
+    environment |= {KEY: own_key} if own_key else {}
     signals: list[int] = []
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda number, _: signals.append(number))
@@ -26,6 +32,7 @@ def main() -> int:
         print(f"== Submit a video: {system.intake}")
         print(f"== A sample to submit there: {sample}/{SAMPLE.name}")
         print(f"== Dagster UI: {system.ui}/locations/{LOCATION}/asset-groups/madvision")
+        print(f"== Its links to videos and clips ask for a password, with any name: {own_key or f'that of {KEY}'}")
         print(f"== Whisper model: {environment['MADVISION_WHISPER_MODEL']} (MADVISION_WHISPER_MODEL)")
         if environment["MADVISION_ALLOW_PRIVATE"] == "1":
             print("== Addresses of this machine and its network may be submitted too (MADVISION_ALLOW_PRIVATE=1)")
@@ -36,6 +43,15 @@ def main() -> int:
             time.sleep(POLL_S)
         print("== Stopping; what is finished is kept, and goes on at the next start", flush=True)
     return 0
+
+
+def new_key() -> str | None:
+    """A key of the internal routes until Ctrl-C, for the links of Dagster's UI; None where somebody has set one."""
+    try:
+        read_secret(f"env:{KEY}")
+    except LookupError:
+        return secrets.token_urlsafe(12)
+    return None
 
 
 def tell(sentence: str) -> None:

@@ -49,6 +49,7 @@ SITES_FOLDER = "./sources"
 SECRET = re.compile(r"PASSWORD|PASS$|SECRET|TOKEN|_KEY|_URL$|S3_ENV")
 RENDER_LIMIT_S = 60
 NO_SECRET = {"OPENAI_BASE_URL", "MADVISION_STORE_URL", "MADVISION_PUBLIC_URL", "AWS_ENDPOINT_URL", "BACKUP_URL"}
+NO_SECRET |= {"MADVISION_INTERNAL_URL", "MADVISION_DAGSTER_URL", "MADVISION_GIT_URL"}  # refused with a user or a query
 INTRODUCTION = """# Who may reach and read what
 
 Made by `make reach` of the rendered manifests, of the Jobs that Dagster makes for a run and for each of its stages,

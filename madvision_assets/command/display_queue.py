@@ -15,6 +15,7 @@ from madvision_assets.command.display import echo, local_time, tell
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.breakers import Breaker
 from madvision_assets.domain.failure_records import failure_of
+from madvision_assets.domain.operator_pages import run_page
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.summaries import About
 from madvision_assets.domain.video import Video
@@ -148,13 +149,19 @@ class QueueView:
 
 @dataclass(frozen=True)
 class VideoView:
-    """How one video stands; ``row`` is None where it was never queued."""
+    """How one video stands.
+
+    Attributes:
+        row: None where it was never queued.
+        dagster_url: where Dagster's UI is; None where nobody said so.
+    """
 
     video: Video
     row: QueueRow | None
     about: About
     attempts: Sequence[Attempt]
     now: datetime
+    dagster_url: str | None = None
 
     def show(self, console: Console) -> None:
         """What is known of it, then its history."""
@@ -166,6 +173,8 @@ class VideoView:
             return
         for label, text in _facts(self.row, self.attempts, self.now):
             tell(console, f"{label}:".ljust(11), "dim", text)
+        if url := run_page(self.dagster_url, self.row.run_id):
+            tell(console, "In Dagster:", "dim", url)
         if self.attempts:
             _show_attempts(console, self.attempts, self.now)
 
@@ -178,7 +187,11 @@ class VideoView:
             "about": self.about.model_dump(mode="json"),
             "queue": row.model_dump(mode="json") if row else None,
             "failure": _sentence(row.failure_cause, row.failure_details) if row else None,
-            "attempts": [attempt.model_dump(mode="json") for attempt in self.attempts],
+            "run_url": run_page(self.dagster_url, row.run_id) if row else None,
+            "attempts": [
+                {**attempt.model_dump(mode="json"), "run_url": run_page(self.dagster_url, attempt.run_id)}
+                for attempt in self.attempts
+            ],
         }
 
 
@@ -197,8 +210,8 @@ def look_at_queue(
     return QueueView(counts, operations.open_breakers(), rows, sum(wanted), utc_now(), titles)
 
 
-def look_at_video(database: Database, video_id: str) -> VideoView:
-    """How one video stands.
+def look_at_video(database: Database, video_id: str, dagster_url: str | None = None) -> VideoView:
+    """How one video stands, with links to its runs where one knows where Dagster's UI is.
 
     Raises:
         UnknownVideoError: there is none.
@@ -210,7 +223,7 @@ def look_at_video(database: Database, video_id: str) -> VideoView:
         shut = {breaker.name: breaker for breaker in operations.open_breakers()}
         row = row.behind(shut.get(row.resource or ""))
     about = about_videos(database, [video_id]).get(video_id, About())
-    return VideoView(video, row, about, operations.history(video_id), utc_now())
+    return VideoView(video, row, about, operations.history(video_id), utc_now(), dagster_url)
 
 
 def what_to_do(breaker: Breaker) -> str:

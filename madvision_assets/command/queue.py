@@ -181,7 +181,8 @@ def status(
     if not named:
         _show([display_queue.look_at_queue(operations, wanted, cause, limit, workplace.database)], form)
     elif len(named) == 1 and STANDARD_INPUT not in named:
-        _show([display_queue.look_at_video(workplace.database, video_id_of(workplace, named[0]))], form)
+        video_id, ui = video_id_of(workplace, named[0]), workplace.settings.dagster_url
+        _show([display_queue.look_at_video(workplace.database, video_id, ui)], form)
     else:
         _show(list(_looked_at(workplace, named)), form, several=True)
 
@@ -193,7 +194,10 @@ def _looked_at(workplace: Workplace, named: Sequence[str]) -> "Iterator[View | N
     found = find_each(workplace, named)
     once = {each.name if isinstance(each, NotFound) else each.video_id: each for each in found}
     for each in once.values():
-        yield each if isinstance(each, NotFound) else look_at_video(workplace.database, each.video_id)
+        if isinstance(each, NotFound):
+            yield each
+        else:
+            yield look_at_video(workplace.database, each.video_id, workplace.settings.dagster_url)
 
 
 def _show(views: "Sequence[View | NotFound]", form: str, *, several: bool = False) -> None:

@@ -1,19 +1,20 @@
 """The pipeline: raw_video -> transcript -> content_type -> clip_candidates -> clips."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
 import dagster as dg
 
-from madvision_assets.defs import checks, compute, reports
+from madvision_assets.defs import checks, compute, reports, tables
 from madvision_assets.defs.partitions import videos
 from madvision_assets.defs.runtime.failing import EndedError
 from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Document
-from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.stages import LAST_STEP, PipelineStep
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.analyst import Analyst
@@ -39,7 +40,7 @@ def asset_of(step: PipelineStep) -> Callable[[Callable[..., Any]], dg.AssetsDefi
         group_name="madvision",
         owners=OWNERS,
         kinds=set(step.stage.kinds),
-        metadata=reports.OF_ASSETS.get(step),
+        metadata=tables.OF_ASSETS.get(step),
         code_version=step.stage.code_version,
         check_specs=checks.SPECS[step],
         dagster_type=finished(document),
@@ -55,7 +56,7 @@ def asset_of(step: PipelineStep) -> Callable[[Callable[..., Any]], dg.AssetsDefi
             try:
                 yield stage(context, *inputs, **named)
             except EndedError as end:
-                yield reports.ended(context, step, end)
+                yield reports.ended(context, step, end, named["runtime"].links)
                 yield from checks.left_out(step)
 
         return declare(yielding)
@@ -151,7 +152,7 @@ def clips(
     with runtime.stage(context, raw_video, transcript, clip_candidates) as stage:
         made = stage.make(lambda: renderer.render(raw_video, transcript, clip_candidates, stage.folder, stage.progress))
         sheet = contact_sheet(runtime.store, made.document)
-        report = reports.clips(made.document, runtime.store, raw_video.info.duration_s, sheet)
+        report = reports.clips(made.document, runtime.store, raw_video.info.duration_s, sheet, runtime.links)
         return stage.done(made, report, checks.clips_match_plan(clip_candidates, made.document))
 
 
@@ -159,19 +160,24 @@ PIPELINE = (raw_video, transcript, content_type, clip_candidates, clips)
 
 
 def pipeline_of(
-    versions: Mapping[PipelineStep, str], kinds: Mapping[str, frozenset[str]] | None = None
+    versions: Mapping[PipelineStep, str],
+    kinds: Mapping[str, frozenset[str]] | None = None,
+    clips_every: timedelta | None = None,
 ) -> tuple[dg.AssetsDefinition, ...]:
     """The assets with these versions of their code, by which Dagster's UI tells what is stale.
 
     Args:
         versions: by stage.
         kinds: what does the work here, by the kind of the stages' rows that it stands for.
+        clips_every: where videos come steadily, so long without new clips is too long; None expects nothing.
     """
     here = kinds or {}
+    fresh = dg.FreshnessPolicy.time_window(fail_window=clips_every) if clips_every else None
 
     def put(spec: dg.AssetSpec) -> dg.AssetSpec:
         step = PipelineStep(spec.key.to_user_string())
         used = set[str]().union(*(here.get(kind, {kind}) for kind in step.stage.kinds))
-        return spec.replace_attributes(code_version=versions[step], kinds=used)
+        expected = fresh if step is LAST_STEP else None
+        return spec.replace_attributes(code_version=versions[step], kinds=used, freshness_policy=expected)
 
     return tuple(asset.map_asset_specs(put) for asset in PIPELINE)

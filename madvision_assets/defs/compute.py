@@ -37,11 +37,26 @@ STAY = {
 }
 # A preempted or evicted pod is retried by its policy; the job itself must not (Dagster issue 33755).
 JOB_SPEC = {"backoff_limit": 0, "ttl_seconds_after_finished": 3600}
+ERRAND_DEADLINE_S = 600
 
 
 def op_tags(step: PipelineStep) -> dict[str, Any]:
     """The tags of a stage: what its pod is made of; a pod that waits for its node uses up the deadline too."""
     return {"dagster-k8s/config": _pod(step, step.stage.needs)}
+
+
+def errand_tags() -> dict[str, Any]:
+    """Of what asks our database for a moment: its pod is that of a stage with no further secrets, but smaller."""
+    needs = Needs(
+        cores=0.25,
+        memory_gib=(0.5, 1),
+        disk_gib=None,
+        gpu=False,
+        reach=Reach.NOTHING,
+        secrets=frozenset(),
+        deadline_s=ERRAND_DEADLINE_S,
+    )
+    return {"dagster-k8s/config": _pod(PipelineStep.CLIPS, needs)}
 
 
 def _pod(step: PipelineStep, needs: Needs) -> dict[str, Any]:

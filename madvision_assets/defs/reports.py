@@ -1,14 +1,15 @@
 """What people look at in the Dagster UI: the metadata of each materialisation."""
 
 import base64
-import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
 import dagster as dg
 
+from madvision_assets.defs.links import Links
 from madvision_assets.defs.runtime.failing import EndedError, told_metadata
+from madvision_assets.defs.tables import CANDIDATES, CLIPS, FAILED, NOT_TAKEN, PREVIEW, table
 from madvision_assets.domain.addresses import public_address
 from madvision_assets.domain.clips import ClipCandidates, Clips, Role
 from madvision_assets.domain.content_type import ContentType
@@ -21,67 +22,12 @@ from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work.captions import CAPTIONS_PASSED_OVER
 from madvision_assets.work.ingest import overstated_s
 
-PREVIEW_SEGMENTS = 30
+LISTED_STRETCHES = 30
+SHOWN_SEGMENTS = 15  # each some 200 bytes in Dagster's database, twice
 MIB = 1024**2
 HOUR_S = 3600
-# Whatever means something to markdown or HTML.
-MARKDOWN = re.compile(r"[\\`*_\[\]<>!#&|~]")
 
 Metadata = dict[str, Any]
-
-
-def _columns(**columns: tuple[str, str]) -> dg.TableSchema:
-    """Columns by name, each with its type and with what it is."""
-    return dg.TableSchema([dg.TableColumn(name, kind, description=told) for name, (kind, told) in columns.items()])
-
-
-CANDIDATES = _columns(
-    rank=("int", "1 is the best"),
-    start_s=("float", "where it begins, seconds from the start of the video"),
-    end_s=("float", "where it ends"),
-    duration_s=("float", "its length, seconds"),
-    score=("float", "0 to 1, comparable within one video"),
-    title=("string", "for a person"),
-    reason=("string", "why it stands on its own"),
-    quote=("string", "words from it, verbatim"),
-)
-NOT_TAKEN = _columns(
-    rule=("string", "that rejected it"),
-    first_segment=("int", "of the transcript, inclusive"),
-    last_segment=("int", "of the transcript, inclusive"),
-    score=("float", "0 to 1, comparable within one video"),
-    title=("string", "for a person"),
-    details=("string", "what is special to it"),
-)
-CLIPS = _columns(
-    clip_id=("string", "of the clip, everywhere"),
-    rank=("int", "1 is the best"),
-    title=("string", "for a person"),
-    start_s=("float", "first frame, seconds from the start of the video"),
-    end_s=("float", "after the last frame"),
-    duration_s=("float", "its length, seconds"),
-    score=("float", "0 to 1, comparable within one video"),
-    cut=("string", "copied or coded anew, and why"),
-)
-FAILED = _columns(
-    rank=("int", "of the moment"),
-    title=("string", "of the moment, and which of its pictures where that alone is missing"),
-    cause=("string", "code of the failure"),
-    details=("string", "what is special to it"),
-)
-OF_A_MOMENT = ("rank", "title", "start_s", "end_s", "duration_s", "score")
-
-
-# What the assets say of themselves before anything is made; of which columns those of the clips come.
-OF_ASSETS: Mapping[PipelineStep, Metadata] = {
-    PipelineStep.CLIP_CANDIDATES: {"dagster/column_schema": CANDIDATES},
-    PipelineStep.CLIPS: {
-        "dagster/column_schema": CLIPS,
-        "dagster/column_lineage": dg.TableColumnLineage(
-            {name: [dg.TableColumnDep(PipelineStep.CLIP_CANDIDATES.value, name)] for name in OF_A_MOMENT}
-        ),
-    },
-}
 
 
 def raw_video(video: RawVideo) -> Metadata:
@@ -124,9 +70,7 @@ def transcript(
         usage: of its recipe, with the milliseconds that engine, loading and GPU took.
         parameters: likewise, where captions that are preferred were passed over with why.
     """
-    rows = [[timecode(s.start_s), timecode(s.end_s), s.text] for s in heard.segments[:PREVIEW_SEGMENTS]]
-    more = len(heard.segments) - len(rows)
-    preview = markdown_table(("from", "to", "text"), rows) if rows else "*Nobody speaks.*"
+    first = [(s.id, round(s.start_s, 3), round(s.end_s, 3), s.text) for s in heard.segments[:SHOWN_SEGMENTS]]
     return {
         "language": heard.language,
         "languages": ", ".join(f"{each} {seconds:.0f} s" for each, seconds in heard.languages.items()),
@@ -144,7 +88,7 @@ def transcript(
         "audible_s": heard.audible_s,
         "covered_s": heard.covered_s,
         "duration_s": heard.duration_s,
-        "preview": dg.MetadataValue.md(preview + (f"\n\n*{more} more segments*" if more > 0 else "")),
+        "first_segments": table(PREVIEW, first),
     }
 
 
@@ -156,8 +100,8 @@ def _certainty(heard: Transcript) -> Metadata:
 
 def _listed(stretches: Sequence[Stretch]) -> str:
     """From when to when, the first of them."""
-    shown = ", ".join(f"{timecode(s.start_s)} to {timecode(s.end_s)}" for s in stretches[:PREVIEW_SEGMENTS])
-    more = len(stretches) - PREVIEW_SEGMENTS
+    shown = ", ".join(f"{timecode(s.start_s)} to {timecode(s.end_s)}" for s in stretches[:LISTED_STRETCHES])
+    more = len(stretches) - LISTED_STRETCHES
     return shown + (f" and {more} more" if more > 0 else "")
 
 
@@ -209,19 +153,22 @@ def clip_candidates(chosen: ClipCandidates) -> Metadata:
         "provisional": chosen.provisional,
         "chosen": len(chosen.candidates),
         "rejected": len(chosen.rejected),
-        "candidates": _table(CANDIDATES, taken),
-        "not_taken": _table(NOT_TAKEN, left),
+        "candidates": table(CANDIDATES, taken),
+        "not_taken": table(NOT_TAKEN, left),
     }
 
 
-def clips(made: Clips, store: ObjectStore, video_s: float, contact_sheet: bytes | None) -> Metadata:
-    """The table of clips with their files, and their thumbnails on one sheet.
+def clips(
+    made: Clips, store: ObjectStore, video_s: float, contact_sheet: bytes | None, links: Links | None = None
+) -> Metadata:
+    """The table of clips with their files, links to play them, and their thumbnails on one sheet.
 
     Args:
         made: the clips.
         store: that has their files.
         video_s: length of the video, seconds.
         contact_sheet: JPEG.
+        links: of the installation.
     """
     rows = [
         (
@@ -239,8 +186,9 @@ def clips(made: Clips, store: ObjectStore, video_s: float, contact_sheet: bytes 
         "clips_per_hour": round(len(made.clips) / max(video_s, 1) * HOUR_S, 2),
         "total_s": round(total_s, 2),
         "size_mib": round(sum(file.size_bytes for c in made.clips if (file := c.file(Role.SOURCE))) / MIB, 2),
-        "table": _table(CLIPS, rows),
+        "table": table(CLIPS, rows),
         "files": dg.MetadataValue.json(files),
+        **(links or Links()).clips(made),
     }
     lost = [(each.rank, each.title, each.cause, each.details) for each in made.failed]
     lost += [
@@ -250,37 +198,20 @@ def clips(made: Clips, store: ObjectStore, video_s: float, contact_sheet: bytes 
         for failure in [from_text(why)]
     ]
     if lost:
-        metadata["failed"] = _table(FAILED, lost)
+        metadata["failed"] = table(FAILED, lost)
     if contact_sheet:
         picture = base64.b64encode(contact_sheet).decode()
         metadata["contact_sheet"] = dg.MetadataValue.md(f"![thumbnails](data:image/jpeg;base64,{picture})")
     return metadata
 
 
-def _table(schema: dg.TableSchema, rows: Sequence[tuple[str | int | float, ...]]) -> dg.TableMetadataValue:
-    """Rows as the UI shows them, in a window of their own: foreign words are nothing but words there."""
-    names = [column.name for column in schema.columns]
-    records = [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows]
-    return dg.MetadataValue.table(records, schema=schema)
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in markdown; bars and line breaks in cells cannot break it."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    """Foreign words as plain text: as markdown they could load a picture from anywhere into the page."""
-    return MARKDOWN.sub(lambda character: f"&#{ord(character[0])};", " ".join(text.split()))
-
-
-def ended(context: dg.AssetExecutionContext, step: PipelineStep, end: EndedError) -> dg.AssetObservation:
+def ended(context: dg.AssetExecutionContext, step: PipelineStep, end: EndedError, links: Links) -> dg.AssetObservation:
     """Why a stage made nothing where nobody has anything to mend, for the log of the run and the page of the asset."""
     context.log.warning("%s (%s)", end, end.failure.code)
+    outcome = {"outcome": end.outcome.value} if end.outcome else {}
     return dg.AssetObservation(
         asset_key=step.value,
         partition=context.partition_key,
         description=str(end),
-        metadata={**told_metadata(end.failure, step), **({"outcome": end.outcome.value} if end.outcome else {})},
+        metadata={**told_metadata(end.failure, step), **outcome, **links.video(context.partition_key)},
     )

@@ -12,6 +12,7 @@ from madvision_assets.connections import make_aws_access, make_database, make_qu
 from madvision_assets.defs.dagster_inside import events_left_out
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.io_manager import ObjectStoreIOManager
+from madvision_assets.defs.links import Links
 from madvision_assets.defs.runtime.kept import Setting
 from madvision_assets.defs.runtime.lease import COMMAND_LINE, PARTITION_TAG, SOURCE_TAG, RunLease, attempt_of
 from madvision_assets.defs.runtime.patience import Patience, wait_for_dagster
@@ -195,6 +196,7 @@ def make_runtime(
 ) -> dg.ResourceDefinition:
     """What stages stand on; within a run, it keeps the run's lease on its video alive, also between stages."""
     work_folder, in_pods, mattering = settings.work_folder, settings.executor == "k8s", _mattering(settings)
+    links = Links(settings.internal_url)
 
     def announced(run: dg.DagsterRun) -> AbstractContextManager[Announcement]:
         if run.tags.get(SOURCE_TAG) == COMMAND_LINE:
@@ -205,7 +207,7 @@ def make_runtime(
     def runtime(context: dg.InitResourceContext) -> Iterator[StageRuntime]:
         run, instance = context.run, context.instance
         if run is None or instance is None or PARTITION_TAG not in run.tags:
-            yield StageRuntime(sharing.store, work_folder, report, None, mattering)
+            yield StageRuntime(sharing.store, work_folder, report, None, mattering, links=links)
             return
         patience = Patience()
         wait_for_dagster(instance, patience)
@@ -215,7 +217,7 @@ def make_runtime(
             pools_awaited(instance, lease.interrupted_before),
             events_left_out(instance, LEFT_OUT),
         ):
-            yield StageRuntime(sharing.store, work_folder, report, lease, mattering, sharing)
+            yield StageRuntime(sharing.store, work_folder, report, lease, mattering, sharing, links)
 
     return runtime
 

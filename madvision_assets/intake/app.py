@@ -56,6 +56,7 @@ PARTS = (
     metrics,
     llms,
     pages,
+    pages.operators,
 )
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/llms.txt", "/static/")

@@ -67,14 +67,24 @@ def read_clip(
 
     Ranges and ETags as usual.
     """
+    tracked = require_tracked(services_of(request), token)
+    return clip_file(request, tracked.row.video_id, name, download=download)
+
+
+def clip_file(request: Request, video_id: str, name: str, *, download: bool = False) -> Response:
+    """A file of a clip of a video that whoever asks may see.
+
+    Raises:
+        ProblemError: ``unknown_clip``, or ``not_found`` where its file is gone.
+        Failure: the store is away, or holds clips of another version of this program.
+    """
     services = services_of(request)
-    tracked = require_tracked(services, token)
-    clip, suffix = _clip(services.store, tracked.row.video_id, name)
+    clip, suffix = _clip(services.store, video_id, name)
     headers = {"Cache-Control": "private, no-cache"}  # kept, but asked for each time: the token may be forgotten
     if download:
         headers["Content-Disposition"] = attachment(f"{sidecars.file_stem(clip)}.{suffix}")
     if suffix in SIDECARS:
-        content = Package.read(services.store, tracked.row.video_id).sidecar(clip, SIDECARS[suffix])
+        content = Package.read(services.store, video_id).sidecar(clip, SIDECARS[suffix])
         if content is None:
             raise ProblemError("unknown_clip", "What this file is made of is not in the store any more.")
         return whole(request, content, SIDECARS[suffix].media_type, headers)

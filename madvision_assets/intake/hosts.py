@@ -32,8 +32,8 @@ class Hosts:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Those that the settings give."""
-        public = urlsplit(settings.public_url or "").hostname or ""
-        return cls(public, *settings.allowed_hosts.replace(",", " ").split())
+        told = (urlsplit(url or "").hostname or "" for url in (settings.public_url, settings.internal_url))
+        return cls(*told, *settings.allowed_hosts.replace(",", " ").split())
 
     def check(self, scope: Scope) -> None:
         """Return where the request gives one of the names, an address, or a name of a private network.

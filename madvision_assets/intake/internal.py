@@ -1,5 +1,6 @@
 """The internal route: an operator's program has a video processed, with the internal key."""
 
+import base64
 import hmac
 from typing import Annotated
 
@@ -24,12 +25,37 @@ def require_key(
     Raises:
         ProblemError: ``not_found`` where the internal routes are off, else ``internal_key_invalid``.
     """
+    _check(request, bearer.credentials if bearer else "", 'Bearer realm="madvision internal"')
+
+
+def require_operator(request: Request) -> None:
+    """Return where the key is right: as a bearer, or as the password that a browser asks for, with any user's name.
+
+    For what only shows something: a browser sends a password again by itself, also where another site asks for it.
+
+    Raises:
+        ProblemError: as ``require_key``.
+    """
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    password = _password(given) if scheme.lower() == "basic" else ""
+    key = given.strip() if scheme.lower() == "bearer" else password
+    _check(request, key, 'Basic realm="madvision internal", charset="UTF-8"')
+
+
+def _password(encoded: str) -> str:
+    """The password of RFC 7617; empty where it cannot be read."""
+    try:
+        return base64.b64decode(encoded, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
+
+
+def _check(request: Request, given: str, challenge: str) -> None:
     key = services_of(request).settings.internal_key
     if key is None:
         raise ProblemError("not_found", "The internal routes are off. Set MADVISION_INTERNAL_KEY to use them.")
-    given = bearer.credentials if bearer else ""
     if not hmac.compare_digest(given.encode(), key.get_secret_value().encode()):
-        raise ProblemError("internal_key_invalid", headers={"WWW-Authenticate": 'Bearer realm="madvision internal"'})
+        raise ProblemError("internal_key_invalid", headers={"WWW-Authenticate": challenge})
 
 
 @router.post(

@@ -1,6 +1,7 @@
 """Claims about the commands that feed, show and move the queue."""
 
 import json
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -207,6 +208,22 @@ def test_status_of_a_video_by_id_or_token_tells_its_history_and_what_went_wrong(
         assert token not in told
     (attempt,) = json.loads(command_line.run("status", video_id, "--format", "json").stdout)["attempts"]
     assert (attempt["status"], attempt["failure_cause"]) == ("failed", "private_video")
+
+
+def test_status_leads_to_the_runs_in_dagster_where_one_knows_where_it_is(
+    command_line: CommandLine, workplace: Workplace
+) -> None:
+    (video_id,) = submitted(command_line, ONE)
+    queue, run_id = Queue(workplace.database), str(uuid.uuid4())
+    queue.begin(video_id, run_id, None, PipelineStep.RAW_VIDEO)
+    with_ui = CommandLine(command_line.home, {"MADVISION_DAGSTER_URL": "https://dagster.example.org/"})
+
+    run_url = f"https://dagster.example.org/runs/{run_id}"
+    assert f"In Dagster: {run_url}\n" in with_ui.run("status", video_id).stdout
+    told = json.loads(with_ui.run("status", video_id, "--format", "json").stdout)
+    assert (told["run_url"], [each["run_url"] for each in told["attempts"]]) == (run_url, [run_url])
+    assert "In Dagster" not in command_line.run("status", video_id).stdout
+    assert json.loads(command_line.run("status", video_id, "--format", "json").stdout)["run_url"] is None
 
 
 def test_status_of_nobody_is_a_sentence(command_line: CommandLine) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
 from madvision_assets.defs import reports
@@ -15,32 +16,40 @@ from madvision_assets.domain.clips import (
     RejectionRule,
 )
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
-from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.transcript import Doubtful, Reference, Segment, Stretch, Transcript
+from madvision_assets.domain.transcript import Doubtful, Reference, Segment, Stretch, Transcript, Word
 from madvision_assets.domain.wording import timecode
 from madvision_assets.tools.store.objects import ObjectStore
 
 
-@pytest.mark.parametrize(
-    "evil", ["![x](http://evil/t.png)", "[click](http://evil)", "<img src=x>", "a | b", "\\|", "`x`"]
-)
-def test_foreign_words_mean_nothing_to_markdown(evil: str) -> None:
+@pytest.mark.parametrize("evil", ["![x](http://evil/t.png)", "[click](http://evil)", "<img src=x>", "a | b", "`x`"])
+def test_foreign_words_are_cells_of_a_table_and_no_markdown(evil: str) -> None:
     segment = Segment(id=0, start_s=0, end_s=1, text=evil)
     heard = Transcript(video_id="v", language="en", duration_s=1, audible_s=1, covered_s=1, segments=(segment,))
 
-    preview = reports.transcript(heard)["preview"].value
+    told = reports.transcript(heard)
 
-    row = preview.splitlines()[2]
-    assert row.count("|") == 4
-    assert evil not in row
-    assert not any(sign in row for sign in ("![", "](", "<", "`", "\\"))
+    [row] = told["first_segments"].records
+    assert row.data == {"id": 0, "start_s": 0, "end_s": 1, "text": evil}
+    assert not [value for value in told.values() if isinstance(value, dg.MarkdownMetadataValue)]
 
 
-def test_a_long_transcript_is_shown_in_part_and_says_so() -> None:
+def test_a_long_transcript_is_shown_in_part_beside_the_number_of_all() -> None:
     segments = tuple(Segment(id=n, start_s=n, end_s=n + 0.5, text="Words.") for n in range(100))
     heard = Transcript(video_id="v", language="en", duration_s=100, audible_s=50, covered_s=50, segments=segments)
 
-    assert "70 more segments" in reports.transcript(heard)["preview"].value
+    told = reports.transcript(heard)
+
+    assert [row.data["id"] for row in told["first_segments"].records] == list(range(reports.SHOWN_SEGMENTS))
+    assert told["segments"] == 100
+
+
+def test_how_sure_the_engine_was_is_a_number_of_each_transcript_that_tells_it() -> None:
+    words = tuple(Word(text=f"w{n}", start_s=n, end_s=n + 1, probability=share) for n, share in enumerate((0.5, 1.0)))
+    segment = Segment(id=0, start_s=0, end_s=2, text="w0 w1", words=words)
+    heard = Transcript(video_id="v", language="en", duration_s=2, audible_s=2, covered_s=2, segments=(segment,))
+
+    assert reports.transcript(heard)["words_probability"] == 0.75
+    assert "words_probability" not in reports.transcript(heard.model_copy(update={"segments": ()}))
 
 
 def test_a_transcript_tells_its_languages_what_was_left_out_what_is_in_doubt_and_what_hearing_took() -> None:
@@ -122,15 +131,3 @@ def test_a_table_without_rows_still_tells_its_columns(tmp_path: Path) -> None:
     assert not told["table"].records
     assert {column.name for column in told["table"].schema.columns} >= {"clip_id", "start_s", "cut"}
     assert (told["clips"], told["clips_per_hour"], "failed" in told) == (0, 0, False)
-
-
-def test_the_columns_of_clips_come_from_those_of_the_candidates() -> None:
-    of_clips, of_candidates = (
-        {column.name for column in reports.OF_ASSETS[step]["dagster/column_schema"].columns}
-        for step in (PipelineStep.CLIPS, PipelineStep.CLIP_CANDIDATES)
-    )
-    lineage = reports.OF_ASSETS[PipelineStep.CLIPS]["dagster/column_lineage"].deps_by_column
-
-    assert of_clips - lineage.keys() == {"clip_id", "cut"}
-    assert lineage.keys() <= of_clips
-    assert {dep.column_name for deps in lineage.values() for dep in deps} <= of_candidates

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import dagster as dg
 
 from madvision_assets.defs.checks import refusal
+from madvision_assets.defs.links import Links
 from madvision_assets.defs.runtime.failing import TITLE_TAG, require_video_id, tag, told_to_dagster, told_to_the_queue
 from madvision_assets.defs.runtime.kept import Basis, Setting, Shelf, TakenUp, discard
 from madvision_assets.defs.runtime.lease import RunLease
@@ -183,6 +184,7 @@ class StageContext:
         """The metadata that every stage has."""
         recipe = made.recipe
         common: dict[str, Any] = {"wall_s": round(wall_s, 2), "cost_usd": recipe.cost_usd, "engine": recipe.engine}
+        common |= self.runtime.links.video(self.video_id)
         if recipe.model:
             common["model"] = recipe.model
         for video in (v for v in (made.document, *self.inputs) if isinstance(v, RawVideo)):
@@ -201,6 +203,7 @@ class StageRuntime:
         lease: this run's lease on its video; None where there is no queue.
         settings: those that stages name as mattering to them.
         sharing: finds work that was done for the same bytes; None where there is no queue.
+        links: out of Dagster's UI.
     """
 
     store: ObjectStore
@@ -209,6 +212,7 @@ class StageRuntime:
     lease: RunLease | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
     sharing: Sharing | None = None
+    links: Links = field(default_factory=Links)
 
     @property
     def scratch(self) -> Scratch:

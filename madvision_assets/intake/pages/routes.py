@@ -81,7 +81,7 @@ async def submit(request: Request) -> Response:
 @router.api_route("/videos", methods=["GET", "HEAD"])
 def show_list(request: Request) -> Response:
     """The list of this browser's videos, which only its script knows, and the search in what is said in them."""
-    origin = _media_origin(services_of(request))
+    origin = media_origin(services_of(request))
     return page("videos.html", media_origin=origin, longest_question=MAX_QUESTION_CHARS)
 
 
@@ -92,7 +92,7 @@ def show_video(request: Request, token: str) -> Response:
     status = status_of(services, token, base_url_of(request))
     return page(
         "video.html",
-        media_origin=_media_origin(services) if status.clips else "",
+        media_origin=media_origin(services) if status.clips else "",
         token=token,
         status=status,
         told=tell(status),
@@ -113,7 +113,7 @@ def show_editing(request: Request, token: str) -> Response:
     """Where its clips are changed."""
     services = services_of(request)
     editable = editable_of(services, token)
-    return page("edit.html", media_origin=_media_origin(services), editable=editable, back=f"/video/{token}")
+    return page("edit.html", media_origin=media_origin(services), editable=editable, back=f"/video/{token}")
 
 
 async def streams_of(request: Request, token: str) -> AsyncIterator[Streams]:
@@ -160,7 +160,7 @@ def _refuse_other_sites(request: Request) -> None:
         raise ProblemError("cross_site", kind=(403, "The form was sent by a page of another site."))
 
 
-def _media_origin(services: Services) -> str:
+def media_origin(services: Services) -> str:
     """Where the links to clips and pictures lead, if elsewhere: the policy is asked again there."""
     link = services.store.presigned_url("media/any", LINK_S)
     parts = urlsplit(link or "")
