@@ -1,4 +1,4 @@
-"""What Dagster loads: the five assets in pipeline order, their checks, the job, sensors, resources and executor."""
+"""What Dagster loads: the five assets in pipeline order, their checks, catalogue, jobs, sensors, resources, executor."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -7,6 +7,7 @@ import dagster as dg
 
 from madvision_assets.defs import compute, dagster_inside
 from madvision_assets.defs.assets import pipeline_of
+from madvision_assets.defs.catalogue import catalogue, hourly_catalogue, update_catalogue
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.resources import make_fingerprinted, make_resources
 from madvision_assets.defs.runtime.patience import wait_for_dagster
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
 def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | None = None) -> dg.Definitions:
     """The definitions for these settings; tests and the command line put their own resources in place."""
     return dg.Definitions(
-        assets=pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings)),
-        jobs=[process_video],
+        assets=[*pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings)), catalogue],
+        jobs=[process_video, update_catalogue],
+        schedules=[hourly_catalogue],
         sensors=SENSORS,
         resources={**make_resources(settings), **(resource_overrides or {})},
         executor=make_executor(settings),

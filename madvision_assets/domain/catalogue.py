@@ -264,6 +264,11 @@ class Manifest(Value):
         """Of all its files."""
         return frozenset(part.key for parts in self.parts.values() for part in parts.values())
 
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files."""
+        return sum(part.size_bytes for parts in self.parts.values() for part in parts.values())
+
     def rows(self) -> dict[str, int]:
         """Of each table, so many."""
         return {table: sum(part.rows for part in self.parts.get(table, {}).values()) for table in TABLES}

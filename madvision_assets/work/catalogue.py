@@ -26,7 +26,12 @@ from madvision_assets.domain.catalogue import (
     name_of,
     part_of,
 )
-from madvision_assets.domain.failures import MissingInputError, StoreUnavailableError, UnreadableDocumentError
+from madvision_assets.domain.failures import (
+    MissingInputError,
+    NewerDocumentError,
+    StoreUnavailableError,
+    UnreadableDocumentError,
+)
 from madvision_assets.domain.tombstones import tombstone_key
 from madvision_assets.tools import parquet
 from madvision_assets.tools.database import Database
@@ -56,7 +61,7 @@ class Updated:
         videos: read again, since something of them had changed.
         erased: notes on forgotten videos that were followed.
         rows_read: from the database.
-        rows_written: into parts, those among them that stayed as they were.
+        rows_written: into parts; some of them stayed as they were.
         files: written.
         is_anew: whether all was read.
     """
@@ -95,6 +100,20 @@ class Catalogue:
         self._shelf = Shelf(store)
         self._now = now
 
+    @property
+    def uri(self) -> str:
+        """Where it lies."""
+        return self._shelf.uri
+
+    def current(self) -> Manifest | None:
+        """The state that counts; None where there is none.
+
+        Raises:
+            NewerDocumentError: a newer version of this program keeps it.
+            UnreadableDocumentError: what says which it is is damaged.
+        """
+        return self._shelf.current()
+
     def update(self, *, anew: bool = False) -> Updated:
         """Bring it up to date, or make it where there is none, or none that can be gone on from.
 
@@ -124,7 +143,10 @@ class Catalogue:
             noted = tables.notes(()).names
         if not noted:
             return None
-        standing = self._standing()
+        try:
+            standing = self._standing()
+        except NewerDocumentError:  # which sees to it by itself
+            return None
         return self.update() if standing is None or noted - set(standing.erased) else None
 
     # --- details ---

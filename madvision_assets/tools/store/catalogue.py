@@ -9,6 +9,7 @@ is found without looking at everything. (No name in the folder can be that of a 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from pydantic import AwareDatetime, ValidationError
 
@@ -24,11 +25,18 @@ JSON_MEDIA_TYPE = "application/json"
 # An update that began so long ago is dead.
 DEAD_AFTER = timedelta(hours=6)
 
+V = TypeVar("V", bound=Value)
 
-class Pointer(Value):
-    """What ``current.json`` says: the number of the state that counts."""
+
+class _Versioned(Value):
+    """All that is asked of a file, whichever version wrote it."""
 
     schema_version: int
+
+
+class Pointer(_Versioned):
+    """What ``current.json`` says: the number of the state that counts."""
+
     number: int
 
 
@@ -61,13 +69,9 @@ class Shelf:
             UnreadableDocumentError: it is damaged; names the key.
         """
         try:
-            pointer = Pointer.model_validate_json(self.store.get_bytes(POINTER), extra="ignore")
+            pointer = self._read(POINTER, Pointer)
         except MissingInputError:
             return None
-        except ValidationError as error:
-            raise UnreadableDocumentError(f"{POINTER} is damaged; madvision catalogue --anew makes it anew") from error
-        if pointer.schema_version > SCHEMA_VERSION:
-            raise NewerDocumentError(f"{POINTER} is of schema version {pointer.schema_version}")
         return self._manifest(pointer.number)
 
     def newest(self) -> Manifest | None:
@@ -140,10 +144,15 @@ class Shelf:
     # --- details ---
 
     def _manifest(self, number: int) -> Manifest:
-        key = _manifest_key(number)
+        return self._read(_manifest_key(number), Manifest)
+
+    def _read(self, key: str, kind: type[V]) -> V:
         data = self.store.get_bytes(key)
         try:
-            return Manifest.model_validate_json(data, extra="ignore")
+            version = _Versioned.model_validate_json(data, extra="ignore").schema_version
+            if version > SCHEMA_VERSION:
+                raise NewerDocumentError(f"{key} is of schema version {version}")
+            return kind.model_validate_json(data, extra="ignore")
         except ValidationError as error:
             raise UnreadableDocumentError(f"{key} is damaged; madvision catalogue --anew makes it anew") from error
 
