@@ -1,4 +1,4 @@
-"""What Dagster loads: the five assets in pipeline order, their checks, catalogue, jobs, sensors, resources, executor."""
+"""What Dagster loads: the five assets in pipeline order, their checks, catalogue, jobs, sensors, resources."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any

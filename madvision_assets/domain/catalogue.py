@@ -333,7 +333,7 @@ def rows_of_moments(materialisation: Mapping[str, Any]) -> Iterator[dict[str, An
     Args:
         materialisation: a row of ``materialisations``, in the forms of its columns.
     """
-    summary = json.loads(materialisation["summary"] or "{}")
+    summary = json.loads(materialisation["summary"] or "{}") or {}
     origin = {
         name: materialisation[name]
         for name in ("video_id", "data_version", "is_current", "engine", "model", "prompt_version", "prompt_hash")

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from madvision_assets.tools.database.catalogue import Changes, Notes, Snapshot
 
 # So often an update begins again where others were there first.
-TRIES = 5
+TRIES = 10
 # So often a reader begins again where an update has replaced what it was about to read.
 READ_TRIES = 5
 AT_ONCE = 16
@@ -128,8 +128,14 @@ class Catalogue:
         notebook = Notebook(self._database)
         notebook.open()
         for _ in range(TRIES):
-            before = None if anew else self._standing()
-            done = self._tried(before)
+            before = None
+            try:
+                before = None if anew else self._standing()
+                done = self._tried(before)
+            except (MissingInputError, UnreadableDocumentError):
+                # Another update has replaced what was to be read; or it was lost, and there is nothing to go on from.
+                anew = before is not None and self._shelf.newest_number() == before.number
+                continue
             if done is not None:
                 notebook.count(done.state.update, before.erased if before else ())
                 return done
@@ -175,7 +181,11 @@ class Catalogue:
             notes = tables.notes(since.erased)
             changes = tables.changes(since, notes, now) if fits else tables.everything(now)
             draft = _Draft(self._shelf, update, since)
-            draft.write(tables, changes, notes, is_anew=not fits)
+            try:
+                draft.write(tables, changes, notes, is_anew=not fits)
+            except (MissingInputError, UnreadableDocumentError):
+                self._give_up(draft)
+                raise
             told = Updated(
                 since, len(changes.videos), len(notes.names), tables.rows, draft.rows, len(draft.written), not fits
             )
@@ -184,11 +194,14 @@ class Catalogue:
             return told
         state = draft.state(number, now, changes, notes)
         if not self._shelf.commit(state):
-            self._shelf.drop(draft.written)
-            self._shelf.end(update)
+            self._give_up(draft)
             return None
-        self._shelf.tidy(state)
+        self._shelf.sweep(state, now)
         return replace(told, state=state)
+
+    def _give_up(self, draft: "_Draft") -> None:
+        self._shelf.drop(draft.written)
+        self._shelf.end(draft.update)
 
 
 class _Draft:
@@ -201,7 +214,7 @@ class _Draft:
     """
 
     def __init__(self, shelf: Shelf, update: str, before: Manifest) -> None:
-        self._shelf, self._update, self._before = shelf, update, before
+        self._shelf, self.update, self._before = shelf, update, before
         self._bounds = list(before.bounds) or [BEGINNING]
         self._parts = {table: dict(before.parts.get(table, {})) for table in TABLES}
         self.written: list[str] = []
@@ -217,8 +230,8 @@ class _Draft:
         """The state that it has become."""
         state = Manifest(
             number=number,
-            update=self._update,
-            previous=self._before.update or self._update,
+            update=self.update,
+            previous=self._before.update or self.update,
             read_at=now,
             bounds=tuple(self._bounds),
             parts=self._parts,
@@ -309,7 +322,7 @@ class _Draft:
         if not new.num_rows:
             self._parts[table].pop(part, None)
             return
-        key, data = self._shelf.part_key(self._update, table, part), parquet.write(new)
+        key, data = self._shelf.part_key(self.update, table, part), parquet.write(new)
         self._shelf.store.put_bytes(key, data, media_type=parquet.MEDIA_TYPE)
         self.written.append(key)
         self.rows += new.num_rows

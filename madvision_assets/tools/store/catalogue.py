@@ -81,10 +81,7 @@ class Shelf:
 
     def newest_number(self) -> int:
         """Its number; 0 where there is none."""
-        return max(
-            (_number_of(key.rpartition("/")[2].removesuffix(".json")) for key in self.store.list_keys(MANIFESTS)),
-            default=0,
-        )
+        return max((_number_of(_name(key)) for key in self.store.list_keys(MANIFESTS)), default=0)
 
     def parts(self) -> Iterator[str]:
         """Keys of all parts that lie there, whichever states have them."""
@@ -113,7 +110,7 @@ class Shelf:
         """Delete what updates left that were killed, and what the newest state has replaced."""
         number, kept = (state.number, state.keys()) if state else (0, frozenset[str]())
         for key in sorted(self.store.list_keys(BEGUN)):
-            update = key.rpartition("/")[2].removesuffix(".json")
+            update = _name(key)
             is_dead = self._is_dead(key, now)
             if state and update == state.update:
                 self.tidy(state)
@@ -125,7 +122,9 @@ class Shelf:
     def tidy(self, state: Manifest) -> None:
         """Delete what a state that counts has replaced; its update is over then."""
         self.drop(state.replaced)
-        self.store.delete([_manifest_key(state.number - 1)])
+        self.store.delete(
+            sorted(key for key in self.store.list_keys(MANIFESTS) if _number_of(_name(key)) < state.number)
+        )
         self.end(state.update)
 
     def end(self, update: str) -> None:
@@ -175,6 +174,10 @@ def name_of_update(number: int, token: str) -> str:
 def _number_of(update: str) -> int:
     digits = update.partition("-")[0]
     return int(digits) if digits.isdecimal() else 0
+
+
+def _name(key: str) -> str:
+    return key.rpartition("/")[2].removesuffix(".json")
 
 
 def _manifest_key(number: int) -> str:
