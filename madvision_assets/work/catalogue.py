@@ -8,6 +8,7 @@ import secrets
 from bisect import insort
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -339,20 +340,19 @@ def read(store: ObjectStore, table: str) -> "list[pa.Table]":
     if table not in TABLES:
         raise LookupError(f"{table!r}; tables of the catalogue: {', '.join(TABLES)}")
     shelf = Shelf(store)
-    for last in (*[False] * (READ_TRIES - 1), True):
-        state = shelf.current()
-        if state is None:
-            raise MissingInputError("there is no catalogue yet; madvision catalogue makes it")
-        keys = [part.key for _, part in sorted(state.parts.get(table, {}).items())]
-        try:
-            with ThreadPoolExecutor(AT_ONCE) as pool:
-                return [
-                    parquet.read(data, key) for key, data in zip(keys, pool.map(store.get_bytes, keys), strict=True)
-                ]
-        except MissingInputError:  # replaced since; a state that is whole is there
-            if last:
-                raise
-    raise AssertionError
+    for _ in range(READ_TRIES):
+        with suppress(MissingInputError):  # replaced since: a state that is whole is there
+            return _read(shelf, table)
+    return _read(shelf, table)
+
+
+def _read(shelf: Shelf, table: str) -> "list[pa.Table]":
+    state = shelf.current()
+    if state is None:
+        raise MissingInputError("there is no catalogue yet; madvision catalogue makes it")
+    keys = [part.key for _, part in sorted(state.parts.get(table, {}).items())]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return [parquet.read(data, key) for key, data in zip(keys, pool.map(shelf.store.get_bytes, keys), strict=True)]
 
 
 def _ordered(table: str, parts: "Sequence[pa.Table]") -> "pa.Table":

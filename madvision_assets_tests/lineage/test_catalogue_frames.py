@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -19,6 +20,7 @@ from madvision_assets_tests import stores
 from madvision_assets_tests.lineage.history import write_history
 from madvision_assets_tests.lineage.test_views import MOMENT, QUESTIONS
 
+PLAIN = "text/plain"
 NOTEBOOK = Path(__file__).parents[2] / "docs" / "analysts.ipynb"
 
 
@@ -103,10 +105,14 @@ def test_a_table_without_rows_has_the_columns_and_types_of_one_with_rows(store: 
         assert read_catalogue(empty, name).dtypes.to_dict() == read_catalogue(store, name).dtypes.to_dict(), name
 
 
-def cells() -> list[tuple[str, str]]:
-    """The notebook's cells of code, by their IDs."""
+def cells() -> list[tuple[str, str, str]]:
+    """The notebook's cells of code: the ID of each, what it says, and what is shown below it."""
     told = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
-    return [(cell["id"], "".join(cell["source"])) for cell in told if cell["cell_type"] == "code"]
+    return [
+        (cell["id"], "".join(cell["source"]), "".join(line for out in cell["outputs"] for line in out["data"][PLAIN]))
+        for cell in told
+        if cell["cell_type"] == "code"
+    ]
 
 
 def run_cell(source: str, names: dict[str, Any]) -> Any:
@@ -127,7 +133,7 @@ def as_told(shown: pd.DataFrame) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool | np.bool_):
         return str(int(value))
     moment = MOMENT.match(str(value))
     return moment[1] if moment else f"{value:g}" if isinstance(value, float) else str(value)
@@ -138,10 +144,12 @@ def test_the_notebook_answers_each_question_in_one_step_as_the_sql_does(
 ) -> None:
     monkeypatch.setenv("MADVISION_HOME", str(home.home_folder))
     names: dict[str, Any] = {}
-    (first, frames), *answers = cells()
+    (first, frames, _), *answers = cells()
     run_cell(frames, names)
 
-    assert [first, *(name for name, _ in answers)] == ["frames", *(f"a{number}" for number in range(1, 11))]
-    for (_, source), (number, question, _, told) in zip(answers, QUESTIONS, strict=True):
+    assert [first, *(name for name, *_ in answers)] == ["frames", *(f"a{number}" for number in range(1, 11))]
+    for (_, source, below), (number, question, _, told) in zip(answers, QUESTIONS, strict=True):
         header, *rows = told.splitlines()
-        assert as_told(run_cell(source, names)) == [header, *sorted(rows)], f"{number}. {question}"
+        shown = run_cell(source, names)
+        assert as_told(shown) == [header, *sorted(rows)], f"{number}. {question}"
+        assert shown.to_string() == below, f"{number}. {question}"

@@ -96,18 +96,11 @@ class Shelf:
         return f"{TABLES}/{update}/{table}/{part}.parquet"
 
     def commit(self, state: Manifest) -> bool:
-        """Make a state the one that counts; False where another update was there first."""
-        if not self._put(_manifest_key(state.number), state, if_absent=True):
-            return False
-        self.point(state)
-        return True
-
-    def point(self, state: Manifest) -> None:
-        """Let the pointer say that this state counts."""
-        self._put(POINTER, Pointer(schema_version=state.schema_version, number=state.number))
+        """Make a state the newest one; False where another update was there first. Readers see it once it is tidied."""
+        return self._put(_manifest_key(state.number), state, if_absent=True)
 
     def sweep(self, state: Manifest | None, now: datetime) -> None:
-        """Delete what updates left that were killed, and what the newest state has replaced."""
+        """End the update of the newest state, and delete what others left that were killed."""
         number, kept = (state.number, state.keys()) if state else (0, frozenset[str]())
         for key in sorted(self.store.list_keys(BEGUN)):
             update = _name(key)
@@ -120,7 +113,8 @@ class Shelf:
                     self.end(update)
 
     def tidy(self, state: Manifest) -> None:
-        """Delete what a state that counts has replaced; its update is over then."""
+        """Point at the newest state, and delete what it has replaced; its update is over then."""
+        self._put(POINTER, Pointer(schema_version=state.schema_version, number=state.number))
         self.drop(state.replaced)
         self.store.delete(
             sorted(key for key in self.store.list_keys(MANIFESTS) if _number_of(_name(key)) < state.number)
@@ -134,7 +128,8 @@ class Shelf:
     def drop(self, keys: Iterable[str]) -> None:
         """Delete these; and, in a folder, the folders that are empty then."""
         doomed = sorted(keys)
-        self.store.delete(doomed)
+        if doomed:
+            self.store.delete(doomed)
         for path in map(self.store.local_path, doomed):
             for folder in path.parents[:2] if path is not None else ():
                 with suppress(OSError):  # it is not empty
