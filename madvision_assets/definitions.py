@@ -1,4 +1,4 @@
-"""What Dagster loads: the five assets in pipeline order, their checks, the jobs, sensors, resources and executor."""
+"""What Dagster loads: the five assets in pipeline order, their checks, catalogue, jobs, sensors, resources."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -8,6 +8,7 @@ import dagster as dg
 
 from madvision_assets.defs import compute, dagster_inside
 from madvision_assets.defs.assets import pipeline_of
+from madvision_assets.defs.catalogue import catalogue, hourly_catalogue, update_catalogue
 from madvision_assets.defs.jobs import JOBS
 from madvision_assets.defs.links import with_code
 from madvision_assets.defs.resources import make_fingerprinted, make_resources
@@ -26,8 +27,9 @@ def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | 
     expected = timedelta(hours=settings.clips_expected_hours) if settings.clips_expected_hours else None
     assets = pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings), expected)
     return dg.Definitions(
-        assets=with_code(assets, settings.git_url, running_code(settings.revision).commit),
-        jobs=JOBS,
+        assets=with_code([*assets, catalogue], settings.git_url, running_code(settings.revision).commit),
+        jobs=[*JOBS, update_catalogue],
+        schedules=[hourly_catalogue],
         sensors=SENSORS,
         resources={**make_resources(settings), **(resource_overrides or {})},
         executor=make_executor(settings),

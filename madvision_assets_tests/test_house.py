@@ -16,7 +16,7 @@ from hypothesis import settings
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "madvision_assets_tests"
 CODE = ROOT / "madvision_assets"
-HEAVY = ("torch", "whisper", "yt_dlp", "openai", "boto3", "pandas", "av")
+HEAVY = ("torch", "whisper", "yt_dlp", "openai", "boto3", "pandas", "pyarrow", "av")
 TIME_LIMIT_S = 180
 # Helpers that assert say so in their names; of the libraries', these.
 HELPERS_THAT_ASSERT = ("assert_", "check_", "expect", "wait_for", "wait_until")

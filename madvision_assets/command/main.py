@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from madvision_assets.command import (
+    catalogue,
     clips,
     edit,
     evaluate,
@@ -156,6 +157,7 @@ def serve(host: str, port: int) -> None:
 FAMILIES = (queue.COMMANDS, inbox.COMMANDS, parts.COMMANDS, scale.COMMANDS, evaluate.COMMANDS, search.COMMANDS)
 for command in (
     *chain.from_iterable(FAMILIES),
+    catalogue.catalogue,
     clips.clips,
     edit.edit,
     edit.labels,

@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from madvision_assets.defs import dagster_inside
-from madvision_assets.domain.stages import HEARS_BY_API, Needs, PipelineStep, Pool, Reach
+from madvision_assets.domain.stages import HEARS_BY_API, LAST_STEP, Needs, PipelineStep, Pool, Reach
 
 
 def limit_pools(instance: dg.DagsterInstance) -> None:
@@ -35,6 +35,15 @@ STAY = {
     "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
     "karpenter.sh/do-not-disrupt": "true",
 }
+CATALOGUE_NEEDS = Needs(
+    cores=0.5,
+    memory_gib=(0.5, 2),
+    disk_gib=None,
+    gpu=False,
+    reach=Reach.NOTHING,
+    secrets=frozenset(),
+    deadline_s=6 * 3600,
+)
 # A preempted or evicted pod is retried by its policy; the job itself must not (Dagster issue 33755).
 JOB_SPEC = {"backoff_limit": 0, "ttl_seconds_after_finished": 3600}
 ERRAND_DEADLINE_S = 600
@@ -57,6 +66,11 @@ def errand_tags() -> dict[str, Any]:
         deadline_s=ERRAND_DEADLINE_S,
     )
     return {"dagster-k8s/config": _pod(PipelineStep.CLIPS, needs)}
+
+
+def catalogue_tags() -> dict[str, Any]:
+    """Likewise, of the asset ``catalogue``: database and store are all that it reads, as of the last stage."""
+    return {"dagster-k8s/config": _pod(LAST_STEP, CATALOGUE_NEEDS)}
 
 
 def _pod(step: PipelineStep, needs: Needs) -> dict[str, Any]:

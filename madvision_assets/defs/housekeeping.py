@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import dagster as dg
 
+from madvision_assets.defs.catalogue import JOB as CATALOGUE_JOB
 from madvision_assets.defs.runtime.lease import PARTITION_TAG
 from madvision_assets.defs.runtime.liveness import ENDED
 from madvision_assets.domain.failures import DatabaseUnavailableError
@@ -68,7 +69,9 @@ class Swept:
 
 @dataclass(frozen=True)
 class Housekeeper:
-    """Archives by itself what the archive would, with its runs, once it is old enough; and runs of forgotten videos.
+    """Archives by itself what the archive would, with its runs, once it is old enough.
+
+    Runs of forgotten videos go too, and those that brought the catalogue up to date.
 
     Args:
         database: where our tables are.
@@ -113,7 +116,13 @@ class Housekeeper:
             gone = forgotten | set(over)
             with database_failures():
                 deleted += VideoPartitions(instance).delete_runs(sorted(forgotten))
-            kept = [run.run_id for run in old if run.tags.get(PARTITION_TAG) not in gone]
+                of_catalogue = {run.run_id for run in old if run.job_name == CATALOGUE_JOB}
+                for run_id in of_catalogue:
+                    instance.delete_run(run_id)
+            deleted += len(of_catalogue)
+            kept = [
+                run.run_id for run in old if run.run_id not in of_catalogue and run.tags.get(PARTITION_TAG) not in gone
+            ]
             last_kept = kept[-1] if kept else last_kept
             if len(old) < SWEEP_RUNS:
                 return Swept(archived, deleted, None)

@@ -38,6 +38,7 @@ from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader, bucket_names
+from madvision_assets.work.catalogue import Catalogue
 from madvision_assets.work.dispatch import Dispatcher
 from madvision_assets.work.fallback import FallbackAnalyst
 from madvision_assets.work.ingest import Account, Ingest
@@ -271,5 +272,6 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
         "upgrader": make_upgrader(settings, database),
         "summariser": Summariser(database, store),
         "indexer": Indexer(database, store),
+        "catalogue": Catalogue(database, store),
         "renderer": ClipRenderer(store),
     }

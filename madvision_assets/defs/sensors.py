@@ -18,6 +18,7 @@ from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.summaries import About
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.room import DiskRoom
+from madvision_assets.work.catalogue import Catalogue
 from madvision_assets.work.dispatch import Dispatcher, Launch
 from madvision_assets.work.quotas import Quotas
 from madvision_assets.work.searching import Indexer
@@ -129,14 +130,16 @@ def housekeeping(
     upgrader: dg.ResourceParam[Upgrader],
     summariser: dg.ResourceParam[Summariser],
     indexer: dg.ResourceParam[Indexer],
+    catalogue: dg.ResourceParam[Catalogue],
     database: dg.ResourceParam[Database],
 ) -> dg.SensorResult | dg.SkipReason:
     """Videos that ended long ago leave Dagster with their runs and events, which would grow without bound.
 
     What uploads left in the store, and nobody needs, goes too, likewise all that is kept of videos which their
-    submitters deleted, and what was taken in for whom on days that are over. What an analyst without a key stood in
-    for is queued again once there is one who has it. Documents of older versions are summarised for the lineage, and
-    their words made searchable. One of these that fails holds up none of the others, and no life is shown then.
+    submitters deleted, what the catalogue still has of them, and what was taken in for whom on days that are over. What
+    an analyst without a key stood in for is queued again once there is one who has it. Documents of older versions are
+    summarised for the lineage, and their words made searchable. One of these that fails holds up none of the others,
+    and no life is shown then.
     """
 
     def archived() -> Swept | str:
@@ -151,6 +154,7 @@ def housekeeping(
     upgraded = chores.do("what is to be redone", upgrader.upgrade) or 0
     chores.do("summaries", summariser.summarise)
     chores.do("the search", indexer.go_on)
+    chores.do("the catalogue", catalogue.erase)
     swept_uploads = chores.do("uploads", upload_sweeper.sweep) or 0
     swept = chores.do("what ended long ago", archived)
     if not chores.failed:

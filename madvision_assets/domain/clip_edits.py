@@ -215,6 +215,7 @@ class _Desk:
             "end_s": clip.end_s if last == was[1] else self._end_s(last),
             "first_segment": self.words[first].segment,
             "last_segment": self.words[last].segment,
+            "words": last - first + 1,
             "quote": clip.quote if clip.quote and letters(clip.quote) in letters(self._said(first, last)) else "",
         }
         return self._of_fit_length(clip.model_copy(update=cut))
@@ -235,6 +236,7 @@ class _Desk:
                 score=1.0,
                 first_segment=self.words[first].segment,
                 last_segment=self.words[last].segment,
+                words=last - first + 1,
             )
         )
 

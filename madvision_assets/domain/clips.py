@@ -35,6 +35,20 @@ class RejectionRule(StrEnum):
     WEAK = "weak"
 
 
+def _is_empty(value: object) -> bool:
+    return not value
+
+
+def _is_unknown(value: object) -> bool:
+    return value is None
+
+
+# Fields that came later are left out where nothing is told: documents stay as they were, for versions before them too.
+Criteria = Annotated[Mapping[str, float], Field(default_factory=dict, exclude_if=_is_empty)]
+Words = Annotated[int | None, Field(ge=0, exclude_if=_is_unknown)]
+Seconds = Annotated[float | None, Field(exclude_if=_is_unknown)]
+
+
 class Moment(Value):
     """A stretch of whole segments that an analyst proposes; times are derived from it by code, never by a model.
 
@@ -45,6 +59,9 @@ class Moment(Value):
         reason: why it stands on its own, a sentence.
         quote: words from it, verbatim.
         score: 0 to 1, comparable within one video.
+        criteria: what each thing that the analyst judged came to, by its name. Of a language model the parts that add
+            up to the score, before the moments of several windows were ranked; of rules the terms of the fitted model,
+            in its unit. Empty where nobody told.
     """
 
     first_segment: int
@@ -53,10 +70,16 @@ class Moment(Value):
     reason: str
     quote: str = ""
     score: Annotated[float, Field(ge=0, le=1)]
+    criteria: Criteria
 
 
 class ClipCandidate(Value):
-    """A moment with the times at which it will be cut: half-open, seconds from the start of the video."""
+    """A moment with the times at which it will be cut: half-open, seconds from the start of the video.
+
+    Attributes:
+        criteria: as of the moment.
+        words: said in it; None where an older version chose it.
+    """
 
     rank: Annotated[int, Field(ge=1)]
     start_s: Annotated[float, Field(ge=0)]
@@ -67,6 +90,8 @@ class ClipCandidate(Value):
     score: Annotated[float, Field(ge=0, le=1)]
     first_segment: int
     last_segment: int
+    criteria: Criteria
+    words: Words = None
 
     @property
     def duration_s(self) -> float:
@@ -75,11 +100,21 @@ class ClipCandidate(Value):
 
 
 class RejectedMoment(Value):
-    """A moment that was not taken, with the rule that rejected it."""
+    """A moment that was not taken, with the rule that rejected it.
+
+    Attributes:
+        start_s: of its first segment, seconds from the start of the video; None where there is none of that number, and
+            where an older version rejected it.
+        end_s: of its last segment, likewise.
+        words: said in these segments; likewise.
+    """
 
     moment: Moment
     rule: RejectionRule
     details: str = ""
+    start_s: Seconds = None
+    end_s: Seconds = None
+    words: Words = None
 
 
 class FailedWindow(Value):
@@ -125,10 +160,6 @@ class MadeEdit(Value):
     after: ClipCandidate | None = None
     version: str
     who: str = ""
-
-
-def _is_empty(value: object) -> bool:
-    return not value
 
 
 class ClipCandidates(Document):

@@ -167,6 +167,7 @@ class _Chooser:
             score=moment.score,
             first_segment=self.timeline.units[span.first].segment_id,
             last_segment=self.timeline.units[span.last].segment_id,
+            criteria=moment.criteria,
         )
 
     def _place(self, moment: Moment) -> Span:

@@ -127,6 +127,9 @@ def _clip_candidates(document: ClipCandidates) -> Json:
             "last_segment": each.last_segment,
             "start_s": each.start_s,
             "end_s": each.end_s,
+            "words": each.words,
+            "quote": cleaned(each.quote, REASON_CHARS),
+            "criteria": dict(each.criteria),
         }
         for each in document.candidates
     ]
@@ -138,6 +141,11 @@ def _clip_candidates(document: ClipCandidates) -> Json:
             "score": each.moment.score,
             "first_segment": each.moment.first_segment,
             "last_segment": each.moment.last_segment,
+            "start_s": each.start_s,
+            "end_s": each.end_s,
+            "words": each.words,
+            "quote": cleaned(each.moment.quote, REASON_CHARS),
+            "criteria": dict(each.moment.criteria),
         }
         for each in document.rejected
     ]

@@ -1,4 +1,4 @@
-"""Lineage as a table: one row per materialisation, with typed columns."""
+"""Lineage, the views and the catalogue as pandas frames, with typed columns."""
 
 import json
 from collections.abc import Iterable
@@ -9,9 +9,11 @@ from madvision_assets.domain.stages import PipelineStep
 if TYPE_CHECKING:
     import pandas as pd
 
+    from madvision_assets.domain.clips import ClipCandidates
     from madvision_assets.lineage.queries import VideoLineage
     from madvision_assets.tools.database import Database
     from madvision_assets.tools.database.rows import LineageRow
+    from madvision_assets.tools.store.objects import ObjectStore
 
 TEXT_COLUMNS = (
     "video_id",
@@ -83,6 +85,47 @@ def view(database: "Database", name: str) -> "pd.DataFrame":
         elif column.startswith("is_"):
             frame[column] = frame[column].astype("boolean")
     return frame
+
+
+def read_catalogue(store: "ObjectStore", name: str) -> "pd.DataFrame":
+    """A table of the catalogue, as of its last update; what it costs grows with the table, and no database is asked.
+
+    Args:
+        store: where it lies.
+        name: of a table in ``docs/analysts.md``, or ``current_lineage``.
+
+    Returns:
+        A row for each of its rows, with its columns: texts are ``string``, whole numbers ``Int64``, truth values
+        ``boolean``, times timezone-aware (UTC). What a criterion came to is a column ``criterion_…``.
+
+    Raises:
+        LookupError: there is no such table.
+        Failure: there is no catalogue yet, or as ``ObjectStore`` raises it.
+    """
+    from madvision_assets.domain.catalogue import DERIVED, TABLES
+    from madvision_assets.tools import parquet
+    from madvision_assets.work.catalogue import read
+
+    table, condition = DERIVED.get(name, (name, None))
+    parts = read(store, table)
+    if condition:
+        parts = [parquet.where(each, condition) for each in parts]
+    return parquet.to_pandas(TABLES[table], parts)
+
+
+def to_moments(document: "ClipCandidates") -> "pd.DataFrame":
+    """The moments of one document, chosen and not: one row each, with the columns of ``moments`` in the catalogue.
+
+    Args:
+        document: sealed.
+    """
+    from madvision_assets.domain.catalogue import TABLES, rows_of_moments
+    from madvision_assets.domain.summaries import summary_of
+    from madvision_assets.tools import parquet
+
+    origin = document.origin.model_dump() | {"video_id": document.video_id, "is_current": None}
+    rows = rows_of_moments(origin | {"summary": json.dumps(summary_of(document))})
+    return parquet.to_pandas(TABLES["moments"], [parquet.table_of(TABLES["moments"], rows)])
 
 
 def _stages(rows: "Iterable[LineageRow]") -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from madvision_assets.domain.clips import ClipCandidates, FailedWindow
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Made
+from madvision_assets.domain.said import Said
 from madvision_assets.domain.selection import select
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
@@ -30,12 +31,13 @@ def choose(
     asked_for = transcript.within(options.start_s, options.end_s)
     proposal = analyst.propose(asked_for, content_type.kind, raw_video.source, options, progress)
     chosen = select(proposal.moments, transcript, options, raw_video.info.duration_s)
+    said = Said(transcript)
     document = ClipCandidates(
         video_id=raw_video.video_id,
         outcome=chosen.outcome,
         outcome_reason=" ".join(filter(None, (chosen.outcome_reason, *proposal.notes, _unread(proposal.failed)))),
-        candidates=chosen.candidates,
-        rejected=(*proposal.rejected, *chosen.rejected),
+        candidates=tuple(map(said.counted, chosen.candidates)),
+        rejected=tuple(map(said.placed, (*proposal.rejected, *chosen.rejected))),
         failed_windows=proposal.failed,
         provisional=proposal.provisional,
     )

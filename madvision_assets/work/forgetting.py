@@ -22,6 +22,7 @@ from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.spoken import erase_deleted
 from madvision_assets.tools.database.withdrawing import IS_WITHDRAWN
 from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.catalogue import Catalogue
 
 MEDIA = "media"
 # Videos that are held, and whose objects are listed or deleted, at once.
@@ -140,7 +141,7 @@ def forget(
 
     A video is held from before it is looked at until its rows are gone, which go last: where this is broken off, they
     still name what is left. On SQLite it is one at a time, and others write in between; the words of what was
-    said go out of its file at the end, also where this is broken off.
+    said go out of its file at the end, and the videos out of the catalogue, also where this is broken off.
 
     Args:
         database: where the rows are.
@@ -160,6 +161,7 @@ def forget(
     finally:
         if are_gone:
             erase_deleted(database, pause_s)
+            Catalogue(database, store).erase()
 
 
 def _forgotten(

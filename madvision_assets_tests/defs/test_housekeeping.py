@@ -198,6 +198,7 @@ def test_the_sensor_sweeps_and_waits_for_the_end_of_a_backfill(harness: Harness)
             upgrader=harness.resources()["upgrader"],
             summariser=harness.resources()["summariser"],
             indexer=harness.resources()["indexer"],
+            catalogue=harness.resources()["catalogue"],
             database=make_database(harness.settings),
         )
         skip = answer.skip_reason if isinstance(answer, dg.SensorResult) else answer
@@ -219,7 +220,7 @@ def test_the_sensor_deletes_what_uploads_left_and_nobody_needs(harness: Harness)
         files.put(place, 0, 1, name.encode())
 
     context = dg.build_sensor_context(instance=harness.instance)
-    names = ("quotas", "upgrader", "summariser", "indexer", "withdrawn_sweeper", "database")
+    names = ("quotas", "upgrader", "summariser", "indexer", "catalogue", "withdrawn_sweeper", "database")
     others = {name: harness.resources()[name] for name in names}
     sensors.housekeeping(context, housekeeper=housekeeper(harness), upload_sweeper=sweeper, **others)
 

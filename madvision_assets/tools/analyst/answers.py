@@ -159,10 +159,15 @@ class MomentAnswer(Answer):
     quotable: bool
 
     @property
+    def criteria(self) -> dict[str, float]:
+        """What each criterion adds to the score."""
+        praises = {name: PRAISE_SCORE if getattr(self, name) else 0.0 for name in PRAISES}
+        return {"strength": STRENGTH_SCORES[self.strength], **praises}
+
+    @property
     def score(self) -> float:
         """From 0 to 1."""
-        praises = sum(bool(getattr(self, name)) for name in PRAISES)
-        return round(STRENGTH_SCORES[self.strength] + PRAISE_SCORE * praises, 3)
+        return round(sum(self.criteria.values()), 3)
 
     def moment(self) -> Moment:
         """The moment as the selection takes it; a missing title is taken from the quote."""
@@ -175,6 +180,7 @@ class MomentAnswer(Answer):
             reason=cleaned(self.reason, MAX_TEXT_CHARS),
             quote=quote,
             score=self.score,
+            criteria=self.criteria,
         )
 
 

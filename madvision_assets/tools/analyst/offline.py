@@ -107,6 +107,7 @@ def _moment(timeline: Timeline, features: TalkFeatures, scorer: Scorer, passage:
         reason=reason_of(features, first, last, texts[0]),
         quote=quote_of(texts, worth),
         score=round(passage.score, 3),
+        criteria={name: round(worth, 3) for name, worth in passage.criteria.items()},
     )
 
 

@@ -5,7 +5,7 @@ the best of all these stretches are taken that do not overlap.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, log
 from statistics import median
@@ -40,10 +40,17 @@ LENGTH_WORTH = 1.5  # of lasting e times as long
 
 @dataclass(frozen=True)
 class Passage:
-    """Units that make a clip together; ``score`` is 0 to 1, and 0.5 is what the talk's average would get."""
+    """Units that make a clip together.
+
+    Attributes:
+        span: the units.
+        score: 0 to 1; 0.5 is what the talk's average would get.
+        criteria: what its words, its edges, the breaks inside of it and its length are worth, in the model's unit.
+    """
 
     span: Span
     score: float
+    criteria: Mapping[str, float]
 
 
 def wanted_length_s(speech_s: float, limits_s: tuple[float, float], clips: int) -> float:
@@ -98,7 +105,7 @@ def best_passages(
             continue
         room_s -= length_s
         free[span.first : span.last + 1] = [False] * (span.last + 1 - span.first)
-        taken.append(Passage(span, as_score(worth)))
+        taken.append(Passage(span, as_score(worth), search.criteria(span)))
     return taken
 
 
@@ -156,6 +163,20 @@ class _Search:
             if best is not None and self._says_enough(Span(first, best[1])):
                 yield best[0], Span(first, best[1])
 
+    def criteria(self, span: Span) -> dict[str, float]:
+        """What a passage is worth, by what it is worth it for."""
+        return {
+            "words": self._scorer.of(span.first, span.last),
+            "opening": self._opening[span.first],
+            "closing": self._closing[span.last],
+            "breaks": -max(self._crossing[span.first : span.last], default=0.0),
+            "length": self._length_worth(span.first, span.last),
+        }
+
+    def _length_worth(self, first: int, last: int) -> float:
+        lasts_s = self._ends_s[last] - self._timeline.units[first].start_s
+        return LENGTH_WORTH * log(lasts_s / self._longest_s)
+
     def _from(self, first: int) -> Iterator[tuple[float, int]]:
         start_s = self._timeline.units[first].start_s
         end = bisect_left(self._ends_s, start_s + self._shortest_s, lo=first)
@@ -169,8 +190,7 @@ class _Search:
         crossed = max(self._crossing[first:end], default=0.0)
         opening = self._opening[first]
         for last in range(end, after, step):
-            length = LENGTH_WORTH * log((self._ends_s[last] - start_s) / self._longest_s)
-            form = opening + self._closing[last] - crossed + length
+            form = opening + self._closing[last] - crossed + self._length_worth(first, last)
             if self._may_be(Span(first, last)):
                 yield self._scorer.of(first, last) + form, last
             crossed = max(crossed, *self._crossing[last : last + step])

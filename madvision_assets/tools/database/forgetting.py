@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import FIRST_STEP
 from madvision_assets.tools.database import Database, breakers, tombstones
+from madvision_assets.tools.database.catalogue import note_forgotten
 from madvision_assets.tools.database.tables import (
     intakes,
     lineage,
@@ -66,6 +67,7 @@ class Held:
         withdrawn = select(queue.c.video_id).where(queue.c.video_id.in_(doomed), IS_WITHDRAWN)
         given_up = frozenset(self._connection.execute(withdrawn).scalars())
         tombstones.leave(self._connection, self.known.intersection(doomed), given_up, datetime.now(UTC))
+        note_forgotten(self._connection, self.known.intersection(doomed))
         for breaker in breakers.not_closed(self._connection).values():
             if breaker.probe_video_id in doomed:
                 breakers.give_up_probe(self._connection, breaker.probe_video_id)

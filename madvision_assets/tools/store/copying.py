@@ -42,6 +42,7 @@ MEDIA_TYPES = {
     "json": "application/json",
     "mkv": "video/x-matroska",
     "mp4": "video/mp4",
+    "parquet": "application/vnd.apache.parquet",
     "srt": "application/x-subrip",
     "webm": "video/webm",
 }
