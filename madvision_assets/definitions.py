@@ -10,7 +10,7 @@ from madvision_assets.defs.assets import pipeline_of
 from madvision_assets.defs.jobs import process_video
 from madvision_assets.defs.resources import make_fingerprinted, make_resources
 from madvision_assets.defs.runtime.patience import wait_for_dagster
-from madvision_assets.defs.sensors import SENSORS
+from madvision_assets.defs.sensors import SENSORS, trace_sensor
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.work.staleness import code_versions
 
@@ -23,7 +23,7 @@ def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | 
     return dg.Definitions(
         assets=pipeline_of(code_versions(make_fingerprinted(settings)), kinds_here(settings)),
         jobs=[process_video],
-        sensors=SENSORS,
+        sensors=[*SENSORS, *([trace_sensor] if settings.otlp_endpoint else [])],
         resources={**make_resources(settings), **(resource_overrides or {})},
         executor=make_executor(settings),
     )
