@@ -67,6 +67,9 @@ def test_an_empty_variable_is_an_unset_one(monkeypatch: pytest.MonkeyPatch) -> N
         ("MADVISION_MAX_BYTES", "many"),
         ("MADVISION_MAX_DURATION_S", "-1"),
         ("MADVISION_BUDGET_USD_PER_DAY", "-5"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ann:secret@collector:4318"),
     ],
 )
 def test_a_bad_value_is_told_by_the_name_of_its_variable(
