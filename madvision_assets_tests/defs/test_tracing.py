@@ -47,17 +47,16 @@ def test_without_a_collector_there_is_neither_sensor_nor_anything_else_of_traces
     assert make_resources(settings)["webhooks"]._told is None  # type: ignore[attr-defined]
 
 
+RUN = "import madvision_assets.defs.preloaded; from madvision_assets.definitions import defs; defs()"
+INTAKE = (
+    "from madvision_assets.intake import server, services; from madvision_assets.settings import load_settings; "
+    "server.make_app(services.make_services(load_settings()))"
+)
+
+
 @pytest.mark.parametrize("endpoint", ["", ENDPOINT])
-@pytest.mark.parametrize(
-    ("code", "names"),
-    [
-        ("import madvision_assets.defs.preloaded; from madvision_assets.definitions import defs; defs()", ""),
-        # FastAPI itself imports the names that OpenTelemetry gives things, and nothing that sends.
-        ("from madvision_assets.intake import server, services; from madvision_assets.settings import load_settings; "
-         "server.make_app(services.make_services(load_settings()))", "sdk exporter proto semconv"),
-    ],
-    ids=["run", "intake"],
-)  # fmt: skip
+# FastAPI itself imports the names that OpenTelemetry gives things, and nothing that sends.
+@pytest.mark.parametrize(("code", "names"), [(RUN, ""), (INTAKE, "sdk exporter proto semconv")], ids=["run", "intake"])
 def test_no_process_loads_opentelemetry_to_run_or_to_answer(
     endpoint: str, code: str, names: str, tmp_path: Path
 ) -> None:
