@@ -15,7 +15,8 @@ from madvision_assets.domain.failure_records import failure_of, public_sentence
 from madvision_assets.domain.queue import QueueStatus
 
 TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
-SERVER_ERROR = 400  # of HTTP: from here on a status is one
+BAD_STATUS = 400  # of HTTP: from here on a status is an error
+MOST_SUBMITS = 100  # of one trace: what everybody submits would have no end of them
 
 
 class SpanKind(StrEnum):
@@ -217,7 +218,7 @@ class _Trace:
     def waiting(self) -> Iterator[Span]:
         """Its submissions, before the first attempt; and how long the queue held it before this one."""
         first = len(self.tried) == 1
-        for number, at in enumerate(self.asked_at if first else ()):
+        for number, at in enumerate(self.asked_at[:MOST_SUBMITS] if first else ()):
             yield self._span("submit", f"submit {number} {at.isoformat()}", self._root_id, at, at)
         since = None if first else self.tried[-2].ended_at
         if first and self.asked_at:
@@ -273,7 +274,7 @@ class _Trace:
             "server.address": host,
             "server.port": port,
             "madvision.attempt": telling.attempt,
-            "error.type": (str(code) if code and code >= SERVER_ERROR else "no_answer") if telling.error else None,
+            "error.type": (str(code) if code and code >= BAD_STATUS else "no_answer") if telling.error else None,
         }
         key = f"callback {telling.began_at.isoformat()} {telling.url}"
         return self._span(

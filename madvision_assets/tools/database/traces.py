@@ -1,11 +1,11 @@
 """What traces are made of: the attempts that have ended, and all that the tables tell of their videos."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, RowMapping, Table, and_, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, func, or_, select
 
 from madvision_assets.domain.traces import Attempt, History, MadeDocument, PaidCall, Place
 from madvision_assets.tools.database import Database
@@ -19,6 +19,33 @@ from madvision_assets.tools.database.tables import (
 
 ended = processing_attempts
 T = TypeVar("T")
+
+# What is read of each table, in the order of the values that are made of it.
+_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    ended.name: (
+        "attempt",
+        "run_id",
+        "started_at",
+        "ended_at",
+        "pipeline_step",
+        "status",
+        "failure_cause",
+        "failure_details",
+    ),
+    submissions.name: ("created_at",),
+    lineage.name: ("run_id", "asset", "created_at", "wall_s", "cost_usd", "engine", "model", "taken_from"),
+    paid_calls.name: (
+        "id",
+        "step",
+        "model",
+        "created_at",
+        "settled_at",
+        "cost_usd",
+        "input_tokens",
+        "output_tokens",
+        "cause",
+    ),
+}
 
 
 class EndedAttempts:
@@ -54,17 +81,20 @@ class EndedAttempts:
         of_these = select(queue.c.video_id, queue.c.source, queue.c.outcome).where(queue.c.video_id.in_(video_ids))
         with self._database.reading() as connection:
 
-            def read(table: Table, order: Iterable[ColumnElement[Any]], make: Callable[[RowMapping], T]) -> Any:
+            def read(table: Table, order: ColumnElement[Any], kind: Callable[..., T]) -> dict[str, list[T]]:
+                names = _COLUMNS[table.name]
+                query = select(table.c.video_id, *(table.c[name] for name in names))
                 found: dict[str, list[T]] = defaultdict(list)
-                query = select(table).where(table.c.video_id.in_(video_ids)).order_by(*order)
-                for row in connection.execute(query).mappings():
-                    found[row["video_id"]].append(make(row))
+                for video_id, *values in connection.execute(
+                    query.where(table.c.video_id.in_(video_ids)).order_by(order)
+                ):
+                    found[video_id].append(kind(*values))
                 return found
 
-            attempts = read(ended, [ended.c.attempt], _attempt)
-            asked = read(submissions, [submissions.c.created_at], lambda row: row["created_at"])
-            made = read(lineage, [lineage.c.created_at], _made)
-            paid = read(paid_calls, [paid_calls.c.id], _paid)
+            attempts = read(ended, ended.c.attempt, Attempt)
+            asked = read(submissions, submissions.c.created_at, _itself)
+            made = read(lineage, lineage.c.created_at, MadeDocument)
+            paid = read(paid_calls, paid_calls.c.id, PaidCall)
             return {
                 video_id: History(
                     video_id,
@@ -86,24 +116,5 @@ def _next(place: Place) -> ColumnElement[bool]:
     return ended.c.attempt > place.attempt
 
 
-def _attempt(row: RowMapping) -> Attempt:
-    return Attempt(
-        attempt=row["attempt"],
-        run_id=row["run_id"],
-        started_at=row["started_at"],
-        ended_at=row["ended_at"],
-        step=row["pipeline_step"],
-        status=row["status"],
-        cause=row["failure_cause"],
-        details=row["failure_details"],
-    )
-
-
-def _made(row: RowMapping) -> MadeDocument:
-    names = ("run_id", "asset", "created_at", "wall_s", "cost_usd", "engine", "model", "taken_from")
-    return MadeDocument(**{name: row[name] for name in names})
-
-
-def _paid(row: RowMapping) -> PaidCall:
-    names = ("step", "model", "created_at", "settled_at", "cost_usd", "input_tokens", "output_tokens", "cause")
-    return PaidCall(number=row["id"], **{name: row[name] for name in names})
+def _itself(moment: datetime) -> datetime:
+    return moment

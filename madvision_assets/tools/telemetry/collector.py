@@ -65,10 +65,13 @@ class Collector:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import SpanExportResult
 
+        made = made_of(spans)
+        if not made:  # by OTEL_SDK_DISABLED
+            return None
         if self._exporter is None:
             self._exporter = OTLPSpanExporter(self._address, timeout=self._answer_limit_s)
         with _words_kept() as words:
-            result = self._exporter.export(made_of(spans))
+            result = self._exporter.export(made)
         return None if result is SpanExportResult.SUCCESS else words.text or "it did not take them"
 
 
