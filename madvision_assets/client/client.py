@@ -15,6 +15,7 @@ from madvision_assets.client.answers import (
     Deleted,
     EditableClips,
     EditAccepted,
+    ListedVideo,
     Problem,
     Receipt,
     SearchResult,
@@ -97,7 +98,7 @@ class Client:
         """Submit up to 1000 videos, each ``{"url": …}`` with what else ``submit`` takes; gives what became of each."""
         response = self._asking.ask("POST", "/public/videos", json={"videos": list(videos)})
         told = self._asking.value(dict, response)
-        return [read(Receipt if "token" in each else Problem, each) for each in told["submissions"]]
+        return [read(Receipt, each) if "token" in each else read(Problem, each) for each in told["submissions"]]
 
     def upload(
         self,
@@ -185,7 +186,8 @@ class Client:
             host: only those that come from there.
             title: only those whose title has each of these words in it.
         """
-        videos, unknown = [], []
+        videos: list[ListedVideo] = []
+        unknown: list[str] = []
         asked = {"status": list(status), **_given(host=host, title=title)}
         for start in range(0, len(tokens), MAX_TOKENS):
             headers = _listed(tokens[start : start + MAX_TOKENS])

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from madvision_assets.domain.failure_records import failure_of, public_sentence
 from madvision_assets.domain.queue import QueueStatus
+from madvision_assets.domain.stages import PipelineStep
 
 TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
 BAD_STATUS = 400  # of HTTP: from here on a status is an error
@@ -300,7 +301,7 @@ class _Trace:
 
     def _call(self, call: PaidCall, stage_id: int | None) -> Span:
         """A model that was asked, by the conventions for generative AI."""
-        hears = call.step == "transcript"
+        hears = call.step == PipelineStep.TRANSCRIPT
         operation = "transcription" if hears else "chat"
         told = {
             "gen_ai.operation.name": operation,

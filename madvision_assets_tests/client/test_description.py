@@ -4,7 +4,7 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ LIMIT_S = 60
 
 # Method and path of each operation, the client's method for it, and those of its arguments that are parameters or
 # fields there.
-HAS = {
+HAS: dict[tuple[str, str], tuple[Callable[..., Any], set[str]]] = {
     ("post", "/public/video"): (Client.submit, {"url", "priority", "callback_url", "options"}),
     ("post", "/public/videos"): (Client.submit_many, {"videos"}),
     ("get", "/public/video/status"): (Client.status, {"token"}),

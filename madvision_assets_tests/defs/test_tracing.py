@@ -43,8 +43,11 @@ def test_without_a_collector_there_is_neither_sensor_nor_anything_else_of_traces
     settings = Settings(_env_file=None, home=tmp_path)
 
     assert sensor_names(otlp_endpoint=ENDPOINT) - sensor_names() == {"trace_sensor"}
-    assert "tracing" not in make_resources(settings)
-    assert make_resources(settings)["webhooks"]._told is None  # type: ignore[attr-defined]
+    without: dict[str, Any] = dict(make_resources(settings))
+    assert "tracing" not in without
+    assert without["webhooks"]._told is None
+    traced: dict[str, Any] = dict(make_resources(settings.model_copy(update={"otlp_endpoint": ENDPOINT})))
+    assert traced["webhooks"]._told == traced["tracing"].told
 
 
 RUN = "import madvision_assets.defs.preloaded; from madvision_assets.definitions import defs; defs()"

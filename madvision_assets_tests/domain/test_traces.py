@@ -3,6 +3,7 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import chain
+from typing import Any
 
 from madvision_assets.domain.failures import PrivateVideoError, StoreUnavailableError
 from madvision_assets.domain.traces import Attempt, History, MadeDocument, PaidCall, Span, SpanKind, Telling
@@ -16,20 +17,20 @@ def at(seconds: float) -> datetime:
 
 def attempt(number: int, began_s: float, ended_s: float, status: str, **told: str) -> Attempt:
     """At the last stage, by a run of its own."""
-    known = {"step": "clips", "cause": None, "details": None, **told}
+    known: dict[str, Any] = {"step": "clips", "cause": None, "details": None, **told}
     return Attempt(
         attempt=number, run_id=f"run-{number}", started_at=at(began_s), ended_at=at(ended_s), status=status, **known
     )
 
 
 def document(asset: str, made_s: float, run: int = 1, wall_s: float = 2.0, **told: str) -> MadeDocument:
-    known = {"engine": "test", "model": None, "taken_from": None, **told}
+    known: dict[str, Any] = {"engine": "test", "model": None, "taken_from": None, **told}
     return MadeDocument(run_id=f"run-{run}", asset=asset, created_at=at(made_s), wall_s=wall_s, cost_usd=0.0, **known)
 
 
-def history(*attempts: Attempt, submitted_s: tuple[float, ...] = (0,), **told: tuple[object, ...]) -> History:
+def history(*attempts: Attempt, submitted_s: tuple[float, ...] = (0,), **told: Any) -> History:
     moments = tuple(at(each) for each in submitted_s)
-    return History("web-a", "example.org", "clips", attempts, moments, **told)  # type: ignore[arg-type]
+    return History("web-a", "example.org", "clips", attempts, moments, **told)
 
 
 def by_name(spans: list[Span]) -> dict[str, Span]:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -109,14 +110,16 @@ def test_one_that_answers_with_rubbish_fails_nobody(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer() -> None:
-            for _ in range(2):
-                connection, _ = listening.accept()
-                connection.recv(65536)
-                connection.sendall(b"\x00\xffnonsense\r\n" * 10)
-                connection.close()
+            with suppress(OSError):
+                while True:
+                    connection, _ = listening.accept()
+                    connection.recv(65536)
+                    connection.sendall(b"\x00\xffnonsense\r\n" * 10)
+                    connection.close()
 
         threading.Thread(target=answer, daemon=True).start()
         assert sent(f"http://127.0.0.1:{listening.getsockname()[1]}", answer_limit_s=5)
+        listening.shutdown(socket.SHUT_RDWR)
 
 
 def test_one_that_never_answers_holds_up_neither_who_sends_nor_the_end_of_the_process(silent: str) -> None:
