@@ -135,6 +135,11 @@ class Settings(BaseSettings):
     aws_secret_access_key: Annotated[SecretStr | None, Field(alias="AWS_SECRET_ACCESS_KEY")] = None
     aws_session_token: Annotated[SecretStr | None, Field(alias="AWS_SESSION_TOKEN")] = None
 
+    # No user and password in it, which would be shown with it; headers are read by OpenTelemetry's own exporter.
+    otlp_endpoint: Annotated[
+        str | None, Field(alias="OTEL_EXPORTER_OTLP_ENDPOINT", pattern=r"^https?://[^/@\s]+(/\S*)?$")
+    ] = None
+
     dagster_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
     clips_expected_hours: Annotated[float | None, Field(ge=1, le=24 * 365)] = None
     dagster_home: Annotated[Path | None, Field(alias="DAGSTER_HOME")] = None

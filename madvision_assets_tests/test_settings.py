@@ -81,6 +81,9 @@ LINKS = ("MADVISION_INTERNAL_URL", "MADVISION_DAGSTER_URL", "MADVISION_GIT_URL")
             for name in LINKS
             for url in ("https://example.org/?token=t", "https://example.org/#t", "https:// ")
         ),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ann:secret@collector:4318"),
     ],
 )
 def test_a_bad_value_is_told_by_the_name_of_its_variable(

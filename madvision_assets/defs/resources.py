@@ -38,6 +38,7 @@ from madvision_assets.tools.speech.registry import find_engine
 from madvision_assets.tools.store.documents import read_current
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.tools.store.uploads import BucketReader, bucket_names
+from madvision_assets.tools.telemetry import Collector
 from madvision_assets.work.catalogue import Catalogue
 from madvision_assets.work.dispatch import Dispatcher
 from madvision_assets.work.fallback import FallbackAnalyst
@@ -52,6 +53,7 @@ from madvision_assets.work.site_limits import SiteLimits
 from madvision_assets.work.staleness import Upgrader, code_versions
 from madvision_assets.work.summarising import Summariser
 from madvision_assets.work.sweeping import UploadSweeper, WithdrawnSweeper
+from madvision_assets.work.tracing import Tracing
 from madvision_assets.work.transcribe import Transcriber
 from madvision_assets.work.webhooks import WebhookSender
 
@@ -223,7 +225,15 @@ def make_runtime(
     return runtime
 
 
-def make_webhooks(settings: "Settings", store: ObjectStore, database: Database) -> WebhookSender:
+def make_tracing(settings: "Settings", database: Database) -> Tracing | None:
+    """Who sends traces; None where no collector is named."""
+    endpoint = settings.otlp_endpoint
+    return Tracing(database, Collector(endpoint)) if endpoint else None
+
+
+def make_webhooks(
+    settings: "Settings", store: ObjectStore, database: Database, tracing: Tracing | None = None
+) -> WebhookSender:
     """Who tells submitters that their video has ended."""
     return WebhookSender(
         database,
@@ -231,6 +241,7 @@ def make_webhooks(settings: "Settings", store: ObjectStore, database: Database) 
         refused=networks_of(settings.refused_networks),
         public_url=settings.public_url,
         find_clips=partial(read_current, store, Clips),
+        told=tracing.told if tracing else None,
     )
 
 
@@ -242,6 +253,7 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
     queue = make_queue(settings, database)
     quotas = Quotas(database, make_quota_rules(settings))
     sites = SiteLimits(database, queue, make_sources(settings))
+    tracing = make_tracing(settings, database)
     return {
         "io_manager": ObjectStoreIOManager(Publisher(store, database, queue)),
         "runtime": make_runtime(settings, Sharing(store, database, quotas.note), queue),
@@ -254,7 +266,8 @@ def make_resources(settings: "Settings") -> Mapping[str, object]:
             one_process=settings.executor == "in_process",
             workers=Workers(settings.work_folder),
         ),
-        "webhooks": make_webhooks(settings, store, database),
+        "webhooks": make_webhooks(settings, store, database, tracing),
+        **({"tracing": tracing} if tracing else {}),
         "housekeeper": Housekeeper(database, settings.dagster_retention_days),
         "upload_sweeper": UploadSweeper(database, store),
         "withdrawn_sweeper": WithdrawnSweeper(database, store, settings.work_folder),

@@ -25,6 +25,7 @@ from madvision_assets.work.searching import Indexer
 from madvision_assets.work.staleness import Upgrader
 from madvision_assets.work.summarising import Summariser
 from madvision_assets.work.sweeping import UploadSweeper, WithdrawnSweeper
+from madvision_assets.work.tracing import Tracing
 from madvision_assets.work.webhooks import WebhookSender
 
 # The daemon looks every five seconds, and at five exactly a tick that began a moment late would cost the next one.
@@ -172,6 +173,13 @@ def show_life(database: Database, beating: health.Beating) -> None:
     from madvision_assets.tools.database.figures import Figures
 
     Figures(database).beat(beating.name, datetime.now(UTC))
+
+
+@dg.sensor(minimum_interval_seconds=TICK_S, default_status=RUNNING)
+def trace_sensor(context: dg.SensorEvaluationContext, tracing: dg.ResourceParam[Tracing]) -> dg.SensorResult:
+    """What has ended goes to the collector of ``OTEL_EXPORTER_OTLP_ENDPOINT``, as traces."""
+    step = tracing.look(context.cursor or None)
+    return dg.SensorResult(cursor=step.progress.to_text(), skip_reason=dg.SkipReason(step.sentence))
 
 
 SENSORS = (queue_sensor, queue_reconciler, failed_runs, cancelled_runs, webhook_sensor, housekeeping)

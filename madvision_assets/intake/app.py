@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
@@ -58,6 +59,9 @@ PARTS = (
     pages,
     pages.operators,
 )
+# FastAPI's own spans hold the paths of requests, and ours hold tokens: neither OTEL_EXPORTER_OTLP_ENDPOINT, which is
+# there for the traces of videos, nor an agent that somebody runs it with has it send any.
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 _CODES = {400: "invalid_json", 404: "not_found", 405: "method_not_allowed"}
 API_PATHS = ("/public/", "/internal/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/llms.txt", "/static/")
 
@@ -71,6 +75,7 @@ def make_app(services: Services) -> FastAPI:
         description=DESCRIPTION,
         docs_url=None,  # it would load scripts from elsewhere
         redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     registry = CollectorRegistry(auto_describe=False)
     app.state.services = services

@@ -23,6 +23,7 @@ from madvision_assets.domain.clips import Clips, Outcome
 from madvision_assets.domain.failure_records import failure_of, public_sentence
 from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.redaction import without_secrets
+from madvision_assets.domain.traces import Telling
 from madvision_assets.tools.egress import EgressProxy
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class WebhookSender:
         now: the clock, timezone-aware.
         find_clips: the clips of a video; None leaves out what is told of them.
         refused: networks that callbacks never reach.
+        told: is told of each that was sent, and keeps nobody waiting; None where nobody wants to know.
     """
 
     def __init__(
@@ -131,8 +133,10 @@ class WebhookSender:
         now: Callable[[], datetime] | None = None,
         find_clips: Callable[[str], Clips] | None = None,
         refused: Sequence["Network"] = (),
+        told: Callable[[Telling], None] | None = None,
     ) -> None:
         self._refused = refused
+        self._told = told
         self._database = database
         self._allow_private = allow_private
         self._public_url = public_url
@@ -190,7 +194,12 @@ class WebhookSender:
             SIGNATURE: sign(delivery.secret, timestamp, body),
             **standard_headers(delivery.secret, delivery.message_id, timestamp, body),
         }
-        return await session.post(client, delivery, body, headers)
+        began_at = self._now()
+        answer = await session.post(client, delivery, body, headers)
+        if self._told is not None and answer.was_sent:
+            place = (delivery.video_id, delivery.attempt, delivery.tries, delivery.url)
+            self._told(Telling(*place, began_at, self._now(), answer.status_code, answer.error))
+        return answer
 
     def _body(self, delivery: "Delivery") -> bytes:
         failure = failure_of(delivery.failure_cause, delivery.failure_details)
@@ -276,16 +285,17 @@ class _Session:
 
         receiver = delivery.url.partition("://")[2].partition("/")[0]
         if receiver in self.silent:
-            return Answer(delivery, self.silent[receiver])
+            return Answer(delivery, self.silent[receiver], was_sent=False)
         try:
             async with (
                 asyncio.timeout(self.patience_s),
                 client.stream("POST", delivery.url, content=body, headers=headers) as response,
             ):
+                code = response.status_code
                 if response.is_success:
-                    return Answer(delivery)
-                answer = f"it answered {response.status_code} {response.reason_phrase}"
-                return Answer(delivery, _plain(answer), final=response.status_code == GONE)
+                    return Answer(delivery, status_code=code)
+                answer = _plain(f"it answered {code} {response.reason_phrase}")
+                return Answer(delivery, answer, final=code == GONE, status_code=code)
         except TimeoutError:
             error = f"no answer within {self.patience_s:.0f} s"
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as problem:

@@ -77,11 +77,15 @@ class Answer:
     Attributes:
         error: what went wrong; None where the receiver took it.
         final: whether to give up at once.
+        status_code: what the receiver answered with; None where he did not.
+        was_sent: False where it was not, since he was silent a moment ago.
     """
 
     delivery: Delivery
     error: str | None = None
     final: bool = False
+    status_code: int | None = None
+    was_sent: bool = True
 
 
 def enqueue(connection: Connection, row: QueueRow, now: datetime, *, untold_only: bool = False) -> None:

@@ -1,0 +1,1 @@
+"""Tests of the client for other people's programs."""
