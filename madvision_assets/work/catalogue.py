@@ -36,13 +36,13 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.tombstones import tombstone_key
 from madvision_assets.tools import parquet
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.store.catalogue import Shelf, name_of_update
+from madvision_assets.tools.store.catalogue import Shelf, name_of_update, number_of
 from madvision_assets.tools.store.objects import ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from madvision_assets.tools.database.catalogue import Changes, Notes, Snapshot
+    from madvision_assets.tools.database.catalogue import Changes, Notebook, Notes, Snapshot
 
 # So often an update begins again where others were there first.
 TRIES = 10
@@ -132,7 +132,7 @@ class Catalogue:
             before = None
             try:
                 before = None if anew else self._standing()
-                done = self._tried(before)
+                done = self._tried(before, notebook)
             except (MissingInputError, UnreadableDocumentError):
                 # Another update has replaced what was to be read; or it was lost, and there is nothing to go on from.
                 anew = before is not None and self._shelf.newest_number() == before.number
@@ -166,18 +166,21 @@ class Catalogue:
             return None
         return found if found and found.schema_version == SCHEMA_VERSION else None
 
-    def _tried(self, before: Manifest | None) -> Updated | None:
+    def _tried(self, before: Manifest | None, notebook: "Notebook") -> Updated | None:
         """One try; None where another update was there first."""
         from madvision_assets.tools.database.catalogue import snapshot
 
         now = self._now()
-        number = (before.number if before else self._shelf.newest_number()) + 1
-        update = name_of_update(number, secrets.token_hex(4))
         self._shelf.sweep(before, now)
-        self._shelf.begin(update, now)
         with snapshot(self._database) as tables:
+            counting = tables.counting()
             # Where database or store was put back to another moment, what one says of the other means nothing.
-            fits = before is not None and tables.counting() in {before.update, before.previous}
+            fits = before is not None and before.update in counting
+            number = max([self._shelf.newest_number(), *map(number_of, counting)]) + 1
+            if before is not None and fits:
+                number = before.number + 1
+            update = name_of_update(number, secrets.token_hex(4))
+            self._shelf.begin(update, now)
             since = before if before is not None and fits else Manifest()
             notes = tables.notes(since.erased)
             changes = tables.changes(since, notes, now) if fits else tables.everything(now)
@@ -194,6 +197,7 @@ class Catalogue:
             self._shelf.end(update)
             return told
         state = draft.state(number, now, changes, notes)
+        notebook.intend(update)
         if not self._shelf.commit(state):
             self._give_up(draft)
             return None
@@ -232,7 +236,6 @@ class _Draft:
         state = Manifest(
             number=number,
             update=self.update,
-            previous=self._before.update or self.update,
             read_at=now,
             bounds=tuple(self._bounds),
             parts=self._parts,

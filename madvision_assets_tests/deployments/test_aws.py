@@ -274,6 +274,7 @@ def test_a_role_is_taken_by_its_service_account_and_nobody_else(aws: Aws, role: 
         ("webserver", "s3:GetObject", "logs/madvision/run.err"),
         ("code-server", "s3:GetObject", "store/store/clips/web-1/current.json"),
         ("code-server", "s3:DeleteObject", "store/store/media/web-1/a.mp4"),
+        ("code-server", "s3:PutObject", "store/store/catalogue/current.json"),
         ("code-server", "s3:PutObject", "store/store/clip_candidates/web-1/current.json"),
         ("code-server", "s3:PutObject", "store/store/transcript/web-1/current.json"),
         ("intake", "s3:PutObject", "store/store/clip_candidates/web-1/current.json"),

@@ -21,6 +21,7 @@ from madvision_assets.domain.video import Video
 from madvision_assets.tools import parquet
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.asking import asked
+from madvision_assets.tools.database.catalogue import Notebook
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.statements import Told, insert_lineage
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
@@ -396,19 +397,50 @@ def test_a_reader_whose_part_is_replaced_reads_the_next_state(place: Place, monk
     assert happened
 
 
-def test_after_a_restore_of_the_database_or_the_store_it_is_made_anew(place: Place) -> None:
+@pytest.mark.parametrize("states", [1, 2])
+def test_after_a_restore_of_the_database_it_is_made_anew(place: Place, states: int) -> None:
+    place.catalogue.update()
+    mine = installation.c.name == "catalogue"
+    with place.database.reading() as connection:
+        counted = connection.execute(select(installation.c.value).where(mine)).scalar_one()
+    for number in range(states):
+        place.make("web-a", f"run-{number}")
+        place.catalogue.update()
+    with place.database.writing() as connection:  # as it was when the first state counted
+        connection.execute(lineage.delete().where(lineage.c.run_id.like("run-_")))
+        connection.execute(update(installation).where(mine).values(value=counted))
+
+    assert place.catalogue.update().is_anew
+    place.check_whole()
+
+
+def test_after_the_store_was_lost_it_is_made_anew(place: Place) -> None:
+    for number in range(3):
+        place.make("web-a", f"run-{number}")
+        place.catalogue.update()
+    place.store.delete(list(place.store.list_keys("catalogue")))
+
+    assert [place.catalogue.update().is_anew, place.catalogue.update().is_anew] == [True, False]
+    place.check_whole()
+
+
+def test_whoever_is_killed_before_the_database_knows_of_his_state_has_not_worked_in_vain(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place.catalogue.update()
     place.make("web-a", "run-1")
-    place.catalogue.update()
-    place.make("web-a", "run-2")
-    place.catalogue.update()
-    with place.database.writing() as connection:  # as it was when the first state counted
-        connection.execute(lineage.delete().where(lineage.c.run_id.in_(["run-1", "run-2"])))
-        connection.execute(update(installation).where(installation.c.name == "catalogue").values(value="00000001-0"))
 
-    updated = place.catalogue.update()
+    def killed(*_: object) -> None:
+        raise KilledError
 
-    assert updated.is_anew
+    with monkeypatch.context() as patch:
+        patch.setattr(Notebook, "count", killed)
+        with pytest.raises(KilledError):
+            place.catalogue.update()
+
+    again = place.catalogue.update()
+
+    assert (again.is_anew, again.files) == (False, 0)
     place.check_whole()
 
 

@@ -115,10 +115,9 @@ class Snapshot:
         self._connection = connection
         self.rows = 0
 
-    def counting(self) -> str:
-        """Name of the update whose state counts; empty where there is no catalogue."""
-        query = select(installation.c.value).where(installation.c.name == COUNTS)
-        return self._connection.execute(query).scalar_one_or_none() or ""
+    def counting(self) -> list[str]:
+        """Names of the updates whose state may be the newest: the last one that said so, and one that was about to."""
+        return (self._connection.execute(_COUNTING).scalar_one_or_none() or "").split()
 
     def notes(self, but: Collection[str]) -> Notes:
         """The notes on forgotten videos, but for these."""
@@ -216,7 +215,9 @@ class Snapshot:
 
 
 class Notebook:
-    """Which state of the catalogue counts, and the notes on forgotten videos; each method is a transaction.
+    """Which state of the catalogue is the newest, and the notes on forgotten videos; each method is a transaction.
+
+    A database or a store that was put back to another moment is told by that.
 
     Args:
         database: where they are.
@@ -227,20 +228,33 @@ class Notebook:
 
     def open(self) -> None:
         """From now on it is noted what is forgotten, if it was not before."""
+        insert = sqlite_insert if self._database.is_sqlite else postgres_insert
         with self._database.writing() as connection:
-            connection.execute(self._put("").on_conflict_do_nothing())
+            connection.execute(insert(installation).values(name=COUNTS, value=" ").on_conflict_do_nothing())
+
+    def intend(self, update: str) -> None:
+        """An update is about to make its state the newest one."""
+        with self._database.writing() as connection:
+            counts, _ = self._told(connection)
+            self._tell(connection, counts, update)
 
     def count(self, update: str, done_with: Collection[str] = ()) -> None:
-        """Another state counts; these notes are not needed any more."""
+        """It has, unless a later one was faster; these notes are not needed any more."""
         with self._database.writing() as connection:
-            named = self._put(update)
-            connection.execute(named.on_conflict_do_update(index_elements=["name"], set_={"value": update}))
+            counts, intended = self._told(connection)
+            self._tell(connection, max(update, counts), intended if intended > update else "")
             for some in _batches(done_with):
                 connection.execute(installation.delete().where(installation.c.name.in_(some)))
 
-    def _put(self, update: str) -> Any:
-        insert = sqlite_insert if self._database.is_sqlite else postgres_insert
-        return insert(installation).values(name=COUNTS, value=update)
+    @staticmethod
+    def _told(connection: Connection) -> tuple[str, str]:
+        counts, _, intended = connection.execute(_COUNTING.with_for_update()).scalar_one().partition(" ")
+        return counts, intended
+
+    @staticmethod
+    def _tell(connection: Connection, counts: str, intended: str) -> None:
+        row = installation.update().where(installation.c.name == COUNTS)
+        connection.execute(row.values(value=f"{counts} {intended}"))
 
 
 def note_forgotten(connection: Connection, video_ids: Collection[str]) -> None:
@@ -275,6 +289,7 @@ def _reused_ids(connection: Connection, video_ids: Collection[str]) -> list[dict
     return [{"reused_after": stays}] if gone is not None and gone > stays else []
 
 
+_COUNTING = select(installation.c.value).where(installation.c.name == COUNTS)
 _MADE = lineage.c.id, lineage.c.video_id, lineage.c.summary.is_(None)
 _CALL = paid_calls.c.id, paid_calls.c.state, paid_calls.c.expires_at
 

@@ -81,7 +81,7 @@ class Shelf:
 
     def newest_number(self) -> int:
         """Its number; 0 where there is none."""
-        return max((_number_of(_name(key)) for key in self.store.list_keys(MANIFESTS)), default=0)
+        return max((number_of(_name(key)) for key in self.store.list_keys(MANIFESTS)), default=0)
 
     def parts(self) -> Iterator[str]:
         """Keys of all parts that lie there, whichever states have them."""
@@ -107,7 +107,7 @@ class Shelf:
             is_dead = self._is_dead(key, now)
             if state and update == state.update:
                 self.tidy(state)
-            elif is_dead or _number_of(update) <= number:  # a loser that still writes deletes the rest by itself
+            elif is_dead or number_of(update) <= number:  # a loser that still writes deletes the rest by itself
                 self.drop(set(self.store.list_keys(f"{TABLES}/{update}")) - kept)
                 if is_dead:
                     self.end(update)
@@ -117,7 +117,7 @@ class Shelf:
         self._put(POINTER, Pointer(schema_version=state.schema_version, number=state.number))
         self.drop(state.replaced)
         self.store.delete(
-            sorted(key for key in self.store.list_keys(MANIFESTS) if _number_of(_name(key)) < state.number)
+            sorted(key for key in self.store.list_keys(MANIFESTS) if number_of(_name(key)) < state.number)
         )
         self.end(state.update)
 
@@ -166,7 +166,8 @@ def name_of_update(number: int, token: str) -> str:
     return f"{number:08d}-{token}"
 
 
-def _number_of(update: str) -> int:
+def number_of(update: str) -> int:
+    """The number of the state that an update of this name wants to make; 0 where it is no such name."""
     digits = update.partition("-")[0]
     return int(digits) if digits.isdecimal() else 0
 
