@@ -1,7 +1,7 @@
 """What an update of the catalogue costs with 100,000 videos in PostgreSQL, beside the same with 100.
 
-The same has changed in both: some videos are new, and some of the last ones were done again; then some old ones besides,
-which lie in parts of their own. CPU is that of the process that updates; the database's own shows in the seconds.
+The same has changed in both: some videos are new, and some of the last ones were done again; then some old ones
+besides, which lie in parts of their own. CPU is that of the process that updates; the database's shows in the seconds.
 """
 
 import statistics

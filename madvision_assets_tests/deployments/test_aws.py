@@ -269,6 +269,8 @@ def test_a_role_is_taken_by_its_service_account_and_nobody_else(aws: Aws, role: 
     [
         ("step", "s3:PutObject", "store/store/media/web-1/a.mp4"),
         ("step", "s3:GetObjectVersion", "uploads/talks/one.mp4"),
+        ("step", "s3:PutObject", "store/store/catalogue/current.json"),
+        ("step", "s3:DeleteObject", "store/store/catalogue/.begun/00000001-0a1b2c3d.json"),
         ("step", "s3:PutObject", "logs/madvision/run.err"),
         ("run", "s3:PutObject", "logs/madvision/run.err"),
         ("webserver", "s3:GetObject", "logs/madvision/run.err"),
