@@ -121,7 +121,7 @@ class Snapshot:
 
     def notes(self, but: Collection[str]) -> Notes:
         """The notes on forgotten videos, but for these."""
-        mine = installation.c.name.between(NOTES, NOTES + "~")
+        mine = installation.c.name.startswith(NOTES)
         found = self._connection.execute(select(installation.c.name, installation.c.value).where(mine)).all()
         told = {name: json.loads(value) for name, value in found if name not in but}
         return Notes(
