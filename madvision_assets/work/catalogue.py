@@ -144,7 +144,7 @@ class Catalogue:
 
     def erase(self) -> Updated | None:
         """Take out of it what was forgotten since; None where there is no catalogue, or nothing to take out."""
-        from madvision_assets.tools.database.catalogue import snapshot
+        from madvision_assets.tools.database.catalogue import Notebook, snapshot
 
         with snapshot(self._database) as tables:
             noted = tables.notes(()).names
@@ -154,7 +154,11 @@ class Catalogue:
             standing = self._standing()
         except NewerDocumentError:  # which sees to it by itself
             return None
-        return self.update() if standing is None or noted - set(standing.erased) else None
+        if standing is None or noted - set(standing.erased):
+            return self.update()
+        self._shelf.sweep(standing, self._now())  # whoever took it out may have been killed before he had tidied up
+        Notebook(self._database).count(standing.update, standing.erased)
+        return None
 
     # --- details ---
 

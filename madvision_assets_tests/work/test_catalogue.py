@@ -280,9 +280,14 @@ def test_what_is_forgotten_is_in_no_file_any_more_but_its_tombstone_and_what_was
     assert (buried["video_key"], buried["documents"]) == (tombstone_key("web-b"), 7)
     assert sum(row["cost_usd"] for row in place.rows(COSTS)) == paid
     place.catalogue.update()
+    assert notes(place) == []
+
+
+def notes(place: Place) -> list[str]:
+    """What is still noted of what was forgotten."""
     with place.database.reading() as connection:
         names = connection.execute(select(installation.c.name)).scalars().all()
-    assert [name for name in names if name.startswith("catalogue/")] == []
+    return [name for name in names if name.startswith("catalogue/")]
 
 
 def test_a_video_that_is_submitted_again_after_it_was_forgotten_is_another_one(place: Place) -> None:
@@ -335,6 +340,24 @@ def test_forgetting_that_broke_off_is_made_good(place: Place, monkeypatch: pytes
     assert done is not None
     assert place.ids() == ["web-a", "web-c"]
     assert place.catalogue.erase() is None
+    assert notes(place) == []
+
+
+def test_whoever_takes_out_what_was_forgotten_and_is_killed_before_he_has_tidied_up_is_made_good(place: Place) -> None:
+    place.catalogue.update()
+    lost = place.part_of("web-b")
+    store = place.fragile()
+    store.then = lambda key: setattr(store, "left", 0) if key == POINTER else None
+    with pytest.raises(KilledError):
+        for _ in forgetting.forget(place.database, store, place.folder / "work", Nobody(), ["web-b"]):
+            pass
+    assert place.store.exists(lost)
+
+    place.catalogue.erase()
+
+    assert not place.store.exists(lost)
+    assert place.ids() == ["web-a", "web-c"]
+    place.check_whole()
 
 
 @pytest.mark.usefixtures("of_two")
