@@ -227,28 +227,30 @@ def test_what_is_queued_cancelled_tried_and_paid_since_is_seen(place: Place) -> 
     queue.begin("web-2", "run-2", None, PipelineStep.RAW_VIDEO)
     reserved = {"state": "reserved", "expires_at": NOW + timedelta(days=2)}
     with place.database.writing() as connection:
-        connection.execute(update(paid_calls).where(paid_calls.c.id == 1).values(**reserved))
-        told = connection.execute(select(paid_calls).where(paid_calls.c.id == 1)).mappings().one()
-        connection.execute(paid_calls.insert().values(**{**told, "id": 77}))
+        told = connection.execute(select(paid_calls).order_by(paid_calls.c.id.desc())).mappings().first()
+        assert told is not None
+        call = told["id"] + 5
+        connection.execute(paid_calls.insert().values(**{**told, "id": call, **reserved}))
     place.catalogue.update()
     with place.database.writing() as connection:
-        connection.execute(update(paid_calls).where(paid_calls.c.id == 77).values(state="settled", cost_usd=0.125))
-        connection.execute(update(paid_calls).where(paid_calls.c.id == 1).values(state="settled"))
+        connection.execute(update(paid_calls).where(paid_calls.c.id == call).values(state="settled", cost_usd=0.125))
     place.catalogue.update()
 
     place.check_whole()
-    assert {row["id"]: row["cost_usd"] for row in place.rows(COSTS)}[77] == 0.125
+    assert {row["id"]: row["cost_usd"] for row in place.rows(COSTS)}[call] == 0.125
 
 
 def test_what_is_written_late_below_the_newest_id_is_seen(place: Place) -> None:
-    place.make("web-a", "run-late-0", 200)
     place.catalogue.update()
-    place.make("web-a", "run-late-1", 190)  # its transaction began earlier, and took longer
+    newest = max(row["id"] for row in place.rows("materialisations"))
+    place.make("web-a", "run-late-0", newest + 20)
+    place.catalogue.update()
+    place.make("web-a", "run-late-1", newest + 10)  # its transaction began earlier, and took longer
 
     place.catalogue.update()
 
     place.check_whole()
-    assert {row["id"] for row in place.rows("materialisations")} >= {190, 200}
+    assert {row["run_id"] for row in place.rows("materialisations")} >= {"run-late-0", "run-late-1"}
 
 
 def test_what_is_summarised_later_is_seen(place: Place) -> None:
