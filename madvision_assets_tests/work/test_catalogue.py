@@ -183,6 +183,20 @@ def test_it_says_what_the_views_say_and_what_nothing_has_changed_of_is_not_writt
     place.check_whole()
 
 
+@pytest.mark.whole
+def test_in_a_bucket_it_is_kept_as_in_a_folder(place: Place, request: pytest.FixtureRequest) -> None:
+    place.store = stores.make_store("s3", request, place.folder)
+    place.catalogue = Catalogue(place.database, place.store)
+    place.catalogue.update()
+    place.make("web-a", "run-again")
+    place.catalogue.update()
+
+    place.forget("web-b")
+
+    assert place.ids() == ["web-a", "web-c"]
+    place.check_whole()
+
+
 @pytest.mark.usefixtures("of_two")
 def test_only_the_parts_of_what_has_changed_are_written_anew(place: Place) -> None:
     for number in range(10):
