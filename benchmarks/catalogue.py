@@ -15,7 +15,7 @@ from pathlib import Path
 
 from crowd import Mix, fill
 from measure import Figure, at_most, show, told
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.store.objects import ObjectStore
@@ -79,10 +79,10 @@ class Site:
         with self.database.writing() as connection:
             for statement in NEW_VIDEOS:
                 connection.execute(text(statement), {"run": run, "some": NEW})
-            connection.execute(text(LINEAGE.format(which=NEWEST)), {"run": run, "some": NEW})
-            connection.execute(text(LINEAGE.format(which=NEWEST)), {"run": f"{run}-again", "some": AGAIN})
+            connection.execute(_lineage(NEWEST), {"run": run, "some": NEW})
+            connection.execute(_lineage(NEWEST), {"run": f"{run}-again", "some": AGAIN})
             if old:
-                connection.execute(text(LINEAGE.format(which=OLDEST)), {"run": f"{run}-old", "some": OLD})
+                connection.execute(_lineage(OLDEST), {"run": f"{run}-old", "some": OLD})
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _site(server: str, home: Path, size: int) -> Iterator[Site]:
         database = Database(url)
         fill(database, size, Mix(size // 25, size // 25, size // 25))
         with database.writing() as connection:
-            connection.execute(text(LINEAGE.format(which="")), {"run": "first"})
+            connection.execute(_lineage(""), {"run": "first"})
         with database.reading() as connection:
             connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))
         made = Catalogue(database, ObjectStore.from_url(home.as_uri()))
@@ -121,6 +121,10 @@ def _site(server: str, home: Path, size: int) -> Iterator[Site]:
         )
         yield Site(database, made)
         database.engine.dispose()
+
+
+def _lineage(which: str) -> TextClause:
+    return text(LINEAGE.replace("{which}", which))
 
 
 def _cost(made: Catalogue) -> Cost:

@@ -6,7 +6,7 @@ other part as it is. Killed anywhere, the last whole state counts; of two at onc
 
 import secrets
 from bisect import insort
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ TRIES = 10
 READ_TRIES = 5
 AT_ONCE = 16
 
-K = TypeVar("K", int, str)
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
