@@ -341,8 +341,8 @@ def read(store: ObjectStore, table: str) -> "list[pa.Table]":
     """The parts of a table, as of one state.
 
     Raises:
-        MissingInputError: there is no catalogue.
-        LookupError: it has no such table.
+        LookupError: there is no catalogue yet, or it has no such table.
+        MissingInputError: a part of it was lost; it is to be made anew.
     """
     if table not in TABLES:
         raise LookupError(f"{table!r}; tables of the catalogue: {', '.join(TABLES)}")
@@ -356,7 +356,7 @@ def read(store: ObjectStore, table: str) -> "list[pa.Table]":
 def _read(shelf: Shelf, table: str) -> "list[pa.Table]":
     state = shelf.current()
     if state is None:
-        raise MissingInputError("there is no catalogue yet; madvision catalogue makes it")
+        raise LookupError("There is no catalogue yet; madvision catalogue makes it.")
     keys = [part.key for _, part in sorted(state.parts.get(table, {}).items())]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [parquet.read(data, key) for key, data in zip(keys, pool.map(shelf.store.get_bytes, keys), strict=True)]

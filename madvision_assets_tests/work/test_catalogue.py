@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import null, select, update
 
 from madvision_assets.domain.catalogue import COSTS, FORGOTTEN, TABLES, Manifest, cut_up, value_of
-from madvision_assets.domain.failures import MissingInputError, NewerDocumentError
+from madvision_assets.domain.failures import NewerDocumentError
 from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.tombstones import tombstone_key
@@ -512,7 +512,7 @@ def test_a_damaged_one_is_made_anew_and_one_of_a_newer_version_is_left_alone(pla
 
 
 def test_without_one_nothing_can_be_read(place: Place) -> None:
-    with pytest.raises(MissingInputError):
+    with pytest.raises(LookupError, match="no catalogue yet"):
         read(place.store, "videos")
     with pytest.raises(LookupError, match="tables of the catalogue"):
         read(place.store, "address")

@@ -97,7 +97,10 @@ class Shelf:
 
     def commit(self, state: Manifest) -> bool:
         """Make a state the newest one; False where another update was there first. Readers see it once it is tidied."""
-        return self._put(_manifest_key(state.number), state, if_absent=True)
+        if not self._put(_manifest_key(state.number), state, if_absent=True):
+            return False
+        # Of writers at once some stores let several win (see ``put_bytes``): the last one has.
+        return self._manifest(state.number).update == state.update
 
     def sweep(self, state: Manifest | None, now: datetime) -> None:
         """End the update of the newest state, and delete what others left that were killed."""
