@@ -44,6 +44,8 @@ CANDIDATES = _columns(
     title=("string", "for a person"),
     reason=("string", "why it stands on its own"),
     quote=("string", "words from it, verbatim"),
+    words=("int", "said in it"),
+    criteria=("string", "what each came to"),
 )
 NOT_TAKEN = _columns(
     rule=("string", "that rejected it"),
@@ -52,6 +54,10 @@ NOT_TAKEN = _columns(
     score=("float", "0 to 1, comparable within one video"),
     title=("string", "for a person"),
     details=("string", "what is special to it"),
+    start_s=("float", "of its first segment, seconds from the start of the video"),
+    end_s=("float", "of its last segment"),
+    words=("int", "said in them"),
+    criteria=("string", "what each came to"),
 )
 CLIPS = _columns(
     clip_id=("string", "of the clip, everywhere"),
@@ -196,11 +202,17 @@ def content_type(verdict: ContentType) -> Metadata:
 def clip_candidates(chosen: ClipCandidates) -> Metadata:
     """The table of candidates, and the table of what was not taken."""
     taken = [
-        (c.rank, round(c.start_s, 3), round(c.end_s, 3), round(c.duration_s, 3), c.score, c.title, c.reason, c.quote)
+        (
+            *(c.rank, round(c.start_s, 3), round(c.end_s, 3), round(c.duration_s, 3), c.score, c.title, c.reason),
+            *(c.quote, c.words, _judged(c.criteria)),
+        )
         for c in chosen.candidates
     ]
     left = [
-        (r.rule.value, r.moment.first_segment, r.moment.last_segment, r.moment.score, r.moment.title, r.details)
+        (
+            *(r.rule.value, r.moment.first_segment, r.moment.last_segment, r.moment.score, r.moment.title, r.details),
+            *(r.start_s, r.end_s, r.words, _judged(r.moment.criteria)),
+        )
         for r in chosen.rejected
     ]
     return {
@@ -257,7 +269,11 @@ def clips(made: Clips, store: ObjectStore, video_s: float, contact_sheet: bytes 
     return metadata
 
 
-def _table(schema: dg.TableSchema, rows: Sequence[tuple[str | int | float, ...]]) -> dg.TableMetadataValue:
+def _judged(criteria: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {worth:g}" for name, worth in criteria.items())
+
+
+def _table(schema: dg.TableSchema, rows: Sequence[tuple[str | int | float | None, ...]]) -> dg.TableMetadataValue:
     """Rows as the UI shows them, in a window of their own: foreign words are nothing but words there."""
     names = [column.name for column in schema.columns]
     records = [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows]
