@@ -111,7 +111,7 @@ class Catalogue:
 
         Raises:
             NewerDocumentError: a newer version of this program keeps it.
-            UnreadableDocumentError: what says which it is is damaged.
+            UnreadableDocumentError: it is damaged.
         """
         return self._shelf.current()
 
@@ -135,7 +135,7 @@ class Catalogue:
                 done = self._tried(before, notebook)
             except (MissingInputError, UnreadableDocumentError):
                 # Another update has replaced what was to be read; or it was lost, and there is nothing to go on from.
-                anew = before is not None and self._shelf.newest_number() == before.number
+                anew = before is not None and self._shelf.current_number() == before.number
                 continue
             if done is not None:
                 notebook.count(done.state.update, before.erased if before else ())
@@ -163,9 +163,9 @@ class Catalogue:
     # --- details ---
 
     def _standing(self) -> Manifest | None:
-        """The newest state, where one can go on from it."""
+        """The state that counts, where one can go on from it."""
         try:
-            found = self._shelf.newest()
+            found = self._shelf.current()
         except UnreadableDocumentError:
             return None
         return found if found and found.schema_version == SCHEMA_VERSION else None
@@ -180,7 +180,7 @@ class Catalogue:
             counting = tables.counting()
             # Where database or store was put back to another moment, what one says of the other means nothing.
             fits = before is not None and before.update in counting
-            number = max([self._shelf.newest_number(), *map(number_of, counting)]) + 1
+            number = max([self._shelf.current_number(), *map(number_of, counting)]) + 1
             if before is not None and fits:
                 number = before.number + 1
             update = name_of_update(number, secrets.token_hex(4))
@@ -202,7 +202,7 @@ class Catalogue:
             return told
         state = draft.state(number, now, changes, notes)
         notebook.intend(update)
-        if not self._shelf.commit(state):
+        if not self._shelf.has_begun(update) or not self._shelf.commit(state):
             self._give_up(draft)
             return None
         self._shelf.sweep(state, now)

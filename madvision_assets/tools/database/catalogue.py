@@ -307,8 +307,7 @@ def _read_so_far(
         again: those that were to be read again.
         unfinished: those among the seen that are still going to change.
     """
-    newest = max(seen, default=floor)
-    newest = max(newest, floor)
+    newest = max(seen | {floor})
     if len(unfinished) > UNSETTLED_IDS:
         return min(*unfinished, newest + 1) - 1, ()
     near = newest - UNSETTLED_IDS
