@@ -3,6 +3,7 @@
 import sys
 
 import analyst_calls
+import catalogue
 import cpu_per_video
 import cpu_speech
 import cutting
@@ -25,6 +26,7 @@ BENCHMARKS = (
     queue_size,
     listing,
     search,
+    catalogue,
     row_to_finish,
     cpu_per_video,
     store_throughput,

@@ -140,11 +140,17 @@ def content_type(verdict: ContentType) -> Metadata:
 def clip_candidates(chosen: ClipCandidates) -> Metadata:
     """The table of candidates, and the table of what was not taken."""
     taken = [
-        (c.rank, round(c.start_s, 3), round(c.end_s, 3), round(c.duration_s, 3), c.score, c.title, c.reason, c.quote)
+        (
+            *(c.rank, round(c.start_s, 3), round(c.end_s, 3), round(c.duration_s, 3), c.score, c.title, c.reason),
+            *(c.quote, c.words, _judged(c.criteria)),
+        )
         for c in chosen.candidates
     ]
     left = [
-        (r.rule.value, r.moment.first_segment, r.moment.last_segment, r.moment.score, r.moment.title, r.details)
+        (
+            *(r.rule.value, r.moment.first_segment, r.moment.last_segment, r.moment.score, r.moment.title, r.details),
+            *(r.start_s, r.end_s, r.words, _judged(r.moment.criteria)),
+        )
         for r in chosen.rejected
     ]
     return {
@@ -215,3 +221,7 @@ def ended(context: dg.AssetExecutionContext, step: PipelineStep, end: EndedError
         description=str(end),
         metadata={**told_metadata(end.failure, step), **outcome, **links.video(context.partition_key)},
     )
+
+
+def _judged(criteria: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {worth:g}" for name, worth in criteria.items())

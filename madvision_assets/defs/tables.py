@@ -58,6 +58,8 @@ CANDIDATES = _columns(
     title=("string", "for a person"),
     reason=("string", "why it stands on its own"),
     quote=("string", "words from it, verbatim"),
+    words=("int", "said in it"),
+    criteria=("string", "what each came to"),
 )
 NOT_TAKEN = _columns(
     rule=("string", "that rejected it"),
@@ -66,6 +68,10 @@ NOT_TAKEN = _columns(
     score=("float", "0 to 1, comparable within one video"),
     title=("string", "for a person"),
     details=("string", "what is special to it"),
+    start_s=("float", "of its first segment, seconds from the start of the video"),
+    end_s=("float", "of its last segment"),
+    words=("int", "said in them"),
+    criteria=("string", "what each came to"),
 )
 CLIPS = _columns(
     clip_id=("string", "of the clip, everywhere"),
@@ -95,7 +101,8 @@ COMES_OF: Mapping[PipelineStep, Mapping[str, Sequence[tuple[PipelineStep, str]]]
         "end_s": [(HEARD, "end_s")],
         "duration_s": [(HEARD, "start_s"), (HEARD, "end_s")],
         "quote": [(HEARD, "text")],
-        **{name: [(HEARD, "text"), (KIND, "kind")] for name in ("rank", "score", "title", "reason")},
+        "words": [(HEARD, "text")],
+        **{name: [(HEARD, "text"), (KIND, "kind")] for name in ("rank", "score", "title", "reason", "criteria")},
     },
     CUT: {
         **{name: [(CHOSEN, name)] for name in ("rank", "title", "start_s", "end_s", "duration_s", "score")},
@@ -122,7 +129,7 @@ OF_ASSETS: Mapping[PipelineStep, Mapping[str, Any]] = {
 }
 
 
-def table(schema: dg.TableSchema, rows: Sequence[tuple[str | int | float, ...]]) -> dg.TableMetadataValue:
+def table(schema: dg.TableSchema, rows: Sequence[tuple[str | int | float | None, ...]]) -> dg.TableMetadataValue:
     """Rows as the UI shows them, in a window of their own: foreign words are nothing but words there."""
     names = [column.name for column in schema.columns]
     records = [dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows]

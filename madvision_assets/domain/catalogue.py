@@ -234,7 +234,6 @@ class Manifest(Value):
     Attributes:
         number: counts the states.
         update: name of the update that made it.
-        previous: name of the one before it; empty without one.
         read_at: when the database was read, by the clock of whoever did.
         bounds: of the parts of videos: each begins with the videos that were first known then.
         parts: by table and name of the part.
@@ -249,7 +248,6 @@ class Manifest(Value):
     schema_version: int = SCHEMA_VERSION
     number: int = 0
     update: str = ""
-    previous: str = ""
     read_at: AwareDatetime = BEGINNING
     bounds: tuple[AwareDatetime, ...] = ()
     parts: Mapping[str, Mapping[str, Part]] = {}

@@ -99,8 +99,8 @@ def read_catalogue(store: "ObjectStore", name: str) -> "pd.DataFrame":
         ``boolean``, times timezone-aware (UTC). What a criterion came to is a column ``criterion_…``.
 
     Raises:
-        LookupError: there is no such table.
-        Failure: there is no catalogue yet, or as ``ObjectStore`` raises it.
+        LookupError: there is no such table, or no catalogue yet.
+        Failure: a part of it was lost, or as ``ObjectStore`` raises it.
     """
     from madvision_assets.domain.catalogue import DERIVED, TABLES
     from madvision_assets.tools import parquet

@@ -6,7 +6,7 @@ other part as it is. Killed anywhere, the last whole state counts; of two at onc
 
 import secrets
 from bisect import insort
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,13 +36,13 @@ from madvision_assets.domain.failures import (
 from madvision_assets.domain.tombstones import tombstone_key
 from madvision_assets.tools import parquet
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.store.catalogue import Shelf, name_of_update
+from madvision_assets.tools.store.catalogue import Shelf, name_of_update, number_of
 from madvision_assets.tools.store.objects import ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from madvision_assets.tools.database.catalogue import Changes, Notes, Snapshot
+    from madvision_assets.tools.database.catalogue import Changes, Notebook, Notes, Snapshot
 
 # So often an update begins again where others were there first.
 TRIES = 10
@@ -50,7 +50,7 @@ TRIES = 10
 READ_TRIES = 5
 AT_ONCE = 16
 
-K = TypeVar("K", int, str)
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class Catalogue:
 
         Raises:
             NewerDocumentError: a newer version of this program keeps it.
-            UnreadableDocumentError: what says which it is is damaged.
+            UnreadableDocumentError: it is damaged.
         """
         return self._shelf.current()
 
@@ -132,10 +132,10 @@ class Catalogue:
             before = None
             try:
                 before = None if anew else self._standing()
-                done = self._tried(before)
+                done = self._tried(before, notebook)
             except (MissingInputError, UnreadableDocumentError):
                 # Another update has replaced what was to be read; or it was lost, and there is nothing to go on from.
-                anew = before is not None and self._shelf.newest_number() == before.number
+                anew = before is not None and self._shelf.current_number() == before.number
                 continue
             if done is not None:
                 notebook.count(done.state.update, before.erased if before else ())
@@ -144,7 +144,7 @@ class Catalogue:
 
     def erase(self) -> Updated | None:
         """Take out of it what was forgotten since; None where there is no catalogue, or nothing to take out."""
-        from madvision_assets.tools.database.catalogue import snapshot
+        from madvision_assets.tools.database.catalogue import Notebook, snapshot
 
         with snapshot(self._database) as tables:
             noted = tables.notes(()).names
@@ -154,30 +154,37 @@ class Catalogue:
             standing = self._standing()
         except NewerDocumentError:  # which sees to it by itself
             return None
-        return self.update() if standing is None or noted - set(standing.erased) else None
+        if standing is None or noted - set(standing.erased):
+            return self.update()
+        self._shelf.sweep(standing, self._now())  # whoever took it out may have been killed before he had tidied up
+        Notebook(self._database).count(standing.update, standing.erased)
+        return None
 
     # --- details ---
 
     def _standing(self) -> Manifest | None:
-        """The newest state, where one can go on from it."""
+        """The state that counts, where one can go on from it."""
         try:
-            found = self._shelf.newest()
+            found = self._shelf.current()
         except UnreadableDocumentError:
             return None
         return found if found and found.schema_version == SCHEMA_VERSION else None
 
-    def _tried(self, before: Manifest | None) -> Updated | None:
+    def _tried(self, before: Manifest | None, notebook: "Notebook") -> Updated | None:
         """One try; None where another update was there first."""
         from madvision_assets.tools.database.catalogue import snapshot
 
         now = self._now()
-        number = (before.number if before else self._shelf.newest_number()) + 1
-        update = name_of_update(number, secrets.token_hex(4))
         self._shelf.sweep(before, now)
-        self._shelf.begin(update, now)
         with snapshot(self._database) as tables:
+            counting = tables.counting()
             # Where database or store was put back to another moment, what one says of the other means nothing.
-            fits = before is not None and tables.counting() in {before.update, before.previous}
+            fits = before is not None and before.update in counting
+            number = max([self._shelf.current_number(), *map(number_of, counting)]) + 1
+            if before is not None and fits:
+                number = before.number + 1
+            update = name_of_update(number, secrets.token_hex(4))
+            self._shelf.begin(update, now)
             since = before if before is not None and fits else Manifest()
             notes = tables.notes(since.erased)
             changes = tables.changes(since, notes, now) if fits else tables.everything(now)
@@ -194,7 +201,8 @@ class Catalogue:
             self._shelf.end(update)
             return told
         state = draft.state(number, now, changes, notes)
-        if not self._shelf.commit(state):
+        notebook.intend(update)
+        if not self._shelf.has_begun(update) or not self._shelf.commit(state):
             self._give_up(draft)
             return None
         self._shelf.sweep(state, now)
@@ -232,7 +240,6 @@ class _Draft:
         state = Manifest(
             number=number,
             update=self.update,
-            previous=self._before.update or self.update,
             read_at=now,
             bounds=tuple(self._bounds),
             parts=self._parts,
@@ -334,8 +341,8 @@ def read(store: ObjectStore, table: str) -> "list[pa.Table]":
     """The parts of a table, as of one state.
 
     Raises:
-        MissingInputError: there is no catalogue.
-        LookupError: it has no such table.
+        LookupError: there is no catalogue yet, or it has no such table.
+        MissingInputError: a part of it was lost; it is to be made anew.
     """
     if table not in TABLES:
         raise LookupError(f"{table!r}; tables of the catalogue: {', '.join(TABLES)}")
@@ -349,7 +356,7 @@ def read(store: ObjectStore, table: str) -> "list[pa.Table]":
 def _read(shelf: Shelf, table: str) -> "list[pa.Table]":
     state = shelf.current()
     if state is None:
-        raise MissingInputError("there is no catalogue yet; madvision catalogue makes it")
+        raise LookupError("There is no catalogue yet; madvision catalogue makes it.")
     keys = [part.key for _, part in sorted(state.parts.get(table, {}).items())]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return [parquet.read(data, key) for key, data in zip(keys, pool.map(shelf.store.get_bytes, keys), strict=True)]

@@ -34,6 +34,7 @@ WITHOUT = {
 CALLED: dict[str, tuple[tuple[str, ...], int]] = {
     "archive": (("--older-than", "1d", "--dry-run"), 0),
     "cancel": ((ONE,), 0),
+    "catalogue": ((), 0),
     "clips": ((ONE, "--to", "clips"), 1),
     "cost estimate": (("--hours-per-day", "1"), 0),
     "doctor": ((), 0),

@@ -103,7 +103,7 @@ def test_tables_have_their_columns_with_types_and_foreign_words_as_they_are() ->
     moment = Moment(first_segment=3, last_segment=5, title=evil, reason="r", score=0.25)
     taken = ClipCandidate(
         rank=1, start_s=1.23456, end_s=31.5, title=evil, reason="r", quote="q", score=0.75,
-        first_segment=0, last_segment=2,
+        first_segment=0, last_segment=2, criteria={"strength": 0.6, "hook": 0.045}, words=80,
     )  # fmt: skip
     chosen = ClipCandidates(
         video_id="v", outcome=Outcome.CLIPS, outcome_reason="", candidates=(taken,),
@@ -115,10 +115,11 @@ def test_tables_have_their_columns_with_types_and_foreign_words_as_they_are() ->
     [row] = told["candidates"].records
     assert row.data == {
         "rank": 1, "start_s": 1.235, "end_s": 31.5, "duration_s": 30.265, "score": 0.75, "title": evil, "reason": "r",
-        "quote": "q",
+        "quote": "q", "words": 80, "criteria": "strength 0.6, hook 0.045",
     }  # fmt: skip
     [left] = told["not_taken"].records
     assert (left.data["rule"], left.data["first_segment"], left.data["title"]) == ("weak", 3, evil)
+    assert (left.data["start_s"], left.data["words"], left.data["criteria"]) == (None, None, "")
     for table in (told["candidates"], told["not_taken"]):
         assert all(column.description for column in table.schema.columns)
 

@@ -75,6 +75,7 @@ def test_a_word_that_is_named_is_in_the_clip_and_its_neighbour_is_not() -> None:
     made = of(make({"change": "trim", "clip": 1, "first_word": 200, "last_word": 240}), 1)
 
     assert said(made) == [word.text for word in WORDS[200:241]]
+    assert made.words == 41
     assert (made.first_segment, made.last_segment) == (WORDS[200].segment, WORDS[240].segment)
 
 

@@ -47,6 +47,7 @@ AT_ONCE = 500
 
 # The views have other names where a table has theirs, and moments are told by the summaries.
 VIEWS: Mapping[str, str] = {name: name for name in OF_VIDEOS if name != "moments"} | {"videos": "v_videos"}
+KNOWN_SINCE = ("videos", "created_at")  # which no view has
 # Each priority that is due is asked for by itself, from the end of the index.
 QUEUED_SINCE = text("""
 WITH RECURSIVE due(priority) AS (
@@ -115,14 +116,13 @@ class Snapshot:
         self._connection = connection
         self.rows = 0
 
-    def counting(self) -> str:
-        """Name of the update whose state counts; empty where there is no catalogue."""
-        query = select(installation.c.value).where(installation.c.name == COUNTS)
-        return self._connection.execute(query).scalar_one_or_none() or ""
+    def counting(self) -> list[str]:
+        """Names of the updates whose state may be the newest: the last one that said so, and one that was about to."""
+        return (self._connection.execute(_COUNTING).scalar_one_or_none() or "").split()
 
     def notes(self, but: Collection[str]) -> Notes:
         """The notes on forgotten videos, but for these."""
-        mine = installation.c.name.between(NOTES, NOTES + "~")
+        mine = installation.c.name.startswith(NOTES)
         found = self._connection.execute(select(installation.c.name, installation.c.value).where(mine)).all()
         told = {name: json.loads(value) for name, value in found if name not in but}
         return Notes(
@@ -193,15 +193,16 @@ class Snapshot:
         return {row[0] for row in (*ended, *under_way, *queued)}
 
     def _view(self, view: str, table: str, column: str, wanted: Collection[Any]) -> list[dict[str, Any]]:
-        # Every name in it is written here.
-        query = text(f"SELECT * FROM {view} WHERE {column} IN :some").bindparams(bindparam("some", expanding=True))  # noqa: S608
-        kinds = {each.name: each.kind for each in TABLES[table]}
+        columns = [each for each in TABLES[table] if (table, each.name) != KNOWN_SINCE]
+        names = ", ".join(each.name for each in columns)  # a newer version's view may have more
+        asks = f"SELECT {names} FROM {view} WHERE {column} IN :some"  # noqa: S608 - every name in it is written here
+        query = text(asks).bindparams(bindparam("some", expanding=True))
         found = []
         for some in _batches(wanted):
             answer = self._connection.execute(query, {"some": some})
-            names = [(name, kinds[name]) for name in answer.keys()]  # noqa: SIM118 - it is no mapping
             found += [
-                {name: value_of(kind, told) for (name, kind), told in zip(names, row, strict=True)} for row in answer
+                {each.name: value_of(each.kind, told) for each, told in zip(columns, row, strict=True)}
+                for row in answer
             ]
         self.rows += len(found)
         return found
@@ -216,7 +217,9 @@ class Snapshot:
 
 
 class Notebook:
-    """Which state of the catalogue counts, and the notes on forgotten videos; each method is a transaction.
+    """Which state of the catalogue is the newest, and the notes on forgotten videos; each method is a transaction.
+
+    A database or a store that was put back to another moment is told by that.
 
     Args:
         database: where they are.
@@ -227,20 +230,33 @@ class Notebook:
 
     def open(self) -> None:
         """From now on it is noted what is forgotten, if it was not before."""
+        insert = sqlite_insert if self._database.is_sqlite else postgres_insert
         with self._database.writing() as connection:
-            connection.execute(self._put("").on_conflict_do_nothing())
+            connection.execute(insert(installation).values(name=COUNTS, value=" ").on_conflict_do_nothing())
+
+    def intend(self, update: str) -> None:
+        """An update is about to make its state the newest one."""
+        with self._database.writing() as connection:
+            counts, _ = self._told(connection)
+            self._tell(connection, counts, update)
 
     def count(self, update: str, done_with: Collection[str] = ()) -> None:
-        """Another state counts; these notes are not needed any more."""
+        """It has, unless a later one was faster; these notes are not needed any more."""
         with self._database.writing() as connection:
-            named = self._put(update)
-            connection.execute(named.on_conflict_do_update(index_elements=["name"], set_={"value": update}))
+            counts, intended = self._told(connection)
+            self._tell(connection, max(update, counts), intended if intended > update else "")
             for some in _batches(done_with):
                 connection.execute(installation.delete().where(installation.c.name.in_(some)))
 
-    def _put(self, update: str) -> Any:
-        insert = sqlite_insert if self._database.is_sqlite else postgres_insert
-        return insert(installation).values(name=COUNTS, value=update)
+    @staticmethod
+    def _told(connection: Connection) -> tuple[str, str]:
+        counts, _, intended = connection.execute(_COUNTING.with_for_update()).scalar_one().partition(" ")
+        return counts, intended
+
+    @staticmethod
+    def _tell(connection: Connection, counts: str, intended: str) -> None:
+        row = installation.update().where(installation.c.name == COUNTS)
+        connection.execute(row.values(value=f"{counts} {intended}"))
 
 
 def note_forgotten(connection: Connection, video_ids: Collection[str]) -> None:
@@ -275,6 +291,7 @@ def _reused_ids(connection: Connection, video_ids: Collection[str]) -> list[dict
     return [{"reused_after": stays}] if gone is not None and gone > stays else []
 
 
+_COUNTING = select(installation.c.value).where(installation.c.name == COUNTS)
 _MADE = lineage.c.id, lineage.c.video_id, lineage.c.summary.is_(None)
 _CALL = paid_calls.c.id, paid_calls.c.state, paid_calls.c.expires_at
 
@@ -290,8 +307,7 @@ def _read_so_far(
         again: those that were to be read again.
         unfinished: those among the seen that are still going to change.
     """
-    newest = max(seen, default=floor)
-    newest = max(newest, floor)
+    newest = max(seen | {floor})
     if len(unfinished) > UNSETTLED_IDS:
         return min(*unfinished, newest + 1) - 1, ()
     near = newest - UNSETTLED_IDS

@@ -1,15 +1,14 @@
-"""The catalogue in the store: immutable parts, an immutable manifest for each state, and a pointer to the newest.
+"""The catalogue in the store: immutable parts, and an immutable manifest for each state, which names them.
 
-``catalogue/current.json`` is written last and says which state counts. Of updates at once only one can write the
-manifest of the next number. What is replaced is deleted once nothing points at it: whoever reads meanwhile and misses a
-part reads the next state. Every update says that it has begun before it writes a part, so that what a killed one left
+The manifest is written last, and the one of the highest number counts. Of updates at once only one can write that of
+the next number. What is replaced is deleted right after: whoever reads meanwhile and misses a part reads the next
+state. Every update says that it has begun before it writes a part, so that what a killed one left
 is found without looking at everything. (No name in the folder can be that of a video.)
 """
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from pydantic import AwareDatetime, ValidationError
 
@@ -19,25 +18,16 @@ from madvision_assets.domain.provenance import Value
 from madvision_assets.tools.store.objects import ObjectStore
 
 FOLDER = "catalogue"
-POINTER = f"{FOLDER}/current.json"
 MANIFESTS, BEGUN, TABLES = f"{FOLDER}/.manifests", f"{FOLDER}/.begun", f"{FOLDER}/tables.parquet"
 JSON_MEDIA_TYPE = "application/json"
 # An update that began so long ago is dead.
 DEAD_AFTER = timedelta(hours=6)
 
-V = TypeVar("V", bound=Value)
-
 
 class _Versioned(Value):
-    """All that is asked of a file, whichever version wrote it."""
+    """All that is asked of a manifest, whichever version wrote it."""
 
     schema_version: int
-
-
-class Pointer(_Versioned):
-    """What ``current.json`` says: the number of the state that counts."""
-
-    number: int
 
 
 class Begun(Value):
@@ -65,23 +55,16 @@ class Shelf:
         """The state that counts; None where there is no catalogue.
 
         Raises:
+            MissingInputError: another one has come to count at that moment.
             NewerDocumentError: a newer version of this program wrote it; names the key.
             UnreadableDocumentError: it is damaged; names the key.
         """
-        try:
-            pointer = self._read(POINTER, Pointer)
-        except MissingInputError:
-            return None
-        return self._manifest(pointer.number)
-
-    def newest(self) -> Manifest | None:
-        """The newest state: also one whose update was killed before it could point at it; raises as ``current``."""
-        number = self.newest_number()
+        number = self.current_number()
         return self._manifest(number) if number else None
 
-    def newest_number(self) -> int:
+    def current_number(self) -> int:
         """Its number; 0 where there is none."""
-        return max((_number_of(_name(key)) for key in self.store.list_keys(MANIFESTS)), default=0)
+        return max((number_of(_name(key)) for key in self.store.list_keys(MANIFESTS)), default=0)
 
     def parts(self) -> Iterator[str]:
         """Keys of all parts that lie there, whichever states have them."""
@@ -91,33 +74,39 @@ class Shelf:
         """An update of this name writes parts from now on."""
         self._put(f"{BEGUN}/{update}.json", Begun(begun_at=now))
 
+    def has_begun(self, update: str) -> bool:
+        """Whether an update is under way, and was not taken for dead."""
+        return self.store.exists(f"{BEGUN}/{update}.json")
+
     def part_key(self, update: str, table: str, part: str) -> str:
         """Where an update puts a part of a table."""
         return f"{TABLES}/{update}/{table}/{part}.parquet"
 
     def commit(self, state: Manifest) -> bool:
-        """Make a state the newest one; False where another update was there first. Readers see it once it is tidied."""
-        return self._put(_manifest_key(state.number), state, if_absent=True)
+        """Make a state the one that counts; False where another update was there first."""
+        if not self._put(_manifest_key(state.number), state, if_absent=True):
+            return False
+        # Of writers at once some stores let several win (see ``put_bytes``): the last one has.
+        return self._manifest(state.number).update == state.update
 
     def sweep(self, state: Manifest | None, now: datetime) -> None:
-        """End the update of the newest state, and delete what others left that were killed."""
+        """End the update of the state that counts, and delete what others left that were killed."""
         number, kept = (state.number, state.keys()) if state else (0, frozenset[str]())
         for key in sorted(self.store.list_keys(BEGUN)):
             update = _name(key)
             is_dead = self._is_dead(key, now)
             if state and update == state.update:
                 self.tidy(state)
-            elif is_dead or _number_of(update) <= number:  # a loser that still writes deletes the rest by itself
+            elif is_dead or number_of(update) <= number:  # a loser that still writes deletes the rest by itself
                 self.drop(set(self.store.list_keys(f"{TABLES}/{update}")) - kept)
                 if is_dead:
                     self.end(update)
 
     def tidy(self, state: Manifest) -> None:
-        """Point at the newest state, and delete what it has replaced; its update is over then."""
-        self._put(POINTER, Pointer(schema_version=state.schema_version, number=state.number))
+        """Delete what the state that counts has replaced; its update is over then."""
         self.drop(state.replaced)
         self.store.delete(
-            sorted(key for key in self.store.list_keys(MANIFESTS) if _number_of(_name(key)) < state.number)
+            sorted(key for key in self.store.list_keys(MANIFESTS) if number_of(_name(key)) < state.number)
         )
         self.end(state.update)
 
@@ -138,15 +127,13 @@ class Shelf:
     # --- details ---
 
     def _manifest(self, number: int) -> Manifest:
-        return self._read(_manifest_key(number), Manifest)
-
-    def _read(self, key: str, kind: type[V]) -> V:
+        key = _manifest_key(number)
         data = self.store.get_bytes(key)
         try:
             version = _Versioned.model_validate_json(data, extra="ignore").schema_version
             if version > SCHEMA_VERSION:
                 raise NewerDocumentError(f"{key} is of schema version {version}")
-            return kind.model_validate_json(data, extra="ignore")
+            return Manifest.model_validate_json(data, extra="ignore")
         except ValidationError as error:
             raise UnreadableDocumentError(f"{key} is damaged; madvision catalogue --anew makes it anew") from error
 
@@ -166,7 +153,8 @@ def name_of_update(number: int, token: str) -> str:
     return f"{number:08d}-{token}"
 
 
-def _number_of(update: str) -> int:
+def number_of(update: str) -> int:
+    """The number of the state that an update of this name wants to make; 0 where it is no such name."""
     digits = update.partition("-")[0]
     return int(digits) if digits.isdecimal() else 0
 
