@@ -17,6 +17,7 @@ from madvision_assets.domain.stages import PipelineStep
 
 TRACE_ID_BYTES, SPAN_ID_BYTES = 16, 8
 BAD_STATUS = 400  # of HTTP: from here on a status is an error
+FINAL = frozenset(each.value for each in QueueStatus if each.is_final)
 MOST_SUBMITS = 100  # of one trace: what everybody submits would have no end of them
 
 
@@ -70,7 +71,7 @@ class Attempt:
     @property
     def ends_the_trace(self) -> bool:
         """Whether nothing more happened to the video by itself."""
-        return self.ended_at is not None and QueueStatus(self.status).is_final
+        return self.ended_at is not None and self.status in FINAL
 
     @property
     def error(self) -> str | None:

@@ -162,13 +162,13 @@ class Tracing:
         places = self._attempts.after(place, until, MAX_ATTEMPTS)
         with self._lock:
             tellings = tuple(self._tellings.popleft() for _ in range(min(MAX_ATTEMPTS, len(self._tellings))))
+        if not places and not tellings:
+            return None
         try:
             spans = self._spans(places, tellings)
         except Exception:
             self._put_back(tellings)
             raise
-        if not places and not tellings:
-            return None
         to = places[-1] if places else place
         answer = self._collector.send(spans) if spans else _taken()
         return _Batch(to, tellings, len(spans), answer)
