@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import cache, wraps
+from functools import cache, partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from dagster._core.errors import raise_execution_interrupts
 from dagster._core.instance.ref import InstanceRef
 from sqlalchemy import NullPool
 
-from madvision_assets.tools.database.engines import KEPT_CONNECTIONS
+from madvision_assets.tools.database.engines import keep_one
 
 Context = dg.AssetExecutionContext | dg.OutputContext | dg.InputContext
 Claim = Callable[..., Any]
@@ -62,7 +62,7 @@ def folder_of(instance: dg.DagsterInstance) -> Path:
 
 
 def asked_with_patience(instance: dg.DagsterInstance, ask: Callable[[Callable[[], Any]], Any]) -> None:
-    """Put a function of ours around every way of this process to Dagster's PostgreSQL; twice is once.
+    """Put a function of ours around every way of this process to Dagster's PostgreSQL; of several the last one counts.
 
     Why: Dagster gives up after some twelve seconds, and what it cannot write ends the run with all that it has made.
     Public way: a setting of dagster-postgres for how long it tries to connect.
@@ -70,23 +70,29 @@ def asked_with_patience(instance: dg.DagsterInstance, ask: Callable[[Callable[[]
     """
     from sqlalchemy import event
 
-    def connect(dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
-        named.setdefault("connect_timeout", CONNECT_TIMEOUT_S)  # one that is there and does not answer is away too
-        return ask(lambda: dialect.connect(*arguments, **named))
+    def listen(engine: Any) -> None:
+        @event.listens_for(engine, "do_connect")
+        def connect(dialect: Any, _record: Any, arguments: Any, named: Any) -> Any:
+            named.setdefault("connect_timeout", CONNECT_TIMEOUT_S)  # one that is there and does not answer is away too
+            return getattr(engine, _PATIENT)(lambda: dialect.connect(*arguments, **named))
 
     storages: list[Any] = [instance.event_log_storage, instance.run_storage]
     for storage in storages:
         engine = getattr(storage, "_engine", None)
         if engine is None or engine.name != "postgresql":
             continue
-        if not hasattr(engine, _PATIENT):  # both storages may have the same one
-            event.listen(engine, "do_connect", connect)
-            setattr(engine, _PATIENT, True)
+        if not hasattr(engine, _PATIENT):  # several instances may have the same one
+            listen(engine)
+        setattr(engine, _PATIENT, ask)
         if not hasattr(storage, _PATIENT):
-            setattr(storage, _PATIENT, True)
             for name in ("store_event", "handle_run_event"):  # where it goes away in the middle of one
                 if write := getattr(storage, name, None):
-                    setattr(storage, name, lambda *given, _write=write: ask(lambda: _write(*given)))
+                    setattr(storage, name, partial(_asked, storage, write))
+        setattr(storage, _PATIENT, ask)
+
+
+def _asked(storage: Any, write: Callable[..., Any], *given: Any) -> Any:
+    return getattr(storage, _PATIENT)(lambda: write(*given))
 
 
 def keep_connections() -> None:
@@ -108,7 +114,7 @@ def keep_connections() -> None:
 
     @cache
     def kept(_process: int, url: str) -> Any:
-        return make(url, isolation_level="AUTOCOMMIT", **KEPT_CONNECTIONS)
+        return keep_one(make, url)
 
     @wraps(make)
     def make_or_share(url: str, token_provider: Any = None, **options: Any) -> Any:

@@ -82,7 +82,7 @@ class Campaign:
         ends_s: by the monotonic clock; what has not ended by then counts as stuck.
         asked: what was submitted, by video ID.
         happened: the faults that were played.
-        wished: what people did.
+        wished: what people did, and to which videos.
     """
 
     plan: Plan
@@ -93,6 +93,7 @@ class Campaign:
     asked: dict[str, evidence.Asked] = field(default_factory=dict)
     happened: list[Happened] = field(default_factory=list)
     wished: list[Happened] = field(default_factory=list)
+    owns: list[persons.Own] = field(default_factory=list)
 
     def play(self, films: Films) -> None:
         """Everything at its moment, each in a thread of its own, until the last fault is over."""
@@ -175,8 +176,11 @@ class Campaign:
         """What somebody does to his own video, from its submission until he has what he wishes."""
         happened = Happened(wish, began_at=time.time())
         self.wished.append(happened)
+        own = persons.prepare(self.world, films, wish)
+        self.owns.append(own)
+        happened.note = own.video_id
         try:
-            happened.note = persons.act(self.world, films, wish)
+            persons.act(own)
         except NotNowError as why:
             happened.not_done = str(why)
         except faults.HeldUpError as what:
@@ -252,7 +256,7 @@ class Campaign:
                 lambda: not (evidence.left_working(world) or evidence.left_files(world) or evidence.left_slots(world)),
                 TIDY_LIMIT_S,
             )
-        found = evidence.gather(world, list(self.asked.values()))
+        found = evidence.gather(world, list(self.asked.values()), [own.token for own in self.owns if own.token])
         found.unfinished = unfinished
         found.windows = [
             Window(str(h.fault), h.fault.kind, h.began_at, h.ended_at + (h.recovery_s or RECOVERY_LIMIT_S))
@@ -260,6 +264,8 @@ class Campaign:
             if h.not_done is None
         ]
         found.held_up = [*self.nurse.stalls, *(h.held_up for h in self.happened + self.wished if h.held_up)]
+        found.held_up += [how for own in self.owns if (how := persons.broken_at_last(own))]
+        self.tell(f"{sum(own.is_granted for own in self.owns)} of {len(self.owns)} people had what they wished")
         return found
 
     def _at_most(self, limit_s: float) -> float:

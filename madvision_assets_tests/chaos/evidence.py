@@ -154,8 +154,8 @@ def secrets_in_logs(world: World, tokens: Sequence[str]) -> list[str]:
     return found
 
 
-def gather(world: World, asked: Sequence[Asked]) -> Evidence:
-    """All of it; what is not there yet is waited for by the caller."""
+def gather(world: World, asked: Sequence[Asked], tokens: Sequence[str] = ()) -> Evidence:
+    """All of it; what is not there yet is waited for by the caller, who knows of more tokens."""
     ledger = world.ledger()
     films = [film_of(world, each, ledger) for each in asked]
     return Evidence(
@@ -168,7 +168,7 @@ def gather(world: World, asked: Sequence[Asked]) -> Evidence:
         uploads=left_uploads(world),
         wanted=[hook for each in asked for hook in each.hooks],
         callbacks=list(callbacks_of(world.receiver._hits)),
-        secrets=secrets_in_logs(world, [token for each in asked for token in each.tokens]),
+        secrets=secrets_in_logs(world, [*tokens, *(token for each in asked for token in each.tokens)]),
     )
 
 

@@ -3,6 +3,7 @@
 They are no faults: nothing that breaks meanwhile is excused by them.
 """
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets_tests.chaos.faults import HeldUpError, at_work_s
+from madvision_assets_tests.chaos.invariants import ASKING
 from madvision_assets_tests.chaos.plan import Fault, Video
 from madvision_assets_tests.chaos.victims import NotNowError
 from madvision_assets_tests.chaos.videos import OPTIONS, Films, Served, serve
@@ -30,6 +32,7 @@ AGAIN_AFTER_S = 10.0
 REQUEST_LIMIT_S = 10.0
 COMMAND_LIMIT_S = 90.0
 POLL_S = 0.2
+BROKEN = (Failure, httpx.HTTPError, subprocess.TimeoutExpired, ValueError)  # while something is broken
 TITLE = "What somebody called it while all about him broke"
 
 
@@ -39,12 +42,16 @@ class Own:
 
     Attributes:
         served: where it is.
+        wish: what he does to it.
         token: his receipt.
+        is_granted: whether it happened.
     """
 
     world: World
     served: Served
+    wish: str
     token: str = ""
+    is_granted: bool = False
 
     @property
     def video_id(self) -> str:
@@ -82,8 +89,7 @@ class Own:
             any(trial.versions(self.video_id).values()),
             trial.store.list_keys(f"media/{self.video_id}"),
         ]
-        status = f"/public/video/status?token={self.token}"
-        return not any(left) and httpx.get(f"{self.world.system.intake}{status}").status_code == httpx.codes.NOT_FOUND
+        return not any(left) and self._told("GET", "/public/video/status").status_code == httpx.codes.NOT_FOUND
 
     def look(self) -> dict[str, Any]:
         """Its clips, to be changed."""
@@ -98,15 +104,31 @@ class Own:
         """As its submitter."""
         self._asked("DELETE", "/public/video")
 
-    def command(self, *words: str) -> bool:
-        """At a terminal; whether it ended well."""
-        with (self.world.folder / "persons.log").open("ab") as log:
-            command = python("-m", "madvision_assets.command.main", *words)
-            environment, folder = self.world.environment, self.world.folder
-            done = subprocess.run(
-                command, env=environment, cwd=folder, stdout=log, stderr=log, check=False, timeout=COMMAND_LIMIT_S
-            )
-        return done.returncode == 0
+    def written(self) -> list[dict[str, object]]:
+        """What the processes wrote down of it."""
+        return [line for line in self.world.ledger() if line.get("video_id") == self.video_id]
+
+    def paid(self) -> dict[str, int]:
+        """How often it was fetched, heard and asked about."""
+        trial = self.world.trial
+        made = trial.lineage(self.video_id)
+        asked = {f"asked about, {step}": trial.asked(self.video_id, PipelineStep(step)) for step in ASKING}
+        return {"fetched": trial.downloads(self.video_id), "heard": made[PipelineStep.TRANSCRIPT], **asked}
+
+    def command(self, *words: str) -> dict[str, Any]:
+        """What a command says at a terminal.
+
+        Raises:
+            subprocess.TimeoutExpired, ValueError: it says nothing within its time, or nothing that can be read.
+        """
+        done = subprocess.run(
+            python("-m", "madvision_assets.command.main", *words, "--format", "json"),
+            env=self.world.environment, cwd=self.world.folder, capture_output=True, text=True, check=False,
+            timeout=COMMAND_LIMIT_S,
+        )  # fmt: skip
+        with (self.world.folder / "persons.log").open("a") as log:
+            log.write(f"{words} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        return dict(json.loads(done.stdout))
 
     def until(self, is_so: Callable[[], object], otherwise: str, wish: Callable[[], object] | None = None) -> None:
         """Wait for something, and wish for it again and again; time in which nothing could be done does not count.
@@ -116,7 +138,7 @@ class Own:
         """
         began_at, wished_s = time.time(), 0.0
         while True:
-            with suppress(Failure, httpx.HTTPError, subprocess.TimeoutExpired):  # things are broken just now
+            with suppress(*BROKEN):
                 if is_so():
                     return
                 if wish and time.monotonic() - wished_s > AGAIN_AFTER_S:
@@ -127,9 +149,12 @@ class Own:
             time.sleep(POLL_S)
 
     def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
+        return self._told(method, path, **more).raise_for_status()
+
+    def _told(self, method: str, path: str, **more: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         url = f"{self.world.system.intake}{path}"
-        return httpx.request(method, url, headers=headers, timeout=REQUEST_LIMIT_S, **more).raise_for_status()
+        return httpx.request(method, url, headers=headers, timeout=REQUEST_LIMIT_S, **more)
 
 
 def cancels(own: Own) -> None:
@@ -142,9 +167,9 @@ def cancels(own: Own) -> None:
         return getattr(own.row(), "failure_cause", None) == "cancelled"
 
     own.until(is_cancelled, "it was not cancelled", lambda: own.command("cancel", own.video_id))
-    seen_until = time.monotonic() + STAYS_S
-    while time.monotonic() < seen_until:
-        with suppress(Failure):
+    since = time.time()
+    while at_work_s(own.world, since) < STAYS_S:
+        with suppress(*BROKEN):
             if own.is_running():
                 raise HeldUpError(f"{own.video_id}: it was cancelled, and went on by itself")
         time.sleep(POLL_S)
@@ -161,7 +186,17 @@ def deletes(own: Own) -> None:
 def forgets(own: Own) -> None:
     """At work it is not forgotten, and takes no harm; when it is done, it goes."""
     own.until(own.is_running, "nobody began it")
-    if own.command("forget", own.video_id, "--yes"):
+    told: dict[str, Any] = {}
+
+    def is_answered() -> bool:
+        told.clear()
+        told.update(own.command("forget", own.video_id, "--yes"))
+        return "failure" not in told
+
+    own.until(is_answered, "nobody answered who wanted it forgotten")
+    if not told["left_alone"]:
+        if not any(e["what"] == "worked" and e["step"] == PipelineStep.CLIPS for e in own.written()):
+            raise HeldUpError(f"{own.video_id}: it was forgotten while somebody was at work on it: {told}")
         raise NotNowError("it was done before it could be forgotten")
     own.until(own.has_clips, "it had no clips")
     own.until(own.is_gone, "something is left of it", lambda: own.command("forget", own.video_id, "--yes"))
@@ -171,30 +206,43 @@ def edits(own: Own) -> None:
     """When it is done, a clip is called something else: nothing is fetched or heard again for it."""
     own.until(own.has_clips, "it had no clips")
 
+    before = own.paid()
+
     def is_called_so() -> bool:
         return own.has_clips() and own.look()["clips"][0]["title"] == TITLE and not own.look()["busy"]
 
     own.until(is_called_so, "its clip has its old name", lambda: own.retitle(TITLE))
-    made = own.world.trial.lineage(own.video_id)
-    if own.world.trial.downloads(own.video_id) > made[PipelineStep.RAW_VIDEO]:
-        raise HeldUpError(f"{own.video_id}: it was fetched again for a name: {made}")
+    if own.paid() != before:
+        raise HeldUpError(f"{own.video_id}: for a name it was paid again: {own.paid()}, and was {before}")
 
 
 WISHES: dict[str, Callable[[Own], None]] = {"cancels": cancels, "deletes": deletes, "edits": edits, "forgets": forgets}
 
 
-def act(world: World, films: Films, wish: Fault) -> str:
-    """Do what a plan has somebody do; gives with which video.
+def prepare(world: World, films: Films, wish: Fault) -> Own:
+    """Put somebody's video where it can be fetched."""
+    video = Video(f"person-{wish.number}", "good", wish.at_s, 0, callback=False, twins=0)
+    served = serve(video, world.trial.site, films, wish.number)
+    world.persons.add(served.video_id)
+    world.trial.paths[served.video_id], world.trial.sizes[served.path] = served.path, served.size_bytes
+    return Own(world, served, wish.target)
+
+
+def act(own: Own) -> None:
+    """Submit it, and do what a plan has somebody do.
 
     Raises:
         HeldUpError: what he wished did not happen.
         NotNowError: there was no moment for it.
     """
-    video = Video(f"person-{wish.number}", "good", wish.at_s, 0, callback=False, twins=0)
-    served = serve(video, world.trial.site, films, wish.number)
-    world.persons.add(served.video_id)
-    world.trial.paths[served.video_id], world.trial.sizes[served.path] = served.path, served.size_bytes
-    own = Own(world, served)
     own.submit()
-    WISHES[wish.target](own)
-    return served.video_id
+    WISHES[own.wish](own)
+    own.is_granted = True
+
+
+def broken_at_last(own: Own) -> str | None:
+    """What is wrong with it when nothing more happens: it is there with its clips, or all of it went as was wished."""
+    ends = own.wish in {"deletes", "forgets"}
+    if (own.is_gone() and ends) or (own.has_clips() and not (ends and own.is_granted)):
+        return None
+    return f"{own.video_id}, whose person {own.wish}: at last it is {own.row()}, with {own.written()[-1:]}"

@@ -331,6 +331,21 @@ def test_the_video_of_a_worker_that_died_is_taken_back_at_the_first_look(harness
     assert list(harness.settings.work_folder.iterdir()) == [], "it is buried once its lease is over"
 
 
+def test_a_worker_lives_though_another_run_of_the_same_attempt_died(harness: Harness) -> None:
+    run_id = under_way(harness)
+    row = harness.row()
+    lease = harness.queue.begin(VIDEO, run_id, row.attempt, PipelineStep.RAW_VIDEO)
+    with running(*worker(harness, run_id)) as (process, _), running(*worker(harness, "its-twin")) as (twin, _):
+        twin.kill()
+        twin.wait(LIMIT_S)
+
+        assert looks(harness, 2, before=lambda: harness.queue.beat(lease)) == []
+
+        assert is_there(process.pid)
+        left = [path.name for path in harness.settings.work_folder.iterdir() if path.suffix == ".worker"]
+        assert [name.partition(".")[0] for name in left] == [run_id]
+
+
 def test_a_worker_whose_locks_are_those_of_another_machine_is_not_taken_for_dead(harness: Harness) -> None:
     run_id = under_way(harness)
     here = Owner.here(VIDEO, run_id, 1)

@@ -87,7 +87,7 @@ class Reconciler:
         repairs = []
         died = self.workers.died() if self.workers else []
         present = self.workers.present() if self.workers else []
-        dead = {(owner.video_id, owner.attempt) for _, owner in died if owner and self.one_process}
+        dead = {owner.run_id for _, owner in died if owner and self.one_process}
         running = self.queue.running()
         for row in running:
             run = find_run(instance, row)
@@ -96,7 +96,7 @@ class Reconciler:
             before, count = seen.get(row.video_id, ("", 0))
             silent[row.video_id] = (sign, count + 1 if before == sign else 0)
             is_silent = silent[row.video_id][1] >= (LOOKS_AT_A_PERSON if row.is_by_a_person else self.looks)
-            is_silent = is_silent or (row.video_id, row.attempt) in dead
+            is_silent = is_silent or row.run_id in dead
             repair = self._repair(instance, row, run, is_silent=is_silent)
             if repair:
                 repairs.append(f"{row.video_id}: {repair}")
@@ -116,7 +116,7 @@ class Reconciler:
                 self._end_run(instance, run.run_id, "Its lease was over, and nobody wrote its end.")
                 repairs.append(f"{video_id}: run {run.run_id} was left without a worker, and was ended")
         for path, who in died:
-            if who is None or (who.video_id, who.attempt) not in leases:
+            if who is None or who.run_id not in {row.run_id for row in running}:
                 path.unlink(missing_ok=True)
         return silent, repairs
 

@@ -1,7 +1,7 @@
 """Engines of SQLAlchemy for the two databases that we speak to."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -10,6 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from madvision_assets.tools.database.errors import database_failures
+from madvision_assets.tools.database.kept import ask_before_use
 
 CONNECT_TIMEOUT_S = 10
 # Connections that are kept once they were needed; ten more are made for a moment.
@@ -28,14 +29,6 @@ _POSTGRES_ARGUMENTS: dict[str, str | int] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": SILENCE_MS,
-}
-# Of Dagster's database each process keeps one, and makes more for a moment. One that broke shows before it is used.
-KEPT_CONNECTIONS: dict[str, Any] = {
-    "pool_size": 1,
-    "max_overflow": -1,
-    "pool_use_lifo": True,
-    "pool_pre_ping": True,
-    "connect_args": _POSTGRES_ARGUMENTS,
 }
 _DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 _SUPPORTED = {"sqlite", "postgresql+psycopg2"}
@@ -82,6 +75,27 @@ def make_statement_engine(url: URL) -> Engine:
         pool_size=POOL_SIZE,
         connect_args=_POSTGRES_ARGUMENTS,
     )
+
+
+def keep_one(make: Callable[..., Engine], url: str) -> Engine:
+    """An engine for another program's PostgreSQL that keeps one connection, and makes more for a moment.
+
+    Args:
+        make: ``create_engine``, or what does the same.
+        url: of that database; what it says of connections counts.
+    """
+    said = make_url(url).query
+    arguments = {**_POSTGRES_ARGUMENTS, "application_name": "madvision-dagster"}
+    engine = make(
+        url,
+        isolation_level="AUTOCOMMIT",
+        pool_size=1,
+        max_overflow=-1,
+        pool_use_lifo=True,
+        connect_args={name: value for name, value in arguments.items() if name not in said},
+    )
+    ask_before_use(engine)
+    return engine
 
 
 def is_sqlite(url: URL) -> bool:
