@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +26,15 @@ settings.load_profile("madvision")
 # A shell that starts us in the background has SIGINT ignored, which our children would inherit: none would ever stop.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files whose tests may take longest come first, so that none of them is left for the end, alone."""
+    limits_s: dict[Path, float] = {}
+    for item in items:
+        mark = item.get_closest_marker("timeout")
+        limits_s[item.path] = max(limits_s.get(item.path, 0.0), mark.args[0] if mark else 0.0)
+    items.sort(key=lambda item: -limits_s[item.path])
 
 
 @pytest.fixture(scope="session")
