@@ -81,15 +81,21 @@ class Own:
         row = self.row()
         return row is not None and row.status is QueueStatus.DONE and row.outcome is Outcome.CLIPS
 
-    def is_gone(self) -> bool:
-        """Whether nothing is left of it, neither in the tables nor in the store, and its token leads nowhere."""
+    def left(self) -> dict[str, object]:
+        """What there is of it, in the tables, in the store, and for whoever has its token."""
         trial = self.world.trial
-        left = [
-            self.row(),
-            any(trial.versions(self.video_id).values()),
-            trial.store.list_keys(f"media/{self.video_id}"),
-        ]
-        return not any(left) and self._told("GET", "/public/video/status").status_code == httpx.codes.NOT_FOUND
+        status = self._told("GET", "/public/video/status").status_code
+        found = {
+            "row": self.row(),
+            "documents": {step.value: count for step, count in trial.versions(self.video_id).items() if count},
+            "media": list(trial.store.list_keys(f"media/{self.video_id}")),
+            "status": None if status == httpx.codes.NOT_FOUND else status,
+        }
+        return {name: what for name, what in found.items() if what}
+
+    def is_gone(self) -> bool:
+        """Whether nothing is left of it."""
+        return not self.left()
 
     def look(self) -> dict[str, Any]:
         """Its clips, to be changed."""
@@ -145,8 +151,13 @@ class Own:
                     wished_s = time.monotonic()
                     wish()
             if at_work_s(self.world, began_at) > LIMIT_S:
-                raise HeldUpError(f"{self.video_id}: {otherwise} within {LIMIT_S:.0f} s; it is {self.row()}")
+                raise HeldUpError(f"{self.video_id}: {otherwise} within {LIMIT_S:.0f} s; there is {self._there()}")
             time.sleep(POLL_S)
+
+    def _there(self) -> object:
+        with suppress(*BROKEN):
+            return self.left()
+        return "nobody who could be asked"
 
     def _asked(self, method: str, path: str, **more: Any) -> httpx.Response:
         return self._told(method, path, **more).raise_for_status()
@@ -245,4 +256,4 @@ def broken_at_last(own: Own) -> str | None:
     ends = own.wish in {"deletes", "forgets"}
     if (own.is_gone() and ends) or (own.has_clips() and not (ends and own.is_granted)):
         return None
-    return f"{own.video_id}, whose person {own.wish}: at last it is {own.row()}, with {own.written()[-1:]}"
+    return f"{own.video_id}, whose person {own.wish}: at last there is {own.left()}"
