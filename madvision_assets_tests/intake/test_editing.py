@@ -10,6 +10,7 @@ import pytest
 
 from madvision_assets.domain.clips import ClipCandidates, Clips
 from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import UnexpectedError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
@@ -122,14 +123,15 @@ def test_shapes_and_captions_are_chosen_for_all_clips_and_told_with_what_is_made
     assert (row.status, row.from_step) == (QueueStatus.QUEUED, PipelineStep.CLIPS)
 
 
-def done(video: Video) -> None:
-    """Its clips are made, as the queue has it."""
-    queue, made = (
-        Queue(video.intake.services.database),
-        read_current(video.intake.services.store, Clips, video.video_id),
-    )
-    queue.begin(video.video_id, "run", None, PipelineStep.CLIPS)
-    queue.finish_step(video.video_id, "run", PipelineStep.CLIPS, ends=True, made=made)
+def done(video: Video, *told: Document) -> None:
+    """Its clips are made, as the queue has it, and lineage tells these documents."""
+    services, run_id = video.intake.services, "run-1"  # theirs
+    queue = Queue(services.database)
+    queue.begin(video.video_id, run_id, None, PipelineStep.CLIPS)
+    for each in told:
+        services.database.add_lineage(each, "there")
+    made = read_current(services.store, Clips, video.video_id)
+    queue.finish_step(video.video_id, run_id, PipelineStep.CLIPS, ends=True, made=made)
 
 
 def test_who_chose_the_moments_and_by_what_stays_told_where_pictures_alone_are_chosen(video: Video) -> None:
@@ -139,9 +141,7 @@ def test_who_chose_the_moments_and_by_what_stays_told_where_pictures_alone_are_c
     chosen = video.chosen.model_copy(update={"provenance": video.chosen.origin.model_copy(update={**by, **paid})})
     write_document(services.store, chosen)
     point_current(services.store, chosen)
-    for made in (read_current(services.store, ContentType, video.video_id), chosen):
-        services.database.add_lineage(made, "there")
-    done(video)
+    done(video, read_current(services.store, ContentType, video.video_id), chosen)
     criteria = video.intake.status(video.token)["criteria"]
 
     assert video.change({"change": "pictures", "captions": "bold"}).status_code == 202
