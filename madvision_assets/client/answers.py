@@ -1,10 +1,11 @@
 """What the API answers, as frozen values.
 
 Names and meanings are those of its description, which tells more of each. Times in a video are seconds from its start;
-points in time carry their zone. What a newer server says besides is passed over.
+points in time carry their zone. What a newer server says besides is passed over; what came later than the client has a
+default, since an older server does not say it.
 """
 
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from datetime import datetime
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -262,7 +263,10 @@ class EditableWord:
 
 @dataclass(frozen=True)
 class EditableClips:
-    """What can be changed of a video's clips; edits name the version."""
+    """What can be changed of a video's clips; edits name the version.
+
+    ``renditions`` are their shapes besides the source's own, and ``captions`` the style of what is burnt in.
+    """
 
     video_id: str
     version: str
@@ -271,17 +275,27 @@ class EditableClips:
     language: str
     clips: list[EditableClip]
     words: list[EditableWord]
+    renditions: list[str] = field(default_factory=list)
+    captions: str | None = None
 
 
 @dataclass(frozen=True)
 class EditAccepted:
-    """The clips as they are to be, and the numbers of those that are rendered."""
+    """The clips as they are to be, and the numbers of those that are rendered.
+
+    ``new_renditions`` are the pictures, by role, that are made of every clip; ``dropped_renditions`` are those that are
+    not delivered any more.
+    """
 
     video_id: str
     version: str
     clips: list[EditableClip]
     to_render: list[int]
     status_url: str
+    renditions: list[str] = field(default_factory=list)
+    captions: str | None = None
+    new_renditions: list[str] = field(default_factory=list)
+    dropped_renditions: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -302,6 +316,11 @@ def read(kind: type[T], told: Any) -> T:
     """
     value: T = _read(kind, told, kind.__name__)
     return value
+
+
+def is_always_told(value: Field[Any]) -> bool:
+    """Whether every server says it; what one may leave out has a default."""
+    return value.default is MISSING and value.default_factory is MISSING
 
 
 def _read(kind: Any, told: Any, place: str) -> Any:
@@ -325,7 +344,7 @@ def _dataclass(kind: Any, told: Any, place: str) -> Any:
     for each in fields(kind):
         if each.name in given:
             values[each.name] = _read(hints[each.name], given[each.name], f"{place}.{each.name}")
-        elif each.default is MISSING:
+        elif is_always_told(each):
             raise ValueError(f"{place}.{each.name} is missing")
     return kind(**values)
 

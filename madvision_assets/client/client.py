@@ -257,12 +257,13 @@ class Client:
     def edit(
         self, token: str, version: str, edits: Sequence[Mapping[str, Any]], *, dry_run: bool = False
     ) -> EditAccepted:
-        """Trim, retitle, drop and add clips; all edits are made, or none.
+        """Trim, retitle, drop and add clips, and choose shapes and captions of all; all edits are made, or none.
 
         Args:
             token: of the video's first submission.
             version: of the clips as they were looked at, by ``editable``.
-            edits: such as ``{"change": "trim", "clip": 2, "start_s": 62.5}`` and ``{"change": "drop", "clip": 3}``.
+            edits: such as ``{"change": "trim", "clip": 2, "start_s": 62.5}``, ``{"change": "drop", "clip": 3}`` and
+                ``{"change": "pictures", "renditions": ["vertical"], "captions": "bold"}``.
             dry_run: change nothing, and say what would come of it.
         """
         asked = {"version": version, "edits": list(edits), "dry_run": dry_run}

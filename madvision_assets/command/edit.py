@@ -26,7 +26,7 @@ from madvision_assets.domain.wording import timecode
 from madvision_assets.settings import load_settings
 
 if TYPE_CHECKING:
-    from madvision_assets.work.editing import Editable, Edited
+    from madvision_assets.work.editing import Edited
 
 _EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Edit])
 NONE = "none"  # of renditions or captions
@@ -105,13 +105,10 @@ def labels(file: Path, videos: Sequence[str]) -> None:
     that somebody has edited.
     """
     from madvision_assets.tools.database.newest import edited_videos
-    from madvision_assets.work.editing import Editable
 
     workplace = Workplace(load_settings())
-    named = [video_id_of(workplace, each) for each in videos]
-    found = [Editable.read(workplace.store, each) for each in named or edited_videos(workplace.database)]
-    # Whoever chose shapes alone has said nothing of the moments.
-    talks = [_label(workplace, each) for each in found if named or each.chosen.edits]
+    chosen = [video_id_of(workplace, each) for each in videos] or edited_videos(workplace.database)
+    talks = [_label(workplace, each) for each in chosen]
     if not talks:
         raise click.ClickException("Nobody has edited clips yet, so nothing is written. See: madvision edit --help.")
     text = json.dumps(talks, ensure_ascii=False, indent=1) + "\n"
@@ -130,11 +127,12 @@ def user() -> str:
         return "unknown"
 
 
-def _label(workplace: Workplace, found: "Editable") -> Json:
+def _label(workplace: Workplace, video_id: str) -> Json:
     from madvision_assets.evaluation.labels import label_of
     from madvision_assets.tools.database.newest import about_videos
+    from madvision_assets.work.editing import Editable
 
-    video_id = found.chosen.video_id
+    found = Editable.read(workplace.store, video_id)
     about = about_videos(workplace.database, [video_id]).get(video_id)
     return label_of(found.chosen, found.said, found.raw.source.title, (about.kind if about else None) or "")
 

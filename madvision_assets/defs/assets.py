@@ -19,7 +19,7 @@ from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.analyst import Analyst
 from madvision_assets.tools.database import Database
-from madvision_assets.work.choose import choose
+from madvision_assets.work.choose import choose, with_pictures_chosen_before
 from madvision_assets.work.ingest import Ingest
 from madvision_assets.work.publish import Finished
 from madvision_assets.work.render import ClipRenderer, contact_sheet
@@ -135,6 +135,7 @@ def clip_candidates(
     """The insightful moments: proposed by the analyst as segments, given times and vetted by our own rules."""
     with runtime.stage(context, raw_video, transcript, content_type) as stage:
         made = stage.make(lambda: choose(analyst, raw_video, transcript, content_type, stage.progress))
+        made = with_pictures_chosen_before(runtime.store, made)
         fits = checks.candidates_fit_transcript(transcript, made.document)
         return stage.done(made, reports.clip_candidates(made.document), fits)
 

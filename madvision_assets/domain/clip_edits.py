@@ -25,7 +25,7 @@ from madvision_assets.domain.wording import letters
 ENGINE = "editor"  # of a document that a person made
 SHORTEST_S, LONGEST_S = 1.0, 1200.0  # as ``Options`` has them
 MOST_CLIPS, MOST_EDITS = 50, 200
-MOST_KEPT = 200  # edits in one document, of which each version repeats all that came before
+MOST_KEPT = 200  # changes of one document: versions are kept, and each repeats all edits before it
 CHOSEN_BY_A_PERSON = "An editor chose it."
 NO_WISH = PictureOptions()
 _MINUTE_S = 60
@@ -156,8 +156,9 @@ class _Desk:
             raise EditRefusedError("No clip would be left. Keep one, or add one.")
         if len(self.clips) > MOST_CLIPS:
             raise EditRefusedError(f"A video has at most {MOST_CLIPS} clips. Drop some.")
-        if len(self.chosen.edits) + len(self.made) > MOST_KEPT:
-            count = len(self.chosen.edits) + len(self.made)
+        pictures_chosen = self.chosen.pictures_chosen + are_others
+        count = len(self.chosen.edits) + len(self.made) + pictures_chosen
+        if count > MOST_KEPT:
             raise EditRefusedError(
                 f"The clips of a video can be changed {MOST_KEPT} times, and this would make {count}. Ask whoever runs "
                 "this system to have its moments chosen anew, or submit it with other options."
@@ -175,10 +176,11 @@ class _Desk:
                 "provenance": None,
                 "outcome": Outcome.CLIPS,
                 "outcome_reason": by_a_person if made else self.chosen.outcome_reason,
-                "provisional": False,
+                "provisional": self.chosen.provisional and not made,
                 "candidates": tuple(self.clips.values()),
                 "edits": (*self.chosen.edits, *made),
                 "pictures": self.pictures if are_others else self.chosen.pictures,
+                "pictures_chosen": pictures_chosen,
             }
         )
 
@@ -216,6 +218,7 @@ class _Desk:
             "first_segment": self.words[first].segment,
             "last_segment": self.words[last].segment,
             "words": last - first + 1,
+            "criteria": clip.criteria if first <= was[1] and was[0] <= last else {},
             "quote": clip.quote if clip.quote and letters(clip.quote) in letters(self._said(first, last)) else "",
         }
         return self._of_fit_length(clip.model_copy(update=cut))

@@ -44,7 +44,6 @@ def _is_unknown(value: object) -> bool:
 
 
 # Fields that came later are left out where nothing is told: documents stay as they were, for versions before them too.
-Criteria = Annotated[Mapping[str, float], Field(default_factory=dict, exclude_if=_is_empty)]
 Words = Annotated[int | None, Field(ge=0, exclude_if=_is_unknown)]
 Seconds = Annotated[float | None, Field(exclude_if=_is_unknown)]
 
@@ -70,14 +69,14 @@ class Moment(Value):
     reason: str
     quote: str = ""
     score: Annotated[float, Field(ge=0, le=1)]
-    criteria: Criteria
+    criteria: Annotated[Mapping[str, float], Field(exclude_if=_is_empty)] = {}
 
 
 class ClipCandidate(Value):
     """A moment with the times at which it will be cut: half-open, seconds from the start of the video.
 
     Attributes:
-        criteria: as of the moment.
+        criteria: as of the moment; none once a person has moved it away from what was judged.
         words: said in it; None where an older version chose it.
     """
 
@@ -90,7 +89,7 @@ class ClipCandidate(Value):
     score: Annotated[float, Field(ge=0, le=1)]
     first_segment: int
     last_segment: int
-    criteria: Criteria
+    criteria: Annotated[Mapping[str, float], Field(exclude_if=_is_empty)] = {}
     words: Words = None
 
     @property
@@ -168,7 +167,8 @@ class ClipCandidates(Document):
     Attributes:
         edits: what people have changed since the moments were chosen, the first one first.
         pictures: what a person wants of the clips' pictures, in place of what the submission asks for; None where
-            nobody has chosen since.
+            nobody has chosen since. They outlive the moments: what is chosen anew has them, too.
+        pictures_chosen: how often a person has chosen pictures since the moments were chosen.
     """
 
     asset: ClassVar[str] = "clip_candidates"
@@ -185,6 +185,7 @@ class ClipCandidates(Document):
     provisional: bool = False
     edits: Annotated[tuple[MadeEdit, ...], Field(exclude_if=_is_empty)] = ()
     pictures: Annotated[PictureOptions | None, Field(exclude_if=_is_empty)] = None
+    pictures_chosen: Annotated[int, Field(ge=0, exclude_if=_is_empty)] = 0
 
     def pictures_of(self, asked: PictureOptions) -> PictureOptions:
         """What is made of the clips' pictures, where the submission asks for these."""

@@ -77,6 +77,12 @@ class Provenance(Recipe):
     wall_s: Annotated[float, Field(ge=0)]
     created_at: AwareDatetime
 
+    @property
+    def unpaid(self) -> Recipe:
+        """What did the work, for another document that it stands in: it was paid for once."""
+        recipe = Recipe.model_validate(self.model_dump(include=set(Recipe.model_fields)))
+        return recipe.model_copy(update={"cost_usd": 0.0, "usage": {}})
+
 
 def is_video_id(text: str) -> bool:
     """Whether it can be the ID of a video: anything else may be no part of a key or path."""

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from madvision_assets.domain.provenance import Value
-from madvision_assets.domain.renditions import Shapes, Style
+from madvision_assets.domain.renditions import NO_SHAPE, NO_STYLE, Shapes, Style
 from madvision_assets.domain.selection import MOST_CHARS
 from madvision_assets.domain.video import MAX_DURATION_S
 
@@ -90,6 +90,15 @@ class ChoosePictures(_Edit):
     captions: Annotated[
         Style, Field(examples=["bold"], description="Burnt into these shapes, else the source's own; null for none.")
     ] = None
+
+    @field_validator("captions", "renditions", mode="before")
+    @classmethod
+    def _names_what_it_names(cls, told: object, field: ValidationInfo) -> object:
+        """Nobody wants by an empty name, such as an unset variable's, that what there is be taken away."""
+        names = told if isinstance(told, list | tuple) else (told,)
+        if any(isinstance(name, str) and not name.strip() for name in names):
+            raise ValueError(NO_SHAPE if field.field_name == "renditions" else NO_STYLE)
+        return told
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:

@@ -1,6 +1,7 @@
 """Choose: from what is said to the moments worth a clip, proposed by an analyst and vetted by our own rules."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from madvision_assets.domain.clips import ClipCandidates, FailedWindow
 from madvision_assets.domain.content_type import ContentType
@@ -10,6 +11,8 @@ from madvision_assets.domain.selection import select
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo
 from madvision_assets.tools.analyst import Analyst, Progress
+from madvision_assets.tools.store.documents import ABSENT, read_current
+from madvision_assets.tools.store.objects import ObjectStore
 
 
 def choose(
@@ -42,6 +45,23 @@ def choose(
         provisional=proposal.provisional,
     )
     return Made(document, proposal.recipe)
+
+
+def with_pictures_chosen_before(store: ObjectStore, made: Made[ClipCandidates]) -> Made[ClipCandidates]:
+    """The moments with the pictures that a person has chosen of the video's clips: those are of whichever moments.
+
+    Args:
+        store: where the moments lie that these take the place of, if there are any that can be read.
+        made: chosen anew, here or for another video of the same bytes.
+
+    Raises:
+        Failure: the store cannot be used.
+    """
+    try:
+        before = read_current(store, ClipCandidates, made.document.video_id)
+    except ABSENT:
+        return made
+    return replace(made, document=made.document.model_copy(update={"pictures": before.pictures}))
 
 
 def _unread(failed: Sequence[FailedWindow]) -> str:

@@ -78,5 +78,5 @@ class Corrections:
             wall_s=time.monotonic() - started_s,
             created_at=datetime.now(UTC),
         )
-        Replacing(self.store, self.database, self.queue).publish(sealed, old.origin.data_version, WORDS)
+        Replacing(self.store, self.database, self.queue).publish(sealed, old.origin.data_version, ENGINE, WORDS)
         return sealed

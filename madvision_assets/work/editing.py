@@ -149,20 +149,25 @@ class Editing:
         anew, pictures = to_render(old.chosen, document, asked), document.pictures_of(asked)
         if only_try:
             return Edited(document, anew, pictures, old.pictures)
-        recipe = Recipe(
-            engine=ENGINE,
-            parameters={"edits": _told(old, document), "who": who, "in_place_of": old.version},
-        )
         sealed = document.seal(
-            recipe,
+            _recipe(old, document, who),
             run_id=new_run(ENGINE),
             code_version=old.chosen.origin.code_version,
             inputs=old.chosen.origin.inputs,
             wall_s=time.monotonic() - started_s,
             created_at=datetime.now(UTC),
         )
-        Replacing(self.store, self.database, self.queue, self.patience_s).publish(sealed, old.version, WORDS)
+        Replacing(self.store, self.database, self.queue, self.patience_s).publish(sealed, old.version, ENGINE, WORDS)
         return Edited(sealed, anew, pictures, old.pictures)
+
+
+def _recipe(old: Editable, new: ClipCandidates, who: str) -> Recipe:
+    """A person's; where pictures alone are chosen that of the moments, which are whose they were."""
+    told = {"edits": _told(old, new), "who": who, "in_place_of": old.version}
+    if new.edits != old.chosen.edits:
+        return Recipe(engine=ENGINE, parameters=told)
+    recipe = old.chosen.origin.unpaid
+    return recipe.model_copy(update={"parameters": {**recipe.parameters, **told}})
 
 
 def _told(old: Editable, new: ClipCandidates) -> str:

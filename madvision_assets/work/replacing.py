@@ -85,12 +85,13 @@ class Replacing:
     queue: Queue
     patience_s: float = PATIENCE_S
 
-    def publish(self, sealed: Document, over: str, words: Words) -> None:
+    def publish(self, sealed: Document, over: str, engine: str, words: Words) -> None:
         """Publish it under a lease of our own, which nobody has to give up for it, and queue the later stages.
 
         Args:
             sealed: the new version; its run is one by ``replacements.new_run``.
             over: the data version that it was made of, which must still be the newest.
+            engine: of such documents; its lease is named so, whoever made what is in it.
             words: for a person.
 
         Raises:
@@ -101,7 +102,7 @@ class Replacing:
                 then the later stages are done all the same.
         """
         step = PipelineStep(sealed.asset)
-        before = self._taken(sealed, over, words)
+        before = self._taken(sealed, over, engine, words)
         publisher = Publisher(self.store, self.database, self.queue, self.patience_s)
         try:
             publisher.publish(Finished(sealed), attempt=before.attempt + 1, ends=True, go_on_from=step.next)
@@ -112,22 +113,22 @@ class Replacing:
             self._leave(before, sealed, error)
             raise
 
-    def _taken(self, sealed: Document, over: str, words: Words) -> QueueRow:
+    def _taken(self, sealed: Document, over: str, engine: str, words: Words) -> QueueRow:
         """The row of the video as it was before it was taken."""
         video_id = sealed.video_id
         for _ in range(LOOKS):
             seen = self.queue.get(video_id)
-            self._look(sealed, seen, over, words)
+            self._look(sealed, seen, over, engine, words)
             before = self._replacements.take(video_id, seen, sealed.origin.run_id)
             if before is not None:
                 return before
         raise BusyError(f"{video_id} is being processed just now. {words.then}")
 
-    def _look(self, sealed: Document, seen: QueueRow | None, over: str, words: Words) -> None:
+    def _look(self, sealed: Document, seen: QueueRow | None, over: str, engine: str, words: Words) -> None:
         """Return where the version may be put in place, as far as one can see."""
         video_id, step = sealed.video_id, PipelineStep(sealed.asset)
         if seen is not None:
-            require_idle(seen, sealed.origin.engine, words)
+            require_idle(seen, engine, words)
         now = current_provenance(self.store, step, video_id)
         if now is not None and now.data_version != over:
             raise OutdatedError(words.outdated)

@@ -14,24 +14,16 @@ from typing import TypeVar
 
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Document, Made, objects_in
-from madvision_assets.domain.failures import (
-    DamagedDocumentError,
-    Failure,
-    MissingInputError,
-    NewerDocumentError,
-    UnreadableDocumentError,
-)
-from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.quotas import Taken
 from madvision_assets.domain.transcript import Transcript
 from madvision_assets.domain.video import RawVideo, Video, uncut_id
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.store.documents import are_whole, read_current, read_version
+from madvision_assets.tools.store.documents import ABSENT, are_whole, read_current, read_version
 from madvision_assets.tools.store.objects import ObjectStore
 
 # What says the same whatever is asked of the clips; what is asked of the transcript, it says itself.
 WHATEVER_IS_ASKED = (Transcript, ContentType)
-_ABSENT = (MissingInputError, DamagedDocumentError, NewerDocumentError, UnreadableDocumentError)
 
 D = TypeVar("D", bound=Document)
 
@@ -94,7 +86,7 @@ class Sharing:
     def _download(self, video_id: str, code_version: str) -> RawVideo | None:
         try:
             other = read_current(self.store, RawVideo, video_id)
-        except _ABSENT:
+        except ABSENT:
             return None
         is_whole = are_whole(self.store, (other.media, other.audio))
         return other if other.origin.code_version == code_version and is_whole else None
@@ -115,7 +107,7 @@ class Sharing:
             if other.origin.code_version != code_version or used.keys() != {each.asset for each in inputs}:
                 return None
             theirs = [read_version(self.store, type(each), video_id, used[each.asset]) for each in inputs]
-        except _ABSENT:
+        except ABSENT:
             return None
         final = not getattr(other, "provisional", False) and not any(objects_in(other.model_dump(mode="json")))
         if getattr(other, "edits", ()) or getattr(other, "pictures", None):  # what an editor wants of that video
@@ -127,12 +119,9 @@ class Sharing:
 
 def _taken(other: D, own: Mapping[str, object]) -> Made[D]:
     """The document as that of another video, with what is its own; it costs nothing, and says whose work it is."""
-    recipe = Recipe.model_validate(other.origin.model_dump(include=set(Recipe.model_fields)))
+    recipe = other.origin.unpaid
     paid_by = recipe.taken_from or other.key
-    return Made(
-        other.model_copy(update={**own, "provenance": None}),
-        recipe.model_copy(update={"cost_usd": 0.0, "usage": {}, "taken_from": paid_by}),
-    )
+    return Made(other.model_copy(update={**own, "provenance": None}), recipe.model_copy(update={"taken_from": paid_by}))
 
 
 def _says(kind: type[Document], document: Document) -> object:

@@ -96,6 +96,11 @@ def test_what_there_is_of_a_video_comes_as_values(served: Served, tmp_path: Path
     assert clips.words[0].text == "The"
     tried = served.client.edit(receipt.token, clips.version, [{"change": "drop", "clip": 1}], dry_run=True)
     assert (len(clips.clips), len(tried.clips)) == (5, 4)
+    wanted = {"change": "pictures", "renditions": ["vertical"], "captions": "bold"}
+    shaped = served.client.edit(receipt.token, clips.version, [wanted], dry_run=True)
+    assert (clips.renditions, clips.captions) == ([], None)
+    assert (shaped.renditions, shaped.captions) == (["vertical"], "bold")
+    assert (shaped.new_renditions, shaped.dropped_renditions) == (["vertical", "vertical_captions"], [])
     edit = {"change": "retitle", "clip": 2, "title": "Another"}
     assert "Another" in {each.title for each in served.client.edit(receipt.token, clips.version, [edit]).clips}
     with pytest.raises(ProblemError) as outdated:

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
 from types import NoneType
@@ -15,7 +15,7 @@ import pytest
 
 from madvision_assets import client
 from madvision_assets.client import Client, answers
-from madvision_assets.intake import server
+from madvision_assets.intake.app import make_app
 from madvision_assets.intake.services import make_services
 from madvision_assets_tests.intake.serving import settings_in
 from madvision_assets_tests.intake.test_openapi import OPERATIONS
@@ -75,12 +75,17 @@ SCHEMAS = {
     answers.EditAccepted: "EditAccepted",
     answers.UploadStatus: "UploadStatus",
 }
+# What came later than the client has a default: an older server does not say it.
+CAME_LATER = {
+    answers.EditableClips: {"renditions", "captions"},
+    answers.EditAccepted: {"renditions", "captions", "new_renditions", "dropped_renditions"},
+}
 JSON_TYPES = {"string": str, "integer": int, "number": float, "boolean": bool, "array": list, "object": dict}
 
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    made: dict[str, Any] = server.make_app(make_services(settings_in(tmp_path_factory.mktemp("described")))).openapi()
+    made: dict[str, Any] = make_app(make_services(settings_in(tmp_path_factory.mktemp("described")))).openapi()
     return made
 
 
@@ -112,6 +117,30 @@ def test_every_value_has_the_fields_of_its_schema_with_their_types(described: di
     assert set(SCHEMAS) == {each for each in vars(answers).values() if is_dataclass(each)}
     faults = [fault for kind, name in SCHEMAS.items() for fault in _faults(kind, schemas[name], schemas)]
     assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (
+            answers.EditableClips,
+            {
+                "video_id": "v",
+                "version": "1",
+                "busy": False,
+                "duration_s": 9,
+                "language": "en",
+                "clips": [],
+                "words": [],
+            },
+        ),
+        (answers.EditAccepted, {"video_id": "v", "version": "2", "clips": [], "to_render": [1], "status_url": "u"}),
+    ],
+)
+def test_what_an_older_server_does_not_say_is_as_if_there_were_none(kind: Any, told: dict[str, Any]) -> None:
+    made = answers.read(kind, told)
+
+    assert {name for name in CAME_LATER[kind] if getattr(made, name)} == set()
 
 
 def test_every_value_is_to_be_had_by_name() -> None:
@@ -147,7 +176,10 @@ def _faults(kind: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> Itera
     for each in fields(kind):
         if each.name not in theirs:
             continue
-        if each.default is not MISSING and each.name in schema.get("required", ()):
+        came_later = each.name in CAME_LATER.get(kind, ())
+        if came_later and answers.is_always_told(each):
+            yield f"{kind.__name__}.{each.name} came later and has no default"
+        if not came_later and not answers.is_always_told(each) and each.name in schema.get("required", ()):
             yield f"{kind.__name__}.{each.name} is always there"
         if not _fits(hints[each.name], theirs[each.name], schemas):
             yield f"{kind.__name__}.{each.name} is {theirs[each.name]}, and not {hints[each.name]}"

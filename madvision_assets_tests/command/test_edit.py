@@ -1,6 +1,7 @@
 """Claims about ``madvision edit`` and ``madvision labels``."""
 
 import json
+import weakref
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.evaluation.labelled import read_set
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.store.documents import read_current
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.editing import Editable
 from madvision_assets_tests import editing
 from madvision_assets_tests.command_line import CommandLine
 
@@ -119,6 +122,11 @@ def test_changes_of_a_file_are_tried_by_a_dry_run(command_line: CommandLine, vid
         (["--renditions", "tall"], "--renditions: Give a list of shapes, of which there are source, vertical"),
         (["--captions", "comic"], "--captions: Give a style of which there are bold, karaoke, plain, or none."),
         (["--captions", "none"], "Nothing would be changed"),
+        (["--renditions", ""], "--renditions: Give a list of shapes, of which there are source, vertical, square,"),
+        (["--renditions", " , "], "portrait, or none."),
+        (["--renditions", "vertical,"], "portrait, or none."),
+        (["--captions", ""], "--captions: Give a style of which there are bold, karaoke, plain, or none."),
+        (["--captions", " "], "--captions: Give a style of which there are bold, karaoke, plain, or none."),
     ],
 )
 def test_what_cannot_be_is_told_and_changes_nothing(
@@ -162,3 +170,30 @@ def test_what_editors_made_is_a_set_that_evaluate_reads(
     assert [(each["change"], each["before"]["title"]) for each in raw["edits"]] == [
         ("retitle", editing.TITLES[1]), ("drop", editing.TITLES[0]),
     ]  # fmt: skip
+
+
+def test_of_many_edited_videos_one_at_a_time_is_in_memory(
+    command_line: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workplace, file = command_line.workplace(), tmp_path / "labels.json"
+    for name in ("a", "b", "c"):
+        made = workplace.register(f"https://media.example.org/{name}.mp4").video_id
+        editing.published(workplace.store, made)
+        for media in ("a.mp4", "a.flac"):
+            workplace.store.put_bytes(f"media/{made}/{media}", b"1", media_type="video/mp4")
+        assert command_line.run("edit", made, "--drop", "1").exit_code == 0
+    read, there, alive = Editable.read, list[weakref.ref[Editable]](), list[int]()
+
+    def reading(store: ObjectStore, video_id: str) -> Editable:
+        alive.append(sum(each() is not None for each in there))
+        found = read(store, video_id)
+        there.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(Editable, "read", reading)
+
+    told = command_line.run("labels", str(file))
+
+    assert told.exit_code == 0, told.output
+    assert len(read_set(file)) == 3
+    assert alive == [0, 0, 0]

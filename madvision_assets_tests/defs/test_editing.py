@@ -1,6 +1,7 @@
 """Claims about changing the clips afterwards: a new version, exactly the changed clips rendered."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ from pydantic import TypeAdapter
 
 from madvision_assets.connections import make_database, make_store
 from madvision_assets.domain.clip_edits import EditRefusedError
-from madvision_assets.domain.clips import Change, ClipCandidates, Clips
+from madvision_assets.domain.clips import Change, ClipCandidates, Clips, Moment
+from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import Made
 from madvision_assets.domain.failures import MissingInputError
 from madvision_assets.domain.provenance import Recipe
@@ -18,6 +20,8 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.transcript import Segment, Transcript, Word
 from madvision_assets.domain.video import Options, RawVideo, Video
 from madvision_assets.domain.wanted_edits import Edit
+from madvision_assets.tools.analyst import Proposal
+from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.submissions import NewSubmission
 from madvision_assets.tools.store.documents import read_current
@@ -26,6 +30,7 @@ from madvision_assets.work.dispatch import missing_steps
 from madvision_assets.work.editing import Editing
 from madvision_assets.work.render import ClipRenderer
 from madvision_assets.work.replacing import BusyError, OutdatedError
+from madvision_assets.work.staleness import Upgrader
 from madvision_assets_tests.harness import Harness, InstantTools, open_harness
 
 pytestmark = pytest.mark.whole
@@ -222,6 +227,48 @@ def test_a_choice_of_shapes_stays_when_the_clips_are_done_again_and_ends_when_it
     assert all("square" in each.files for each in again.clips)
     assert all("square" not in each.files for each in cut(three).clips)
     assert rendered(three)[-1] == 0
+
+
+class _Finds(OfflineAnalyst):
+    """Finds what is said first; its word counts as that of rules, or as a language model's."""
+
+    def __init__(self, *, provisional: bool) -> None:
+        super().__init__()
+        self.provisional = provisional
+
+    def classify(self, *given: Any) -> Made[ContentType]:
+        made = super().classify(*given)
+        return replace(made, document=made.document.model_copy(update={"provisional": self.provisional}))
+
+    def propose(self, *given: Any) -> Proposal:
+        found = Moment(first_segment=0, last_segment=0, title="Labels", reason="So it is.", quote=SAID[0], score=0.9)
+        return replace(super().propose(*given), provisional=self.provisional, moments=(found,))
+
+
+def test_moments_that_are_provisional_are_chosen_anew_though_pictures_were_chosen_and_these_stay(
+    harness: Harness,
+) -> None:
+    harness.tools.analyst = _Finds(provisional=True)
+    harness.tick()
+    before = chosen(harness)
+    change(harness, {"change": "pictures", "renditions": ["square"]})
+    harness.tick()
+    shaped = chosen(harness)
+    assert before.provisional
+    assert (shaped.provisional, cut(harness).provisional) == (True, True)
+    assert shaped.origin.engine == before.origin.engine
+    assert ["square" in each.files for each in cut(harness).clips] == [True]
+
+    harness.tools.analyst = _Finds(provisional=False)
+    upgrader = Upgrader(make_database(harness.settings), {}, is_provisional=False, auto_redo=False)
+    assert upgrader.upgrade() == 1
+    harness.tick()
+
+    anew = chosen(harness)
+    assert harness.tools.calls[CHOSEN] == 2
+    assert (anew.provisional, cut(harness).provisional) == (False, False)
+    assert (anew.pictures, anew.pictures_chosen) == (shaped.pictures, 0)
+    assert ["square" in each.files for each in cut(harness).clips] == [True]
 
 
 def test_every_edit_is_kept_as_a_label_with_what_was_proposed(three: Harness) -> None:

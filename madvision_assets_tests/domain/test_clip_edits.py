@@ -112,6 +112,22 @@ def test_a_quote_that_is_not_said_any_more_goes() -> None:
     assert of(make({"change": "trim", "clip": 1, "end_s": was.end_s - 2}), 1).quote == was.quote
 
 
+JUDGED = {"hook": 0.2, "strength": 0.3}
+
+
+def test_what_a_moment_was_judged_by_stays_with_it_until_it_is_moved_away_from_what_was_judged() -> None:
+    told = of(BASE, 1).model_copy(update={"criteria": JUDGED})
+    base = sealed(BASE.model_copy(update={"provenance": None, "candidates": (told, *BASE.candidates[1:])}))
+
+    trimmed = make({"change": "trim", "clip": 1, "end_s": told.end_s - 3}, base=base)
+    renamed = make({"change": "retitle", "clip": 1, "title": "Mine"}, base=base)
+    moved = make({"change": "trim", "clip": 1, "first_word": 400, "last_word": 430}, base=base)
+    added = make({"change": "add", "first_word": 400, "last_word": 430}, base=base)
+
+    assert of(trimmed, 1).criteria == of(renamed, 1).criteria == JUDGED
+    assert of(moved, 1).criteria == of(added, 4).criteria == {}
+
+
 def test_a_persons_title_is_cleaned_and_not_replaced_by_what_is_said() -> None:
     made = make({"change": "retitle", "clip": 1, "title": "  Zebras\u202e and\n quarks "})
 
@@ -149,7 +165,7 @@ def test_labels_say_what_was_proposed_and_what_a_person_made_of_it() -> None:
 
 
 def test_a_document_without_edits_is_as_it_was_before_there_were_any() -> None:
-    assert not BASE.model_dump(mode="json").keys() & {"edits", "pictures"}
+    assert not BASE.model_dump(mode="json").keys() & {"edits", "pictures", "pictures_chosen"}
 
 
 ASKED_FOR = PictureOptions(renditions=(Shape.SQUARE,))
@@ -197,6 +213,16 @@ def test_a_choice_of_pictures_stays_when_moments_are_edited_afterwards() -> None
     assert to_render(chosen, made, ASKED_FOR) == ()
 
 
+def test_moments_that_are_provisional_stay_so_until_a_person_edits_them() -> None:
+    base = sealed(BASE.model_copy(update={"provenance": None, "provisional": True}))
+
+    chosen = choose(base, renditions=["vertical"])
+    edited_too = make({"change": "retitle", "clip": 1, "title": "Mine"}, base=sealed(chosen))
+
+    assert chosen.provisional
+    assert not edited_too.provisional
+
+
 def test_the_pictures_that_there_are_already_are_no_change() -> None:
     with pytest.raises(EditRefusedError, match="Nothing would be changed"):
         choose(renditions=["square", "source"])
@@ -235,6 +261,19 @@ def test_a_document_that_names_too_many_edits_takes_no_more() -> None:
         make({"change": "drop", "clip": 2}, base=worn)
 
 
+def test_choices_of_pictures_are_changes_that_count_as_others_do() -> None:
+    (once,) = make({"change": "drop", "clip": 1}).edits
+    worn = BASE.model_copy(update={"provenance": None, "edits": (once,) * (MOST_KEPT - 3), "pictures_chosen": 1})
+
+    last = sealed(choose(sealed(choose(sealed(worn), captions="bold")), captions="plain"))
+
+    assert (last.pictures_chosen, len(last.edits)) == (3, MOST_KEPT - 3)
+    with pytest.raises(EditRefusedError, match=f"changed {MOST_KEPT} times, and this would make {MOST_KEPT + 1}"):
+        choose(last, captions="karaoke")
+    with pytest.raises(EditRefusedError, match="have its moments chosen anew"):
+        make({"change": "drop", "clip": 2}, base=last)
+
+
 @pytest.mark.parametrize(
     "told",
     [
@@ -248,6 +287,10 @@ def test_a_document_that_names_too_many_edits_takes_no_more() -> None:
         {"change": "pictures"},
         {"change": "pictures", "renditions": ["round"]},
         {"change": "pictures", "captions": "comic"},
+        {"change": "pictures", "captions": ""},
+        {"change": "pictures", "captions": " "},
+        {"change": "pictures", "renditions": [""]},
+        {"change": "pictures", "renditions": ["vertical", " "]},
         {"change": "pictures", "clip": 1, "captions": "bold"},
     ],
 )

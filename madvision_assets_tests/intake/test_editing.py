@@ -9,13 +9,16 @@ import httpx
 import pytest
 
 from madvision_assets.domain.clips import ClipCandidates, Clips
+from madvision_assets.domain.content_type import ContentType
+from madvision_assets.domain.documents import Document
 from madvision_assets.domain.failures import UnexpectedError
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.schemas import SubmissionRequest
 from madvision_assets.intake.submitting import submit_one
+from madvision_assets.tools.analyst.prompts import PROPOSE
 from madvision_assets.tools.database.queue import Queue
-from madvision_assets.tools.store.documents import read_current
+from madvision_assets.tools.store.documents import point_current, read_current, write_document
 from madvision_assets_tests import editing
 from madvision_assets_tests.intake.serving import Intake, serving, settings_in
 
@@ -120,12 +123,46 @@ def test_shapes_and_captions_are_chosen_for_all_clips_and_told_with_what_is_made
     assert (row.status, row.from_step) == (QueueStatus.QUEUED, PipelineStep.CLIPS)
 
 
+def done(video: Video, *told: Document) -> None:
+    """Its clips are made, as the queue has it, and lineage tells these documents."""
+    services, run_id = video.intake.services, "run-1"  # theirs
+    queue = Queue(services.database)
+    queue.begin(video.video_id, run_id, None, PipelineStep.CLIPS)
+    for each in told:
+        services.database.add_lineage(each, "there")
+    made = read_current(services.store, Clips, video.video_id)
+    queue.finish_step(video.video_id, run_id, PipelineStep.CLIPS, ends=True, made=made)
+
+
+def test_who_chose_the_moments_and_by_what_stays_told_where_pictures_alone_are_chosen(video: Video) -> None:
+    services = video.intake.services
+    by = {"engine": "openai", "model": "gpt-4o-2024-11-20", "prompt_version": PROPOSE.version, "prompt_hash": "ab" * 32}
+    paid = {"cost_usd": 0.25, "usage": {"input_tokens": 9000}, "parameters": {"seed": 7}, "data_version": "f" * 32}
+    chosen = video.chosen.model_copy(update={"provenance": video.chosen.origin.model_copy(update={**by, **paid})})
+    write_document(services.store, chosen)
+    point_current(services.store, chosen)
+    done(video, read_current(services.store, ContentType, video.video_id), chosen)
+    criteria = video.intake.status(video.token)["criteria"]
+
+    assert video.change({"change": "pictures", "captions": "bold"}).status_code == 202
+
+    origin = video.chosen.origin
+    assert {name: getattr(origin, name) for name in by} == by
+    assert (origin.cost_usd, origin.usage) == (0.0, {}), "it was paid for once"
+    assert (origin.parameters["seed"], origin.parameters["edits"]) == (7, "pictures source_captions bold")
+    assert origin.parameters["in_place_of"] == "f" * 32
+    assert criteria
+    assert video.intake.status(video.token)["criteria"] == criteria
+
+
 @pytest.mark.parametrize(
     ("told", "place", "known"),
     [
         ({"renditions": ["tall"]}, "renditions", "source, vertical, square, portrait"),
         ({"renditions": "vertical"}, "renditions", "source, vertical, square, portrait"),
         ({"captions": "comic"}, "captions", "bold, karaoke, plain"),
+        ({"captions": ""}, "captions", "bold, karaoke, plain"),
+        ({"renditions": [""]}, "renditions", "source, vertical, square, portrait"),
         ({}, "", "give renditions or captions"),
     ],
 )

@@ -19,6 +19,7 @@ import pytest
 from madvision_assets.client import Client
 from madvision_assets.domain.clips import ClipCandidates, Outcome
 from madvision_assets.domain.failures import PrivateVideoError
+from madvision_assets.domain.renditions import CaptionStyle, PictureOptions, Shape
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.figures import Figures
 from madvision_assets.tools.store.documents import read_current
@@ -159,6 +160,8 @@ def test_the_rest_of_the_client_does_what_the_document_shows(
     assert "60 s: This is machine learning.\n" in told
     chosen = read_current(states.services.store, ClipCandidates, row.video_id)
     assert chosen.candidates[0].title == "What we learned"
+    assert chosen.pictures == PictureOptions(renditions=(Shape.VERTICAL, Shape.SQUARE), captions=CaptionStyle.BOLD)
+    assert "['vertical', 'vertical_captions', 'square', 'square_captions'] []\n" in told
     ended = states.queue.get(row.video_id)
     assert ended is not None
     assert ended.is_withdrawn

@@ -4,13 +4,19 @@ import json
 
 from madvision_assets.domain.clips import ClipCandidates, RejectionRule
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
+from madvision_assets.domain.documents import Made
+from madvision_assets.domain.provenance import Recipe
+from madvision_assets.domain.renditions import PictureOptions, Shape
 from madvision_assets.domain.summaries import summary_of
-from madvision_assets.domain.video import Options
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options, RawVideo
 from madvision_assets.tools.analyst import silent
 from madvision_assets.tools.analyst.answers import moments_of
 from madvision_assets.tools.analyst.model import as_score
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
-from madvision_assets.work.choose import choose
+from madvision_assets.tools.store.documents import point_current, write_document
+from madvision_assets.tools.store.objects import ObjectStore
+from madvision_assets.work.choose import choose, with_pictures_chosen_before
 from madvision_assets_tests import stores
 from madvision_assets_tests.builders import sample_talk
 
@@ -77,7 +83,23 @@ def test_the_summary_tells_them_and_what_older_versions_wrote_stays_as_it_was() 
     assert "criteria" not in kept.model_dump(mode="json")["rejected"][0]["moment"]
 
 
-def _stages() -> tuple[stores.RawVideo, stores.Transcript, ContentType]:
+def test_pictures_that_a_person_chose_are_those_of_moments_that_are_chosen_anew() -> None:
+    store, made = ObjectStore.from_url("memory://"), Made(chosen_offline(), Recipe(engine="offline"))
+    pictures = PictureOptions(renditions=(Shape.SQUARE,))
+    update = {"video_id": made.document.video_id, "pictures": pictures, "pictures_chosen": 3, "provenance": None}
+    before = stores.sealed(stores.clip_candidates(*_stages()).model_copy(update=update))
+    assert with_pictures_chosen_before(store, made) == made, "there is nothing to take over"
+    write_document(store, before)
+    point_current(store, before)
+
+    kept = with_pictures_chosen_before(store, made)
+    store.put_bytes(before.key, b"damaged")
+
+    assert kept == Made(made.document.model_copy(update={"pictures": pictures}), made.recipe)
+    assert with_pictures_chosen_before(store, made) == made
+
+
+def _stages() -> tuple[RawVideo, Transcript, ContentType]:
     raw = stores.raw_video()
     spoken = stores.transcript(raw, "one", "two")
     return raw, spoken, stores.content_type(raw, spoken)

@@ -10,6 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import create_engine, select, text
 
+from madvision_assets.domain.clip_edits import ENGINE
 from madvision_assets.domain.clips import ClipCandidates
 from madvision_assets.domain.failures import (
     DatabaseUnavailableError,
@@ -24,6 +25,7 @@ from madvision_assets.domain.wanted_edits import Edit
 from madvision_assets.tools.database import Database, leases
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
+from madvision_assets.tools.database.replacements import Replacements, new_run
 from madvision_assets.tools.database.rows import QueueRow
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets.tools.database.tables import webhook_deliveries
@@ -40,6 +42,7 @@ from madvision_assets_tests.work.test_forgetting import Partitions
 VIDEO_ID = "web-a"
 CHOSEN, CUT = PipelineStep.CLIP_CANDIDATES, PipelineStep.CLIPS
 POINTER = f"{CHOSEN.value}/{VIDEO_ID}/current.json"
+EDITS: TypeAdapter[list[Edit]] = TypeAdapter(list[Edit])
 Act = Callable[[str], object]
 
 
@@ -84,9 +87,13 @@ class Place:
 
     def change(self, title: str = "Another", *, version: str | None = None, patience_s: float = 0.3) -> Any:
         """Another title for the first clip."""
-        edits = TypeAdapter(list[Edit]).validate_python([{"change": "retitle", "clip": 1, "title": title}])
+        retitle = {"change": "retitle", "clip": 1, "title": title}
+        return self.make(retitle, version=version, patience_s=patience_s)
+
+    def make(self, edit: dict[str, Any], *, version: str | None = None, patience_s: float = 0.3) -> Any:
+        """A change, of whichever kind."""
         maker = Editing(self.store, self.database, self.queue, patience_s)
-        return maker.make(VIDEO_ID, edits, version=version, who="ada")
+        return maker.make(VIDEO_ID, EDITS.validate_python([edit]), version=version, who="ada")
 
     def row(self) -> QueueRow:
         """The video's."""
@@ -256,6 +263,18 @@ def test_of_people_who_change_at_once_one_is_taken_and_the_others_are_told_that_
 
     assert came == [place.title()]
     assert (place.row().status, place.row().from_step) == (QueueStatus.QUEUED, CUT)
+
+
+@pytest.mark.parametrize(
+    "edit", [{"change": "retitle", "clip": 1, "title": "Another"}, {"change": "pictures", "captions": "bold"}]
+)
+def test_while_another_editor_s_changes_are_being_taken_all_others_are_outdated(
+    place: Place, edit: dict[str, Any]
+) -> None:
+    assert Replacements(place.database).take(VIDEO_ID, place.row(), new_run(ENGINE))
+
+    with pytest.raises(OutdatedError):
+        place.make(edit)
 
 
 def test_what_is_asked_for_between_a_look_and_the_taking_is_not_lost(place: Place) -> None:

@@ -23,6 +23,8 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.store.objects import ObjectStore
 
 JSON_MEDIA_TYPE = "application/json"
+# What ``read_current`` raises where the document is not to be had here, for whoever can do without it.
+ABSENT = (MissingInputError, DamagedDocumentError, NewerDocumentError, UnreadableDocumentError)
 
 D = TypeVar("D", bound=Document)
 
