@@ -146,6 +146,16 @@ def test_secrets_are_where_they_are_needed() -> None:
     assert holders("DATABASE_PASSWORD") == {"postgres", "intake", "consumer"} | pipeline - {"daemon", "webserver"}
 
 
+def test_who_links_to_dagsters_ui_and_to_operators_pages_knows_where_they_are() -> None:
+    def told(service: str) -> set[str]:
+        return {"MADVISION_DAGSTER_URL", "MADVISION_INTERNAL_URL"} & SERVICES[service].get("environment", {}).keys()
+
+    both = {"MADVISION_DAGSTER_URL", "MADVISION_INTERNAL_URL"}  # the code server for `madvision status` in it, too
+    assert {name: told(name) for name in SERVICES if told(name)} == dict.fromkeys(
+        ("code-server", "code-server-gpu", "intake"), both
+    )
+
+
 def test_networks_part_those_who_need_not_meet() -> None:
     outside = {name for name, network in COMPOSE["networks"].items() if "internal" not in network}
 
