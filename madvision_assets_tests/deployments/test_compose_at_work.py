@@ -32,6 +32,7 @@ from madvision_assets_tests.intake.conftest import INTERNAL_KEY
 from madvision_assets_tests.intake.serving import serving, settings_in
 from madvision_assets_tests.intake.video_states import Shown, VideoStates
 from madvision_assets_tests.real_servers import S3Server, free_port, over_tcp, postgres, postgres_programs
+from madvision_assets_tests.site import Site
 from madvision_assets_tests.waiting import wait_for
 
 pytestmark = pytest.mark.whole
@@ -286,6 +287,19 @@ def outside(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> It
         yield opened
 
 
+def variables_of_the_proxy(store: str) -> dict[str, str]:
+    """What compose.yaml tells Caddy."""
+    return {
+        "INTAKE_HOST": "localhost",
+        "DAGSTER_HOST": "dagster.localhost",
+        "DAGSTER_USER": "operator",
+        "DAGSTER_PASSWORD_HASH": PASSWORD_HASH,
+        "BUCKET": "one-server",
+        "STORE_SCHEME": "http",
+        "STORE_HOST": store.removeprefix("http://"),
+    }
+
+
 @contextmanager
 def through_the_proxy(folder: Path, s3_server: S3Server) -> Iterator[tuple[httpx.Client, Shown]]:
     """Such a client, of whom nothing was counted yet."""
@@ -296,15 +310,7 @@ def through_the_proxy(folder: Path, s3_server: S3Server) -> Iterator[tuple[httpx
     page = folder / "ui"
     page.mkdir()
     (page / "index.html").write_text("the UI")
-    variables = {
-        "INTAKE_HOST": "localhost",
-        "DAGSTER_HOST": "dagster.localhost",
-        "DAGSTER_USER": "operator",
-        "DAGSTER_PASSWORD_HASH": PASSWORD_HASH,
-        "BUCKET": "one-server",
-        "STORE_SCHEME": "http",
-        "STORE_HOST": s3_server.endpoint_url.removeprefix("http://"),
-    }
+    variables = variables_of_the_proxy(s3_server.endpoint_url)
     with serving(video_states.services.settings) as intake, site(page) as ui:
         upstreams = {"intake:8000": f"127.0.0.1:{intake.port}", "webserver:3000": ui.removeprefix("http://")}
         with (
@@ -388,6 +394,15 @@ def test_links_of_dagster_lead_operators_through_the_proxy_to_a_video_whose_clip
     assert "authorization" in film.request.headers
     for method in ("POST", "PUT", "DELETE"):  # by the proxy; the intake would say 405
         assert client.request(method, page, auth=password).status_code == 404
+
+
+def test_a_password_of_operators_is_not_passed_on_to_the_store(tmp_path: Path) -> None:
+    with Site() as store, caddy(tmp_path, variables_of_the_proxy(store.url("")), {}) as address:
+        signed = f"{address}/one-server/clip.mp4?X-Amz-Signature=s"
+        httpx.get(signed, auth=("anybody", INTERNAL_KEY), verify=_any_certificate(), timeout=LIMIT_S)
+
+        [asked] = store.hits("/one-server/clip.mp4?X-Amz-Signature=s")
+        assert "authorization" not in asked.headers
 
 
 def test_large_bodies_come_through_as_files_and_as_nothing_else(tmp_path: Path, s3_server: S3Server) -> None:
