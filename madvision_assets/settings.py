@@ -42,6 +42,8 @@ def _none(value: Any) -> Any:
 
 # Where browsers go. Without user, query and fragment: it is shown to others, and may hold no secret.
 PlainUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")]
+# Likewise of pages of ours, which lie at the root of their host: they name each other by their paths.
+PlainOrigin = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$")]
 # US dollars; "none" is no ceiling.
 Ceiling = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_none)]
 
@@ -79,7 +81,7 @@ class Settings(BaseSettings):
     internal_key: SecretStr | None = None
     mcp_key: SecretStr | None = None
     public_url: Annotated[str | None, Field(pattern=r"^https?://[^/]+")] = None
-    internal_url: PlainUrl | None = None
+    internal_url: PlainOrigin | None = None
     dagster_url: PlainUrl | None = None
     allowed_hosts: str = ""
     requests_per_minute: Annotated[int, Field(ge=0)] = 600
@@ -197,6 +199,11 @@ def load_settings() -> Settings:
         raise SettingsError(f"Cannot use the configuration. {problems}. See .env.example.") from error
 
 
+def read_variable(name: str) -> str | None:
+    """What a variable holds: in the environment, or else in an ``.env`` file; None where it is not set, or empty."""
+    return os.environ.get(name) or dotenv_values(".env").get(name) or None  # noqa: TID251 - this is the file that reads it
+
+
 def read_secret(reference: str) -> str:
     """The secret that a reference of the operator's stands for: ``env:NAME`` or ``file:PATH``.
 
@@ -205,7 +212,7 @@ def read_secret(reference: str) -> str:
     """
     kind, _, name = reference.partition(":")
     if kind == "env":
-        found = os.environ.get(name) or dotenv_values(".env").get(name)  # noqa: TID251 - this is the file that reads it
+        found = read_variable(name)
     else:
         try:
             found = Path(name).expanduser().read_text()

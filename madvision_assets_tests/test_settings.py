@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.settings import Settings, SettingsError, load_settings, variable_names
+from madvision_assets.settings import Settings, SettingsError, load_settings, read_variable, variable_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -81,6 +81,8 @@ LINKS = ("MADVISION_INTERNAL_URL", "MADVISION_DAGSTER_URL", "MADVISION_GIT_URL")
             for name in LINKS
             for url in ("https://example.org/?token=t", "https://example.org/#t", "https:// ")
         ),
+        # Its pages name each other by their paths.
+        ("MADVISION_INTERNAL_URL", "https://example.org/behind"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ann:secret@collector:4318"),
@@ -93,6 +95,32 @@ def test_a_bad_value_is_told_by_the_name_of_its_variable(
 
     with pytest.raises(SettingsError, match=name):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MADVISION_INTERNAL_URL", "http://127.0.0.1:8000/"),
+        ("MADVISION_DAGSTER_URL", "https://example.org/behind/"),
+        ("MADVISION_GIT_URL", "https://example.org/us/madvision"),
+    ],
+)
+def test_a_link_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+
+    assert getattr(load_settings(), name.removeprefix("MADVISION_").lower()) == value
+
+
+def test_a_variable_counts_in_the_environment_then_in_an_env_file_and_empty_is_unset(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("MADVISION_HOME=of-the-file\nMADVISION_WHISPER_MODEL=\n")
+
+    assert (read_variable("MADVISION_HOME"), read_variable("MADVISION_WHISPER_MODEL")) == ("of-the-file", None)
+    monkeypatch.setenv("MADVISION_HOME", "of-the-environment")
+    assert read_variable("MADVISION_HOME") == "of-the-environment"
+    monkeypatch.setenv("MADVISION_HOME", "")
+    assert read_variable("MADVISION_HOME") == "of-the-file"
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from system import START_LIMIT_S, Process, free_port, kill, launch, listens, python, run, stop, wait_until
+from system import START_LIMIT_S, Process, free_port, kill, launch, listens, python, run, stop, unless_set, wait_until
 
 from madvision_assets.work.alive import Part, complaint_of
 from madvision_assets.work.keeping import Keeper
@@ -70,7 +70,8 @@ class System:
         self.ui = f"http://127.0.0.1:{ui_port}" if with_ui else None
         # So that each leads to the other; where somebody says otherwise, that counts.
         links = {"MADVISION_INTERNAL_URL": self.intake, "MADVISION_DAGSTER_URL": self.ui} if self.ui else {}
-        self._environment = {**links, **environment}
+        told = {name: environment.get(name) or url for name, url in unless_set(links).items()}
+        self._environment = {**environment, **told}
         daemon_port = free_port(DAEMON_PORT)
         where = ["-w", str(write_workspace(home, code_port))]
         address = ["--host", "127.0.0.1", "--port"]

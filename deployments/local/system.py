@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from madvision_assets.settings import read_variable
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "deployments" / "local"
 SAMPLE = LOCAL / "sample_talk" / "sample_talk.mp4"
@@ -34,6 +36,11 @@ def local_environment(home: Path) -> dict[str, str]:
     return {"MADVISION_WHISPER_MODEL": MODEL, **os.environ, **fixed}
 
 
+def unless_set(defaults: Mapping[str, str]) -> dict[str, str]:
+    """These variables as the environment or an ``.env`` file has them, and those that neither has as they are here."""
+    return {name: read_variable(name) or default for name, default in defaults.items()}
+
+
 def demo_environment(home: Path) -> dict[str, str]:
     """That of the demo: no key is used, and the sample's site on loopback may be reached."""
     return {"MADVISION_ANALYST": "offline", "MADVISION_ALLOW_PRIVATE": "1", **local_environment(home)}
@@ -41,7 +48,7 @@ def demo_environment(home: Path) -> dict[str, str]:
 
 def home_folder() -> Path:
     """Where local state lives."""
-    return Path(os.environ.get("MADVISION_HOME") or ROOT / ".madvision").expanduser().absolute()
+    return Path(read_variable("MADVISION_HOME") or ROOT / ".madvision").expanduser().absolute()
 
 
 def free_port(preferred: int) -> int:

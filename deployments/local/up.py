@@ -8,20 +8,20 @@ import time
 from pathlib import Path
 
 from parts import LOCATION, prepare, site
-from system import SAMPLE, home_folder, local_environment
+from system import MODEL, SAMPLE, home_folder, local_environment, unless_set
 
-from madvision_assets.settings import read_secret
+from madvision_assets.settings import read_variable
 
 KEY = "MADVISION_INTERNAL_KEY"
+DEFAULTS = {"MADVISION_ALLOW_PRIVATE": "1", "MADVISION_WHISPER_MODEL": MODEL}
 POLL_S = 0.2
 
 
 def main() -> int:
     """Start every part, print where it is, start again what dies or does not work, and stop all when asked."""
     home = home_folder()
-    environment = {"MADVISION_ALLOW_PRIVATE": "1", **local_environment(home)}
     own_key = new_key()
-    environment |= {KEY: own_key} if own_key else {}
+    environment = {**environment_at(home), **({KEY: own_key} if own_key else {})}
     signals: list[int] = []
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, lambda number, _: signals.append(number))
@@ -45,13 +45,14 @@ def main() -> int:
     return 0
 
 
+def environment_at(home: Path) -> dict[str, str]:
+    """What every part has in its environment, but for the key."""
+    return {**local_environment(home), **unless_set(DEFAULTS)}
+
+
 def new_key() -> str | None:
     """A key of the internal routes until Ctrl-C, for the links of Dagster's UI; None where somebody has set one."""
-    try:
-        read_secret(f"env:{KEY}")
-    except LookupError:
-        return secrets.token_urlsafe(12)
-    return None
+    return None if read_variable(KEY) else secrets.token_urlsafe(12)
 
 
 def tell(sentence: str) -> None:

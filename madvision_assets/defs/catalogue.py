@@ -6,8 +6,9 @@ each video, Dagster would look at all of them to tell whether it is stale.
 
 import dagster as dg
 
-from madvision_assets.defs import compute
-from madvision_assets.domain.catalogue import SCHEMA_VERSION, TABLES
+from madvision_assets.defs import compute, tables
+from madvision_assets.domain.catalogue import SCHEMA_VERSION
+from madvision_assets.domain.failure_records import to_record
 from madvision_assets.domain.failures import Failure
 from madvision_assets.work.catalogue import Catalogue
 
@@ -19,6 +20,7 @@ JOB = "update_catalogue"
     group_name="madvision",
     owners=["team:madvision"],
     kinds={"parquet"},
+    metadata=tables.OF_CATALOGUE,
     code_version=str(SCHEMA_VERSION),
     op_tags=compute.catalogue_tags(),
     retry_policy=compute.LOST_WORKER_POLICY,
@@ -28,7 +30,7 @@ def catalogue(context: dg.AssetExecutionContext, catalogue: dg.ResourceParam[Cat
     try:
         updated = catalogue.update()
     except Failure as failure:
-        raise dg.Failure(description=str(failure), allow_retries=False) from failure
+        raise dg.Failure(description=str(failure), metadata=to_record(failure), allow_retries=False) from failure
     context.log.info(updated.sentence)
     rows = {f"rows/{table}": count for table, count in updated.state.rows().items()}
     return dg.MaterializeResult(
@@ -42,7 +44,6 @@ def catalogue(context: dg.AssetExecutionContext, catalogue: dg.ResourceParam[Cat
             "files_written": updated.files,
             "size_bytes": updated.state.size_bytes,
             **rows,
-            "tables": dg.MetadataValue.md(_columns_told()),
         }
     )
 
@@ -58,10 +59,3 @@ hourly_catalogue = dg.ScheduleDefinition(
     default_status=dg.DefaultScheduleStatus.STOPPED,
     description="Brings the catalogue up to date every hour. Off at first; turn it on where somebody reads it.",
 )
-
-
-def _columns_told() -> str:
-    lines = (
-        f"| `{name}` | {', '.join(f'`{column.name}`' for column in columns)} |" for name, columns in TABLES.items()
-    )
-    return "\n".join(["| table | columns |", "|---|---|", *lines])

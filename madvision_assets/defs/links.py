@@ -52,19 +52,21 @@ def with_code(
 
     Args:
         assets: ours.
-        git_url: the repository's page on GitHub or GitLab.
+        git_url: the repository's page on GitHub or GitLab, whose paths of files have a ``/-`` before them. It is known
+            by its host's name, or by a ``/-`` at the end.
         commit: hex.
     """
     if git_url is None or commit is None:
         return tuple(assets)
-    root = Path(madvision_assets.__file__)
+    root, page = Path(madvision_assets.__file__), git_url.rstrip("/")
+    is_gitlab = page.endswith("/-") or "gitlab" in (urlsplit(page).hostname or "")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.BetaWarning)  # our tests hold the one version that is pinned
         linked = dg.link_code_references_to_git(
             dg.with_source_code_references(assets),
-            git_url=git_url.rstrip("/").removesuffix(".git"),
+            git_url=page.removesuffix("/-").removesuffix(".git"),
             git_branch=commit,
             file_path_mapping=dg.AnchorBasedFilePathMapping(root, f"{root.parent.name}/{root.name}"),
-            platform="gitlab" if "gitlab" in (urlsplit(git_url).hostname or "") else "github",
+            platform="gitlab" if is_gitlab else "github",
         )
     return cast("tuple[dg.AssetsDefinition, ...]", tuple(linked))

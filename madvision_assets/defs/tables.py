@@ -1,4 +1,4 @@
-"""The tables of Dagster's UI: the columns of what each stage makes, which column comes of which, and rows to look at.
+"""The tables of Dagster's UI: the columns of what each asset makes, which column comes of which, and rows to look at.
 
 Columns belong to the assets, once; a materialisation has of them what its own rows show.
 """
@@ -8,6 +8,8 @@ from typing import Any
 
 import dagster as dg
 
+from madvision_assets.domain import catalogue
+from madvision_assets.domain.catalogue import Kind
 from madvision_assets.domain.stages import PipelineStep
 
 RAW, HEARD, KIND = PipelineStep.RAW_VIDEO, PipelineStep.TRANSCRIPT, PipelineStep.CONTENT_TYPE
@@ -126,6 +128,24 @@ def _of_asset(step: PipelineStep, columns: dg.TableSchema) -> dict[str, Any]:
 OF_ASSETS: Mapping[PipelineStep, Mapping[str, Any]] = {
     step: _of_asset(step, columns)
     for step, columns in {RAW: VIDEO, HEARD: SEGMENTS, KIND: KINDS, CHOSEN: CANDIDATES, CUT: CLIPS}.items()
+}
+
+TYPES: Mapping[Kind, str] = {
+    Kind.TEXT: "string",
+    Kind.WHOLE: "int",
+    Kind.NUMBER: "float",
+    Kind.TRUTH: "bool",
+    Kind.TIME: "timestamp",
+    Kind.DAY: "date",
+    Kind.JSON: "string",
+    Kind.CRITERIA: "map<string, float>",
+}
+# The catalogue has several tables, and Dagster one place for the columns of an asset: each is an entry of its own.
+OF_CATALOGUE: Mapping[str, Any] = {
+    f"columns/{name}": dg.TableSchema(
+        [dg.TableColumn(column.name, TYPES[column.kind], description=column.means or None) for column in columns]
+    )
+    for name, columns in catalogue.TABLES.items()
 }
 
 

@@ -13,6 +13,7 @@ from madvision_assets.connections import make_database, make_store
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs.catalogue import JOB, hourly_catalogue
 from madvision_assets.defs.compute import catalogue_tags
+from madvision_assets.defs.dagster_inside import failed_steps, told_failure
 from madvision_assets.defs.housekeeping import Housekeeper
 from madvision_assets.defs.launch import open_instance
 from madvision_assets.domain.stages import PipelineStep, Reach
@@ -55,7 +56,6 @@ def test_the_job_brings_it_up_to_date_and_tells_what_that_took(
     assert (first["made_anew"], first["rows/videos"], first["rows/clips"]) == (True, 3, 5)
     assert (again["made_anew"], again["files_written"], again["state"]) == (False, 0, first["state"])
     assert first["uri"] == make_store(settings).uri("catalogue")
-    assert "| `moments` | `video_id`, " in first["tables"]
     assert list(read_catalogue(make_store(settings), "videos").video_id) == ["web-a", "web-b", "web-c"]
 
 
@@ -64,6 +64,11 @@ def test_what_fails_is_told_as_it_is(settings: Settings, instance: dg.DagsterIns
 
     assert run(settings, instance, fails=True) == {}
     assert len(list(make_store(settings).list_keys("catalogue"))) == 1
+    [run_id] = instance.get_run_ids()
+    [failed] = failed_steps(instance, run_id)
+    told = told_failure(failed)
+    assert told is not None
+    assert told.metadata["failure_cause"] == "newer_document"
 
 
 def test_it_has_no_partitions_and_its_schedule_waits_to_be_turned_on(settings: Settings) -> None:

@@ -1,6 +1,7 @@
 """Claims about the job by which an operator has a video done again in Dagster's UI."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,12 @@ import pytest
 
 from madvision_assets.connections import make_database
 from madvision_assets.defs import compute
+from madvision_assets.defs.dagster_inside import failed_steps, told_failure
 from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.sensors import failed_runs
 from madvision_assets.domain.queue import QueueStatus
 from madvision_assets.domain.stages import PipelineStep, Reach
+from madvision_assets.tools.database import engines
 from madvision_assets.tools.database.operations import Operations
 from madvision_assets_tests.harness import QUIET, Harness, open_harness
 
@@ -100,16 +104,46 @@ def test_a_video_that_nobody_submitted_is_no_work_and_its_row_is_not_made(harnes
     assert harness.queue.get("web-unheard-of") is None
 
 
-def test_its_failure_is_not_told_to_the_queue_as_one_of_the_video(harness: Harness) -> None:
-    harness.submit()
+def is_at_work(harness: Harness) -> AbstractContextManager[object]:
+    """Some worker has the video, which is left to it."""
     harness.ask()
     harness.queue.begin("web-a", "a-run", harness.row().attempt, RAW)
-    failed = reprocess(harness)
+    return nullcontext()
 
-    told = harness.resources()["reconciler"].settle(failed.dagster_run, harness.instance)
 
-    assert told is None
-    assert harness.row().status is QueueStatus.RUNNING
+def database_is_away(harness: Harness) -> AbstractContextManager[object]:
+    """Nobody else can write, as long as somebody else does."""
+    return make_database(harness.settings).writing()
+
+
+@pytest.mark.parametrize(("trouble", "cause"), [(is_at_work, None), (database_is_away, "database_unavailable")])
+def test_its_failure_is_not_told_to_the_queue_as_one_of_the_video(
+    harness: Harness,
+    monkeypatch: pytest.MonkeyPatch,
+    trouble: Callable[[Harness], AbstractContextManager[object]],
+    cause: str | None,
+) -> None:
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.01)
+    harness.submit()
+    with trouble(harness):
+        failed = reprocess(harness)
+    before, [step] = harness.row(), list(failed_steps(harness.instance, failed.run_id))
+    told = told_failure(step)
+    assert told is not None
+    assert told.metadata.get("failure_cause") == cause
+
+    with dg.build_run_status_sensor_context(
+        "failed_runs",
+        failed.get_run_failure_event(),
+        harness.instance,
+        failed.dagster_run,
+        resources={"reconciler": harness.resources()["reconciler"]},
+    ) as context:
+        result = failed_runs(context)
+
+    assert isinstance(result, dg.SkipReason)
+    assert result.skip_message == "The table knows."
+    assert harness.row() == before
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import yaml  # type: ignore[import-untyped]
 
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs.links import Links
@@ -23,6 +24,9 @@ KEY = "a-key-of-the-operators"
 WORDS = "What one remembers of a talk is a sentence that surprises and that one can repeat to somebody else."
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 REPOSITORY = "https://github.com/our-organisation/madvision"
+INSTANCES = ("dagster.yaml", "deployments/compose/dagster.yaml", "deployments/kubernetes/base/dagster.yaml")
+# Of dagster.yaml what asks for servers.
+ELSEWHERE = {"storage", "compute_logs", "local_artifact_storage", "run_launcher"}
 
 
 @pytest.fixture
@@ -106,7 +110,7 @@ def test_where_nobody_said_where_the_intake_is_there_are_no_links(tmp_path: Path
         assert [links(told(harness, step)) for step in PipelineStep] == [{}] * len(PipelineStep)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://127.0.0.1:8000/", "https://example.org/behind/"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://127.0.0.1:8000/"])
 def test_a_link_has_one_slash_wherever_the_intake_is(url: str) -> None:
     [page] = links(Links(url).video("web-a")).values()
 
@@ -135,13 +139,17 @@ def made(**given: Any) -> dg.Definitions:
         (REPOSITORY, f"{REPOSITORY}/tree/{COMMIT}"),
         (f"{REPOSITORY}.git", f"{REPOSITORY}/tree/{COMMIT}"),
         ("https://gitlab.example.org/us/madvision/", f"https://gitlab.example.org/us/madvision/-/tree/{COMMIT}"),
+        ("https://gitlab.example.org/us/madvision/-", f"https://gitlab.example.org/us/madvision/-/tree/{COMMIT}"),
+        ("https://git.example.org/us/madvision/-/", f"https://git.example.org/us/madvision/-/tree/{COMMIT}"),
     ],
 )
 def test_each_asset_leads_to_its_lines_at_the_commit_that_runs(url: str, tree: str) -> None:
     for name, references in code_of(made(git_url=url, revision=COMMIT)).items():
         [reference] = references
         path, line = re.fullmatch(rf"{re.escape(tree)}/(\S+)#L(\d+)", reference.url).groups()  # type: ignore[union-attr]
-        assert (ROOT / path).read_text().splitlines()[int(line) - 1] == f"@asset_of(PipelineStep.{name.upper()})"
+        first, *following = (ROOT / path).read_text().splitlines()[int(line) - 1 :]
+        assert first.startswith(("@asset_of(", "@dg.asset("))
+        assert next(each for each in following if each.startswith("def ")).startswith(f"def {name}(")
 
 
 @pytest.mark.parametrize("given", [{}, {"git_url": REPOSITORY, "revision": COMMIT}])
@@ -157,8 +165,18 @@ def test_clips_are_expected_only_where_somebody_says_how_often() -> None:
         spec.key.to_user_string(): spec.freshness_policy
         for spec in made(clips_expected_hours=24).resolve_all_asset_specs()
     }
-    usual = [spec.freshness_policy for spec in made().resolve_all_asset_specs()]
+    usual = {spec.freshness_policy for spec in made().resolve_all_asset_specs()}
 
-    assert usual == [None] * len(PipelineStep)
+    assert usual == {None}
     assert [name for name, policy in expecting.items() if policy] == ["clips"]
     assert expecting["clips"] == dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24))
+
+
+@pytest.mark.parametrize("file", INSTANCES)
+def test_dagster_looks_whether_they_are_overdue_with_each_configuration_of_ours(tmp_path: Path, file: str) -> None:
+    ours = yaml.safe_load((ROOT / file).read_text())
+    here = {key: told for key, told in ours.items() if key not in ELSEWHERE}
+    (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(here))
+
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert "FRESHNESS_DAEMON" in instance.get_required_daemon_types()

@@ -11,6 +11,7 @@ import dagster as dg
 import pytest
 
 from madvision_assets.defs.partitions import videos
+from madvision_assets.defs.runtime.failing import STEP, of_dagster_failure, told_metadata
 from madvision_assets.defs.runtime.stage_context import StageRuntime
 from madvision_assets.domain.failures import (
     AnalystRateLimitedError,
@@ -162,3 +163,15 @@ def test_two_processes_at_the_same_stage_of_a_video_do_not_share_its_scratch_fol
 
     assert order == ["first", "second"]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", [None, "", "a_stage_of_a_later_version"])
+def test_what_failed_at_no_stage_that_is_known_here_is_no_failure_of_a_video(step: str | None) -> None:
+    told = told_metadata(ConnectionLostError("at 3 s"), PipelineStep.CLIPS)
+    known = of_dagster_failure(told)
+    assert known is not None
+    assert (known[0], known[1].code, known[1].details) == (PipelineStep.CLIPS, "connection_lost", "at 3 s")
+
+    other = {**told, STEP: step} if step is not None else {name: told[name] for name in told if name != STEP}
+
+    assert of_dagster_failure(other) is None

@@ -9,6 +9,8 @@ from pydantic import BaseModel
 
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs import tables
+from madvision_assets.defs.assets import PIPELINE
+from madvision_assets.domain import catalogue
 from madvision_assets.domain.clips import Clip, ClipCandidate
 from madvision_assets.domain.content_type import ContentType
 from madvision_assets.domain.documents import ObjectRef
@@ -29,10 +31,16 @@ ROWS: Mapping[PipelineStep, tuple[set[type[BaseModel]], set[str]]] = {
 
 
 @pytest.fixture(scope="module")
-def told() -> dict[PipelineStep, Mapping[str, Any]]:
+def assets() -> dict[str, Mapping[str, Any]]:
     """What each asset tells before anything is made."""
     made = build_defs(Settings(_env_file=None, store_url="memory://"))
-    return {PipelineStep(spec.key.to_user_string()): spec.metadata for spec in made.resolve_all_asset_specs()}
+    return {spec.key.to_user_string(): spec.metadata for spec in made.resolve_all_asset_specs()}
+
+
+@pytest.fixture(scope="module")
+def told(assets: dict[str, Mapping[str, Any]]) -> dict[PipelineStep, Mapping[str, Any]]:
+    """What those of the stages tell."""
+    return {PipelineStep(name): assets[name] for name in (asset.key.to_user_string() for asset in PIPELINE)}
 
 
 def columns(metadata: Mapping[str, Any]) -> dict[str, dg.TableColumn]:
@@ -41,7 +49,7 @@ def columns(metadata: Mapping[str, Any]) -> dict[str, dg.TableColumn]:
 
 
 @pytest.mark.parametrize("step", PipelineStep)
-def test_every_asset_tells_its_columns_which_its_document_has(
+def test_every_stage_tells_its_columns_which_its_document_has(
     told: dict[PipelineStep, Mapping[str, Any]], step: PipelineStep
 ) -> None:
     rows, derived = ROWS[step]
@@ -65,3 +73,30 @@ def test_columns_come_of_columns_of_what_the_stage_reads(told: dict[PipelineStep
 
 def test_of_a_clip_only_its_name_comes_of_nothing_before() -> None:
     assert {column.name for column in tables.CLIPS.columns} - tables.COMES_OF[CUT].keys() == {"clip_id"}
+
+
+def test_the_catalogue_tells_the_columns_of_each_of_its_tables(assets: dict[str, Mapping[str, Any]]) -> None:
+    schemas: dict[str, dg.TableSchema] = {
+        name.removeprefix("columns/"): schema
+        for name, schema in assets["catalogue"].items()
+        if name.startswith("columns/")
+    }
+
+    assert {name: [column.name for column in schema.columns] for name, schema in schemas.items()} == {
+        name: [column.name for column in columns] for name, columns in catalogue.TABLES.items()
+    }
+    types = {column.name: column.type for column in schemas["moments"].columns}
+    assert (types["start_s"], types["is_chosen"], types["made_at"]) == ("float", "bool", "timestamp")
+    assert types["criteria"] == "map<string, float>"
+    described = {column.name: column.description for column in schemas["costs"].columns}
+    assert (described["cost_usd"], described["model"]) == ("US dollars", None)
+
+
+def test_every_asset_tells_columns(assets: dict[str, Mapping[str, Any]]) -> None:
+    telling = {
+        name
+        for name, metadata in assets.items()
+        if any(key == "dagster/column_schema" or key.startswith("columns/") for key in metadata)
+    }
+
+    assert telling == {*PipelineStep, "catalogue"}

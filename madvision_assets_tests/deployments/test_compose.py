@@ -146,6 +146,15 @@ def test_secrets_are_where_they_are_needed() -> None:
     assert holders("DATABASE_PASSWORD") == {"postgres", "intake", "consumer"} | pipeline - {"daemon", "webserver"}
 
 
+def test_who_links_to_dagsters_ui_and_to_operators_pages_knows_where_they_are() -> None:
+    def told(variable: str) -> set[str]:
+        return {name for name, service in SERVICES.items() if variable in service.get("environment", {})}
+
+    # The code server for `madvision status` in it, too.
+    both = {"code-server", "code-server-gpu", "intake"}
+    assert told("MADVISION_DAGSTER_URL") == told("MADVISION_INTERNAL_URL") == both
+
+
 def test_networks_part_those_who_need_not_meet() -> None:
     outside = {name for name, network in COMPOSE["networks"].items() if "internal" not in network}
 

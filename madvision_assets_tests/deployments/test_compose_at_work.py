@@ -28,9 +28,11 @@ from system import MODEL, SAMPLE, launch, listens, stop, wait_until
 
 from madvision_assets.connections import make_store
 from madvision_assets.domain.clips import Outcome
+from madvision_assets_tests.intake.conftest import INTERNAL_KEY
 from madvision_assets_tests.intake.serving import serving, settings_in
 from madvision_assets_tests.intake.video_states import Shown, VideoStates
 from madvision_assets_tests.real_servers import S3Server, free_port, over_tcp, postgres, postgres_programs
+from madvision_assets_tests.site import Site
 from madvision_assets_tests.waiting import wait_for
 
 pytestmark = pytest.mark.whole
@@ -285,24 +287,30 @@ def outside(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> It
         yield opened
 
 
-@contextmanager
-def through_the_proxy(folder: Path, s3_server: S3Server) -> Iterator[tuple[httpx.Client, Shown]]:
-    """Such a client, of whom nothing was counted yet."""
-    s3_server.create_bucket("one-server")
-    video_states = VideoStates(folder, store_url="s3://one-server/store", requests_per_minute=3, **on(s3_server))
-    shown = video_states.done("https://media.example.org/talk.mp4", Outcome.CLIPS, moments=(("A title", "a reason"),))
-    page = folder / "ui"
-    page.mkdir()
-    (page / "index.html").write_text("the UI")
-    variables = {
+def variables_of_the_proxy(store: str) -> dict[str, str]:
+    """What compose.yaml tells Caddy."""
+    return {
         "INTAKE_HOST": "localhost",
         "DAGSTER_HOST": "dagster.localhost",
         "DAGSTER_USER": "operator",
         "DAGSTER_PASSWORD_HASH": PASSWORD_HASH,
         "BUCKET": "one-server",
         "STORE_SCHEME": "http",
-        "STORE_HOST": s3_server.endpoint_url.removeprefix("http://"),
+        "STORE_HOST": store.removeprefix("http://"),
     }
+
+
+@contextmanager
+def through_the_proxy(folder: Path, s3_server: S3Server) -> Iterator[tuple[httpx.Client, Shown]]:
+    """Such a client, of whom nothing was counted yet."""
+    s3_server.create_bucket("one-server")
+    there = {"store_url": "s3://one-server/store", "internal_key": INTERNAL_KEY, **on(s3_server)}
+    video_states = VideoStates(folder, requests_per_minute=3, **there)
+    shown = video_states.done("https://media.example.org/talk.mp4", Outcome.CLIPS, moments=(("A title", "a reason"),))
+    page = folder / "ui"
+    page.mkdir()
+    (page / "index.html").write_text("the UI")
+    variables = variables_of_the_proxy(s3_server.endpoint_url)
     with serving(video_states.services.settings) as intake, site(page) as ui:
         upstreams = {"intake:8000": f"127.0.0.1:{intake.port}", "webserver:3000": ui.removeprefix("http://")}
         with (
@@ -332,6 +340,12 @@ def test_the_proxy_shows_pages_and_takes_submissions(outside: tuple[httpx.Client
         "/public/../metrics",
         "/public/%2e%2e/metrics",
         "/static/..%2Freadyz",
+        "/internal/video",
+        "/internal/videos/x",
+        "/internal/video/../perform-video-processing",
+        "/internal/video/%2e%2e/perform-video-processing",
+        "/internal/video/..%2Fperform-video-processing",
+        "/internal/video/..%2F..%2Fmetrics",
     ],
 )
 def test_the_proxy_keeps_inside_what_is_ours(outside: tuple[httpx.Client, Shown], path: str) -> None:
@@ -360,6 +374,35 @@ def test_clips_come_through_the_proxy_and_nothing_else_of_the_store_does(outside
     assert client.get(unsigned).status_code == 404
     assert client.get("/one-server/?X-Amz-Signature=made-up").is_client_error
     assert client.delete(moved.headers["location"]).status_code == 404
+
+
+def test_links_of_dagster_lead_operators_through_the_proxy_to_a_video_whose_clips_play(
+    outside: tuple[httpx.Client, Shown],
+) -> None:
+    client, shown = outside
+    page, password = f"/internal/video/{shown.row.video_id}", ("anybody", INTERNAL_KEY)
+    assert client.get(page).status_code == 401
+
+    told = client.get(page, auth=password)
+    [clip] = re.findall(r'<source src="([^"]+)"', told.text)
+    # A program sends the password along to where it is led under the same name.
+    film = client.get(clip, auth=password, headers={"Range": "bytes=4-7"}, follow_redirects=True)
+
+    assert told.status_code == 200
+    assert (film.status_code, film.content) == (206, b"ftyp")
+    assert (film.url.netloc, film.url.path[:12]) == (client.base_url.netloc, "/one-server/")
+    assert "authorization" in film.request.headers
+    for method in ("POST", "PUT", "DELETE"):  # by the proxy; the intake would say 405
+        assert client.request(method, page, auth=password).status_code == 404
+
+
+def test_a_password_of_operators_is_not_passed_on_to_the_store(tmp_path: Path) -> None:
+    with Site() as store, caddy(tmp_path, variables_of_the_proxy(store.url("")), {}) as address:
+        signed = f"{address}/one-server/clip.mp4?X-Amz-Signature=s"
+        httpx.get(signed, auth=("anybody", INTERNAL_KEY), verify=_any_certificate(), timeout=LIMIT_S)
+
+        [asked] = store.hits("/one-server/clip.mp4?X-Amz-Signature=s")
+        assert "authorization" not in asked.headers
 
 
 def test_large_bodies_come_through_as_files_and_as_nothing_else(tmp_path: Path, s3_server: S3Server) -> None:

@@ -172,6 +172,16 @@ def test_an_image_that_is_named_in_the_overlay_reaches_all_that_name_it(name: st
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
+def test_parts_are_told_where_links_lead_once_an_operator_says_so(name: str) -> None:
+    told = of_kind(name, "ConfigMap")["madvision-env"]["data"]
+
+    assert (told["MADVISION_INTERNAL_URL"], told["MADVISION_DAGSTER_URL"]) == ("", "")
+    for part in ("madvision-intake", "madvision-code-server"):
+        if part in templates(name):
+            assert "madvision-env" in values_of(templates(name)[part], "configMapRef")
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
 def test_files_that_are_sent_pass_the_ingress_whole_and_under_the_same_host(name: str) -> None:
     """Nginx bounds bodies by 1 MB, and holds them back until they are whole, unless it is told."""
     ingresses = of_kind(name, "Ingress")

@@ -14,7 +14,7 @@ from madvision_assets.domain.failure_records import from_record, to_record
 from madvision_assets.domain.failures import Failure, SupersededError, UnexpectedError, UnknownVideoError
 from madvision_assets.domain.provenance import is_video_id
 from madvision_assets.domain.queue import QueueStatus
-from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.stages import PipelineStep, is_stage
 
 STEP = "pipeline_step"
 # What an operator filters runs by, and knows them by: why a run did not make all that it was to make, and what became
@@ -132,9 +132,12 @@ def told_metadata(failure: Failure, step: PipelineStep) -> dict[str, Any]:
 
 
 def of_dagster_failure(metadata: Mapping[str, Any]) -> tuple[PipelineStep, Failure] | None:
-    """Where and why, out of such metadata, as plain values; None of any other."""
-    failure = from_record(metadata)
-    return (PipelineStep(str(metadata[STEP])), failure) if failure else None
+    """Where and why, out of such metadata, as plain values.
+
+    None of any other: an errand fails at no stage, and another version of this program may have stages of its own.
+    """
+    failure, step = from_record(metadata), str(metadata.get(STEP))
+    return (PipelineStep(step), failure) if failure and is_stage(step) else None
 
 
 def cause_tags(failure: Failure, outcome: QueueStatus | None = None) -> Mapping[str, str]:
