@@ -20,6 +20,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 FOLDER = "catalogue"
 MANIFESTS, BEGUN, TABLES = f"{FOLDER}/.manifests", f"{FOLDER}/.begun", f"{FOLDER}/tables.parquet"
 JSON_MEDIA_TYPE = "application/json"
+# So often a reader begins again where an update has replaced what it was about to read.
+READ_TRIES = 5
 # An update that began so long ago is dead.
 DEAD_AFTER = timedelta(hours=6)
 
@@ -55,12 +57,14 @@ class Shelf:
         """The state that counts; None where there is no catalogue.
 
         Raises:
-            MissingInputError: another one has come to count at that moment.
+            MissingInputError: others have come to count again and again at that moment.
             NewerDocumentError: a newer version of this program wrote it; names the key.
             UnreadableDocumentError: it is damaged; names the key.
         """
-        number = self.current_number()
-        return self._manifest(number) if number else None
+        for _ in range(READ_TRIES):
+            with suppress(MissingInputError):  # another one has come to count since it was asked which does
+                return self._current()
+        return self._current()
 
     def current_number(self) -> int:
         """Its number; 0 where there is none."""
@@ -77,6 +81,10 @@ class Shelf:
     def has_begun(self, update: str) -> bool:
         """Whether an update is under way, and was not taken for dead."""
         return self.store.exists(f"{BEGUN}/{update}.json")
+
+    def is_begun(self) -> bool:
+        """Whether any update is under way, or was killed and is not taken for dead yet."""
+        return any(True for _ in self.store.list_keys(BEGUN))
 
     def part_key(self, update: str, table: str, part: str) -> str:
         """Where an update puts a part of a table."""
@@ -125,6 +133,10 @@ class Shelf:
                     folder.rmdir()
 
     # --- details ---
+
+    def _current(self) -> Manifest | None:
+        number = self.current_number()
+        return self._manifest(number) if number else None
 
     def _manifest(self, number: int) -> Manifest:
         key = _manifest_key(number)
