@@ -127,13 +127,14 @@ class Catalogue:
             noted = tables.notes(()).names
         if not noted:
             return None
-        is_begun = self._shelf.is_begun()  # asked first: one that has ended since has left its state
+        # Asked first: one that has ended since has left its state.
+        is_begun, is_there = self._shelf.is_begun(), self._shelf.current_number() > 0
         try:
             standing = self._standing()
         except NewerDocumentError:  # which sees to it by itself
             return None
         notebook = Notebook(self._database)
-        if standing is None and self._shelf.current_number():
+        if standing is None and is_there:
             raise UnreadableDocumentError(MAKE_ANEW)
         if standing is None:
             self._shelf.sweep(None, self._now())
@@ -160,9 +161,10 @@ class Catalogue:
                 done = self._tried(before, notebook, may_make=may_make)
             except (MissingInputError, DamagedDocumentError):
                 # Another update has replaced what was to be read; or it was lost, and there is nothing to go on from.
-                anew = before is not None and self._shelf.current_number() == before.number
-                if anew and not may_make:
+                is_lost = before is not None and self._shelf.current_number() == before.number
+                if is_lost and not may_make:
                     raise UnreadableDocumentError(MAKE_ANEW) from None
+                anew = anew or is_lost
                 continue
             if done is not None:
                 notebook.count(done.state.update, before.erased if before else ())
@@ -219,7 +221,9 @@ class Catalogue:
         return replace(told, state=state)
 
     def _give_up(self, draft: Draft) -> None:
-        self._shelf.drop(draft.written)
+        """Delete what it has written, unless it came to count for a moment, and the next state has taken it over."""
+        state = self._shelf.current()
+        self._shelf.drop(set(draft.written) - (state.keys() if state else frozenset()))
         self._shelf.end(draft.update)
 
 

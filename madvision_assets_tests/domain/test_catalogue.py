@@ -48,7 +48,7 @@ def test_a_tombstone_is_looked_for_in_the_part_that_it_was_put_into(keys: list[s
                 parts.setdefault(each[: len(name) + 1], set()).add(each)
             name = max(parts, key=lambda name: len(parts[name]))
 
-    assert {name for key in keys for name in (tombstone_part(parts, key),)} == set(parts)
+    assert {tombstone_part(parts, key) for key in keys} == set(parts)
     assert all(key in parts[tombstone_part(parts, key)] for key in keys)
     assert not any(one != other and other.startswith(one) for one in parts for other in parts)
 

@@ -206,6 +206,30 @@ def test_of_two_updates_at_once_the_later_one_begins_again(place: Place) -> None
     place.check_whole()
 
 
+@pytest.mark.usefixtures("of_two")
+@pytest.mark.parametrize("anew", [False, True])
+def test_whoever_is_overtaken_twice_before_he_writes_his_manifest_takes_nothing_from_others(
+    place: Place, anew: bool
+) -> None:
+    place.catalogue.update()
+    place.make("web-a", "run-1")
+    store = place.fragile()
+    others: list[Updated] = []
+
+    def then(key: str) -> None:
+        if "/.manifests/" in key and not others:  # of the next number; which is deleted by whoever is at the one after
+            for number in range(2):
+                place.make("web-c", f"run-of-another-{number}")
+                others.append(place.catalogue.update())
+
+    store.then = then
+    Catalogue(place.database, store).update(anew=anew)
+
+    assert len(others) == 2
+    place.catalogue.update()
+    place.check_whole()
+
+
 def test_whoever_is_overtaken_before_he_has_tidied_up_takes_nothing_from_the_next_state(place: Place) -> None:
     place.catalogue.update()
     place.make("web-a", "run-1")

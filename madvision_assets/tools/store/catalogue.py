@@ -91,8 +91,16 @@ class Shelf:
         return f"{TABLES}/{update}/{table}/{part}.parquet"
 
     def commit(self, state: Manifest) -> bool:
-        """Make a state the one that counts; False where another update was there first."""
-        if not self._put(_manifest_key(state.number), state, if_absent=True):
+        """Make a state the one that counts; False where another update was there first, or is at the next one already.
+
+        Raises:
+            MissingInputError: likewise.
+        """
+        key = _manifest_key(state.number)
+        if not self._put(key, state, if_absent=True):
+            return False
+        if self.current_number() > state.number:  # the manifest of this number was there, and is not needed any more
+            self.store.delete([key])
             return False
         # Of writers at once some stores let several win (see ``put_bytes``): the last one has.
         return self._manifest(state.number).update == state.update
