@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -264,6 +264,7 @@ def test_what_broke_off_forgetting_is_told_even_where_the_catalogue_fails_then(
 
     monkeypatch.setattr(Catalogue, "erase", fails)
     at_work = forgetting.forget(place.database, place.store, place.folder / "work", Nobody(), ["web-b"])
+    assert isinstance(at_work, Generator)
     next(at_work)
     with pytest.raises(KilledError) as told:
         at_work.throw(KilledError())

@@ -195,10 +195,12 @@ def queue_upsert(
     }
     more_urgent = statement.excluded.priority > table.c.priority
     on_its_way = table.c.status.not_in([status.value for status in QueueStatus if status.is_final])
-    moves = failed | (on_its_way & more_urgent)
-    change |= {
-        name: case((moves, statement.excluded[name]), else_=table.c[name]) for name in ("priority", "updated_at")
-    }
+    change["priority"] = case(
+        (failed | (on_its_way & more_urgent), statement.excluded.priority), else_=table.c.priority
+    )
+    # Of one that is being processed it tells when there was news of that.
+    moves = failed | (on_its_way & (table.c.status != QueueStatus.RUNNING.value) & more_urgent)
+    change["updated_at"] = case((moves, statement.excluded.updated_at), else_=table.c.updated_at)
     waits_for_quota = (table.c.status == QueueStatus.WAITING.value) & (table.c.failure_cause == QuotaSpentError.code)
     due_at = statement.excluded.next_attempt_at
     change["next_attempt_at"] = case((failed | waits_for_quota, due_at), else_=table.c.next_attempt_at)
