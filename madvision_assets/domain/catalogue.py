@@ -7,7 +7,7 @@ so whoever has read a manifest has read a whole state.
 
 import json
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -23,6 +23,7 @@ SCHEMA_VERSION = 1
 # So many videos lie in one part; with ten versions each it is some megabytes.
 VIDEOS_OF_A_PART = 500
 CALLS_OF_A_PART = 4096
+TOMBSTONES_OF_A_PART = 4096
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -285,6 +286,18 @@ def name_of(bound: datetime) -> str:
 def call_part(call_id: int) -> str:
     """Name of the part that has a paid call."""
     return f"{call_id // CALLS_OF_A_PART:08d}"
+
+
+def tombstone_part(parts: Collection[str], video_key: str) -> str:
+    """Name of the part that has a tombstone, or would have it: what all keys in it begin with.
+
+    Args:
+        parts: names of those that there are; none is the beginning of another one.
+        video_key: hex.
+    """
+    names = [video_key[:length] for length in range(1, len(video_key) + 1)]
+    there = next((name for name in names if name in parts), None)
+    return there or next(name for name in names if not any(part.startswith(name) for part in parts))
 
 
 def cut_up(known_since: Sequence[datetime], size: int = VIDEOS_OF_A_PART) -> Iterator[slice]:

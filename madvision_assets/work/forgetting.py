@@ -15,6 +15,7 @@ from typing import Protocol
 
 from rich.filesize import decimal
 
+from madvision_assets.domain.failures import Failure
 from madvision_assets.domain.received import FOLDER
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.forgetting import held
@@ -150,6 +151,10 @@ def forget(
         partitions: Dagster's.
         video_ids: which videos.
         only_withdrawn: leave those alone that somebody wants by now.
+
+    Raises:
+        Failure: as ``Database`` and ``ObjectStore`` raise it; or they are forgotten, and the catalogue, which is to be
+            made anew, still has them (see ``Catalogue.erase``).
     """
     pause_s = PAUSE_ON_SQLITE_S if database.is_sqlite else 0.0
     are_gone = False
@@ -158,10 +163,21 @@ def forget(
         for done in at_work:
             are_gone |= done.videos > 0
             yield done
-    finally:
+    except BaseException as error:
         if are_gone:
-            erase_deleted(database, pause_s)
-            Catalogue(database, store).erase()
+            try:
+                _erase(database, store, pause_s)
+            except Failure as later:  # what broke it off is told, and housekeeping goes on
+                error.add_note(f"Then {type(later).__name__}: {later}")
+        raise
+    if are_gone:
+        _erase(database, store, pause_s)
+
+
+def _erase(database: Database, store: ObjectStore, pause_s: float) -> None:
+    """Take what was forgotten out of where it is after its rows are gone."""
+    erase_deleted(database, pause_s)
+    Catalogue(database, store).erase()
 
 
 def _forgotten(

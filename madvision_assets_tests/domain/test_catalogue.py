@@ -16,6 +16,7 @@ from madvision_assets.domain.catalogue import (
     cut_up,
     part_of,
     rows_of_moments,
+    tombstone_part,
     value_of,
 )
 
@@ -33,6 +34,23 @@ def test_videos_are_divided_without_loss_and_those_of_one_moment_stay_together(s
     assert not any(before[-1] == after[0] for before, after in pairwise(pieces))
     assert all(len(piece) >= size for piece in pieces[:-1])
     assert all(len(set(piece[size - 1 :])) <= 1 for piece in pieces)
+
+
+@given(st.lists(st.text("0123456789abcdef", min_size=4, max_size=4), max_size=40, unique=True), st.integers(1, 3))
+def test_a_tombstone_is_looked_for_in_the_part_that_it_was_put_into(keys: list[str], size: int) -> None:
+    parts: dict[str, set[str]] = {}
+    for key in keys:
+        name = tombstone_part(parts, key)
+        assert key.startswith(name)
+        parts.setdefault(name, set()).add(key)
+        while len(parts[name]) > size:
+            for each in parts.pop(name):
+                parts.setdefault(each[: len(name) + 1], set()).add(each)
+            name = max(parts, key=lambda name: len(parts[name]))
+
+    assert {tombstone_part(parts, key) for key in keys} == set(parts)
+    assert all(key in parts[tombstone_part(parts, key)] for key in keys)
+    assert not any(one != other and other.startswith(one) for one in parts for other in parts)
 
 
 @given(TIMES.filter(bool), st.integers(1, 7))

@@ -217,7 +217,8 @@ def test_on_its_way_a_video_only_becomes_more_urgent(
     clock.move(100)
 
     assert add(submissions, priority=3).row == before
-    assert add(submissions, priority=9).row == before.model_copy(update={"priority": 9})
+    moved = {} if state == "running" else {"updated_at": clock.now}
+    assert add(submissions, priority=9).row == before.model_copy(update={"priority": 9, **moved})
 
 
 def test_one_that_failed_for_good_is_tried_again_with_all_its_retries(

@@ -1,175 +1,29 @@
 """Claims about the catalogue: it says what the views say, at the cost of what has changed, whole at every moment."""
 
-import json
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import null, select, update
 
-from madvision_assets.domain.catalogue import COSTS, FORGOTTEN, TABLES, Manifest, cut_up, value_of
+from madvision_assets.domain.catalogue import COSTS, TABLES, Manifest
 from madvision_assets.domain.failures import NewerDocumentError
-from madvision_assets.domain.provenance import Recipe
 from madvision_assets.domain.stages import PipelineStep
-from madvision_assets.domain.tombstones import tombstone_key
-from madvision_assets.domain.video import Video
-from madvision_assets.tools import parquet
-from madvision_assets.tools.database import Database
-from madvision_assets.tools.database.asking import asked
 from madvision_assets.tools.database.catalogue import Notebook
+from madvision_assets.tools.database.operations import Operations
 from madvision_assets.tools.database.queue import Queue
-from madvision_assets.tools.database.statements import Told, insert_lineage
-from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets.tools.database.tables import installation, lineage, paid_calls
 from madvision_assets.tools.store.catalogue import Shelf
 from madvision_assets.tools.store.objects import ObjectStore
-from madvision_assets.work import catalogue, forgetting
-from madvision_assets.work.catalogue import Catalogue, read
+from madvision_assets.work.catalogue import Catalogue, Updated, read
 from madvision_assets_tests import stores
-from madvision_assets_tests.databases import KINDS, emptied, new_database, submit
-from madvision_assets_tests.lineage.history import write_history
+from madvision_assets_tests.catalogues import KilledError, Place, kill_before_it_counts
+from madvision_assets_tests.databases import alter, submit
 
 NOW = datetime.now(UTC)
 TOMORROW = NOW + timedelta(days=1)
 WRITES = 40  # an update of these few videos makes fewer
-
-
-class KilledError(BaseException):
-    """Nobody handles it."""
-
-
-class FragileStore(ObjectStore):
-    """A store whose user is killed at one of its writes; or where something happens first."""
-
-    left = -1
-    then: Callable[[str], None] | None = None
-
-    def put_bytes(self, key: str, data: bytes, **told: Any) -> bool:
-        """As ever, if it comes to that."""
-        self._come_to(key)
-        return super().put_bytes(key, data, **told)
-
-    def delete(self, keys: Any) -> None:
-        """Likewise."""
-        self._come_to("")
-        super().delete(keys)
-
-    def _come_to(self, key: str) -> None:
-        if self.left == 0:
-            raise KilledError
-        self.left -= 1
-        if self.then:
-            self.then(key)
-
-
-class Nobody:
-    """Dagster, which has nothing of these videos."""
-
-    def in_flight(self, _video_ids: Any) -> frozenset[str]:
-        """None of them."""
-        return frozenset()
-
-    def delete(self, video_ids: Any) -> None:
-        """They are not there."""
-
-
-class Place:
-    """A database with a history, and a store."""
-
-    def __init__(self, database: Database, folder: Path) -> None:
-        self.database, self.folder = database, folder
-        self.store = ObjectStore.from_url((folder / "store").as_uri())
-        self.catalogue = Catalogue(database, self.store)
-
-    def fragile(self) -> FragileStore:
-        """The same store, whose user can be killed."""
-        return FragileStore.from_url((self.folder / "store").as_uri())
-
-    def rows(self, table: str) -> list[dict[str, Any]]:
-        """What the catalogue has, in one order."""
-        return in_order(row for part in read(self.store, table) for row in part.to_pylist())
-
-    def ids(self) -> list[str]:
-        """The videos that the catalogue has."""
-        return [row["video_id"] for row in self.rows("videos")]
-
-    def make(self, video_id: str, run_id: str, row_id: int | None = None, at: datetime = NOW) -> None:
-        """Another materialisation: a download by this run."""
-        recipe = Recipe(engine="test")
-        raw = stores.raw_video().model_copy(update={"video_id": video_id, "provenance": None})
-        made = raw.seal(recipe, run_id=run_id, code_version="1", inputs=(), wall_s=1.5, created_at=at)
-        statement: Any = insert_lineage(Told(video_id, made.origin, "memory://x", {}), sqlite=self.database.is_sqlite)
-        with self.database.writing() as connection:
-            connection.execute(statement if row_id is None else statement.values(id=row_id))
-
-    def forget(self, *video_ids: str) -> None:
-        """All that is kept of them."""
-        for _ in forgetting.forget(self.database, self.store, self.folder / "work", Nobody(), video_ids):
-            pass
-
-    def part_of(self, video_id: str, table: str = "videos") -> str:
-        """Key of the file that has a video."""
-        (key,) = (
-            part.key
-            for part in self.state.parts[table].values()
-            if video_id in parquet.values(parquet.read(self.store.get_bytes(part.key), part.key), "video_id")
-        )
-        return key
-
-    @property
-    def state(self) -> Manifest:
-        """That counts."""
-        state = self.catalogue.current()
-        assert state is not None
-        return state
-
-    def check_whole(self) -> None:
-        """It says what the views say, and its folder holds nothing else."""
-        for table in set(TABLES) - {FORGOTTEN}:
-            assert_same(self, table)
-        manifest = f"catalogue/.manifests/{self.state.number:08d}.json"
-        assert set(self.store.list_keys("catalogue")) == self.state.keys() | {manifest}
-
-
-def in_order(rows: Any) -> list[dict[str, Any]]:
-    return sorted(rows, key=repr)
-
-
-def assert_same(place: Place, table: str) -> None:
-    """A table says what its view says."""
-    kinds = {column.name: column.kind for column in TABLES[table]}
-    name = "v_videos" if table == "videos" else table
-    with asked(place.database, f"SELECT * FROM {name}") as found:  # noqa: S608 - one of ours
-        told = [
-            {name: value_of(kinds[name], value) for name, value in zip(found.columns, row, strict=True)}
-            for row in found.rows
-        ]
-    kept = [{name: row[name] for name in found.columns} for row in place.rows(table)]
-    assert in_order(kept) == in_order(told), table
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def migrated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
-    with new_database(request.param, request, tmp_path_factory.mktemp("database")) as new:
-        new.migrate()
-        yield new
-
-
-@pytest.fixture
-def place(migrated: Database, tmp_path: Path) -> Place:
-    write_history(emptied(migrated))
-    return Place(migrated, tmp_path)
-
-
-@pytest.fixture
-def of_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two videos are a part."""
-    monkeypatch.setattr(catalogue, "cut_up", partial(cut_up, size=2))
 
 
 def test_it_says_what_the_views_say_and_what_nothing_has_changed_of_is_not_written(place: Place) -> None:
@@ -254,6 +108,33 @@ def test_what_is_queued_cancelled_tried_and_paid_since_is_seen(place: Place) -> 
     assert {row["id"]: row["cost_usd"] for row in place.rows(COSTS)}[call] == 0.125
 
 
+@pytest.mark.parametrize("change", ["requeued", "submitted again"])
+def test_what_moves_in_the_queue_while_it_waits_is_seen(place: Place, change: str) -> None:
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    submit(place.database, 1, at=an_hour_ago)
+    alter(place.database, "web-1", next_attempt_at=an_hour_ago, updated_at=an_hour_ago)
+    place.catalogue.update()
+    read_before = place.rows("videos")
+
+    if change == "requeued":
+        Operations(place.database).requeue(video_ids=["web-1"], from_step=PipelineStep.TRANSCRIPT, priority=5)
+    else:
+        submit(place.database, 1, priority=5, at=datetime.now(UTC))
+    place.catalogue.update()
+
+    (moved,) = (row for row in place.rows("videos") if row not in read_before)
+    assert (moved["video_id"], moved["priority"]) == ("web-1", 5)
+    place.check_whole()
+
+
+def test_what_waits_and_does_not_move_is_not_read_again(place: Place) -> None:
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    submit(place.database, *range(30), at=an_hour_ago)
+    place.catalogue.update()
+
+    assert place.catalogue.update().rows_read < 30
+
+
 def test_what_is_written_late_below_the_newest_id_is_seen(place: Place) -> None:
     place.catalogue.update()
     newest = max(row["id"] for row in place.rows("materialisations"))
@@ -280,100 +161,6 @@ def test_what_is_summarised_later_is_seen(place: Place) -> None:
     place.catalogue.update()
 
     assert len(place.rows("clips")) == 5
-
-
-def test_what_is_forgotten_is_in_no_file_any_more_but_its_tombstone_and_what_was_paid(place: Place) -> None:
-    place.catalogue.update()
-    paid = sum(row["cost_usd"] for row in place.rows(COSTS))
-
-    place.forget("web-b")
-
-    assert place.ids() == ["web-a", "web-c"]
-    place.check_whole()
-    for table in set(TABLES) - {FORGOTTEN}:
-        assert "web-b" not in json.dumps(place.rows(table), default=str), table
-    (buried,) = place.rows(FORGOTTEN)
-    assert (buried["video_key"], buried["documents"]) == (tombstone_key("web-b"), 7)
-    assert sum(row["cost_usd"] for row in place.rows(COSTS)) == paid
-    place.catalogue.update()
-    assert notes(place) == []
-
-
-def notes(place: Place) -> list[str]:
-    """What is still noted of what was forgotten."""
-    with place.database.reading() as connection:
-        names = connection.execute(select(installation.c.name)).scalars().all()
-    return [name for name in names if name.startswith("catalogue/")]
-
-
-def test_a_video_that_is_submitted_again_after_it_was_forgotten_is_another_one(place: Place) -> None:
-    place.catalogue.update()
-    place.forget("web-b", "web-c")
-    Submissions(place.database).add([NewSubmission(Video(video_id="web-b", address="http://b.example/b"))])
-    place.make("web-b", "run-anew")
-
-    place.catalogue.update()
-
-    assert place.ids() == ["web-a", "web-b"]
-    place.check_whole()
-
-
-def test_an_id_that_sqlite_gives_a_second_time_is_looked_at_a_second_time(place: Place) -> None:
-    place.make("web-b", "run-last")
-    place.catalogue.update()
-    place.forget("web-b")
-    place.make("web-a", "run-with-its-id")
-
-    place.catalogue.update()
-
-    assert "run-with-its-id" in {row["run_id"] for row in place.rows("materialisations")}
-    place.check_whole()
-
-
-def test_without_a_catalogue_nothing_is_noted_of_what_is_forgotten(place: Place) -> None:
-    place.forget("web-b")
-
-    with place.database.reading() as connection:
-        names = connection.execute(select(installation.c.name)).scalars().all()
-    assert [name for name in names if name.startswith("catalogue")] == []
-    assert list(place.store.list_keys("catalogue")) == []
-
-
-def test_forgetting_that_broke_off_is_made_good(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    place.catalogue.update()
-
-    def killed(_: Catalogue) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Catalogue, "erase", killed)
-        with pytest.raises(KilledError):
-            place.forget("web-b")
-    assert "web-b" in place.ids()
-
-    done = place.catalogue.erase()
-
-    assert done is not None
-    assert place.ids() == ["web-a", "web-c"]
-    assert place.catalogue.erase() is None
-    assert notes(place) == []
-
-
-def test_whoever_takes_out_what_was_forgotten_and_is_killed_before_he_has_tidied_up_is_made_good(place: Place) -> None:
-    place.catalogue.update()
-    lost = place.part_of("web-b")
-    store = place.fragile()
-    store.then = lambda key: setattr(store, "left", 0) if "/.manifests/" in key else None
-    with pytest.raises(KilledError):
-        for _ in forgetting.forget(place.database, store, place.folder / "work", Nobody(), ["web-b"]):
-            pass
-    assert place.store.exists(lost)
-
-    place.catalogue.erase()
-
-    assert not place.store.exists(lost)
-    assert place.ids() == ["web-a", "web-c"]
-    place.check_whole()
 
 
 @pytest.mark.usefixtures("of_two")
@@ -405,7 +192,7 @@ def test_of_two_updates_at_once_the_later_one_begins_again(place: Place) -> None
     place.catalogue.update()
     place.make("web-a", "run-1")
     store = place.fragile()
-    others = []
+    others: list[Updated] = []
 
     def then(key: str) -> None:
         if "/.manifests/" in key and not others:
@@ -416,6 +203,71 @@ def test_of_two_updates_at_once_the_later_one_begins_again(place: Place) -> None
     done = Catalogue(place.database, store).update()
 
     assert (others[0].state, done.state) == (place.state, place.state)
+    place.check_whole()
+
+
+@pytest.mark.usefixtures("of_two")
+@pytest.mark.parametrize("anew", [False, True])
+def test_whoever_is_overtaken_twice_before_he_writes_his_manifest_takes_nothing_from_others(
+    place: Place, anew: bool
+) -> None:
+    place.catalogue.update()
+    place.make("web-a", "run-1")
+    store = place.fragile()
+    others: list[Updated] = []
+
+    def then(key: str) -> None:
+        if "/.manifests/" in key and not others:  # of the next number; which is deleted by whoever is at the one after
+            for number in range(2):
+                place.make("web-c", f"run-of-another-{number}")
+                others.append(place.catalogue.update())
+
+    store.then = then
+    Catalogue(place.database, store).update(anew=anew)
+
+    assert len(others) == 2
+    place.catalogue.update()
+    place.check_whole()
+
+
+def test_whoever_is_overtaken_before_he_has_tidied_up_takes_nothing_from_the_next_state(place: Place) -> None:
+    place.catalogue.update()
+    place.make("web-a", "run-1")
+    store = place.fragile()
+    others: list[Updated] = []
+
+    def then(key: str) -> None:
+        if not key and not others:  # he deletes what his state has replaced
+            place.make("web-b", "run-2")
+            others.append(place.catalogue.update())
+
+    store.then = then
+    done = Catalogue(place.database, store).update()
+
+    assert (done.state.number, others[0].state.number) == (2, 3)
+    assert place.state == others[0].state
+    place.check_whole()
+
+
+def test_whoever_is_overtaken_before_he_asks_the_database_does_not_make_it_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.catalogue.update()
+    counting = Notebook.counting
+    others: list[Updated] = []
+
+    def overtaken(notebook: Notebook) -> list[str]:
+        if not others:
+            others.append(Updated(Manifest()))
+            place.make("web-a", "run-1")
+            others.append(place.catalogue.update())
+        return counting(notebook)
+
+    monkeypatch.setattr(Notebook, "counting", overtaken)
+
+    done = place.catalogue.update()
+
+    assert (done.is_anew, done.state) == (False, others[1].state)
     place.check_whole()
 
 
@@ -450,7 +302,8 @@ def test_many_updates_at_once_leave_what_the_views_say(place: Place) -> None:
 
 def test_a_reader_whose_part_is_replaced_reads_the_next_state(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.catalogue.update()
-    get, happened = ObjectStore.get_bytes, []
+    get = ObjectStore.get_bytes
+    happened: list[str] = []
 
     def get_bytes(store: ObjectStore, key: str) -> bytes:
         if key.endswith(".parquet") and not happened:
@@ -486,7 +339,7 @@ def test_after_the_store_was_lost_it_is_made_anew(place: Place) -> None:
     for number in range(3):
         place.make("web-a", f"run-{number}")
         place.catalogue.update()
-    place.store.delete(list(place.store.list_keys("catalogue")))
+    place.clear()
 
     assert [place.catalogue.update().is_anew, place.catalogue.update().is_anew] == [True, False]
     place.check_whole()
@@ -497,14 +350,7 @@ def test_whoever_is_killed_before_the_database_knows_of_his_state_has_not_worked
 ) -> None:
     place.catalogue.update()
     place.make("web-a", "run-1")
-
-    def killed(*_: object) -> None:
-        raise KilledError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Notebook, "count", killed)
-        with pytest.raises(KilledError):
-            place.catalogue.update()
+    kill_before_it_counts(place, monkeypatch)
 
     again = place.catalogue.update()
 
@@ -523,7 +369,7 @@ def test_a_damaged_one_is_made_anew_and_one_of_a_newer_version_is_left_alone(pla
     place.store.put_bytes(newer, b'{"schema_version": 999}')
     with pytest.raises(NewerDocumentError):
         place.catalogue.update()
-    assert place.catalogue.erase() is None
+    place.forget("web-b")
     assert place.catalogue.update(anew=True).is_anew
     place.check_whole()
 

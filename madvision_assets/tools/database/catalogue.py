@@ -1,9 +1,10 @@
 """What the catalogue is made of: rows of the views, which videos have changed, and what was forgotten since.
 
 What changed is found where an index leads to it, so that a look costs the same however many videos there are: new
-materialisations and calls by their IDs, which grow; what ended, or is under way, by the attempts; what was queued since
-by the rows that are due. Whoever sees an ID may not see a smaller one yet, whose transaction is still under way: those
-that are missing right below the newest are looked for again.
+materialisations and calls by their IDs, which grow; what ended, or is under way, by the attempts. Of the videos that
+wait the database looks at each row, and tells those that moved: an index would have to be kept at every sign of life.
+Whoever sees an ID may not see a smaller one yet, whose transaction is still under way: those that are missing right
+below the newest are looked for again.
 """
 
 import json
@@ -16,8 +17,6 @@ from itertools import islice
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Executable, Select, bindparam, func, select, text
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from madvision_assets.domain.catalogue import OF_VIDEOS, TABLES, Manifest, rows_of_moments, value_of
 from madvision_assets.domain.paying import CallState
@@ -25,6 +24,7 @@ from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.domain.tombstones import tombstone_key
 from madvision_assets.tools.database import Database
 from madvision_assets.tools.database.tables import (
+    DUE_STATES,
     as_utc,
     installation,
     lineage,
@@ -33,6 +33,7 @@ from madvision_assets.tools.database.tables import (
     tombstones,
     videos,
 )
+from madvision_assets.tools.database.tables import video_processing_queue as queue
 
 # Name of the catalogue's row in `installation`, which says which state counts; and what those of its notes begin with.
 COUNTS = "catalogue"
@@ -48,18 +49,9 @@ AT_ONCE = 500
 # The views have other names where a table has theirs, and moments are told by the summaries.
 VIEWS: Mapping[str, str] = {name: name for name in OF_VIDEOS if name != "moments"} | {"videos": "v_videos"}
 KNOWN_SINCE = ("videos", "created_at")  # which no view has
-# Each priority that is due is asked for by itself, from the end of the index.
-QUEUED_SINCE = text("""
-WITH RECURSIVE due(priority) AS (
-  SELECT (SELECT priority FROM video_processing_queue WHERE status IN ('queued', 'waiting')
-    ORDER BY priority DESC LIMIT 1)
-  UNION ALL
-  SELECT (SELECT q.priority FROM video_processing_queue q WHERE q.status IN ('queued', 'waiting')
-    AND q.priority < due.priority ORDER BY q.priority DESC LIMIT 1)
-  FROM due WHERE due.priority IS NOT NULL)
-SELECT q.video_id FROM due JOIN video_processing_queue q ON q.priority = due.priority
-WHERE q.status IN ('queued', 'waiting') AND q.next_attempt_at >= :since AND q.status = 'queued'
-""").bindparams(bindparam("since", type_=videos.c.created_at.type))
+# Held by whoever makes the row, alone, and until the transaction ends by whoever forgets: no forgetting that found no
+# row is still under way once it is there. Any number, as long as nothing else in the database takes the same.
+_POSTGRES_LOCK = 0x6D61_6476_6361
 
 
 @dataclass(frozen=True)
@@ -68,13 +60,16 @@ class Notes:
 
     Attributes:
         names: of the notes.
-        videos: when each was first known, by the key of its tombstone.
+        followed: names of those that were left out, and are still there.
+        videos: since when each was known that was forgotten, by the key of its tombstone; a video can be submitted
+            again, and forgotten again.
         calls: that were paid for one of them.
         reused_after: IDs of materialisations from there on may have been given a second time.
     """
 
     names: frozenset[str] = frozenset()
-    videos: Mapping[str, datetime] = field(default_factory=dict)
+    followed: frozenset[str] = frozenset()
+    videos: Mapping[str, frozenset[datetime]] = field(default_factory=dict)
     calls: frozenset[int] = frozenset()
     reused_after: int | None = None
 
@@ -116,18 +111,20 @@ class Snapshot:
         self._connection = connection
         self.rows = 0
 
-    def counting(self) -> list[str]:
-        """Names of the updates whose state may be the newest: the last one that said so, and one that was about to."""
-        return (self._connection.execute(_COUNTING).scalar_one_or_none() or "").split()
-
     def notes(self, but: Collection[str]) -> Notes:
         """The notes on forgotten videos, but for these."""
         mine = installation.c.name.startswith(NOTES)
         found = self._connection.execute(select(installation.c.name, installation.c.value).where(mine)).all()
-        told = {name: json.loads(value) for name, value in found if name not in but}
+        left_out = frozenset(but)
+        told = {name: json.loads(value) for name, value in found if name not in left_out}
+        known: dict[str, set[datetime]] = {}
+        for each in told.values():
+            if "key" in each:
+                known.setdefault(each["key"], set()).add(datetime.fromisoformat(each["at"]))
         return Notes(
             names=frozenset(told),
-            videos={each["key"]: datetime.fromisoformat(each["at"]) for each in told.values() if "key" in each},
+            followed=left_out.intersection(name for name, _ in found),
+            videos={key: frozenset(since) for key, since in known.items()},
             calls=frozenset(call for each in told.values() for call in each.get("calls", ())),
             reused_after=min((each["reused_after"] for each in told.values() if "reused_after" in each), default=None),
         )
@@ -185,11 +182,14 @@ class Snapshot:
     # --- details ---
 
     def _moved(self, since: datetime) -> set[str]:
-        """The videos that were queued, or whose attempts ended, since then, and those that are being processed."""
+        """The videos that moved in the queue, or whose attempts ended, since then, and those that are being processed.
+
+        One that waits moves where it is queued, where it becomes more urgent, and where more is to be done again.
+        """
         mine = select(processing_attempts.c.video_id)
         ended = self._all(mine.where(processing_attempts.c.ended_at >= since))
         under_way = self._all(mine.where(processing_attempts.c.ended_at.is_(None)))
-        queued = self._all(QUEUED_SINCE.bindparams(since=since))
+        queued = self._all(select(queue.c.video_id).where(DUE_STATES, queue.c.updated_at >= since))
         return {row[0] for row in (*ended, *under_way, *queued)}
 
     def _view(self, view: str, table: str, column: str, wanted: Collection[Any]) -> list[dict[str, Any]]:
@@ -229,10 +229,20 @@ class Notebook:
         self._database = database
 
     def open(self) -> None:
-        """From now on it is noted what is forgotten, if it was not before."""
-        insert = sqlite_insert if self._database.is_sqlite else postgres_insert
+        """From now on it is noted what is forgotten, if it was not before; waits for whoever forgets just now."""
+        with self._database.reading() as connection:
+            if _is_open(connection):
+                return
         with self._database.writing() as connection:
-            connection.execute(insert(installation).values(name=COUNTS, value=" ").on_conflict_do_nothing())
+            if not self._database.is_sqlite:
+                connection.execute(select(func.pg_advisory_xact_lock(_POSTGRES_LOCK)))
+            if not _is_open(connection):
+                connection.execute(installation.insert().values(name=COUNTS, value=" "))
+
+    def counting(self) -> list[str]:
+        """Names of the updates whose state may be the newest: the last one that said so, and one that was about to."""
+        with self._database.reading() as connection:
+            return (connection.execute(_COUNTING).scalar_one_or_none() or "").split()
 
     def intend(self, update: str) -> None:
         """An update is about to make its state the newest one."""
@@ -245,8 +255,12 @@ class Notebook:
         with self._database.writing() as connection:
             counts, intended = self._told(connection)
             self._tell(connection, max(update, counts), intended if intended > update else "")
-            for some in _batches(done_with):
-                connection.execute(installation.delete().where(installation.c.name.in_(some)))
+            _delete_notes(connection, done_with)
+
+    def discard(self, names: Collection[str]) -> None:
+        """These notes are not needed any more."""
+        with self._database.writing() as connection:
+            _delete_notes(connection, names)
 
     @staticmethod
     def _told(connection: Connection) -> tuple[str, str]:
@@ -266,7 +280,9 @@ def note_forgotten(connection: Connection, video_ids: Collection[str]) -> None:
         connection: the transaction that deletes the rows, before it does.
         video_ids: a few.
     """
-    if connection.execute(select(installation.c.name).where(installation.c.name == COUNTS)).first() is None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock_shared(_POSTGRES_LOCK)))
+    if not _is_open(connection):
         return
     known = select(videos.c.video_id, videos.c.created_at).where(videos.c.video_id.in_(video_ids))
     told: list[dict[str, Any]] = [
@@ -289,6 +305,16 @@ def _reused_ids(connection: Connection, video_ids: Collection[str]) -> list[dict
     gone = connection.execute(newest.where(lineage.c.video_id.in_(video_ids))).scalar_one()
     stays = connection.execute(newest.where(lineage.c.video_id.not_in(video_ids))).scalar_one() or 0
     return [{"reused_after": stays}] if gone is not None and gone > stays else []
+
+
+def _is_open(connection: Connection) -> bool:
+    """Whether anybody has ever made a catalogue."""
+    return connection.execute(_COUNTING).first() is not None
+
+
+def _delete_notes(connection: Connection, names: Collection[str]) -> None:
+    for some in _batches(names):
+        connection.execute(installation.delete().where(installation.c.name.in_(some)))
 
 
 _COUNTING = select(installation.c.value).where(installation.c.name == COUNTS)

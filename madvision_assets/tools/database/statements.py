@@ -198,6 +198,9 @@ def queue_upsert(
     change["priority"] = case(
         (failed | (on_its_way & more_urgent), statement.excluded.priority), else_=table.c.priority
     )
+    # Of one that is being processed it tells when there was news of that.
+    moves = failed | (on_its_way & (table.c.status != QueueStatus.RUNNING.value) & more_urgent)
+    change["updated_at"] = case((moves, statement.excluded.updated_at), else_=table.c.updated_at)
     waits_for_quota = (table.c.status == QueueStatus.WAITING.value) & (table.c.failure_cause == QuotaSpentError.code)
     due_at = statement.excluded.next_attempt_at
     change["next_attempt_at"] = case((failed | waits_for_quota, due_at), else_=table.c.next_attempt_at)

@@ -20,6 +20,8 @@ from madvision_assets.tools.store.objects import ObjectStore
 FOLDER = "catalogue"
 MANIFESTS, BEGUN, TABLES = f"{FOLDER}/.manifests", f"{FOLDER}/.begun", f"{FOLDER}/tables.parquet"
 JSON_MEDIA_TYPE = "application/json"
+# So often a reader begins again where an update has replaced what it was about to read.
+READ_TRIES = 5
 # An update that began so long ago is dead.
 DEAD_AFTER = timedelta(hours=6)
 
@@ -55,12 +57,14 @@ class Shelf:
         """The state that counts; None where there is no catalogue.
 
         Raises:
-            MissingInputError: another one has come to count at that moment.
+            MissingInputError: others have come to count again and again at that moment.
             NewerDocumentError: a newer version of this program wrote it; names the key.
             UnreadableDocumentError: it is damaged; names the key.
         """
-        number = self.current_number()
-        return self._manifest(number) if number else None
+        for _ in range(READ_TRIES):
+            with suppress(MissingInputError):  # another one has come to count since it was asked which does
+                return self._current()
+        return self._current()
 
     def current_number(self) -> int:
         """Its number; 0 where there is none."""
@@ -78,13 +82,25 @@ class Shelf:
         """Whether an update is under way, and was not taken for dead."""
         return self.store.exists(f"{BEGUN}/{update}.json")
 
+    def is_begun(self) -> bool:
+        """Whether any update is under way, or was killed and is not taken for dead yet."""
+        return any(True for _ in self.store.list_keys(BEGUN))
+
     def part_key(self, update: str, table: str, part: str) -> str:
         """Where an update puts a part of a table."""
         return f"{TABLES}/{update}/{table}/{part}.parquet"
 
     def commit(self, state: Manifest) -> bool:
-        """Make a state the one that counts; False where another update was there first."""
-        if not self._put(_manifest_key(state.number), state, if_absent=True):
+        """Make a state the one that counts; False where another update was there first, or is at the next one already.
+
+        Raises:
+            MissingInputError: likewise.
+        """
+        key = _manifest_key(state.number)
+        if not self._put(key, state, if_absent=True):
+            return False
+        if self.current_number() > state.number:  # the manifest of this number was there, and is not needed any more
+            self.store.delete([key])
             return False
         # Of writers at once some stores let several win (see ``put_bytes``): the last one has.
         return self._manifest(state.number).update == state.update
@@ -125,6 +141,10 @@ class Shelf:
                     folder.rmdir()
 
     # --- details ---
+
+    def _current(self) -> Manifest | None:
+        number = self.current_number()
+        return self._manifest(number) if number else None
 
     def _manifest(self, number: int) -> Manifest:
         key = _manifest_key(number)
