@@ -67,7 +67,7 @@ class Collector:
         self._headers = headers
         self._answer_limit_s = answer_limit_s
         self._exporter: Any = None
-        self._statuses: list[int] = []
+        self._answers: list[tuple[int, str]] = []
 
     def send(self, spans: Sequence[Span]) -> "Future[Refusal | None]":
         """Send spans, in a thread of their own that holds up no end of the process.
@@ -105,22 +105,23 @@ class Collector:
                 return Refusal(f"{size_bytes} bytes are too many at once", is_final=True)
             if self._exporter is None:
                 self._exporter = self._new_exporter()
-            self._statuses.clear()
+            self._answers.clear()
             self._exporter.export(made)
-        status = self._statuses[-1] if self._statuses else None
+        if not self._answers:
+            return Refusal(words.text or "it did not answer")
+        status, reason = self._answers[-1]
         if status in TAKEN:
             return None
-        told = words.text or (f"it answered {status}" if status else "it did not take them")
-        return Refusal(told, is_final=status is not None and status not in ASK_AGAIN)
+        return Refusal(f"it answered {status} {reason}", is_final=status not in ASK_AGAIN)
 
     def _new_exporter(self) -> Any:
-        """OpenTelemetry's own; it tells nobody with which status it was answered, so that is noted beneath it."""
+        """OpenTelemetry's own; it tells nobody what it was answered, so that is noted beneath it."""
         import requests
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.util.re import parse_env_headers
 
         session = requests.Session()
-        session.hooks["response"].append(lambda answer, **_: self._statuses.append(answer.status_code))
+        session.hooks["response"].append(lambda answer, **_: self._answers.append((answer.status_code, answer.reason)))
         headers = parse_env_headers(self._headers, liberal=True)
         return OTLPSpanExporter(self._address, headers=headers, timeout=self._answer_limit_s, session=session)
 
