@@ -199,10 +199,12 @@ class Tracing:
 
     def _sent(self, place: Place, until: datetime) -> _Batch | None:
         """A batch on its way; None where there is nothing to send."""
-        places = self._attempts.after(place, until, self._most)
-        room = max(self._most - len(places), self._most // 2)  # callbacks wait for no end of what has ended
+        # Half of it is for callbacks, as far as there are any: they wait for no end of what has ended.
+        for_tellings = min(len(self._tellings), self._most // 2)
+        places = self._attempts.after(place, until, self._most - for_tellings)
         with self._lock:
-            tellings = [self._tellings.popleft() for _ in range(min(room, len(self._tellings)))]
+            room = min(self._most - len(places), len(self._tellings))
+            tellings = [self._tellings.popleft() for _ in range(room)]
         try:
             items = _as_fits(self._items([*places, *tellings]))
         except Exception:
