@@ -166,6 +166,7 @@ def test_a_wait_is_bounded_and_tells_where_it_stood(served: Served) -> None:
 
     with pytest.raises(StillUnderWayError, match="is still queued") as under_way:
         served.client.wait(shown.token, limit_s=0.2)
+    assert under_way.value.status is not None
     assert under_way.value.status.video_id == shown.row.video_id
 
 

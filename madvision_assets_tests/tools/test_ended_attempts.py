@@ -47,8 +47,8 @@ def attempt(number: int, began_s: float, ended_s: float, status: str) -> dict[st
     return {**told, "pipeline_step": "clips", "status": status, "failure_cause": cause, "failure_details": ""}
 
 
-def made(run: int, made_s: float, number: int = 0) -> dict[str, Any]:
-    told = {"asset": "clips", "run_id": f"run-{run}", "code_version": "1", "data_version": f"{made_s} {number}"}
+def made(run: int, made_s: float) -> dict[str, Any]:
+    told = {"asset": "clips", "run_id": f"run-{run}", "code_version": "1", "data_version": str(made_s)}
     recipe = {"uri": "u", "inputs": {}, "engine": "test", "engine_version": "1", "parameters": {}, "usage": {}}
     return {**told, **recipe, "cost_usd": 0.0, "wall_s": 1.0, "created_at": at(made_s)}
 
@@ -73,7 +73,9 @@ def test_of_each_attempt_its_own_is_read_and_no_more_than_a_bound(database: Data
     submitted(database, MOST_SUBMITS + 20, 50)
     submitted(database, 5, 500)  # of clips that are there
     insert(database, processing_attempts, attempt(1, 10, 20, "failed"), attempt(2, 60, 90, "done"))
-    insert(database, lineage, *(made(1, 15, n) for n in range(MOST_MADE + 5)), *(made(2, 80, n) for n in range(3)))
+    insert(
+        database, lineage, *(made(1, 15 + n / 100) for n in range(MOST_MADE + 5)), *(made(2, 80 + n) for n in range(3))
+    )
     insert(database, paid_calls, *[paid(15)] * (MOST_PAID + 5), *[paid(70)] * 4, *[paid(200)] * 3)
 
     both = history(database, 1, 2)
