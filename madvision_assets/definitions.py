@@ -13,7 +13,7 @@ from madvision_assets.defs.jobs import JOBS
 from madvision_assets.defs.links import with_code
 from madvision_assets.defs.resources import make_fingerprinted, make_resources
 from madvision_assets.defs.runtime.patience import wait_for_dagster
-from madvision_assets.defs.sensors import SENSORS, trace_sensor
+from madvision_assets.defs.sensors import SENSORS, no_traces, trace_sensor
 from madvision_assets.tools.analyst.offline import OfflineAnalyst
 from madvision_assets.tools.database.running_code import running_code
 from madvision_assets.work.staleness import code_versions
@@ -30,10 +30,17 @@ def build_defs(settings: "Settings", resource_overrides: Mapping[str, object] | 
         assets=with_code([*assets, catalogue], settings.git_url, running_code(settings.revision).commit),
         jobs=[*JOBS, update_catalogue],
         schedules=[hourly_catalogue],
-        sensors=[*SENSORS, *([trace_sensor] if settings.otlp_endpoint else [])],
+        sensors=[*SENSORS, *trace_sensors(settings)],
         resources={**make_resources(settings), **(resource_overrides or {})},
         executor=make_executor(settings),
     )
+
+
+def trace_sensors(settings: "Settings") -> list[dg.SensorDefinition]:
+    """Who sends traces, or says why nobody does; nobody where no collector is named."""
+    if settings.no_collector:
+        return [no_traces(settings.no_collector)]
+    return [trace_sensor] if settings.collector else []
 
 
 def kinds_here(settings: "Settings") -> dict[str, frozenset[str]]:

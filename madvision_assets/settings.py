@@ -4,10 +4,12 @@ Every variable is optional; ``.env.example`` lists them all with their meaning, 
 """
 
 import os
+import re
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -36,14 +38,28 @@ def _networks(text: str) -> str:
     return text
 
 
+def _is_plain(address: str) -> bool:
+    """Whether an address is a ``PlainUrl``, with a host, and a port that there can be."""
+    try:
+        parts = urlsplit(address)
+        return re.fullmatch(PLAIN_URL, address) is not None and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket that does not close, a port of six digits
+        return False
+
+
 def _none(value: Any) -> Any:
     return None if isinstance(value, str) and value.strip().lower() == "none" else value
 
 
 # Where browsers go. Without user, query and fragment: it is shown to others, and may hold no secret.
-PlainUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")]
+PLAIN_URL = r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$"
+PlainUrl = Annotated[str, Field(pattern=PLAIN_URL)]
 # Likewise of pages of ours, which lie at the root of their host: they name each other by their paths.
 PlainOrigin = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+/?$")]
+NO_COLLECTOR = (
+    "No traces are sent: OTEL_EXPORTER_OTLP_ENDPOINT is no address of a collector that takes OTLP over HTTP, such as "
+    "http://127.0.0.1:4318, without user, query and fragment."
+)
 # US dollars; "none" is no ceiling.
 Ceiling = Annotated[Annotated[float, Field(ge=0)] | None, BeforeValidator(_none)]
 
@@ -137,10 +153,9 @@ class Settings(BaseSettings):
     aws_secret_access_key: Annotated[SecretStr | None, Field(alias="AWS_SECRET_ACCESS_KEY")] = None
     aws_session_token: Annotated[SecretStr | None, Field(alias="AWS_SESSION_TOKEN")] = None
 
-    # No user and password in it, which would be shown with it; headers are read by OpenTelemetry's own exporter.
-    otlp_endpoint: Annotated[
-        str | None, Field(alias="OTEL_EXPORTER_OTLP_ENDPOINT", pattern=r"^https?://[^/@\s]+(/\S*)?$")
-    ] = None
+    # Platforms set it for whatever they run, in forms of their own: no value of it stops us. See ``collector``.
+    otlp_endpoint: Annotated[str | None, Field(alias="OTEL_EXPORTER_OTLP_ENDPOINT", repr=False)] = None
+    otlp_headers: Annotated[SecretStr | None, Field(alias="OTEL_EXPORTER_OTLP_HEADERS")] = None
 
     dagster_retention_days: Annotated[int, Field(ge=0, le=3650)] = 30
     clips_expected_hours: Annotated[float | None, Field(ge=1, le=24 * 365)] = None
@@ -162,6 +177,16 @@ class Settings(BaseSettings):
     def effective_store_url(self) -> str:
         """The store's URL."""
         return self.store_url or (self.home_folder / "store").as_uri()
+
+    @property
+    def collector(self) -> str | None:
+        """Where traces go; None where no collector is named, or none that can be used."""
+        return self.otlp_endpoint if self.otlp_endpoint and _is_plain(self.otlp_endpoint) else None
+
+    @property
+    def no_collector(self) -> str | None:
+        """Why no traces are sent although a collector is named; None otherwise. The address may hold a password."""
+        return NO_COLLECTOR if self.otlp_endpoint and self.collector is None else None
 
     def ceilings_usd(self, *, price_known: bool) -> tuple[float | None, float | None]:
         """What a video and a day may cost in paid calls, US dollars; None is no ceiling.

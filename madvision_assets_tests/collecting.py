@@ -1,8 +1,12 @@
 """A collector of OpenTelemetry's for tests: a real server, and what it was sent, decoded."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -34,6 +38,50 @@ class Collected:
     def trace(self) -> str:
         """The ID of its trace."""
         return self.ids[0]
+
+
+@dataclass
+class Picky:
+    """A collector that refuses some of what it is sent.
+
+    Attributes:
+        endpoint: where it is.
+        taken: what it took, in order.
+        refused: how often it refused something.
+    """
+
+    endpoint: str = ""
+    taken: list[Collected] = field(default_factory=list)
+    refused: int = 0
+
+
+@contextmanager
+def picky(refuses: Callable[[list[Collected]], bool], status: int = HTTPStatus.BAD_REQUEST) -> Iterator[Picky]:
+    """A collector that refuses, with a status, what it is asked about."""
+    made = Picky()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            spans = decoded(self.rfile.read(int(self.headers["Content-Length"])))
+            is_refused = refuses(spans)
+            made.refused += is_refused
+            made.taken += [] if is_refused else spans
+            self.send_response(status if is_refused else HTTPStatus.OK)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's naming
+            """Nothing: what was taken says it."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        made.endpoint = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield made
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def taking(site: Site) -> str:

@@ -83,9 +83,6 @@ LINKS = ("MADVISION_INTERNAL_URL", "MADVISION_DAGSTER_URL", "MADVISION_GIT_URL")
         ),
         # Its pages name each other by their paths.
         ("MADVISION_INTERNAL_URL", "https://example.org/behind"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://collector:4317"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://ann:secret@collector:4318"),
     ],
 )
 def test_a_bad_value_is_told_by_the_name_of_its_variable(
@@ -123,10 +120,47 @@ def test_a_variable_counts_in_the_environment_then_in_an_env_file_and_empty_is_u
     assert read_variable("MADVISION_HOME") == "of-the-file"
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "collector:4317",
+        "grpc://collector:4317",
+        "unix:///run/collector",
+        "http://",
+        "http://:4318",
+        "http://collector:4318000",
+        "http://[::1:4318",
+        "http://collector:4318?key=hide-me",
+        "http://collector:4318/#hide-me",
+        "https://ann:hide-me@collector:4318",
+        "http://one:4318, http://two:4318",
+        "off",
+    ],
+)
+def test_a_collector_that_cannot_be_used_stops_nothing_and_is_told(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+    settings = load_settings()
+
+    assert settings.collector is None
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in (settings.no_collector or "")
+    assert "hide-me" not in f"{settings.no_collector}{settings!r}"
+
+
+@pytest.mark.parametrize("address", ["http://collector:4318", "https://[::1]:4318/", "https://otlp.example.org/a/b"])
+def test_a_collector_that_can_be_used_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    assert (load_settings().collector, load_settings().no_collector) == (None, None)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+
+    assert (load_settings().collector, load_settings().no_collector) == (address, None)
+
+
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-hide-me")
     monkeypatch.setenv("MADVISION_DATABASE_URL", "postgresql://u:hide-me@h/d")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hide-me")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "api-key=hide-me")
 
     assert "hide-me" not in repr(load_settings())
 

@@ -30,7 +30,7 @@ SITES_SECRET, SITES_READER = "madvision-site-secrets", PipelineStep.RAW_VIDEO.pa
 PARTS: Mapping[str, frozenset[str]] = {
     "intake": DATABASE | STORE | {"MADVISION_INTERNAL_KEY"},
     "consumer": DATABASE | STORE | {"MADVISION_INBOX_URL"},
-    "code-server": DATABASE | STORE | DAGSTER,
+    "code-server": DATABASE | STORE | DAGSTER | {"OTEL_EXPORTER_OTLP_HEADERS"},  # of traces, which it alone sends
     # Logs are in the store.
     "daemon": STORE | DAGSTER,
     "webserver": STORE | DAGSTER,

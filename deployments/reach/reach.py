@@ -46,7 +46,7 @@ clusters: [{name: nowhere, cluster: {server: "http://127.0.0.1:9"}}]
 users: [{name: nobody, user: {token: none}}]
 """
 SITES_FOLDER = "./sources"
-SECRET = re.compile(r"PASSWORD|PASS$|SECRET|TOKEN|_KEY|_URL$|S3_ENV")
+SECRET = re.compile(r"PASSWORD|PASS$|SECRET|TOKEN|_KEY|_URL$|_HEADERS$|S3_ENV")
 RENDER_LIMIT_S = 60
 NO_SECRET = {"OPENAI_BASE_URL", "MADVISION_STORE_URL", "MADVISION_PUBLIC_URL", "AWS_ENDPOINT_URL", "BACKUP_URL"}
 NO_SECRET |= {"MADVISION_INTERNAL_URL", "MADVISION_DAGSTER_URL", "MADVISION_GIT_URL"}  # refused with a user or a query

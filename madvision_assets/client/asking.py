@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,8 +14,8 @@ from madvision_assets.client.errors import ProblemError, UnreachableError
 
 T = TypeVar("T")
 
-TRY_AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 USUAL_PAUSE_S = 10.0
+LEAST_TIMEOUT_S = 1.0  # for an answer, also where the limit is about over
 # Nothing was sent then, and whatever was asked for may be asked for again; else only what changes nothing.
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 SAFE = frozenset({"GET", "HEAD"})
@@ -36,24 +35,32 @@ class Asking:
         self, base_url: str, timeout_s: float, patience_s: float, transport: httpx.BaseTransport | None = None
     ) -> None:
         self._http = httpx.Client(base_url=base_url, timeout=timeout_s, follow_redirects=True, transport=transport)
+        self._timeout_s = timeout_s
         self._patience_s = patience_s
 
     def close(self) -> None:
         """Close its connections."""
         self._http.close()
 
-    def get(self, kind: type[T], path: str, **asked: Any) -> T:
-        """What is answered to a GET, as a value of this kind; raises as ``ask`` does."""
-        return self.value(kind, self.ask("GET", path, **asked))
+    def get(self, kind: type[T], path: str, *, within_s: float | None = None, **asked: Any) -> T:
+        """What is answered to a GET, as a value of this kind; raises as ``ask`` does.
 
-    def ask(self, method: str, path: str, **asked: Any) -> httpx.Response:
-        """The answer to a request; ``asked`` is as httpx has it.
+        Args:
+            kind: of the value.
+            path: on the server.
+            within_s: with all tries; None is as long as there is patience.
+            asked: as httpx has it.
+        """
+        return self.value(kind, self.ask("GET", path, within_s=within_s, **asked))
+
+    def ask(self, method: str, path: str, *, within_s: float | None = None, **asked: Any) -> httpx.Response:
+        """The answer to a request; ``within_s`` and ``asked`` as in ``get``.
 
         Raises:
             ProblemError: it was refused.
             UnreachableError: nobody answered.
         """
-        with self.stream(method, path, **asked) as response:
+        with self.stream(method, path, within_s=within_s, **asked) as response:
             try:
                 response.read()
             except httpx.HTTPError as error:
@@ -61,9 +68,11 @@ class Asking:
         return response
 
     @contextmanager
-    def stream(self, method: str, path: str, **asked: Any) -> Iterator[httpx.Response]:
+    def stream(
+        self, method: str, path: str, *, within_s: float | None = None, **asked: Any
+    ) -> Iterator[httpx.Response]:
         """A good answer, to be read bit by bit; raises as ``ask`` does."""
-        response = self._answered(method, path, asked)
+        response = self._answered(method, path, within_s, asked)
         try:
             yield response
         finally:
@@ -101,14 +110,17 @@ class Asking:
                 f"{host_of(str(response.url))} does not answer as MadVision does: {error}"
             ) from error
 
-    def _answered(self, method: str, path: str, asked: dict[str, Any]) -> httpx.Response:
-        deadline_s = time.monotonic() + self._patience_s
+    def _answered(self, method: str, path: str, within_s: float | None, asked: dict[str, Any]) -> httpx.Response:
         pause_s = 1.0
+        deadline_s = time.monotonic() + (self._patience_s if within_s is None else within_s)
         while True:
+            if within_s is not None:
+                left_s = max(deadline_s - time.monotonic(), LEAST_TIMEOUT_S)
+                asked["timeout"] = min(self._timeout_s, left_s)
             try:
                 return self.once(method, path, **asked)
             except ProblemError as refused:
-                if refused.problem.status not in TRY_AGAIN:
+                if not refused.is_temporary:
                     raise
                 wait_s = USUAL_PAUSE_S if refused.retry_after_s is None else refused.retry_after_s
                 if time.monotonic() + wait_s > deadline_s:
@@ -126,7 +138,7 @@ def unreachable(error: httpx.HTTPError) -> UnreachableError:
     whom = "The server"
     with suppress(RuntimeError):  # it is none of a request
         whom = host_of(str(error.request.url))
-    return UnreachableError(f"{whom} does not answer: {type(error).__name__}: {error}")
+    return UnreachableError(f"{whom} does not answer: {type(error).__name__}: {error}", is_temporary=True)
 
 
 def host_of(address: str) -> str:

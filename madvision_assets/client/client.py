@@ -1,6 +1,7 @@
 """The client: a method for what a program wants of the API."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -127,24 +128,35 @@ class Client:
 
     def status(self, token: str) -> VideoStatus:
         """Where a video stands, and its clips once they are made."""
-        return self._asking.get(VideoStatus, "/public/video/status", headers=_bearer(token))
+        return self._status(token)
 
     def wait(self, token: str, limit_s: float | None = None) -> VideoStatus:
         """Wait until a video is over: done, failed or parked.
 
         Raises:
-            StillUnderWayError: it was not within ``limit_s``; without one it may take as long as it takes.
+            StillUnderWayError: it was not within ``limit_s``, or nobody could say so by then; without a limit it may
+                take as long as it takes.
         """
-        deadline_s = None if limit_s is None else time.monotonic() + limit_s
+        deadline_s = time.monotonic() + (math.inf if limit_s is None else limit_s)
+        status: VideoStatus | None = None
         pause_s = FIRST_LOOK_S
-        while not (status := self.status(token)).is_over:
-            if deadline_s is not None:
-                pause_s = min(pause_s, deadline_s - time.monotonic())
-            if pause_s <= 0:
-                raise StillUnderWayError(status)
-            time.sleep(pause_s)
+        while True:
+            unanswered: MadVisionError | None = None
+            try:
+                status = self._status(token, None if limit_s is None else max(0.0, deadline_s - time.monotonic()))
+            except MadVisionError as error:
+                if limit_s is None or not error.is_temporary:
+                    raise
+                unanswered = error
+            else:
+                if status.is_over:
+                    return status
+            left_s = deadline_s - time.monotonic()
+            # A server that says when to ask again said: later than that.
+            if left_s <= 0 or isinstance(unanswered, ProblemError):
+                raise StillUnderWayError(status, unanswered) from unanswered
+            time.sleep(min(pause_s, left_s))
             pause_s = min(1.5 * pause_s, LONGEST_LOOK_S)
-        return status
 
     def follow(self, token: str) -> Iterator[VideoStatus]:
         """The status now and after each change, as the server sends it, until the video is over.
@@ -163,7 +175,8 @@ class Client:
             except (
                 ProblemError
             ) as refused:  # too many follow just now, or nobody knows the token, which ``status`` tells
-                pause_s = USUAL_PAUSE_S if refused.retry_after_s is None else refused.retry_after_s
+                told_s = refused.retry_after_s
+                pause_s = USUAL_PAUSE_S if told_s is None else min(told_s, USUAL_PAUSE_S)
             status = self.status(token)
             if status.is_over:
                 yield status
@@ -271,6 +284,9 @@ class Client:
         return self._asking.value(EditAccepted, response)
 
     # --- details ---
+
+    def _status(self, token: str, within_s: float | None = None) -> VideoStatus:
+        return self._asking.get(VideoStatus, "/public/video/status", within_s=within_s, headers=_bearer(token))
 
     def _events(self, token: str) -> Iterator[VideoStatus]:
         response = self._asking.once("GET", f"/video/{quote(token)}/events")

@@ -1,10 +1,20 @@
 """What a client raises."""
 
+from http import HTTPStatus
+
 from madvision_assets.client.answers import Problem, VideoStatus
+
+TRY_AGAIN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 
 
 class MadVisionError(Exception):
-    """Something could not be had; its text says what and why, for a person."""
+    """Something could not be had; its text says what and why, for a person.
+
+    Attributes:
+        is_temporary: it may be had later, without anything being changed.
+    """
+
+    is_temporary = False
 
 
 class ProblemError(MadVisionError):
@@ -18,6 +28,7 @@ class ProblemError(MadVisionError):
     def __init__(self, problem: Problem, retry_after_s: float | None = None) -> None:
         self.problem = problem
         self.retry_after_s = retry_after_s
+        self.is_temporary = problem.status in TRY_AGAIN
         super().__init__(problem.detail)
 
     @property
@@ -27,16 +38,23 @@ class ProblemError(MadVisionError):
 
 
 class UnreachableError(MadVisionError):
-    """Nobody answered, or not with what the API answers."""
+    """Nobody answered, which is temporary; or not with what the API answers."""
+
+    def __init__(self, told: str, *, is_temporary: bool = False) -> None:
+        self.is_temporary = is_temporary
+        super().__init__(told)
 
 
 class StillUnderWayError(MadVisionError):
     """The video was not over in the time that there was.
 
     Attributes:
-        status: where it stood last.
+        status: where it stood last; None where nobody could say.
     """
 
-    def __init__(self, status: VideoStatus) -> None:
+    is_temporary = True
+
+    def __init__(self, status: VideoStatus | None, unanswered: MadVisionError | None = None) -> None:
         self.status = status
-        super().__init__(f"{status.video_id} is still {status.status}: {status.sentence}")
+        stood = f"{status.video_id} is still {status.status}: {status.sentence}" if status else ""
+        super().__init__(" ".join(filter(None, [stood, f"Nobody could say more: {unanswered}" if unanswered else ""])))

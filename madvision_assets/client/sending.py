@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import httpx
 
 from madvision_assets.client.answers import Receipt, UploadStatus
-from madvision_assets.client.asking import TRY_AGAIN, USUAL_PAUSE_S, Asking, unreachable
+from madvision_assets.client.asking import USUAL_PAUSE_S, Asking, unreachable
 from madvision_assets.client.errors import ProblemError, UnreachableError
 
 PLACE = "/public/upload"
@@ -89,7 +89,7 @@ def _go_on(
     try:
         asking.once("PATCH", place, headers=headers, content=pieces()).close()
     except ProblemError as refused:
-        if refused.problem.status not in {*TRY_AGAIN, HTTPStatus.CONFLICT}:
+        if not refused.is_temporary and refused.problem.status != HTTPStatus.CONFLICT:
             raise
         return refused
     except httpx.HTTPError as error:

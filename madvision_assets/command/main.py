@@ -105,13 +105,20 @@ def doctor(form: str) -> None:
     from madvision_assets.domain.health import Health
     from madvision_assets.tools.cluster import pod_findings
     from madvision_assets.tools.speech.registry import find_engine
-    from madvision_assets.work.doctor import examine, faces, packages, takes_part_in_processing, variables
+    from madvision_assets.work.doctor import (
+        examine,
+        faces,
+        packages,
+        takes_part_in_processing,
+        traces,
+        variables,
+    )
 
     settings = load_settings()
     on_cluster = settings.executor is Executor.K8S
     engine = find_engine(settings.whisper_engine)
     installed = packages(engine.extra, transcript_elsewhere=on_cluster)
-    findings = [installed, *variables(present_names(), variable_names())]
+    findings = [installed, *variables(present_names(), variable_names()), *traces(settings.no_collector)]
     if installed.health is Health.OK:  # without them nothing else can be looked at
         workplace = Workplace(settings, prepare=False)
         findings += examine(workplace.probes())

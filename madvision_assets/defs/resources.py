@@ -226,9 +226,11 @@ def make_runtime(
 
 
 def make_tracing(settings: "Settings", database: Database) -> Tracing | None:
-    """Who sends traces; None where no collector is named."""
-    endpoint = settings.otlp_endpoint
-    return Tracing(database, Collector(endpoint)) if endpoint else None
+    """Who sends traces; None where no collector is named that can be used."""
+    if settings.collector is None:
+        return None
+    headers = settings.otlp_headers.get_secret_value() if settings.otlp_headers else ""
+    return Tracing(database, Collector(settings.collector, headers))
 
 
 def make_webhooks(

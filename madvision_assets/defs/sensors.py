@@ -182,4 +182,14 @@ def trace_sensor(context: dg.SensorEvaluationContext, tracing: dg.ResourceParam[
     return dg.SensorResult(cursor=step.progress.to_text(), skip_reason=dg.SkipReason(step.sentence))
 
 
+def no_traces(why: str) -> dg.SensorDefinition:
+    """In place of ``trace_sensor`` where its collector cannot be used: its ticks say why."""
+
+    @dg.sensor(name=trace_sensor.name, minimum_interval_seconds=HOUSEKEEPING_S, default_status=RUNNING)
+    def telling() -> dg.SkipReason:
+        return dg.SkipReason(why)
+
+    return telling
+
+
 SENSORS = (queue_sensor, queue_reconciler, failed_runs, cancelled_runs, webhook_sensor, housekeeping)

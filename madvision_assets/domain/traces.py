@@ -167,6 +167,15 @@ class History:
         trace = self._trace_of(telling.attempt)
         return trace.told(telling) if trace else None
 
+    def asking_for(self, number: int) -> tuple[datetime | None, datetime] | None:
+        """After when, and until when, submissions led to what this attempt is part of; None where none did.
+
+        Args:
+            number: of an attempt.
+        """
+        trace = self._trace_of(number)
+        return trace.asking if trace else None
+
     def _trace_of(self, number: int) -> "_Trace | None":
         tried: list[Attempt] = []
         before: Attempt | None = None
@@ -199,13 +208,19 @@ class _Trace:
         return _number(TRACE_ID_BYTES, self.history.video_id, str(first.attempt), first.started_at.isoformat())
 
     @property
-    def asked_at(self) -> tuple[datetime, ...]:
-        """The submissions that led to it; where clips were there already, none did."""
-        since = self.before.ended_at if self.before else None
+    def asking(self) -> tuple[datetime | None, datetime] | None:
+        """After when, and until when, submissions led to it; None where clips were there already, so that none did."""
         if self.before and self.before.status == QueueStatus.DONE.value:
+            return None
+        return self.before.ended_at if self.before else None, self.tried[0].started_at
+
+    @property
+    def asked_at(self) -> tuple[datetime, ...]:
+        """The submissions that led to it."""
+        if self.asking is None:
             return ()
-        first = self.tried[0].started_at
-        return tuple(at for at in self.history.submitted_at if at <= first and (since is None or at > since))
+        since, until = self.asking
+        return tuple(at for at in self.history.submitted_at if at <= until and (since is None or at > since))
 
     @property
     def began_at(self) -> datetime:

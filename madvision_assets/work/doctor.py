@@ -25,6 +25,10 @@ INSTALL_FACES = (
     "follow faces made again: madvision requeue VIDEO --from clips"
 )
 
+MEND_TRACES = (
+    "Set it to the collector's address (docs/operations.md, Traces), or, where it is meant for others, leave it: "
+    "nothing but traces goes by it."
+)
 
 # A probe says what it found, and whether the part is ready; it raises a leaf of the taxonomy where it is broken.
 Probe = Callable[[], tuple[bool, str]]
@@ -66,6 +70,15 @@ def faces() -> Finding:
         return Finding(part, Health.OK, f"found by {found}")
     told = "nothing finds them: vertical, square and portrait pictures are shown whole over a blurred background"
     return Finding(part, Health.WARNING, told, INSTALL_FACES)
+
+
+def traces(no_collector: str | None) -> list[Finding]:
+    """A warning where a collector is named that cannot be used; all else works without it.
+
+    Args:
+        no_collector: why it cannot; None where it can, or none is named.
+    """
+    return [Finding("traces", Health.WARNING, no_collector, MEND_TRACES)] if no_collector else []
 
 
 def takes_part_in_processing() -> bool:

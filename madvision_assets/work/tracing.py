@@ -1,7 +1,8 @@
 """Tracing: what the tables tell of attempts that have ended, and callbacks that were sent, go to a collector as spans.
 
 It is done by one process beside all that processes videos and answers people, out of rows that are written anyway: so
-no collector, whatever it does, is in the way of anything. What it did not take is sent again, for a day.
+no collector, whatever it does, is in the way of anything. What it could not take is sent again, for a day; what it
+refuses for good is sent in ever smaller batches, until what it takes and what it refuses are told apart.
 """
 
 import json
@@ -15,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
-from madvision_assets.domain.traces import Place, Span, Telling
+from madvision_assets.domain.traces import History, Place, Span, Telling
 from madvision_assets.tools.database import Database
-from madvision_assets.tools.telemetry import Collector
+from madvision_assets.tools.telemetry import Collector, Refusal
 
 if TYPE_CHECKING:
     from madvision_assets.tools.database.traces import EndedAttempts
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 # An end is dated before its transaction is through: what ended a moment ago may not be all of it yet.
 SETTLED_S = 10.0
 KEPT_S = 24 * 3600.0
-MAX_ATTEMPTS = 100
+MAX_ITEMS = 100  # attempts and callbacks of a batch
+MAX_SPANS = 512  # of a batch, but for one attempt alone
 MAX_TELLINGS = 1000
 WAIT_S = 2.0
 
@@ -41,22 +43,27 @@ class Progress:
 
     Attributes:
         place: of the last attempt that a collector has.
-        dropped: so many attempts and callbacks no collector has taken within a day.
+        looked_at: when somebody looked last.
+        dropped: so many attempts and callbacks no collector has taken within a day, or it refused for good.
     """
 
     place: Place
+    looked_at: datetime
     dropped: int = 0
 
     def to_text(self) -> str:
         """What ``from_text`` reads."""
         place = self.place
-        return json.dumps([place.at.isoformat(), place.video_id, place.attempt, self.dropped])
+        return json.dumps(
+            [place.at.isoformat(), place.video_id, place.attempt, self.looked_at.isoformat(), self.dropped]
+        )
 
     @classmethod
     def from_text(cls, text: str) -> Self:
         """As it was kept."""
-        at, video_id, attempt, dropped = json.loads(text)
-        return cls(Place(datetime.fromisoformat(at), video_id, attempt), dropped)
+        at, video_id, attempt, looked_at, dropped = json.loads(text)
+        place = Place(datetime.fromisoformat(at), video_id, attempt)
+        return cls(place, datetime.fromisoformat(looked_at), dropped)
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,33 @@ class Step:
 
 
 @dataclass(frozen=True)
-class _Batch:
-    """What is on its way: up to which place, with which callbacks, and what becomes of it."""
+class _Item:
+    """What is sent as a whole, or not: an attempt, by its place, or a callback; with what it adds to its trace."""
 
-    place: Place
-    tellings: tuple[Telling, ...]
-    spans: int
-    answer: "Future[str | None]"
+    of: Place | Telling
+    spans: Sequence[Span]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """What is on its way, and what becomes of it."""
+
+    items: Sequence[_Item]
+    answer: "Future[Refusal | None]"
+
+    @property
+    def spans(self) -> int:
+        """How many."""
+        return sum(len(each.spans) for each in self.items)
+
+    @property
+    def tellings(self) -> list[Telling]:
+        """The callbacks among it."""
+        return [each.of for each in self.items if isinstance(each.of, Telling)]
+
+    def after(self, place: Place) -> Place:
+        """How far one is that was there, once this is through."""
+        return max([place, *(each.of for each in self.items if isinstance(each.of, Place))], key=_order)
 
 
 class Tracing:
@@ -102,6 +129,7 @@ class Tracing:
         self._tellings: deque[Telling] = deque()
         self._overflowed = 0
         self._under_way: _Batch | None = None
+        self._most = MAX_ITEMS
 
     @cached_property
     def _attempts(self) -> "EndedAttempts":
@@ -119,16 +147,19 @@ class Tracing:
         """Send what has ended since, unless the last batch is still on its way.
 
         Args:
-            kept: how far it was, as the last look's progress had it; None at first: what ended before is not sent.
+            kept: how far it was, as the last look's progress had it; None at first: what ended before is not sent, nor
+                is it where nobody has looked for a day, since there was no collector then.
 
         Raises:
             DatabaseUnavailableError: and the like, as ``Database`` does; what is there is sent later.
         """
         now = self._now()
         until = now - timedelta(seconds=SETTLED_S)
-        if kept is None:
-            return Step(Progress(Place(until)), "What ends from now on is sent.")
-        progress = self._without_what_is_old(Progress.from_text(kept), now)
+        before = Progress.from_text(kept) if kept else None
+        if before is None or (now - before.looked_at).total_seconds() > KEPT_S:
+            progress = Progress(Place(until), now, before.dropped if before else 0)
+            return Step(progress, _told("What ends from now on is sent.", progress))
+        progress = self._without_what_is_old(replace(before, looked_at=now), now)
         batch = self._under_way or self._sent(progress.place, until)
         if batch is None:
             return Step(progress, _told("Nothing has ended.", progress))
@@ -137,12 +168,21 @@ class Tracing:
         if not batch.answer.done():
             return Step(progress, _told("The collector has not answered yet.", progress))
         self._under_way = None
-        problem = batch.answer.result()
-        if problem is not None:
-            self._put_back(batch.tellings)
-            return Step(progress, _told(f"Not sent: {problem}", progress))
-        progress = replace(progress, place=max(progress.place, batch.place, key=_order))
-        return Step(progress, _told(f"{batch.spans} spans sent.", progress))
+        return self._answered(batch, batch.answer.result(), progress)
+
+    def _answered(self, batch: _Batch, refusal: Refusal | None, progress: Progress) -> Step:
+        """What comes of an answer. After one for good half as much is sent, in the end one alone, which is dropped."""
+        if refusal is None:
+            self._most = min(2 * self._most, MAX_ITEMS)
+            progress = replace(progress, place=batch.after(progress.place))
+            return Step(progress, _told(f"{batch.spans} spans sent.", progress))
+        if refusal.is_final and len(batch.items) == 1:
+            progress = replace(progress, place=batch.after(progress.place), dropped=progress.dropped + 1)
+            return Step(progress, _told(f"Refused for good: {refusal.sentence}", progress))
+        if refusal.is_final:
+            self._most = len(batch.items) // 2
+        self._put_back(batch.tellings)
+        return Step(progress, _told(f"Not sent: {refusal.sentence}", progress))
 
     def _without_what_is_old(self, progress: Progress, now: datetime) -> Progress:
         """What nobody took for a day is dropped, and counted."""
@@ -157,32 +197,29 @@ class Tracing:
             progress = replace(progress, place=Place(oldest))
         return replace(progress, dropped=progress.dropped + dropped)
 
-    def _sent(self, place: Place, until: datetime) -> "_Batch | None":
+    def _sent(self, place: Place, until: datetime) -> _Batch | None:
         """A batch on its way; None where there is nothing to send."""
-        places = self._attempts.after(place, until, MAX_ATTEMPTS)
+        # Half of it is for callbacks, as far as there are any: they wait for no end of what has ended.
+        for_tellings = min(len(self._tellings), self._most // 2)
+        places = self._attempts.after(place, until, self._most - for_tellings)
         with self._lock:
-            tellings = tuple(self._tellings.popleft() for _ in range(min(MAX_ATTEMPTS, len(self._tellings))))
-        if not places and not tellings:
-            return None
+            room = min(self._most - len(places), len(self._tellings))
+            tellings = [self._tellings.popleft() for _ in range(room)]
         try:
-            spans = self._spans(places, tellings)
+            items = _as_fits(self._items([*places, *tellings]))
         except Exception:
             self._put_back(tellings)
             raise
-        to = places[-1] if places else place
-        answer = self._collector.send(spans) if spans else _taken()
-        return _Batch(to, tellings, len(spans), answer)
+        self._put_back(tellings[max(0, len(items) - len(places)) :])
+        if not items:
+            return None
+        spans = [span for each in items for span in each.spans]
+        return _Batch(items, self._collector.send(spans) if spans else _taken())
 
-    def _spans(self, places: Sequence[Place], tellings: Sequence[Telling]) -> list[Span]:
-        histories = self._attempts.histories({each.video_id for each in (*places, *tellings)})
-        spans = [
-            span
-            for each in places
-            if each.video_id in histories
-            for span in histories[each.video_id].spans_of(each.attempt)
-        ]
-        told = (histories[each.video_id].span_of(each) for each in tellings if each.video_id in histories)
-        return [*spans, *filter(None, told)]
+    def _items(self, wanted: Sequence[Place | Telling]) -> list[_Item]:
+        """With the spans of each; without any where its video was forgotten meanwhile."""
+        histories = self._attempts.histories({(each.video_id, each.attempt) for each in wanted}) if wanted else {}
+        return [_Item(each, _spans(histories.get(each.video_id), each)) for each in wanted]
 
     def _put_back(self, tellings: Sequence[Telling]) -> None:
         with self._lock:
@@ -195,9 +232,30 @@ class Tracing:
             self._overflowed += 1
 
 
-def _taken() -> "Future[str | None]":
+def _spans(history: History | None, of: Place | Telling) -> Sequence[Span]:
+    if history is None:
+        return ()
+    if isinstance(of, Place):
+        return history.spans_of(of.attempt)
+    span = history.span_of(of)
+    return [span] if span else ()
+
+
+def _as_fits(items: Sequence[_Item]) -> list[_Item]:
+    """The first ones, as many as go into a batch; one at least."""
+    found: list[_Item] = []
+    spans = 0
+    for each in items:
+        spans += len(each.spans)
+        if found and spans > MAX_SPANS:
+            break
+        found.append(each)
+    return found
+
+
+def _taken() -> "Future[Refusal | None]":
     """The answer where nothing has to be sent: of videos that were forgotten meanwhile."""
-    taken: Future[str | None] = Future()
+    taken: Future[Refusal | None] = Future()
     taken.set_result(None)
     return taken
 

@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from madvision_assets.client import (
     StillUnderWayError,
     UnreachableError,
 )
+from madvision_assets.client import client as client_module
 from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import PrivateVideoError
 from madvision_assets.domain.received import BLOCK_BYTES
@@ -29,8 +31,10 @@ from madvision_assets_tests.intake.sending import some_bytes
 from madvision_assets_tests.intake.serving import serving
 from madvision_assets_tests.intake.video_states import VideoStates
 from madvision_assets_tests.site import Page, Site
+from madvision_assets_tests.waiting import wait_for
 
 LIMIT_S = 120.0
+LATE_S = 30.0  # a busy machine is not so late
 MOMENTS = (("The first of them", "it stands alone"), ("The second", "so does it"))
 
 
@@ -167,7 +171,62 @@ def test_a_wait_is_bounded_and_tells_where_it_stood(served: Served) -> None:
 
     with pytest.raises(StillUnderWayError, match="is still queued") as under_way:
         served.client.wait(shown.token, limit_s=0.2)
+    assert under_way.value.status is not None
     assert under_way.value.status.video_id == shown.row.video_id
+
+
+STATUS = "/public/video/status"
+
+
+def test_a_wait_ends_by_its_limit_however_the_server_answers(served: Served, site: Site) -> None:
+    site.fail(STATUS, 503, Retry_After="3")
+    with Client(site.url("")) as client:
+        began_s = time.monotonic()
+        with pytest.raises(StillUnderWayError, match="503") as under_way:
+            client.wait("t", limit_s=0.5)
+        assert time.monotonic() - began_s < LATE_S
+        assert (under_way.value.status, under_way.value.is_temporary) == (None, True)
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        with Client(f"http://127.0.0.1:{silent.getsockname()[1]}") as client, pytest.raises(StillUnderWayError):
+            client.wait("t", limit_s=0.5)
+        assert time.monotonic() - began_s < 2 * LATE_S
+    with pytest.raises(ProblemError) as unknown:
+        served.client.wait("nobodys", limit_s=LIMIT_S)
+    assert unknown.value.code == "unknown_token"
+
+
+def test_a_wait_has_patience_up_to_its_limit(served: Served, site: Site) -> None:
+    shown = served.states.failed(address("patient"), PipelineStep.RAW_VIDEO, PrivateVideoError())
+    answer = httpx.get(f"{served.url}{STATUS}", headers={"Authorization": f"Bearer {shown.token}"})
+    site.serve(STATUS, answer.content, content_type="application/json")
+    site.fail_first(2, 503, path=STATUS, Retry_After="0")
+    with Client(site.url(""), patience_s=0) as client:
+        assert client.wait("t", limit_s=LIMIT_S).status == "failed"
+        site.fail(STATUS, 503, Retry_After="0")
+        with pytest.raises(ProblemError):
+            client.wait("t")
+
+
+def test_who_follows_asks_again_however_late_the_server_says(
+    served: Served, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "USUAL_PAUSE_S", 0.05)
+    waits = served.states.submitted(address("refused"))
+    over = served.states.failed(address("over"), PipelineStep.RAW_VIDEO, PrivateVideoError())
+    first, last = (
+        httpx.get(f"{served.url}{STATUS}", headers={"Authorization": f"Bearer {each.token}"}).content
+        for each in (waits, over)
+    )
+    events = "/video/t/events"
+    site.fail(events, 429, Retry_After="60")
+    site.serve(STATUS, first, content_type="application/json")
+    with Client(site.url("")) as client, ThreadPoolExecutor(1) as pool:
+        followed = pool.submit(lambda: list(client.follow("t")))
+        try:
+            wait_for(lambda: len(site.hits(events)) > 1, LATE_S)
+        finally:
+            site.serve(STATUS, last, content_type="application/json")
+        assert [each.status for each in followed.result(LIMIT_S)] == ["failed"]
 
 
 def test_a_file_is_sent_and_becomes_a_video(served: Served, tmp_path: Path) -> None:

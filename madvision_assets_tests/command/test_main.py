@@ -67,6 +67,16 @@ def test_doctor_says_what_to_do_about_a_part_that_is_missing(
     assert "Traceback" not in result.output
 
 
+def test_a_collector_that_cannot_be_used_is_told_by_doctor_and_stops_nothing(tmp_path: Path) -> None:
+    command_line = CommandLine(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://ann:hunter2@collector:4317"})
+    told = command_line.run("doctor")
+
+    assert told.exit_code == 0, told.output
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT" in told.output
+    assert "hunter2" not in told.output
+    assert command_line.run("status").exit_code == 0
+
+
 def test_doctor_sees_a_real_store_and_a_real_analyst(tmp_path: Path, s3_server: S3Server) -> None:
     s3_server.create_bucket("doctor")
     with FakeOpenAI() as openai:

@@ -9,17 +9,19 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pydantic import SecretStr
 
 from madvision_assets.connections import make_database
 from madvision_assets.definitions import build_defs
 from madvision_assets.defs import sensors
-from madvision_assets.defs.resources import make_resources
+from madvision_assets.defs.resources import make_resources, make_tracing
 from madvision_assets.domain.failures import ConnectionLostError
 from madvision_assets.domain.stages import PipelineStep
+from madvision_assets.domain.traces import Span
 from madvision_assets.settings import Settings
 from madvision_assets.tools.telemetry import Collector
 from madvision_assets.work.tracing import SETTLED_S, Tracing, utc_now
-from madvision_assets_tests.collecting import Collected, children, collected, taking
+from madvision_assets_tests.collecting import PATH, Collected, children, collected, taking
 from madvision_assets_tests.harness import open_harness
 from madvision_assets_tests.site import Site
 
@@ -48,6 +50,29 @@ def test_without_a_collector_there_is_neither_sensor_nor_anything_else_of_traces
     assert without["webhooks"]._told is None
     traced: dict[str, Any] = dict(make_resources(settings.model_copy(update={"otlp_endpoint": ENDPOINT})))
     assert traced["webhooks"]._told == traced["tracing"].told
+
+
+def test_a_collector_that_cannot_be_used_is_told_by_the_sensors_ticks_and_stops_nothing(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, home=tmp_path, otlp_endpoint="collector:4317")
+    assert not {"tracing"} & make_resources(settings).keys()
+    (sensor,) = (each for each in build_defs(settings).sensors or () if each.name == "trace_sensor")
+    assert isinstance(sensor, dg.SensorDefinition)
+
+    with dg.DagsterInstance.ephemeral() as instance, dg.build_sensor_context(instance) as context:
+        told = sensor.evaluate_tick(context)
+    assert told.skip_message == settings.no_collector
+
+
+def test_the_headers_of_the_settings_go_with_what_is_sent(tmp_path: Path, site: Site) -> None:
+    settings = Settings(
+        _env_file=None, home=tmp_path, otlp_endpoint=taking(site), otlp_headers=SecretStr("api-key=of-a-test")
+    )
+    tracing = make_tracing(settings, make_database(settings))
+    assert tracing is not None
+    moment = utc_now()
+
+    assert tracing._collector.send([Span("video", 7, 1, None, moment, moment)]).result(LIMIT_S) is None
+    assert site.hits(PATH)[0].headers["api-key"] == "of-a-test"
 
 
 RUN = "import madvision_assets.defs.preloaded; from madvision_assets.definitions import defs; defs()"

@@ -139,6 +139,7 @@ def test_secrets_are_where_they_are_needed() -> None:
     assert holders("POSTGRES_PASSWORD") == {"postgres"}
     assert holders("MADVISION_INTERNAL_KEY") == {"intake"}
     assert holders("OPENAI_API_KEY") == {"code-server", "code-server-gpu"}
+    assert holders("OTEL_EXPORTER_OTLP_HEADERS") == {"code-server", "code-server-gpu"}
     assert holders("DAGSTER_PASSWORD_HASH") == {"proxy"}
     assert holders("RABBITMQ_PASSWORD") == {"rabbitmq", "consumer"}
     pipeline = {"migrate", "code-server", "code-server-gpu", "daemon", "webserver", "backup"}
@@ -153,6 +154,18 @@ def test_who_links_to_dagsters_ui_and_to_operators_pages_knows_where_they_are() 
     # The code server for `madvision status` in it, too.
     both = {"code-server", "code-server-gpu", "intake"}
     assert told("MADVISION_DAGSTER_URL") == told("MADVISION_INTERNAL_URL") == both
+
+
+def test_a_hosted_collector_can_be_named_with_all_that_it_takes() -> None:
+    given = SERVICES["code-server"]["environment"]
+    of_traces = {name: value for name, value in given.items() if name.startswith("OTEL_")}
+
+    assert of_traces == {name: f"${{{name}:-}}" for name in of_traces}
+    wanted = {"EXPORTER_OTLP_ENDPOINT", "EXPORTER_OTLP_HEADERS", "EXPORTER_OTLP_CERTIFICATE", "SERVICE_NAME"}
+    assert {f"OTEL_{name}" for name in wanted} <= of_traces.keys()
+    folder = "/etc/madvision/sources"
+    assert f"#OTEL_EXPORTER_OTLP_CERTIFICATE={folder}/" in (FOLDER / ".env.example").read_text()
+    assert f"./sources:{folder}:ro" in SERVICES["code-server"]["volumes"]
 
 
 def test_networks_part_those_who_need_not_meet() -> None:

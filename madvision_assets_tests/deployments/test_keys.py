@@ -18,7 +18,7 @@ from obstore.store import S3Store
 
 from madvision_assets.defs.assets import PIPELINE
 from madvision_assets.defs.resources import make_resources
-from madvision_assets.defs.sensors import SENSORS
+from madvision_assets.defs.sensors import SENSORS, trace_sensor
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.intake.consuming import consume
 from madvision_assets.settings import Settings, variable_names
@@ -66,7 +66,12 @@ def watched(folder: Path, **given: Any) -> Watched:
 def resources() -> Mapping[str, object]:
     """The resources of a process that has every secret, each of them to be known again."""
     inbox = f"amqp://u:{CANARIES['inbox_url']}@127.0.0.1:9/"
-    given: dict[str, Any] = {**CANARIES, "database_url": DATABASE_URL, "inbox_url": inbox}
+    given: dict[str, Any] = {
+        **CANARIES,
+        "database_url": DATABASE_URL,
+        "inbox_url": inbox,
+        "otlp_endpoint": "http://c:1",
+    }
     return make_resources(Settings(**given, store_url="s3://bucket/store", aws_region="us-east-1", _env_file=None))
 
 
@@ -108,7 +113,7 @@ def test_a_stage_has_the_secrets_that_its_resources_hold_and_no_other(asset: dg.
 
 
 def test_the_code_server_has_the_secrets_that_its_sensors_hold_and_no_other() -> None:
-    asked = {key for sensor in SENSORS for key in sensor.required_resource_keys}
+    asked = {key for sensor in (*SENSORS, trace_sensor) for key in sensor.required_resource_keys}
 
     assert held_by(asked) == in_the_table("code-server")
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from madvision_assets.domain.traces import Span, SpanKind
-from madvision_assets.tools.telemetry import Collector
+from madvision_assets.tools.telemetry import Collector, Refusal, collector
 from madvision_assets_tests.collecting import PATH, children, collected, taking
 from madvision_assets_tests.site import Site
 
@@ -36,9 +36,15 @@ def silent() -> Iterator[str]:
         yield f"http://127.0.0.1:{listening.getsockname()[1]}"
 
 
-def sent(endpoint: str, *spans: Span, answer_limit_s: float = 10.0) -> str | None:
+def refusal(endpoint: str, *spans: Span, headers: str = "", answer_limit_s: float = 10.0) -> Refusal | None:
     """Why they were not taken."""
-    return Collector(endpoint, answer_limit_s).send(spans or (ROOT, STAGE)).result(LIMIT_S)
+    return Collector(endpoint, headers, answer_limit_s).send(spans or (ROOT, STAGE)).result(LIMIT_S)
+
+
+def sent(endpoint: str, *spans: Span, answer_limit_s: float = 10.0) -> str | None:
+    """Why they were not taken, in words."""
+    refused = refusal(endpoint, *spans, answer_limit_s=answer_limit_s)
+    return refused.sentence if refused else None
 
 
 def test_spans_arrive_with_our_ids_times_and_kinds(site: Site) -> None:
@@ -62,12 +68,13 @@ def test_the_environment_names_the_service_and_the_headers_as_opentelemetry_has_
 ) -> None:
     monkeypatch.setenv("OTEL_SERVICE_NAME", "clips-of-ours")
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=staging")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=video")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-team=video,x-other=told")
 
-    assert sent(taking(site)) is None
+    assert refusal(taking(site), headers="x-team=clips,X-Key=a%20b") is None
     resource = collected(site)[0].resource
     assert (resource["service.name"], resource["deployment.environment.name"]) == ("clips-of-ours", "staging")
-    assert site.hits(PATH)[0].headers["x-team"] == "video"
+    headers = site.hits(PATH)[0].headers
+    assert (headers["x-team"], headers["x-key"], headers["x-other"]) == ("clips", "a b", "told")
 
 
 def test_no_text_that_leaves_has_a_secret_in_it(site: Site) -> None:
@@ -94,6 +101,43 @@ def test_a_collector_that_fails_is_asked_again_and_then_its_status_is_told(site:
     assert problem is not None
     assert "500" in problem
     assert "hide-me" not in problem
+
+
+@pytest.mark.parametrize(
+    ("status", "is_final"),
+    [
+        *((status, False) for status in (429, 502, 503, 504)),
+        *((status, True) for status in (307, 400, 401, 413, 500)),
+    ],
+)
+def test_an_answer_is_for_good_unless_otlp_says_that_it_may_be_asked_again(
+    site: Site, status: int, *, is_final: bool
+) -> None:
+    site.fail(PATH, status, Retry_After="60")
+
+    refused = refusal(site.url(""))
+    assert refused is not None
+    assert str(status) in refused.sentence
+    assert refused.is_final is is_final
+    assert len(site.hits(PATH)) == 1
+
+
+def test_more_bytes_than_a_collector_takes_are_not_sent(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collector, "MAX_BYTES", 3000)
+    spans = [Span("video", 7, n, None, START, START, {"madvision.engine": "word " * 100}) for n in range(1, 9)]
+
+    refused = refusal(taking(site), *spans)
+    assert refused is not None
+    assert refused.is_final
+    assert site.hits(PATH) == []
+    assert refusal(site.url(""), *spans[:4]) is None
+
+
+def test_no_answer_is_for_good(silent: str) -> None:
+    refused = refusal(silent, answer_limit_s=0.2)
+
+    assert refused is not None
+    assert not refused.is_final
 
 
 def test_a_collector_that_is_away_is_told_as_such() -> None:

@@ -19,10 +19,10 @@ from madvision_assets.tools.database.paid_calls import PaidCalls
 from madvision_assets.tools.database.queue import Queue
 from madvision_assets.tools.database.submissions import NewSubmission, Submissions
 from madvision_assets.tools.telemetry import Collector
-from madvision_assets.work.tracing import KEPT_S, MAX_TELLINGS, SETTLED_S, Progress, Tracing
+from madvision_assets.work.tracing import KEPT_S, MAX_SPANS, MAX_TELLINGS, SETTLED_S, Progress, Tracing
 from madvision_assets.work.webhooks import WebhookSender
 from madvision_assets_tests import databases, stores
-from madvision_assets_tests.collecting import PATH, Collected, children, collected, taking
+from madvision_assets_tests.collecting import PATH, Collected, children, collected, decoded, picky, taking
 from madvision_assets_tests.databases import KINDS, VIDEO, Clock, new_database
 from madvision_assets_tests.site import Site
 from madvision_assets_tests.waiting import wait_for
@@ -76,7 +76,7 @@ class Traced:
     def __init__(self, database: Database, clock: Clock, endpoint: str, wait_s: float = LIMIT_S) -> None:
         self.database, self.clock = database, clock
         self.queue = Queue(database, now=clock, spread=lambda: 0.0)
-        self.tracing = Tracing(database, Collector(endpoint, 5.0), clock, wait_s)
+        self.tracing = Tracing(database, Collector(endpoint, answer_limit_s=5.0), clock, wait_s)
         self.kept = self.tracing.look(None).progress.to_text()
 
     def submit(self, callback_url: str | None = None) -> None:
@@ -105,6 +105,22 @@ class Traced:
         step = self.tracing.look(self.kept)
         self.kept = step.progress.to_text()
         return step.sentence
+
+    def look_until_nothing_has_ended(self) -> list[str]:
+        """What each look says before the one that finds nothing, which must come."""
+        told: list[str] = []
+        while not (sentence := self.look()).startswith("Nothing has ended."):
+            told.append(sentence)
+            assert len(told) < 100
+        return told
+
+    def end(self, *numbers: int) -> list[str]:
+        """Videos ``web-<number>`` are submitted and done, one after the other; gives their IDs."""
+        video_ids = databases.submit(self.database, *numbers, at=self.clock())
+        for video_id in video_ids:
+            self.queue.begin(video_id, f"run-{video_id}", None, LAST)
+            self.queue.finish_step(video_id, f"run-{video_id}", LAST, ends=True, made=databases.made(video_id))
+        return video_ids
 
     @property
     def dropped(self) -> int:
@@ -153,6 +169,11 @@ def test_a_video_is_one_trace_from_its_submission_to_its_callback(database: Data
     assert b"hide-me" not in b"".join(hit.body for hit in site.hits(PATH))
 
 
+def ended(spans: list[Collected]) -> list[str]:
+    """The videos whose end is told."""
+    return [str(each.attributes["madvision.video.id"]) for each in spans if each.name == "video"]
+
+
 def test_each_end_is_sent_once_and_none_from_before_there_was_a_collector(
     database: Database, clock: Clock, site: Site
 ) -> None:
@@ -164,28 +185,26 @@ def test_each_end_is_sent_once_and_none_from_before_there_was_a_collector(
     traced = Traced(database, clock, site.url(""))
 
     assert traced.look() == "Nothing has ended."
-    database_ids = databases.submit(database, *range(2, 252), at=clock())
-    for video_id in database_ids:
-        traced.queue.begin(video_id, f"run-{video_id}", None, LAST)
-        traced.queue.finish_step(video_id, f"run-{video_id}", LAST, ends=True, made=databases.made(video_id))
-    while traced.look() != "Nothing has ended.":
-        assert len(site.hits(PATH)) < 10
-    roots = [each.attributes["madvision.video.id"] for each in collected(site) if each.name == "video"]
-    assert sorted(roots) == sorted(database_ids)
+    for _ in range(3):
+        databases.submit(database, *range(2, 252), at=clock())
+    video_ids = traced.end(*range(2, 252))
+    assert len(traced.look_until_nothing_has_ended()) < 10
+    assert sorted(ended(collected(site))) == sorted(video_ids)
+    assert max(len(decoded(hit.body)) for hit in site.hits(PATH)) <= MAX_SPANS
 
 
 def test_what_a_collector_did_not_take_is_sent_again_with_the_same_ids(
     sqlite: Database, clock: Clock, site: Site
 ) -> None:
     traced = Traced(sqlite, clock, taking(site))
-    site.fail_first(2, 500, path=PATH)
+    site.fail_first(2, 503, path=PATH, Retry_After="60")
     hook = site.serve("/hook", b"ok")
     traced.submit(hook)
     traced.begin()
     traced.finish()
     WebhookSender(sqlite, allow_private=True, now=clock, told=traced.tracing.told).deliver_due()
 
-    assert ["500" in traced.look() for _ in range(3)] == [True, True, False]
+    assert ["503" in traced.look() for _ in range(3)] == [True, True, False]
     assert traced.look() == "Nothing has ended."
     first, second, third = ({span.ids for span in decoded_hit} for decoded_hit in _by_hit(site))
     assert first == second == third
@@ -210,17 +229,75 @@ def test_a_collector_that_hangs_is_not_waited_for_and_nothing_else_is_sent_meanw
     assert Progress.from_text(traced.kept).place.at < clock() - timedelta(seconds=SETTLED_S)
 
 
+def test_what_a_collector_refuses_for_good_is_dropped_alone_and_holds_up_nothing(
+    sqlite: Database, clock: Clock
+) -> None:
+    def is_bad(spans: list[Collected]) -> bool:
+        return any(
+            each.attributes["madvision.video.id"] == "web-7" or each.attributes.get("server.address") == "bad.example"
+            for each in spans
+        )
+
+    with picky(is_bad) as collector:
+        traced = Traced(sqlite, clock, collector.endpoint)
+        video_ids = traced.end(*range(2, 12))
+        for host in ("good.example", "bad.example", "good.example"):
+            told = Telling("web-2", 1, 1, f"https://{host}/", clock(), clock(), 200, None)
+            traced.tracing.told(told)
+        sentences = traced.look_until_nothing_has_ended()
+        assert sorted(ended(collector.taken)) == sorted({*video_ids} - {"web-7"})
+        assert [each.name for each in collector.taken].count("POST") == 2
+        assert traced.dropped == 2
+        assert sum(each.startswith("Refused for good: it answered 400") for each in sentences) == 2
+
+        later = traced.end(*range(20, 40))
+        sentences = traced.look_until_nothing_has_ended()
+        assert {*later} < {*ended(collector.taken)}
+        assert (traced.dropped, len(sentences) < len(later)) == (2, True)
+
+
+def test_a_collector_that_refuses_everything_is_asked_for_one_thing_at_a_look(sqlite: Database, clock: Clock) -> None:
+    with picky(lambda _: True, 401) as collector:
+        traced = Traced(sqlite, clock, collector.endpoint)
+        traced.end(*range(2, 12))
+        sentences = traced.look_until_nothing_has_ended()
+
+        assert traced.dropped == 10
+        assert collector.refused == len(sentences) < 20
+        assert all("401" in each for each in sentences)
+
+
 def test_what_nobody_took_for_a_day_is_dropped_and_counted(sqlite: Database, clock: Clock, site: Site) -> None:
-    site.fail(PATH, 500)
+    site.fail(PATH, 503, Retry_After="60")
     traced = Traced(sqlite, clock, site.url(""))
     traced.submit()
     traced.begin()
     traced.finish()
     traced.tracing.told(Telling(VIDEO, 1, 1, "https://example.org/", clock(), clock(), 200, None))
 
-    assert "500" in traced.look(KEPT_S - 1)
+    for _ in range(2):
+        assert "503" in traced.look(KEPT_S / 2 - 1)
     assert traced.look(SETTLED_S) == "Nothing has ended. 2 dropped so far."
     assert traced.dropped == 2
+
+
+def test_what_ended_while_there_was_no_collector_is_neither_sent_nor_called_dropped(
+    sqlite: Database, clock: Clock, site: Site
+) -> None:
+    traced = Traced(sqlite, clock, taking(site))
+    traced.end(2, 3)
+    assert "spans sent" in traced.look()
+    clock.move(90 * KEPT_S)
+    traced.end(*range(4, 9))
+    clock.move(KEPT_S / 2)
+    traced.end(9)
+    clock.move(1)
+
+    assert traced.look() == "What ends from now on is sent."
+    traced.end(10)
+    traced.look_until_nothing_has_ended()
+    assert ended(collected(site)) == ["web-2", "web-3", "web-10"]
+    assert traced.dropped == 0
 
 
 def test_callbacks_that_wait_are_bounded_and_those_that_are_too_many_counted(sqlite: Database, clock: Clock) -> None:
@@ -249,6 +326,4 @@ def test_how_far_it_is_survives_a_restart(sqlite: Database, clock: Clock, site: 
 
 
 def _by_hit(site: Site) -> list[list[Collected]]:
-    from madvision_assets_tests.collecting import decoded
-
     return [decoded(hit.body) for hit in site.hits(PATH)]

@@ -4,6 +4,6 @@ Here belongs what knows OpenTelemetry. What does not: what a trace is made of (`
 (``work.tracing``). Nothing of it is imported before the first span is sent.
 """
 
-from madvision_assets.tools.telemetry.collector import Collector
+from madvision_assets.tools.telemetry.collector import Collector, Refusal
 
-__all__ = ["Collector"]
+__all__ = ["Collector", "Refusal"]

@@ -5,7 +5,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
 
 PATH = "/v1/traces"
 ANSWER_LIMIT_S = 10.0
+# By OTLP, over HTTP; what is answered with another status is not to be sent again.
+ASK_AGAIN = frozenset(
+    {
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.BAD_GATEWAY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        HTTPStatus.GATEWAY_TIMEOUT,
+    }
+)
+TAKEN = range(200, 300)
+MAX_BYTES = 4 * 1024**2  # at once, before compression: what gRPC takes too, where nobody says otherwise
 MAX_TEXT_CHARS = 500
 NOT_INSTALLED = "OpenTelemetry is not installed here: pip install 'madvision-assets[otel]'"
 EXPORTERS_LOGGER = "opentelemetry.exporter"
@@ -27,52 +40,90 @@ UNNAMED = "unknown_service"  # what OpenTelemetry calls a service that nobody na
 EPOCH, MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """Why a collector did not take spans.
+
+    Attributes:
+        sentence: for people.
+        is_final: the same spans would be refused again, and it says nothing about others; else it is asked again later.
+    """
+
+    sentence: str
+    is_final: bool = False
+
+
 class Collector:
     """One collector.
 
     Args:
         endpoint: its address, to which ``/v1/traces`` is added, as ``OTEL_EXPORTER_OTLP_ENDPOINT`` has it.
+        headers: sent with everything, as ``OTEL_EXPORTER_OTLP_HEADERS`` has them.
         answer_limit_s: for it to take what is sent, with all tries.
     """
 
-    def __init__(self, endpoint: str, answer_limit_s: float = ANSWER_LIMIT_S) -> None:
+    def __init__(self, endpoint: str, headers: str = "", answer_limit_s: float = ANSWER_LIMIT_S) -> None:
         self._address = endpoint.rstrip("/") + PATH
+        self._headers = headers
         self._answer_limit_s = answer_limit_s
         self._exporter: Any = None
+        self._answers: list[tuple[int, str]] = []
 
-    def send(self, spans: Sequence[Span]) -> "Future[str | None]":
+    def send(self, spans: Sequence[Span]) -> "Future[Refusal | None]":
         """Send spans, in a thread of their own that holds up no end of the process.
 
         Not again before the last ones are through.
 
         Returns:
-            Why the collector did not take them, in a sentence; None once it has. It never fails.
+            Why the collector did not take them; None once it has. It never fails.
         """
-        sent: Future[str | None] = Future()
+        sent: Future[Refusal | None] = Future()
         threading.Thread(target=self._send, args=(spans, sent), name="traces", daemon=True).start()
         return sent
 
-    def _send(self, spans: Sequence[Span], sent: "Future[str | None]") -> None:
+    def _send(self, spans: Sequence[Span], sent: "Future[Refusal | None]") -> None:
         try:
-            problem = self._exported(spans)
+            refusal = self._exported(spans)
         except ImportError:
-            problem = NOT_INSTALLED
+            refusal = Refusal(NOT_INSTALLED)
         except Exception as error:  # noqa: BLE001 - whatever a vendor raises over an answer, it is no fault of a video
-            problem = f"{type(error).__name__}: {error}"
-        sent.set_result(None if problem is None else _plain(problem))
+            refusal = Refusal(f"{type(error).__name__}: {error}")
+        sent.set_result(refusal and replace(refusal, sentence=_plain(refusal.sentence)))
 
-    def _exported(self, spans: Sequence[Span]) -> str | None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.trace.export import SpanExportResult
+    def _exported(self, spans: Sequence[Span]) -> Refusal | None:
+        from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 
-        made = made_of(spans)
-        if not made:  # by OTEL_SDK_DISABLED
-            return None
-        if self._exporter is None:
-            self._exporter = OTLPSpanExporter(self._address, timeout=self._answer_limit_s)
         with _words_kept() as words:
-            result = self._exporter.export(made)
-        return None if result is SpanExportResult.SUCCESS else words.text or "it did not take them"
+            try:
+                made = made_of(spans)
+                size_bytes = len(encode_spans(made).SerializeToString()) if made else 0
+            except (TypeError, ValueError) as error:
+                return Refusal(f"They cannot be written: {error}", is_final=True)
+            if not made:  # by OTEL_SDK_DISABLED
+                return None
+            if size_bytes > MAX_BYTES:
+                return Refusal(f"{size_bytes} bytes are too many at once", is_final=True)
+            if self._exporter is None:
+                self._exporter = self._new_exporter()
+            self._answers.clear()
+            self._exporter.export(made)
+        if not self._answers:
+            return Refusal(words.text or "it did not answer")
+        status, reason = self._answers[-1]
+        if status in TAKEN:
+            return None
+        return Refusal(f"it answered {status} {reason}", is_final=status not in ASK_AGAIN)
+
+    def _new_exporter(self) -> Any:
+        """OpenTelemetry's own; it tells nobody what it was answered, so that is noted beneath it."""
+        import requests
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.util.re import parse_env_headers
+
+        session = requests.Session()
+        session.hooks["response"].append(lambda answer, **_: self._answers.append((answer.status_code, answer.reason)))
+        headers = parse_env_headers(self._headers, liberal=True)
+        return OTLPSpanExporter(self._address, headers=headers, timeout=self._answer_limit_s, session=session)
 
 
 class _FirstWords(logging.Handler):
@@ -100,7 +151,8 @@ def _words_kept() -> Iterator[_FirstWords]:
 
 def made_of(spans: Sequence[Span]) -> "list[ReadableSpan]":
     """Spans as OpenTelemetry has them, with our IDs and times, and without secrets in any text."""
-    from opentelemetry.sdk.trace import IdGenerator, SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
     made: list[ReadableSpan] = []
