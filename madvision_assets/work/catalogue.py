@@ -257,8 +257,7 @@ class _Draft:
         else:
             touched: dict[datetime, tuple[dict[str, datetime], set[str]]] = {}
             for video_id, known_since in changes.videos.items():
-                part = touched.setdefault(part_of(self._bounds, known_since), ({}, set()))
-                part[0][video_id] = known_since
+                touched.setdefault(part_of(self._bounds, known_since), ({}, set()))[0][video_id] = known_since
             for key, known_since in notes.videos.items():
                 touched.setdefault(part_of(self._bounds, known_since), ({}, set()))[1].add(key)
             for bound, (known, forgotten) in sorted(touched.items()):
