@@ -155,7 +155,7 @@ def _compare(sites: Mapping[int, Site], what: str, *, old: bool) -> Iterator[Fig
 
 
 def _median(costs: list[Cost], name: str) -> float:
-    return statistics.median(getattr(cost, name) for cost in costs)
+    return float(statistics.median(getattr(cost, name) for cost in costs))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,6 @@ def _is_unknown(value: object) -> bool:
 
 
 # Fields that came later are left out where nothing is told: documents stay as they were, for versions before them too.
-Criteria = Annotated[Mapping[str, float], Field(default_factory=dict, exclude_if=_is_empty)]
 Words = Annotated[int | None, Field(ge=0, exclude_if=_is_unknown)]
 Seconds = Annotated[float | None, Field(exclude_if=_is_unknown)]
 
@@ -70,7 +69,7 @@ class Moment(Value):
     reason: str
     quote: str = ""
     score: Annotated[float, Field(ge=0, le=1)]
-    criteria: Criteria
+    criteria: Annotated[Mapping[str, float], Field(exclude_if=_is_empty)] = {}
 
 
 class ClipCandidate(Value):
@@ -90,7 +89,7 @@ class ClipCandidate(Value):
     score: Annotated[float, Field(ge=0, le=1)]
     first_segment: int
     last_segment: int
-    criteria: Criteria
+    criteria: Annotated[Mapping[str, float], Field(exclude_if=_is_empty)] = {}
     words: Words = None
 
     @property

@@ -29,7 +29,7 @@ from madvision_assets.tools.database.tables import installation, lineage, paid_c
 from madvision_assets.tools.store.catalogue import Shelf
 from madvision_assets.tools.store.objects import ObjectStore
 from madvision_assets.work import catalogue, forgetting
-from madvision_assets.work.catalogue import Catalogue, read
+from madvision_assets.work.catalogue import Catalogue, Updated, read
 from madvision_assets_tests import stores
 from madvision_assets_tests.databases import KINDS, emptied, new_database, submit
 from madvision_assets_tests.lineage.history import write_history
@@ -405,7 +405,7 @@ def test_of_two_updates_at_once_the_later_one_begins_again(place: Place) -> None
     place.catalogue.update()
     place.make("web-a", "run-1")
     store = place.fragile()
-    others = []
+    others: list[Updated] = []
 
     def then(key: str) -> None:
         if "/.manifests/" in key and not others:
@@ -450,7 +450,8 @@ def test_many_updates_at_once_leave_what_the_views_say(place: Place) -> None:
 
 def test_a_reader_whose_part_is_replaced_reads_the_next_state(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.catalogue.update()
-    get, happened = ObjectStore.get_bytes, []
+    get = ObjectStore.get_bytes
+    happened: list[str] = []
 
     def get_bytes(store: ObjectStore, key: str) -> bytes:
         if key.endswith(".parquet") and not happened:

@@ -5,7 +5,8 @@ import json
 from madvision_assets.domain.clips import ClipCandidates, RejectionRule
 from madvision_assets.domain.content_type import Confidence, ContentKind, ContentType
 from madvision_assets.domain.summaries import summary_of
-from madvision_assets.domain.video import Options
+from madvision_assets.domain.transcript import Transcript
+from madvision_assets.domain.video import Options, RawVideo
 from madvision_assets.tools.analyst import silent
 from madvision_assets.tools.analyst.answers import moments_of
 from madvision_assets.tools.analyst.model import as_score
@@ -77,7 +78,7 @@ def test_the_summary_tells_them_and_what_older_versions_wrote_stays_as_it_was() 
     assert "criteria" not in kept.model_dump(mode="json")["rejected"][0]["moment"]
 
 
-def _stages() -> tuple[stores.RawVideo, stores.Transcript, ContentType]:
+def _stages() -> tuple[RawVideo, Transcript, ContentType]:
     raw = stores.raw_video()
     spoken = stores.transcript(raw, "one", "two")
     return raw, spoken, stores.content_type(raw, spoken)
