@@ -174,7 +174,8 @@ class Tracing:
         return _Batch(to, tellings, len(spans), answer)
 
     def _spans(self, places: Sequence[Place], tellings: Sequence[Telling]) -> list[Span]:
-        histories = self._attempts.histories({each.video_id for each in (*places, *tellings)})
+        video_ids = {each.video_id for each in places} | {each.video_id for each in tellings}
+        histories = self._attempts.histories(video_ids)
         spans = [
             span
             for each in places

@@ -100,7 +100,10 @@ class EndedAttempts:
                     video_id,
                     source,
                     outcome,
-                    *(tuple(each.get(video_id, ())) for each in (attempts, asked, made, paid)),
+                    tuple(attempts.get(video_id, ())),
+                    tuple(asked.get(video_id, ())),
+                    tuple(made.get(video_id, ())),
+                    tuple(paid.get(video_id, ())),
                 )
                 for video_id, source, outcome in connection.execute(of_these)
             }

@@ -100,7 +100,8 @@ def _words_kept() -> Iterator[_FirstWords]:
 
 def made_of(spans: Sequence[Span]) -> "list[ReadableSpan]":
     """Spans as OpenTelemetry has them, with our IDs and times, and without secrets in any text."""
-    from opentelemetry.sdk.trace import IdGenerator, SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
     from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
     made: list[ReadableSpan] = []
