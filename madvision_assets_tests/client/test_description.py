@@ -15,7 +15,7 @@ import pytest
 
 from madvision_assets import client
 from madvision_assets.client import Client, answers
-from madvision_assets.intake import server
+from madvision_assets.intake.app import make_app
 from madvision_assets.intake.services import make_services
 from madvision_assets_tests.intake.serving import settings_in
 from madvision_assets_tests.intake.test_openapi import OPERATIONS
@@ -80,7 +80,7 @@ JSON_TYPES = {"string": str, "integer": int, "number": float, "boolean": bool, "
 
 @pytest.fixture(scope="module")
 def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    made: dict[str, Any] = server.make_app(make_services(settings_in(tmp_path_factory.mktemp("described")))).openapi()
+    made: dict[str, Any] = make_app(make_services(settings_in(tmp_path_factory.mktemp("described")))).openapi()
     return made
 
 
