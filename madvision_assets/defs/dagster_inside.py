@@ -18,9 +18,6 @@ from typing import Any
 import dagster as dg
 from dagster._core.errors import raise_execution_interrupts
 from dagster._core.instance.ref import InstanceRef
-from sqlalchemy import NullPool
-
-from madvision_assets.tools.database.engines import KEPT_CONNECTIONS
 
 Context = dg.AssetExecutionContext | dg.OutputContext | dg.InputContext
 Claim = Callable[..., Any]
@@ -31,8 +28,6 @@ _NO_CAPTURE = {
 CONNECT_TIMEOUT_S = 10
 _PATIENT = "_madvision_patient"
 _KEPT = "_madvision_kept"
-# How dagster-postgres asks for an engine, but for the webserver's.
-_KEEPS_NONE = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
 _TERMINATED = "UNEXPECTED_TERMINATION"
 
 
@@ -101,7 +96,12 @@ def keep_connections() -> None:
     from dagster_postgres.run_storage import run_storage
     from dagster_postgres.schedule_storage import schedule_storage
     from dagster_postgres.utils import create_pg_engine as make
+    from sqlalchemy import NullPool
 
+    from madvision_assets.tools.database.engines import KEPT_CONNECTIONS
+
+    # How it asks for an engine, but for the webserver's.
+    keeps_none = {"isolation_level": "AUTOCOMMIT", "poolclass": NullPool}
     modules: list[Any] = [event_log, run_storage, schedule_storage]
     if hasattr(event_log, _KEPT):
         return
@@ -112,7 +112,7 @@ def keep_connections() -> None:
 
     @wraps(make)
     def make_or_share(url: str, token_provider: Any = None, **options: Any) -> Any:
-        is_plain = token_provider is None and options == _KEEPS_NONE
+        is_plain = token_provider is None and options == keeps_none
         return kept(os.getpid(), url) if is_plain else make(url, token_provider, **options)
 
     setattr(event_log, _KEPT, kept)
