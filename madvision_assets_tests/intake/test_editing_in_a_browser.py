@@ -242,8 +242,8 @@ def test_shapes_and_captions_are_chosen_and_nothing_but_their_pictures_is_render
     expect(page.get_by_text("The clips below are those from before.")).to_be_visible()
     expect(page.get_by_text("Watch it as")).to_have_count(0)
     assert desk.render(video_id) == 2 * len(NAMES)
-    expect(page.get_by_role("link", name="Vertical, “Renamed”")).to_be_visible()
-    link = page.get_by_role("link", name="Vertical captions, “Three”")
+    expect(page.get_by_role("link", name="Vertical , “Renamed”")).to_be_visible()
+    link = page.get_by_role("link", name="Vertical captions , “Three”")
     expect(link).to_be_visible()
     captioned = f"{base_url}{link.get_attribute('href')}"
     assert page.request.get(captioned).headers["content-type"] == "video/mp4"
@@ -264,8 +264,8 @@ def test_shapes_and_captions_are_chosen_and_nothing_but_their_pictures_is_render
     expect(page.get_by_role("heading", name="In the queue")).to_be_visible()
     assert desk.render(video_id) == 0
     expect(page.get_by_role("heading", name="3 clips are ready")).to_be_visible()
-    expect(page.get_by_role("link", name="Vertical, “Three”")).to_be_visible()
-    expect(page.get_by_role("link", name="Vertical captions, “Three”")).to_have_count(0)
+    expect(page.get_by_role("link", name="Vertical , “Three”")).to_be_visible()
+    expect(page.get_by_role("link", name="Vertical captions , “Three”")).to_have_count(0)
     assert page.request.get(captioned).status == 404
 
 
