@@ -73,10 +73,9 @@ def system(home: Path) -> Iterator[Addresses]:
         try:
             wait_for(lambda: "Ctrl-C" in log.read_text(), START_LIMIT_S)
             told = log.read_text()
-            yield Addresses(
-                *(re.findall(rf"{name}: (http://\S+?)(?:/locations\S*)?$", told, re.MULTILINE)[0] for name in TOLD),
-                password=re.findall(r"ask for a password, with any name: (\S+)$", told, re.MULTILINE)[0],
-            )
+            at = [re.findall(rf"{name}: (http://\S+?)(?:/locations\S*)?$", told, re.MULTILINE)[0] for name in TOLD]
+            [password] = re.findall(r"ask for a password, with any name: (\S+)$", told, re.MULTILINE)
+            yield Addresses(*at, password)
         finally:
             up.send_signal(signal.SIGTERM)
             assert up.wait(STOP_LIMIT_S) == 0
