@@ -315,7 +315,9 @@ def through_the_proxy(folder: Path, s3_server: S3Server) -> Iterator[tuple[httpx
         upstreams = {"intake:8000": f"127.0.0.1:{intake.port}", "webserver:3000": ui.removeprefix("http://")}
         with (
             caddy(folder, variables, upstreams) as address,
-            httpx.Client(base_url=address, verify=ssl.create_default_context(cafile=_root(folder))) as client,
+            httpx.Client(
+                base_url=address, verify=ssl.create_default_context(cafile=_root(folder)), timeout=LIMIT_S
+            ) as client,
         ):
             yield client, shown
 
