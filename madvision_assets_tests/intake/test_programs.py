@@ -147,7 +147,7 @@ def test_the_rest_of_the_client_does_what_the_document_shows(
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(exec, block("The rest of the Python client", "python"), names)
         wait_until(lambda: running.done() or served.submissions() > before)
-        [row] = [each for each in states.queue.claim_due(1000) if each.video_id.startswith("upload-")]
+        [row] = [each for each in states.queue.claim_due(1000) if each.video_id.startswith("file-")]
         editing.published(states.services.store, row.video_id)
         lease = states.queue.begin(row.video_id, "run-file", row.attempt, PipelineStep.CLIPS)
         states.heard(lease, "This is machine learning.")
