@@ -146,7 +146,7 @@ def test_of_many_submissions_each_has_a_receipt_or_a_problem(served: Served) -> 
 def test_a_refusal_is_told_in_the_words_of_the_api(served: Served) -> None:
     with pytest.raises(ProblemError) as refused:
         served.client.submit("http://127.0.0.1/x.mp4")
-    told = httpx.post(f"{served.url}/public/video", json={"url": "http://127.0.0.1/x.mp4"}).json()
+    told = httpx.post(f"{served.url}/public/video", json={"url": "http://127.0.0.1/x.mp4"}, timeout=LIMIT_S).json()
 
     assert str(refused.value) == told["detail"]
     assert refused.value.problem.errors is not None
@@ -254,10 +254,10 @@ def test_what_says_when_to_ask_again_is_asked_again_and_not_for_longer_than_ther
 ) -> None:
     path = "/public/video/status"
     shown = served.states.submitted(address("busy"))
-    answer = httpx.get(f"{served.url}{path}", headers={"Authorization": f"Bearer {shown.token}"})
+    answer = httpx.get(f"{served.url}{path}", headers={"Authorization": f"Bearer {shown.token}"}, timeout=LIMIT_S)
     site.serve(path, answer.content, content_type="application/json")
     site.fail_first(2, 503, path=path, Retry_After="0")
-    with Client(site.url(""), patience_s=5) as client:
+    with Client(site.url(""), patience_s=LIMIT_S) as client:
         assert client.status(shown.token).video_id == shown.row.video_id
         assert len(site.hits(path)) == 3
 

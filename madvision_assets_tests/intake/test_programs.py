@@ -16,15 +16,11 @@ from typing import Any
 
 import pytest
 
-from madvision_assets.client import Client
-from madvision_assets.domain.clips import ClipCandidates, Outcome
+from madvision_assets.domain.clips import Outcome
 from madvision_assets.domain.failures import PrivateVideoError
 from madvision_assets.domain.stages import PipelineStep
 from madvision_assets.tools.database.figures import Figures
-from madvision_assets.tools.store.documents import read_current
 from madvision_assets.work.webhooks import standard_headers
-from madvision_assets_tests import editing
-from madvision_assets_tests.intake.sending import some_bytes
 from madvision_assets_tests.intake.serving import serving
 from madvision_assets_tests.intake.video_states import VideoStates, wait_until
 
@@ -135,33 +131,6 @@ def test_a_program_says_why_there_are_no_clips_and_ends_badly(program: Program, 
     assert done.returncode != 0
     assert PrivateVideoError.sentence in done.stdout + done.stderr
     assert list(tmp_path.glob("*.mp4")) == []
-
-
-def test_the_rest_of_the_client_does_what_the_document_shows(
-    served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    states, names, before = served.states, {"BASE": served.url, "Client": Client, "Path": Path}, served.submissions()
-    monkeypatch.chdir(tmp_path)
-    Path("talk.mp4").write_bytes(some_bytes(0.01))
-
-    with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(exec, block("The rest of the Python client", "python"), names)
-        wait_until(lambda: running.done() or served.submissions() > before)
-        [row] = [each for each in states.queue.claim_due(1000) if each.video_id.startswith("file-")]
-        editing.published(states.services.store, row.video_id)
-        lease = states.queue.begin(row.video_id, "run-file", row.attempt, PipelineStep.CLIPS)
-        states.heard(lease, "This is machine learning.")
-        states.finish(lease, Outcome.CLIPS, moments=MOMENTS)
-        running.result(LIMIT_S)
-
-    told = capsys.readouterr().out
-    assert told.startswith("1\n00:00:00,000 -->")
-    assert "60 s: This is machine learning.\n" in told
-    chosen = read_current(states.services.store, ClipCandidates, row.video_id)
-    assert chosen.candidates[0].title == "What we learned"
-    ended = states.queue.get(row.video_id)
-    assert ended is not None
-    assert ended.is_withdrawn
 
 
 def test_the_receiver_in_python_hears_a_message_once_and_from_us_alone() -> None:
