@@ -72,9 +72,10 @@ test-fast: $(READY)
 	@echo "== Tests"
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --durations 25 --durations-min 4
 
+# Three at a time here and below, since whole parts wait much for each other.
 test-whole: $(READY)
 	@echo "== Tests of whole parts"
-	@$(BIN)/python -m pytest -m 'whole and not long' -n 2 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 4
+	@$(BIN)/python -m pytest -m 'whole and not long' -n 3 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 4
 
 # By itself, since counting lines doubles the time of what only computes; `fail_under` in pyproject.toml is the floor.
 coverage: $(READY)
@@ -82,7 +83,7 @@ coverage: $(READY)
 
 test-long: $(READY)
 	@echo "== Long tests"
-	@$(BIN)/python -m pytest -m 'long and not campaign' -n 2 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 4 -rP
+	@$(BIN)/python -m pytest -m 'long and not campaign' -n 3 --dist loadfile --no-loadscope-reorder --durations 25 --durations-min 4 -rP
 
 # Faults of all kinds, at moments that follow from SEED, which is told where none is given; see tests' chaos/campaign.py.
 FAULTS ?= 12
