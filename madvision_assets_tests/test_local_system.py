@@ -96,7 +96,11 @@ def run(address: str, partition: str, *assets: str) -> str:
     keys = [{"path": [asset]} for asset in assets]
     launched = ask(address, LAUNCH, partition=partition, assets=keys)["launchRun"]
     assert launched["__typename"] == "LaunchRunSuccess", launched
-    run_id = launched["run"]["runId"]
+    return status_in_the_end(address, launched["run"]["runId"])
+
+
+def status_in_the_end(address: str, run_id: str) -> str:
+    """What became of a run."""
 
     def ended() -> str:
         status: str = ask(address, STATUS, run=run_id)["runOrError"]["status"]
@@ -137,7 +141,7 @@ def test_a_submitted_video_becomes_clips_by_itself_and_the_ui_and_the_table_agre
         assert sorted(to) == ["clip_01", "clip_02", "clip_03", "clip_04", "page"]
         page = httpx.get(to["page"], auth=("anybody", at.password), timeout=30).raise_for_status().text
         [run_id] = re.findall(rf'href="{at.ui}/runs/([0-9a-f-]+)"', page)
-        assert ask(at.ui, STATUS, run=run_id)["runOrError"]["status"] == "SUCCESS"
+        assert status_in_the_end(at.ui, run_id) == "SUCCESS", "which is a moment after its video is done"
         assert httpx.get(to["clip_01"], auth=("anybody", at.password), timeout=30).content[4:8] == b"ftyp"
 
         made = list((tmp_path / "store" / "clips" / video_id).glob("*.json"))
