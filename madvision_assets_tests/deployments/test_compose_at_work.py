@@ -56,6 +56,7 @@ def filled(template: str, variables: Mapping[str, str]) -> str:
         value = variables.get(name, "")
         if rule == ":+":
             return filled(other, variables) if value else ""
+        assert value or rule != ":?", f"{name}: {other}"
         return value or (filled(other, variables) if rule == ":-" else "")
 
     return VARIABLE.sub(fill, template)
@@ -137,6 +138,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Ite
     with postgres(folder) as url:
         there = make_url(over_tcp(url))
         variables = {
+            "POSTGRES_PASSWORD": str(there.password),
             "DATABASE_PASSWORD": PASSWORD,
             "DAGSTER_DATABASE_PASSWORD": DAGSTER_PASSWORD,
             "MADVISION_DATABASE_URL": f"postgresql+psycopg2://madvision:{PASSWORD}@127.0.0.1:{there.port}/madvision",
@@ -147,6 +149,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Ite
             "AWS_SECRET_ACCESS_KEY": s3_server.secret_access_key,
             "BUCKET": "one-server",
             "INTAKE_HOST": "localhost",
+            "DAGSTER_HOST": "dagster.localhost",
         }
         made = Server(home, variables)
         superuser = {"PGHOST": "127.0.0.1", "PGPORT": str(there.port), "PGPASSWORD": str(there.password)}
