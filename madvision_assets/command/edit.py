@@ -58,17 +58,17 @@ NONE = "none"  # of renditions or captions
 @click.option("--format", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @told_plainly
 def edit(video: str, version: str | None, form: str, *, dry_run: bool, **asked: Any) -> None:
-    r"""Change a video's clips: trim, retitle, drop, add, choose shapes and captions. Without a change it shows them.
+    """Change a video's clips: trim, retitle, drop, add, choose shapes and captions. Without a change it shows them.
 
     Times are seconds, or as 12:34 or 1:02:03; points are snapped to words. All changes are made, or none: those of
     --file first, then trims, titles, clips that go, clips that come, shapes and captions. Only pictures that change
     are rendered; a shape that is not named any more is not delivered any more.
 
     \b
-      madvision edit VIDEO --trim 2=1:02.5-1:40 --retitle "2=What labels save" --drop 3
+      madvision edit VIDEO --trim 2=1:02.5-1:40 --retitle "2=Why labels save"
       madvision edit VIDEO --add "2:10-2:45=The accident" --dry-run
       madvision edit VIDEO --renditions vertical,square --captions bold
-    """
+    """  # noqa: D301 - the escape itself is click's mark of lines to be left as they are
     from madvision_assets.tools.database.queue import Queue
     from madvision_assets.work.editing import Editable, Editing
 

@@ -272,3 +272,15 @@ def test_stale_of_some_videos_tells_only_these(place: CommandLine) -> None:
     assert one.exit_code == 1
     assert [each["video_id"] for each in told["stale"]] == [ids[1]]
     assert [each["name"] for each in told["not_found"]] == [NOBODY]
+
+
+@pytest.mark.parametrize(
+    ("path", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_the_help_of_each_command_fits_into_80_columns_and_shows_no_mark_of_its_layout(
+    path: str, command: click.Command
+) -> None:
+    told = command.get_help(click.Context(command, info_name=path, terminal_width=80))
+
+    assert "\\b" not in told
+    assert max(map(len, told.splitlines())) <= 80
