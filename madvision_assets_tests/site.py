@@ -7,6 +7,7 @@ with Site() as site:
 """
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -293,3 +294,10 @@ def _chunks(page: Page, start: int, cut_after_bytes: int | None) -> Iterator[byt
                 left -= len(piece)
                 if left <= 0:
                     return
+
+
+@contextlib.contextmanager
+def silent_server() -> Iterator[str]:
+    """Address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -172,9 +172,8 @@ class Client:
                         return
             except httpx.HTTPError:
                 pass  # it broke
-            except (
-                ProblemError
-            ) as refused:  # too many follow just now, or nobody knows the token, which ``status`` tells
+            except ProblemError as refused:
+                # Too many follow just now, or nobody knows the token, which ``status`` tells.
                 told_s = refused.retry_after_s
                 pause_s = USUAL_PAUSE_S if told_s is None else min(told_s, USUAL_PAUSE_S)
             status = self.status(token)

@@ -1,5 +1,6 @@
 """What each stage runs on, as Dagster and Kubernetes are told: pools, tags, retries. The needs are the stages' own."""
 
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
@@ -46,7 +47,7 @@ CATALOGUE_NEEDS = Needs(
 )
 # A preempted or evicted pod is retried by its policy; the job itself must not (Dagster issue 33755).
 JOB_SPEC = {"backoff_limit": 0, "ttl_seconds_after_finished": 3600}
-ERRAND_DEADLINE_S = 600
+ERRAND_NEEDS = replace(CATALOGUE_NEEDS, cores=0.25, memory_gib=(0.5, 1), deadline_s=600)
 
 
 def op_tags(step: PipelineStep) -> dict[str, Any]:
@@ -55,17 +56,8 @@ def op_tags(step: PipelineStep) -> dict[str, Any]:
 
 
 def errand_tags() -> dict[str, Any]:
-    """Of what asks our database for a moment: its pod is that of a stage with no further secrets, but smaller."""
-    needs = Needs(
-        cores=0.25,
-        memory_gib=(0.5, 1),
-        disk_gib=None,
-        gpu=False,
-        reach=Reach.NOTHING,
-        secrets=frozenset(),
-        deadline_s=ERRAND_DEADLINE_S,
-    )
-    return {"dagster-k8s/config": _pod(PipelineStep.CLIPS, needs)}
+    """Of what asks our database for a moment: its pod is that of the last stage, but smaller."""
+    return {"dagster-k8s/config": _pod(LAST_STEP, ERRAND_NEEDS)}
 
 
 def catalogue_tags() -> dict[str, Any]:

@@ -91,7 +91,7 @@ def _asked(storage: Any, write: Callable[..., Any], *given: Any) -> Any:
 
 
 def keep_connections() -> None:
-    """Let all instances of this process, and of those forked from it, use the same few connections to PostgreSQL.
+    """Let all instances of this process use the same connections to PostgreSQL; so too in each forked from it.
 
     Why: dagster-postgres connects anew for whatever it asks, some hundred times for a video, and PostgreSQL forks and
     looks at the password each time: half of the CPU of a video with short stages.
@@ -120,7 +120,7 @@ def keep_connections() -> None:
         is_plain = token_provider is None and options == as_usual
         return kept(os.getpid(), url) if is_plain else make(url, token_provider, **options)
 
-    setattr(event_log, _KEPT, kept)
+    setattr(event_log, _KEPT, True)
     for module in modules:
         module.create_pg_engine = make_or_share
 

@@ -14,7 +14,7 @@ import pytest
 from madvision_assets.domain.traces import Span, SpanKind
 from madvision_assets.tools.telemetry import Collector, Refusal, collector
 from madvision_assets_tests.collecting import PATH, children, collected, taking
-from madvision_assets_tests.site import Site
+from madvision_assets_tests.site import Site, silent_server
 
 LIMIT_S = 60.0
 START = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -32,8 +32,8 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def silent() -> Iterator[str]:
     """Endpoint of a collector that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with silent_server() as address:
+        yield address
 
 
 def refusal(endpoint: str, *spans: Span, headers: str = "", answer_limit_s: float = 10.0) -> Refusal | None:

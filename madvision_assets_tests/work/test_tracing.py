@@ -1,7 +1,6 @@
 """Claims about traces out of a real database, sent to a real collector, also where that is away or never answers."""
 
 import json
-import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from madvision_assets.work.webhooks import WebhookSender
 from madvision_assets_tests import databases, stores
 from madvision_assets_tests.collecting import PATH, Collected, children, collected, decoded, picky, taking
 from madvision_assets_tests.databases import KINDS, VIDEO, Clock, new_database
-from madvision_assets_tests.site import Site
+from madvision_assets_tests.site import Site, silent_server
 from madvision_assets_tests.waiting import wait_for
 
 LIMIT_S = 60.0
@@ -54,8 +53,8 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def silent() -> Iterator[str]:
     """Endpoint of a collector that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with silent_server() as address:
+        yield address
 
 
 @pytest.fixture

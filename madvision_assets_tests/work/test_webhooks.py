@@ -29,7 +29,7 @@ from madvision_assets.tools.database.withdrawing import Withdrawals
 from madvision_assets.work.webhooks import Delivered, WebhookSender, sign, standard_headers, verify
 from madvision_assets_tests import stores
 from madvision_assets_tests.databases import KINDS, Clock, new_database
-from madvision_assets_tests.site import Hit, Page, Site
+from madvision_assets_tests.site import Hit, Page, Site, silent_server
 
 SECRET = "whsec-test"
 BODY = b'{"event":"video.done"}'
@@ -58,8 +58,8 @@ def site() -> Iterator[Site]:
 @pytest.fixture
 def silent() -> Iterator[str]:
     """Address of a server that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listening:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/hook"
+    with silent_server() as address:
+        yield f"{address}/hook"
 
 
 @pytest.fixture
